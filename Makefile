@@ -1,0 +1,42 @@
+# make demo: set up, then the whole loop on real prompts.   make test: set up, then the tests.
+PYTHON ?= python3
+# Installed first, by itself, so that whatever depends on it is content with the build that is there.
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
+DISTILL := $(BIN)/distill
+DEMO := demo
+
+.PHONY: demo test lint fix clean
+
+# Exit status 1 says that some rows failed for good: the rows that did not are worth going on with.
+demo: $(VENV)/.ready
+	$(DISTILL) generate demo -o $(DEMO)/run || [ $$? -eq 1 ]
+	$(DISTILL) filter demo $(DEMO)/run -o $(DEMO)/set
+	$(DISTILL) train smollm2-135m-lora $(DEMO)/set -o $(DEMO)/student
+	$(DISTILL) eval eval/demo --model smollm2-135m-instruct -o $(DEMO)/scores-base
+	$(DISTILL) eval eval/demo --model $(DEMO)/student -o $(DEMO)/scores-student
+	$(DISTILL) status $(addprefix $(DEMO)/,run set student scores-base scores-student)
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("distill needs Python 3.11 or newer" * (sys.version_info < (3, 11)))'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) "$(TORCH)"
+	$(PIP) -e ".[local,math,train,hub,dev]"
+	touch $@
+
+clean:
+	rm -rf $(DEMO) dist build

@@ -1,0 +1,42 @@
+"""distill: put a big model's reasoning into a small one.
+
+The six verbs of the command line are functions of the same name; ``grade`` judges one answer.
+Importing this package is cheap: each function brings what it needs when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distill.commands.eval import eval
+    from distill.commands.filter import filter
+    from distill.commands.generate import generate
+    from distill.commands.push import push
+    from distill.commands.status import status
+    from distill.commands.train import train
+    from distill.verify import Verdict, grade
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "generate": "distill.commands.generate",
+    "filter": "distill.commands.filter",
+    "train": "distill.commands.train",
+    "eval": "distill.commands.eval",
+    "push": "distill.commands.push",
+    "status": "distill.commands.status",
+    "grade": "distill.verify",
+    "Verdict": "distill.verify",
+}
+__all__ = ["generate", "filter", "train", "eval", "push", "status", "grade", "Verdict"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'distill' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

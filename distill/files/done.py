@@ -1,0 +1,44 @@
+"""Tells whether a folder already holds the result that a command is about to make."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from distill.errors import UserError
+from distill.files.find import data_files
+from distill.files.write import read_json
+
+
+def fingerprint(**parts: Any) -> str:
+    """16 hex digits that change when any of the parts (JSON values) changes."""
+    text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def data_digest(data: str | Path) -> str:
+    """16 hex digits over the bytes of DATA's files, in order; their names do not count."""
+    whole = hashlib.sha256()
+    for path in data_files(data):
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
+
+
+def is_done(manifest: Path, wanted: str, *, force: bool) -> bool:
+    """Whether ``manifest`` (written last, with a ``fingerprint``) stands for the wanted result.
+
+    Raises:
+        UserError: the folder holds another result and ``force`` does not allow to replace it.
+    """
+    found = read_json(manifest)
+    if found is None or force:
+        return False
+    if found.get("fingerprint") == wanted:
+        return True
+    msg = (
+        f"{manifest.parent}: holds a result of another recipe, input or option; "
+        "choose another -o, or --force to replace it"
+    )
+    raise UserError(msg)

@@ -1,0 +1,54 @@
+"""Writes a file whole or not at all: beside its place, flushed to disk, then moved there."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Calls ``write`` with a temporary neighbour of ``path`` and moves the result into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write(part)
+        _sync(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes bytes atomically."""
+    write_atomic(path, lambda part: part.write_bytes(data))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes readable JSON atomically; a manifest or report, so always the last file of a set."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    write_bytes(path, orjson.dumps(value, option=options))
+
+
+def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    """Writes a zstd Parquet file atomically; the same table gives the same bytes."""
+    write_atomic(path, lambda part: frame.write_parquet(part, compression="zstd", statistics=True))
+
+
+def read_json(path: Path) -> Any:
+    """What ``write_json`` wrote; None if there is no such file or it is not JSON."""
+    try:
+        return orjson.loads(path.read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return None
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

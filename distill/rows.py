@@ -1,0 +1,107 @@
+"""The one row that flows from end to end: as a frozen dataclass and as a polars schema.
+
+Does not read or write files (``files``) and does not judge rows (``signals``, ``rules``).
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
+
+import polars as pl
+
+DOMAINS: Final = ("math", "code", "stem", "logic", "general")
+VERIFY_KINDS: Final = ("math", "code", "choice", "exact", "reasoning_gym", "judge")
+
+Domain = Literal["math", "code", "stem", "logic", "general"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str  # system, user, assistant
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is asked, before any answer exists."""
+
+    id: str  # 16 hex digits, see row_id; or the user's own
+    question: str
+    domain: str  # one of DOMAINS
+    source: str  # e.g. "openai/gsm8k:train"
+    gold: str | None  # reference answer, or JSON of tests
+    verify: str | None  # one of VERIFY_KINDS; None = nothing to check against
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One answered prompt. (``id``, ``sample``) is the key."""
+
+    id: str  # 16 hex digits
+    sample: int  # 0 … k-1
+    domain: str
+    source: str
+    messages: (
+        tuple[Message, ...] | None
+    )  # what the teacher was asked; None if the data does not say
+    gold: str | None
+    verify: str | None
+    reasoning: str  # the thinking, tags removed; "" if none
+    response: str  # what follows the thinking
+    finish_reason: (
+        str | None
+    )  # "stop", "length", …, as the server said; None if the data does not say
+    teacher: str | None  # as the server reported it
+    prompt_tokens: int | None
+    reasoning_tokens: int | None
+    completion_tokens: int | None  # includes reasoning_tokens, as in the chat API
+    cost_usd: float | None  # from the recipe's price table; None if unknown
+
+
+_TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "id": pl.String,
+    "sample": pl.UInt32,
+    "domain": pl.String,
+    "source": pl.String,
+    "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
+    "gold": pl.String,
+    "verify": pl.String,
+    "reasoning": pl.String,
+    "response": pl.String,
+    "finish_reason": pl.String,
+    "teacher": pl.String,
+    "prompt_tokens": pl.UInt32,
+    "reasoning_tokens": pl.UInt32,
+    "completion_tokens": pl.UInt32,
+    "cost_usd": pl.Float64,
+}
+SCHEMA: Final = pl.Schema(_TYPES)
+
+
+def row_id(source: str, question: str) -> str:
+    """A stable name for a question: 16 hex digits of sha256 over source, NUL, question.
+
+    >>> row_id("openai/gsm8k:train", "1 + 1?")
+    'abb23740bf066e1f'
+    """
+    text = f"{source}\0{question}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def to_frame(rows: Iterable[Row]) -> pl.DataFrame:
+    """A table with exactly SCHEMA, one line a row, in the order given."""
+    return pl.DataFrame([asdict(row) for row in rows], schema=SCHEMA, orient="row")
+
+
+def from_frame(frame: pl.DataFrame) -> list[Row]:
+    """The rows of a table with SCHEMA; other columns are left out."""
+    return [_row(values) for values in frame.select(SCHEMA.names()).iter_rows(named=True)]
+
+
+def _row(values: dict[str, object]) -> Row:
+    turns = values.pop("messages")
+    messages = None if turns is None else tuple(Message(**turn) for turn in turns)  # type: ignore[attr-defined]
+    return Row(messages=messages, **values)  # type: ignore[arg-type]
