@@ -1,0 +1,63 @@
+"""The spending cap: the worst case of a request is set aside before it is sent. Sends nothing."""
+
+from distill.errors import BudgetReached
+from distill.recipes.prompts import Price
+from distill.rows import Message
+from distill.teachers.wire import Reply
+
+MILLION = 1_000_000
+TURN_TOKENS = 16  # what a chat template adds to a turn; Qwen2.5 and Llama-3 add 5 and 4
+
+
+def most_prompt_tokens(messages: tuple[Message, ...]) -> int:
+    """An upper bound: byte-level tokenizers make no more tokens than there are bytes."""
+    return sum(len(m.content.encode("utf-8", "replace")) + TURN_TOKENS for m in messages)
+
+
+def cost_usd(price: Price | None, reply: Reply) -> float | None:
+    """What an answer cost by the price table; None where price or usage is unknown."""
+    if price is None or reply.prompt_tokens is None or reply.completion_tokens is None:
+        return None
+    cached = min(reply.cached_tokens or 0, reply.prompt_tokens)
+    cheap = price.input if price.cached_input is None else price.cached_input
+    return (
+        cached * cheap
+        + (reply.prompt_tokens - cached) * price.input
+        + reply.completion_tokens * price.output
+    ) / MILLION
+
+
+def worst_usd(price: Price | None, messages: tuple[Message, ...], max_tokens: int) -> float:
+    """The most that one request can cost; 0 where there is no price."""
+    if price is None:
+        return 0.0
+    dearest = max(price.input, price.cached_input or 0.0)
+    return (most_prompt_tokens(messages) * dearest + max_tokens * price.output) / MILLION
+
+
+class Budget:
+    """What is left of a cap. ``spent_usd`` and ``reserved_usd`` never exceed it together."""
+
+    def __init__(self, *, cap_usd: float | None, spent_usd: float) -> None:
+        self.cap_usd = cap_usd
+        self.spent_usd = spent_usd
+        self.reserved_usd = 0.0
+
+    def reserve(self, usd: float) -> None:
+        """Sets the worst case of one try aside.
+
+        Raises:
+            BudgetReached: it does not fit any more.
+        """
+        if self.cap_usd is not None and self.spent_usd + self.reserved_usd + usd > self.cap_usd:
+            msg = (
+                f"budget of ${self.cap_usd:,.2f} reached: ${self.spent_usd:,.4f} spent and "
+                f"${usd:,.4f} needed for the next request; raise --budget-usd to go on"
+            )
+            raise BudgetReached(msg)
+        self.reserved_usd += usd
+
+    def settle(self, reserved_usd: float, paid_usd: float) -> None:
+        """Gives the reservation back and books what was really paid."""
+        self.reserved_usd -= reserved_usd
+        self.spent_usd += paid_usd

@@ -1,0 +1,74 @@
+"""Turns a question into the messages that are sent, through a Jinja template. Sends nothing.
+
+A template is the text of one user turn, with ``{{ question }}`` in it. A template that needs more
+turns wraps each in ``{% call system() %}``, ``{% call user() %}`` or ``{% call assistant() %}``.
+Templates run in Jinja's sandbox; the question is data and is never rendered again.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from distill.errors import UserError
+from distill.recipes.load import find
+from distill.rows import Message
+
+ROLES = ("system", "user", "assistant")
+
+
+def template_text(name: str, recipe: Path) -> str:
+    """The text of a template: beside the recipe, as a path, or shipped.
+
+    Raises:
+        UserError: there is none of that name, or it is not UTF-8.
+    """
+    beside = recipe.parent / name
+    path = beside if beside.is_file() else find(name, "prompts", ".jinja")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        msg = f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"
+        raise UserError(msg) from None
+
+
+def renderer(text: str, where: str) -> Callable[[str], tuple[Message, ...]]:
+    """A function from a question to its messages.
+
+    Raises:
+        UserError: the template cannot be read; later, from the function: it fails, or makes
+            no turn, or its last turn is not the user's.
+    """
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    try:
+        template = environment.from_string(text)
+    except TemplateError as error:
+        raise _unusable(where, error) from None
+
+    def render(question: str) -> tuple[Message, ...]:
+        turns: list[Message] = []
+        speakers = {role: _speaker(role, turns) for role in ROLES}
+        try:
+            plain = template.render(question=question, **speakers)
+        except TemplateError as error:
+            raise _unusable(where, error) from None
+        messages = tuple(turns) or (Message(role="user", content=plain.strip()),)
+        if messages[-1].role != "user" or not messages[-1].content:
+            msg = f"{where}: its last turn must be a user turn with text in it"
+            raise UserError(msg)
+        return messages
+
+    return render
+
+
+def _unusable(where: str, error: TemplateError) -> UserError:
+    return UserError(f"{where}: unusable template: {error}; it can use {{{{ question }}}}")
+
+
+def _speaker(role: str, turns: list[Message]) -> Callable[..., str]:
+    def speak(caller: Callable[[], str]) -> str:
+        turns.append(Message(role=role, content=caller().strip()))
+        return ""
+
+    return speak

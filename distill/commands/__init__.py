@@ -1,0 +1,1 @@
+"""The six verbs, one file each. They never import each other: files are what they share."""

@@ -1,0 +1,1 @@
+"""Teachers: anything that answers OpenAI's chat API, remote or started here."""

@@ -1,0 +1,39 @@
+"""Names a model by its weights, so that a retrained student is never mistaken for the old one."""
+
+import hashlib
+from pathlib import Path
+
+import orjson
+
+WEIGHTS = ("*.safetensors", "*.gguf")
+MEANING = ("config.json", "adapter_config.json", "generation_config.json", "chat_template.jinja")
+
+
+def model_digest(model: str) -> str:
+    """``name sha256:16 hex`` of a file or folder here; a Hub id or shipped name stands for itself.
+
+    An adapter's base counts too: its folder is named in adapter_config.json.
+    """
+    path = Path(model)
+    if path.is_file():
+        return f"{path.name} sha256:{_sum([path])}"
+    if not path.is_dir():
+        return model
+    files = [*(path / name for name in MEANING), *(f for p in WEIGHTS for f in path.glob(p))]
+    return f"{path.name} sha256:{_sum(sorted(f for f in files if f.is_file()))}{_base(path)}"
+
+
+def _sum(files: list[Path]) -> str:
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
+
+
+def _base(adapter: Path) -> str:
+    config = adapter / "adapter_config.json"
+    if not config.is_file():
+        return ""
+    base = str(orjson.loads(config.read_bytes()).get("base_model_name_or_path", ""))
+    return f" on {model_digest(base)}" if base and Path(base) != adapter else ""
