@@ -1,0 +1,274 @@
+"""Puts a filtered set or a student on the Hub, with its card. Does not filter, train or publish.
+
+A repository is private unless the user says otherwise, and holds either everything or nothing:
+data and card go into one commit. What was uploaded before an interruption is not sent again.
+"""
+
+import fnmatch
+import hashlib
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from distill.cards.keys import refuse_keys
+from distill.cards.parcel import CARD, Parcel, parcel_of
+from distill.cards.student import HUB_ID
+from distill.errors import Exit, UserError, missing_extra
+from distill.recipes.load import SECRET
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+log = logging.getLogger("distill")
+
+# Files of an earlier push that would be read as part of this one: replaced, or the push is refused.
+STALE = {
+    "dataset": ("data/*",),
+    "model": ("*.safetensors", "*.safetensors.index.json", "*.bin", "*config.json"),
+}
+
+
+def push(
+    path: str | Path,
+    repo_id: str,
+    *,
+    public: bool = False,
+    dry_run: bool = False,
+    force: bool = False,
+) -> Exit:
+    """DONE once the Hub holds the filtered set or student at ``path``, with its card.
+
+    ``dry_run`` says what would be sent and contacts nobody. ``force`` replaces what the repository
+    holds. The token is the Hub's own: HF_TOKEN, or what ``hf auth login`` stored.
+
+    Raises:
+        UserError: not a set or student; an API key in it; no token, or one without the right to
+            write; the repository is public and ``public`` is not set, or the other way round; it
+            holds something else and ``force`` is not set; the Hub cannot be reached.
+    """
+    hub = _hub()
+    _check_name(repo_id)
+    parcel = parcel_of(Path(path), repo_id)
+    refuse_keys(parcel)
+    sizes = parcel.sizes()
+    whom = f"{parcel.kind} {repo_id} ({'public' if public else 'private'})"
+    if dry_run:
+        for name, size in sizes.items():
+            log.info("would send %s, %s bytes", name, f"{size:,}")
+        total = sum(sizes.values())
+        log.info("would send %d files, %s bytes to %s", len(sizes), f"{total:,}", whom)
+        return Exit.DONE
+    # Read at the call; the library reads it when it is imported.
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    api = hub.HfApi(endpoint=endpoint, library_name="distill")
+    problem = _send_or_say(api, parcel, repo_id, public=public, force=force)
+    if problem:  # raised here, not where it was caught: the client's error holds the request
+        raise UserError(problem)
+    return Exit.DONE
+
+
+def _hub() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise missing_extra(module="huggingface_hub", extra="hub") from None
+    return huggingface_hub
+
+
+def _check_name(repo_id: str) -> None:
+    if not HUB_ID.fullmatch(repo_id):
+        msg = f"{_clean(repo_id)}: not a repository's name; write it as owner/name"
+        raise UserError(msg)
+
+
+def _send(api: "HfApi", parcel: Parcel, repo_id: str, *, public: bool, force: bool) -> None:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    if _token() is None:
+        msg = "HF_TOKEN: not set, and nobody is logged in to the Hub; next: set it to a write token"
+        raise UserError(msg)
+    made = api.create_repo(repo_id, repo_type=parcel.kind, private=not public, exist_ok=True)
+    url = re.sub(r"//[^/@]*@", "//", made)  # an endpoint may hold a password
+    info = api.repo_info(repo_id, repo_type=parcel.kind)
+    _check_visibility(repo_id, private=info.private, public=public)
+    held = _held(api, parcel.kind, repo_id, info.sha)
+    changed, stale = _differences(parcel, held)
+    if not changed and not stale:
+        log.info("%s holds all of this already; nothing was sent", url)
+        return
+    replaced = [name for name in changed if name in held] + stale
+    if replaced and not force:
+        msg = (
+            f"{repo_id}: holds another {replaced[0]}; next: choose another name, or --force to "
+            "replace what is there"
+        )
+        raise UserError(msg)
+    sizes = parcel.sizes()
+    total = sum(sizes[name] for name in changed)
+    log.info("sending %d files, %s bytes to %s", len(changed), f"{total:,}", url)
+    adds = [
+        CommitOperationAdd(name, parcel.card if name == CARD else parcel.files[name])
+        for name in changed
+    ]
+    drops = [CommitOperationDelete(name) for name in stale]
+    with _plain_lfs_if_no_xet(api, parcel.kind, repo_id):
+        api.create_commit(
+            repo_id,
+            [*drops, *adds],
+            repo_type=parcel.kind,
+            commit_message="Push with distill",
+            parent_commit=info.sha,
+        )
+    log.info("%s is complete, %s", url, "public" if public else "private")
+
+
+def _check_visibility(repo_id: str, *, private: bool | None, public: bool) -> None:
+    if private is not True and not public:
+        msg = f"{repo_id}: is public on the Hub; next: pass --public, or choose another name"
+        raise UserError(msg)
+    if private is not False and public:
+        msg = (
+            f"{repo_id}: is private on the Hub, which --public does not change; next: leave it "
+            "out, or make the repository public in its settings"
+        )
+        raise UserError(msg)
+
+
+def _held(api: "HfApi", kind: str, repo_id: str, sha: str | None) -> dict[str, "RepoFile"]:
+    from huggingface_hub.hf_api import RepoFile
+
+    entries = api.list_repo_tree(repo_id, recursive=True, revision=sha, repo_type=kind)
+    return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
+
+
+def _differences(parcel: Parcel, held: dict[str, "RepoFile"]) -> tuple[list[str], list[str]]:
+    """(what is to be sent, what is to go): paths in the repository, the card last."""
+    ours = [*parcel.files, CARD]
+    changed = [name for name in ours if name not in held or not _same(parcel, name, held[name])]
+    patterns = STALE[parcel.kind]
+    others = [name for name in held if name not in ours]
+    stale = [name for name in others if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+    return changed, stale
+
+
+def _same(parcel: Parcel, name: str, entry: "RepoFile") -> bool:
+    """Whether the Hub's file has our bytes, by sha256 (LFS) or by git's blob id."""
+    if parcel.sizes()[name] != entry.size:
+        return False
+    if entry.lfs is None:
+        data = parcel.card if name == CARD else parcel.files[name].read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == entry.blob_id
+    if name == CARD:
+        return hashlib.sha256(parcel.card).hexdigest() == entry.lfs.sha256
+    with parcel.files[name].open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == entry.lfs.sha256
+
+
+# ---- the client
+
+
+@contextmanager
+def _plain_lfs_if_no_xet(api: "HfApi", kind: str, repo_id: str) -> Iterator[None]:
+    """Uploads by LFS to a Hub that has no xet storage; the client itself does not ask.
+
+    huggingface_hub 2.4 takes xet whenever hf_xet is installed, and fails where the Hub's address
+    for xet tokens does not exist.
+    """
+    hub = _hub()
+    url = f"{api.endpoint}/api/{kind}s/{repo_id}/xet-write-token/main"
+    before = hub.constants.HF_HUB_DISABLE_XET
+    answer = hub.utils.get_session().get(url, headers=hub.utils.build_hf_headers())
+    if answer.status_code == 404:
+        hub.constants.HF_HUB_DISABLE_XET = True
+    try:
+        yield
+    finally:
+        hub.constants.HF_HUB_DISABLE_XET = before
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """Keeps the client's own words off the screen: they repeat what a server says, unread.
+
+    Its progress bars stay where there is a terminal.
+    """
+    utils = _hub().utils
+    level = utils.logging.get_verbosity()
+    bars = not utils.are_progress_bars_disabled() and not sys.stderr.isatty()
+    utils.logging.set_verbosity_error()
+    if bars:
+        utils.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        utils.logging.set_verbosity(level)
+        if bars:
+            utils.enable_progress_bars()
+
+
+def _token() -> str | None:
+    from huggingface_hub import get_token
+
+    return get_token()
+
+
+def _send_or_say(
+    api: "HfApi", parcel: Parcel, repo_id: str, *, public: bool, force: bool
+) -> str | None:
+    """None once all is sent, else what went wrong, in one line without secrets."""
+    # HTTPError: the HTTP library's, whichever the installed client uses, and so also its own.
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+
+    try:
+        with _quiet_client():
+            _send(api, parcel, repo_id, public=public, force=force)
+    except HTTPError as error:
+        return _say(error, api.endpoint, repo_id)
+    except (OSError, RuntimeError, ValueError) as error:  # a lost upload, xet, an unreadable answer
+        return _say(error, api.endpoint, repo_id)
+    return None
+
+
+def _say(error: BaseException, endpoint: str, repo_id: str) -> str:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, HfHubHTTPError):
+        cause = cause.__cause__
+    host = urlsplit(endpoint).netloc.rpartition("@")[2]
+    if cause is None:
+        return f"{host}: cannot push there: {_clean(error)}; next: run the same command again"
+    status = cause.response.status_code
+    said = f"{repo_id}: the Hub answered {status} ({_clean(cause.server_message or '')})"
+    return f"{said}; next: {_next_step(status)}"
+
+
+def _next_step(status: int) -> str:
+    if status == 401:
+        return "set HF_TOKEN to a valid token with write access"
+    if status in (403, 404):
+        return "check the owner's name, and that the token may write there"
+    if status == 412:
+        return "somebody else changed the repository meanwhile; run the same command again"
+    if status == 429 or status >= 500:
+        return "run the same command later; what is uploaded is not sent again"
+    return "change what it complains about and run the same command again"
+
+
+def _clean(said: object) -> str:
+    """One short line of what a server or library said, without the token or anything like one."""
+    text = str(said)
+    if token := _token():
+        text = text.replace(token, "…")
+    text = re.sub(r"[^\x20-\x7e\xa0-\ufffd]+", " ", SECRET.sub("…", text)).strip()
+    return text[:200] or "no reason given"
