@@ -1,0 +1,192 @@
+"""Compiles a recipe's rules and judges rows by them. Does not measure text and does not select.
+
+A rule is a polars SQL expression over one row: its columns and its signals. The first broken rule
+is the row's reason. What cannot be decided (null) is never a pass: the reason is
+``<rule>_unknown``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import polars as pl
+
+from distill.errors import UserError, nearest
+from distill.rows import SCHEMA
+from distill.signals import COSTLY, MODULES, Signal, all_columns, owner
+
+# Parts of an expression whose value depends on other rows: a row's fate must not depend on the
+# shard that it happens to be in.
+_ACROSS = frozenset({"Agg", "Over", "Window", "Explode", "Len", "Shift", "Quantile", "Correlation"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reason to drop a row: the row is kept only if ``sql`` is true."""
+
+    name: str
+    sql: str
+    columns: tuple[str, ...]  # of the row or of signals, in order of first use
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Checked rules, in the order in which they are tried; small and picklable."""
+
+    where: str  # the recipe's path, for error texts
+    rules: tuple[Rule, ...]
+    needed: tuple[str, ...]  # signal columns, cheap ones first
+    extra: tuple[str, ...]  # those of ``needed`` that no rule reads
+
+
+def compile(rules: Mapping[str, str], where: str, *, measure: Sequence[str] = ()) -> Rules:
+    """The rules of a recipe, each checked against the columns that exist.
+
+    ``measure`` names signals that are wanted in the result although no rule reads them.
+
+    Raises:
+        UserError: not SQL, an unknown column, not true-or-false, or looking beyond its own row.
+    """
+    checked = tuple(_rule(name, sql, f"{where}: rules.{name}") for name, sql in rules.items())
+    for rule in checked:
+        if rule.name.endswith("_unknown") and rule.name.removesuffix("_unknown") in rules:
+            msg = f"{where}: rules.{rule.name}: is what undecided rows are called; rename the rule"
+            raise UserError(msg)
+    for name in measure:
+        if owner(name) is None:
+            msg = f"{where}: measure: no signal {name!r}; {nearest(name, all_columns())}"
+            raise UserError(msg)
+    read = {name for rule in checked for name in rule.columns}
+    needed = tuple(name for name in all_columns() if name in read or name in measure)
+    extra = tuple(name for name in needed if name not in read)
+    return Rules(where, checked, needed, extra)
+
+
+def judge(frame: pl.DataFrame, rules: Rules) -> pl.Series:
+    """The reason of each row of a measured table; null where every rule holds.
+
+    Raises:
+        UserError: a rule fails on a value, such as a cast of a text that is no number.
+    """
+    reason = pl.Series("reason", [None] * frame.height, dtype=pl.String)
+    for rule in rules.rules:
+        reason = _or_broken(reason, frame, rule, rules.where)
+    return reason
+
+
+def measure_and_judge(
+    frame: pl.DataFrame, rules: Rules, *, all_signals: bool = False
+) -> pl.DataFrame:
+    """id, sample, the signals and the reason (null: passed) of each row, in the order of ``frame``.
+
+    A module of signals is measured whole if any of its columns is needed. Costly ones are measured
+    only on the rows that passed the rules before the first that needs them, and are null elsewhere;
+    ``all_signals`` measures every signal on every row.
+
+    Raises:
+        UserError: as in ``judge``.
+    """
+    wanted = MODULES if all_signals else _modules(rules.needed)
+    now = [module for module in wanted if all_signals or module.COST < COSTLY]
+    table = frame.hstack([column for m in now for column in m.measure(frame).get_columns()])
+    reason = pl.Series("reason", [None] * frame.height, dtype=pl.String)
+    for rule in rules.rules:
+        table = _measured(table, frame, rule.columns, reason)
+        reason = _or_broken(reason, table, rule, rules.where)
+    table = _measured(table, frame, rules.extra, reason)
+    names = [name for module in wanted for name in module.COLUMNS]
+    return table.select("id", "sample", *names, reason)
+
+
+def _rule(name: str, sql: str, at: str) -> Rule:
+    try:
+        expression = pl.sql_expr(sql)
+        columns = tuple(dict.fromkeys(expression.meta.root_names()))
+        tree = orjson.loads(expression.meta.serialize(format="json"))
+    except pl.exceptions.PolarsError as error:
+        msg = f"{at}: not an SQL expression: {_first_line(error)}"
+        raise UserError(msg) from None
+    if "SELECT" in sql.upper().split() or "(SELECT" in sql.upper():
+        msg = f"{at}: {sql!r}: holds a query; write an expression over one row's columns"
+        raise UserError(msg)
+    known = {**dict(SCHEMA), **all_columns()}
+    for column in columns:
+        if column not in known:
+            msg = f"{at}: no such column {column!r}; {nearest(column, known)}"
+            raise UserError(msg)
+    if not columns:
+        msg = f"{at}: {sql!r}: names no column, so it decides nothing"
+        raise UserError(msg)
+    if _ACROSS.intersection(_parts(tree)):
+        msg = f"{at}: {sql!r}: looks at other rows; a rule judges each row by itself"
+        raise UserError(msg)
+    _check_type(expression, {column: known[column] for column in columns}, at)
+    return Rule(name, sql, columns)
+
+
+def _check_type(expression: pl.Expr, schema: Mapping[str, Any], at: str) -> None:
+    blank = pl.DataFrame(schema=schema)
+    try:
+        results = [frame.select(expression) for frame in (blank, blank.clear(2))]
+    except pl.exceptions.PolarsError as error:
+        msg = f"{at}: cannot be evaluated: {_first_line(error)}"
+        raise UserError(msg) from None
+    kind = results[0].dtypes[0]
+    if kind != pl.Boolean:
+        msg = f"{at}: gives {kind}; a rule must be true or false, such as total_tokens <= 16384"
+        raise UserError(msg)
+    if [result.height for result in results] != [0, 2]:
+        msg = f"{at}: looks at other rows; a rule judges each row by itself"
+        raise UserError(msg)
+
+
+def _parts(tree: Any) -> Iterator[str]:
+    """The names of an expression's nodes, without those of columns and without literals."""
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, list):
+        for inner in tree:
+            yield from _parts(inner)
+    elif isinstance(tree, dict):
+        for key, inner in tree.items():
+            yield key
+            if key not in ("Column", "Literal", "Alias"):
+                yield from _parts(inner)
+
+
+def _first_line(error: pl.exceptions.PolarsError) -> str:
+    return (str(error).strip().splitlines() or ["unknown"])[0]
+
+
+def _or_broken(reason: pl.Series, table: pl.DataFrame, rule: Rule, where: str) -> pl.Series:
+    """``reason``, and where it is null yet, what this rule says."""
+    try:
+        holds = table.select(holds=pl.sql_expr(rule.sql)).to_series()
+    except pl.exceptions.PolarsError as error:
+        msg = f"{where}: rules.{rule.name}: fails on this data: {_first_line(error)}"
+        raise UserError(msg) from None
+    unknown = pl.lit(f"{rule.name}_unknown")
+    says = pl.when(holds.is_null()).then(unknown).when(~holds).then(pl.lit(rule.name))
+    return pl.select(reason=pl.coalesce(reason, says)).to_series()
+
+
+def _modules(columns: Sequence[str]) -> list[Signal]:
+    return [module for module in MODULES if any(name in module.COLUMNS for name in columns)]
+
+
+def _measured(
+    table: pl.DataFrame, frame: pl.DataFrame, columns: Sequence[str], reason: pl.Series
+) -> pl.DataFrame:
+    """``table`` with the modules that these columns still lack, measured where rows passed."""
+    for module in _modules(columns):
+        if set(module.COLUMNS) <= set(table.columns):
+            continue
+        passed = reason.is_null()
+        found = module.measure(frame.filter(passed)).with_columns(row=passed.arg_true())
+        rows = pl.DataFrame(
+            {"row": pl.int_range(frame.height, dtype=pl.get_index_type(), eager=True)}
+        )
+        spread = rows.join(found, on="row", how="left", maintain_order="left").drop("row")
+        table = table.hstack(spread)
+    return table

@@ -1,0 +1,64 @@
+"""Signals: what can be measured on a trace. Does not decide; ``rules`` does.
+
+Each module here declares the columns it makes and one function, ``measure``, from a table of rows
+to a table of exactly those columns: same height, same order, null where it cannot be measured. No
+network, clock, randomness or printing. A new signal is a new module and one line in MODULES.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import polars as pl
+
+from distill.signals import (
+    finish,
+    format,
+    language,
+    length,
+    readability,
+    repetition,
+    verdict,
+)
+
+
+class Signal(Protocol):
+    """What a module of signals offers."""
+
+    __name__: str
+
+    @property
+    def COLUMNS(self) -> Mapping[str, pl.DataType]:
+        """The columns that ``measure`` returns, in order, with their types."""
+
+    @property
+    def VERSION(self) -> int:
+        """Goes up whenever the same row may get another value; stored values are then void."""
+
+    @property
+    def COST(self) -> int:
+        """0 free, 1 reads every character in a slow way, 2 checks answers: see COSTLY."""
+
+    def measure(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A table of COLUMNS for a table of rows."""
+
+
+COSTLY = 2  # from this cost on, only rows that passed the rules before are measured
+MODULES: tuple[Signal, ...] = (
+    finish,
+    format,
+    length,
+    readability,
+    language,
+    repetition,
+    verdict,
+)  # cheap first
+
+
+def owner(column: str) -> Signal | None:
+    """The module that makes a column; None if no signal has that name."""
+    return next((module for module in MODULES if column in module.COLUMNS), None)
+
+
+def all_columns() -> dict[str, pl.DataType]:
+    """Every column that can be measured, with its type, cheap ones first."""
+    return {name: kind for module in MODULES for name, kind in module.COLUMNS.items()}
