@@ -1,0 +1,153 @@
+"""``distill eval``: a benchmark's questions → a student's answers → OUT/scores.json.
+
+The same asking and grading as everywhere; nothing of its own but the scores.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from distill.errors import Exit, UserError
+from distill.files.done import fingerprint, is_done
+from distill.files.read import frames
+from distill.files.write import read_json, write_json
+from distill.problems import read_problems
+from distill.recipes.load import Loaded, load
+from distill.recipes.prompts import PromptsRecipe
+from distill.rows import SCHEMA
+from distill.run import carry_out, forecast, make_plan
+from distill.scores import cons_at_k, pass_at_1, pass_at_k
+from distill.teachers.reach import reach, who_answers
+from distill.verify import Verdict, grade
+
+log = logging.getLogger("distill")
+
+
+def eval(
+    recipe: str,
+    *,
+    model: str,
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    limit: int | None = None,
+    budget_usd: float | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+) -> Exit:
+    """Scores a model on a benchmark: a prompts recipe with ``verify``.
+
+    Args:
+        recipe: name or path, e.g. ``eval/gsm8k``.
+        model: a student's folder, a GGUF file, a Hub id or a shipped name, served here by the
+            recipe's engine; or ``http://host/v1#name`` for an endpoint that is running.
+        out: folder of scores.json, the ledger and the traces.
+        overrides: ``key.path=value`` for values of the recipe.
+        limit: at most that many questions.
+        budget_usd: the most that it may cost.
+        dry_run: say what would be asked; write and ask nothing.
+        force: replace scores of another model or recipe.
+
+    Returns:
+        ``DONE``, or ``ROWS_FAILED`` when some questions have no answer (they count as wrong).
+
+    Raises:
+        UserError, StoppedError, BudgetReached, Interrupted: see ``distill.errors``.
+    """
+    loaded = load(recipe, PromptsRecipe, [*overrides, *_serve(model)])
+    if loaded.recipe.verify is None:
+        msg = f"{loaded.path}: verify: missing; a benchmark needs something to check against"
+        raise UserError(msg)
+    folder, plan = Path(out), make_plan(loaded, who_answers(loaded))
+    if dry_run:
+        ahead = forecast(loaded, plan, folder, limit)
+        log.info("would ask %d requests, about %d tokens", ahead.requests, ahead.prompt_tokens)
+        return Exit.DONE
+    wanted = fingerprint(
+        plan=plan.values(), recipe=loaded.recipe.model_dump(mode="json"), limit=limit
+    )
+    if is_done(folder / "scores.json", wanted, force=force):
+        log.info("already done: %s", folder / "scores.json")
+        return Exit.DONE
+    outcome = carry_out(
+        loaded,
+        plan,
+        folder,
+        reach=lambda: reach(loaded, log_file=folder / "server.log"),
+        limit=limit,
+        budget_usd=budget_usd,
+        force=force,
+    )
+    if outcome.stopped is not None:
+        raise outcome.stopped
+    ids = [problem.id for problem in read_problems(loaded)[:limit]]
+    _write_scores(loaded, folder, ids, model=model, wanted=wanted)
+    lost = outcome.failed + outcome.unanswered
+    if lost:
+        log.warning("%d questions have no answer and count as not correct", lost)
+    return Exit.ROWS_FAILED if lost else Exit.DONE
+
+
+def _serve(model: str) -> list[str]:
+    """The overrides that put a model into a recipe; JSON strings are YAML strings."""
+    if "://" not in model:
+        return [f"serve.model={orjson.dumps(model).decode()}"]
+    url, _, name = model.partition("#")
+    if not name:
+        msg = f"--model {url}: name the model too, as {url}#name"
+        raise UserError(msg)
+    return [
+        f"teacher.base_url={orjson.dumps(url).decode()}",
+        f"teacher.model={orjson.dumps(name).decode()}",
+    ]
+
+
+def _write_scores(
+    loaded: Loaded[PromptsRecipe], folder: Path, ids: list[str], *, model: str, wanted: str
+) -> None:
+    found = folder / "traces"
+    rows = read_json(found / "manifest.json")["rows"]
+    traces = pl.concat(list(frames(found))) if rows else SCHEMA.to_frame()
+    questions = _graded(traces, ids, kind=loaded.recipe.verify or "", k=loaded.recipe.samples)
+    scores = _benchmark(questions, traces, k=loaded.recipe.samples)
+    write_json(
+        folder / "scores.json",
+        {
+            "fingerprint": wanted,
+            "model": model,
+            "benchmarks": {loaded.path.stem: scores},
+            "recipe": loaded.recipe.model_dump(mode="json"),
+        },
+    )
+
+
+def _graded(traces: pl.DataFrame, ids: list[str], *, kind: str, k: int) -> list[list[Verdict]]:
+    """The k verdicts of every question; an answer that never came is no answer."""
+    missing = Verdict(label="no_answer", answer=None, method="missing")
+    questions: dict[str, list[Verdict]] = {name: [missing] * k for name in ids}
+    for name, sample, gold, response in traces.select(
+        "id", "sample", "gold", "response"
+    ).iter_rows():
+        if name in questions and sample < k:
+            questions[name][sample] = grade(gold, response, kind=kind)
+    return list(questions.values())
+
+
+def _benchmark(questions: list[list[Verdict]], traces: pl.DataFrame, *, k: int) -> dict[str, Any]:
+    labels = [verdict.label for verdicts in questions for verdict in verdicts]
+    metrics: dict[str, Any] = {"pass@1": asdict(pass_at_1(questions))}
+    if k > 1:
+        metrics[f"pass@{k}"] = asdict(pass_at_k(questions))
+        metrics[f"cons@{k}"] = asdict(cons_at_k(questions))
+    return {
+        "n": len(questions),
+        "k": k,
+        **metrics,
+        "labels": {label: labels.count(label) for label in sorted(set(labels))},
+        "finish": dict(traces["finish_reason"].value_counts(sort=True).iter_rows()),
+        "mean_completion_tokens": traces["completion_tokens"].mean(),
+    }

@@ -1,0 +1,76 @@
+"""Scores of graded answers, each with a 95 % interval. Does not grade.
+
+The unit is the question: answers of one question are alike, so intervals are clustered by it.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distill.verify import Verdict
+
+Z95 = 1.959964  # two-sided 95 % quantile of the normal distribution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A share between 0 and 1 and its 95 % interval."""
+
+    value: float
+    ci95: tuple[float, float]
+
+
+def pass_at_1(questions: Sequence[Sequence[Verdict]]) -> Score:
+    """The mean share of correct answers (R1's pass@1 averaged over k samples)."""
+    return _mean([sum(v.label == "correct" for v in q) / len(q) for q in questions], questions)
+
+
+def pass_at_k(questions: Sequence[Sequence[Verdict]]) -> Score:
+    """The share of questions with at least one correct answer among its k."""
+    return _mean([float(any(v.label == "correct" for v in q)) for q in questions], questions)
+
+
+def cons_at_k(questions: Sequence[Sequence[Verdict]]) -> Score:
+    """The share of questions whose commonest answer is correct; no answer is no vote."""
+    return _mean([float(_elected(q)) for q in questions], questions)
+
+
+def _elected(verdicts: Sequence[Verdict]) -> bool:
+    votes = [v for v in verdicts if v.answer is not None]
+    if not votes:
+        return False
+    # most_common keeps the order of first appearance among equals
+    winner = Counter(v.answer for v in votes).most_common(1)[0][0]
+    return next(v.label == "correct" for v in votes if v.answer == winner)
+
+
+def _mean(means: Sequence[float], questions: Sequence[Sequence[Verdict]]) -> Score:
+    """Wilson's interval for the effective number of independent answers (Kish 1965).
+
+    It is the number of questions when answers of a question always agree, and the number of
+    answers when they are independent; Wilson's form stays honest at 0 and 1.
+    """
+    n, answers = len(means), sum(len(q) for q in questions)
+    p = math.fsum(means) / n
+    spread = math.fsum((m - p) ** 2 for m in means) / max(1, n - 1)
+    effective = float(n)
+    if spread > 0:
+        effective = min(max(p * (1 - p) / (spread / n), n), answers)
+    return Score(value=p, ci95=wilson(p, effective))
+
+
+def wilson(p: float, n: float) -> tuple[float, float]:
+    """Wilson's 95 % score interval (1927) of a share ``p`` observed over ``n`` > 0 answers.
+
+    >>> low, high = wilson(0.0, 100)
+    >>> low, round(high, 3)
+    (0.0, 0.037)
+    """
+    z2 = Z95**2
+    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    # at 0 and 1 the bound is exact; floating point would leave 1e-18
+    low = 0.0 if p == 0 else max(0.0, middle - half)
+    high = 1.0 if p == 1 else min(1.0, middle + half)
+    return low, high
