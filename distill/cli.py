@@ -1,0 +1,192 @@
+"""The command line: words to a function call, errors to one line and an exit status.
+
+Imports nothing heavy: ``distill --help`` and a mistyped flag answer at once.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import distill
+from distill.errors import DistillError, Exit
+
+Command = argparse.ArgumentParser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status (see ``distill.errors.Exit``)."""
+    arguments = _parser().parse_args(argv)
+    _log_to_stderr(verbose=arguments.verbose)
+    try:
+        return int(arguments.run(arguments))
+    except DistillError as error:
+        _say(str(error))
+        return int(error.exit)
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on from here")
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        sys.stderr.close()
+        return int(Exit.DONE)
+    except Exception as error:  # border: a bug or a broken disk; the traceback is for -v
+        if arguments.verbose:
+            raise
+        kind = type(error).__name__
+        _say(f"stopped by {kind}: {error}".splitlines()[0] + " (-v shows where)")
+        return int(Exit.USER)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"distill: {text}\n")
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("distill")
+    log.handlers = [handler]
+    log.propagate = False
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="distill",
+        description="Put a big model's reasoning into a small one.",
+        epilog="Exit status: 0 done, 1 some rows failed for good, 2 change something, "
+        "3 budget reached, 130 interrupted. 2, 3 and 130 are resumed by the same command.",
+    )
+    parser.add_argument("--version", action="version", version=f"distill {distill.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_generate, _filter, _train, _eval, _push, _status):
+        add(commands)
+    return parser
+
+
+def _command(commands: "argparse._SubParsersAction[Command]", name: str, text: str) -> Command:
+    command = commands.add_parser(name, help=text, description=text)
+    command.add_argument("-v", "--verbose", action="store_true", help="say more; show tracebacks")
+    return command
+
+
+def _stage(command: Command, *, limited: str) -> None:
+    """The flags of every stage that turns an input into a folder."""
+    command.add_argument(
+        "-o", "--out", required=True, metavar="FOLDER", help="where the result goes"
+    )
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="override a value of the recipe, e.g. --set sampling.max_tokens=8192",
+    )
+    command.add_argument("--limit", type=_count, metavar="N", help=f"only the first N {limited}")
+    command.add_argument(
+        "--dry-run", action="store_true", help="say what would be done; do nothing"
+    )
+    command.add_argument(
+        "--force", action="store_true", help="replace a result of another recipe or input"
+    )
+
+
+def _generate(commands: "argparse._SubParsersAction[Command]") -> None:
+    command = _command(commands, "generate", "prompts → traces of a teacher")
+    command.add_argument("recipe", help="a prompts recipe: a name or a file")
+    _stage(command, limited="problems")
+    _budget(command)
+    command.set_defaults(
+        run=lambda a: distill.generate(a.recipe, budget_usd=a.budget_usd, **_common(a))
+    )
+
+
+def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
+    command = _command(commands, "filter", "traces → kept, dropped with reasons, report.json")
+    command.add_argument("recipe", help="a filters recipe: a name or a file")
+    command.add_argument("data", help="a run, file, folder, glob, or hf://datasets/owner/name")
+    _stage(command, limited="rows")
+    command.add_argument("--workers", type=_count, default=1, metavar="N", help="processes")
+    command.add_argument(
+        "--all-signals", action="store_true", help="measure everything, for audits"
+    )
+    command.set_defaults(
+        run=lambda a: distill.filter(
+            a.recipe, a.data, workers=a.workers, all_signals=a.all_signals, **_common(a)
+        )
+    )
+
+
+def _train(commands: "argparse._SubParsersAction[Command]") -> None:
+    command = _command(commands, "train", "kept traces → a student")
+    command.add_argument("recipe", help="a students recipe: a name or a file")
+    command.add_argument("data", help="a filtered set, file, folder, or hf://datasets/owner/name")
+    _stage(command, limited="rows")
+    command.set_defaults(run=lambda a: distill.train(a.recipe, a.data, **_common(a)))
+
+
+def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
+    command = _command(commands, "eval", "a benchmark and a model → scores.json")
+    command.add_argument("recipe", help="a prompts recipe with verify, e.g. eval/gsm8k")
+    command.add_argument(
+        "--model", required=True, help="folder, GGUF file, Hub id, or http://host/v1#name"
+    )
+    _stage(command, limited="questions")
+    _budget(command)
+    command.set_defaults(
+        run=lambda a: distill.eval(a.recipe, model=a.model, budget_usd=a.budget_usd, **_common(a))
+    )
+
+
+def _push(commands: "argparse._SubParsersAction[Command]") -> None:
+    command = _command(commands, "push", "a filtered set or a student → the Hub, with its card")
+    command.add_argument("path", help="a filtered set or a student")
+    command.add_argument("repo_id", help="owner/name on the Hub")
+    command.add_argument("--public", action="store_true", help="let everybody see it")
+    command.add_argument(
+        "--dry-run", action="store_true", help="say what would be sent; send nothing"
+    )
+    command.add_argument("--force", action="store_true", help="send again what is there already")
+    command.set_defaults(
+        run=lambda a: distill.push(
+            a.path, a.repo_id, public=a.public, dry_run=a.dry_run, force=a.force
+        )
+    )
+
+
+def _status(commands: "argparse._SubParsersAction[Command]") -> None:
+    command = _command(commands, "status", "what is done, what it cost, what is left")
+    command.add_argument("paths", nargs="+", help="runs, filtered sets, students, evaluations")
+    command.set_defaults(run=lambda a: distill.status(*a.paths))
+
+
+def _budget(command: Command) -> None:
+    command.add_argument(
+        "--budget-usd", type=_usd, metavar="USD", help="the most that this run may ever cost"
+    )
+
+
+def _common(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = ("out", "overrides", "limit", "dry_run", "force")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def _number(kind: Callable[[str], float], least: float, text: str) -> float:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = -1
+    if not least <= value < float("inf"):
+        msg = f"{text!r} is not a number of at least {least:g}"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def _count(text: str) -> int:
+    return int(_number(int, 1, text))
+
+
+def _usd(text: str) -> float:
+    return _number(float, 0, text)
