@@ -35,7 +35,7 @@ $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("distill needs Python 3.11 or newer" * (sys.version_info < (3, 11)))'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)"
-	$(PIP) -e ".[local,math,train,hub,dev]"
+	$(PIP) -e ".[local,math,train,hub,ray,dev]"
 	touch $@
 
 clean:

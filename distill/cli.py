@@ -112,9 +112,17 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     command.add_argument(
         "--all-signals", action="store_true", help="measure everything, for audits"
     )
+    command.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="where the workers run"
+    )
     command.set_defaults(
         run=lambda a: distill.filter(
-            a.recipe, a.data, workers=a.workers, all_signals=a.all_signals, **_common(a)
+            a.recipe,
+            a.data,
+            workers=a.workers,
+            engine=a.engine,
+            all_signals=a.all_signals,
+            **_common(a),
         )
     )
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import distill
+from distill.engines import Engine
 from distill.errors import Exit, UserError
 from distill.files.write import read_json
 from distill.rows import SCHEMA
@@ -157,19 +158,22 @@ def test_selection_speaks_after_the_rules(tmp_path: Path) -> None:
     assert gone["q1", 3] == "per_prompt"
 
 
-def test_workers_change_nothing_in_the_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_engine_and_workers_change_nothing_in_the_bytes(engine: Engine, tmp_path: Path) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray")
     rows = [row(i, response=f"\\boxed{{{i + 1 + i % 3}}}") for i in range(5000)]
     data = write(tmp_path / "data.jsonl", rows)
     name = recipe(tmp_path, select={"quota": {"math": 1000}})
-    outs = [tmp_path / "one", tmp_path / "two"]
-    for out, workers in zip(outs, (1, 2), strict=True):
-        distill.filter(name, data, out=out, workers=workers)
+    one, other = tmp_path / "one", tmp_path / "other"
+    distill.filter(name, data, out=one, workers=1)
+    distill.filter(name, data, out=other, workers=2, engine=engine)
     for folder in ("kept", "dropped", "signals"):
-        names = [sorted(p.name for p in (out / folder).iterdir()) for out in outs]
+        names = [sorted(p.name for p in (out / folder).iterdir()) for out in (one, other)]
         assert names[0] == names[1] != []
         for file in names[0]:
-            assert (outs[0] / folder / file).read_bytes() == (outs[1] / folder / file).read_bytes()
-    assert read(outs[0])[2]["kept"] == 1000
+            assert (one / folder / file).read_bytes() == (other / folder / file).read_bytes()
+    assert read(one)[2]["kept"] == 1000
 
 
 def test_a_second_call_reuses_the_result_and_another_recipe_needs_force(tmp_path: Path) -> None:
@@ -240,7 +244,7 @@ def test_real_traces_are_split_without_loss_and_no_loop_survives(tmp_path: Path)
     distill.filter("r1", TRACES, out=tmp_path / "out")
     kept, dropped, report = read(tmp_path / "out")
     assert report["read"] == 955 == kept.height + dropped.height
-    lines = pl.read_ndjson(gzip.open(TRACES).read())
+    lines = pl.read_ndjson(gzip.decompress(TRACES.read_bytes()))
     unclosed = lines.filter(~pl.col("thought_closed"))
     assert unclosed.height == 40
     assert kept.join(unclosed, on=["id"], how="semi").is_empty()

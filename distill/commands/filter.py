@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from distill.engines import map_tables
+from distill.engines import Engine, map_tables
 from distill.errors import Exit
 from distill.files.done import data_digest, fingerprint, is_done
 from distill.files.lock import folder_lock
@@ -46,6 +46,7 @@ def filter(
     overrides: Sequence[str] = (),
     limit: int | None = None,
     workers: int = 1,
+    engine: Engine = "local",
     all_signals: bool = False,
     dry_run: bool = False,
     force: bool = False,
@@ -59,6 +60,7 @@ def filter(
         overrides: ``key.path=value`` for values of the recipe.
         limit: only the first so many rows.
         workers: processes that measure.
+        engine: ``local`` processes, or ``ray`` tasks (a cluster where RAY_ADDRESS names one).
         all_signals: measure everything on every row, for audits.
         dry_run: check recipe and data; write nothing.
         force: replace the result of another recipe or input.
@@ -89,7 +91,9 @@ def filter(
             return Exit.DONE
         began = time.monotonic()
         _clear(folder)
-        judged = _judge(data, rules, folder, order, workers, all_signals, limit)
+        work = partial(_measure, rules=rules, all_signals=all_signals)
+        tables = map_tables(work, frames(data, limit=limit), workers=workers, engine=engine)
+        judged = _collect(tables, folder, order)
         final = choose(judged, loaded.recipe.select, order)
         counts = _write(data, folder, final, limit)
         report = _report(counts, judged, final, loaded.recipe)
@@ -106,22 +110,14 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _judge(
-    data: str | Path,
-    rules: Rules,
-    folder: Path,
-    order: list[tuple[str, bool]],
-    workers: int,
-    all_signals: bool,
-    limit: int | None,
+def _collect(
+    tables: Iterator[pl.DataFrame], folder: Path, order: list[tuple[str, bool]]
 ) -> pl.DataFrame:
-    """Measures every row into signals/; returns the small columns that selection needs."""
-    work = partial(_measure, rules=rules, all_signals=all_signals)
-    # the order's columns of the rows themselves travel with the signals
+    """Stores every measured table in signals/; returns the columns that selection needs."""
     needed = list(dict.fromkeys([*NEEDED, "source", *(name for name, _ in order)]))
     small = []
     with progress("filter", None) as shown:
-        for i, table in enumerate(map_tables(work, frames(data, limit=limit), workers=workers)):
+        for i, table in enumerate(tables):
             write_parquet(folder / "signals" / f"part-{i:05}.parquet", table)
             small.append(table.select(needed))
             shown.advance(table.height)
