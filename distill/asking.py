@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -141,19 +142,21 @@ class _Work:
 
 
 class _signals:
-    """SIGINT and SIGTERM: the first drains, the second cancels."""
+    """SIGINT and SIGTERM: the first drains, the second cancels. Only the main thread gets them."""
 
     def __init__(self, work: _Work) -> None:
         self._work = work
         self._loop = asyncio.get_running_loop()
         self._count = 0
+        mine = threading.current_thread() is threading.main_thread()
+        self._numbers = (signal.SIGINT, signal.SIGTERM) if mine else ()
 
     def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._numbers:
             self._loop.add_signal_handler(number, self._on_signal)
 
     def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._numbers:
             self._loop.remove_signal_handler(number)
 
     def _on_signal(self) -> None:

@@ -16,6 +16,8 @@ from distill.recipes.load import find
 from distill.rows import Message
 
 ROLES = ("system", "user", "assistant")
+# What a template's own expressions raise: 1/0, a missing item, a call of the wrong form, …
+FAULTS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def template_text(name: str, recipe: Path) -> str:
@@ -51,7 +53,7 @@ def renderer(text: str, where: str) -> Callable[[str], tuple[Message, ...]]:
         speakers = {role: _speaker(role, turns) for role in ROLES}
         try:
             plain = template.render(question=question, **speakers)
-        except TemplateError as error:
+        except FAULTS as error:
             raise _unusable(where, error) from None
         messages = tuple(turns) or (Message(role="user", content=plain.strip()),)
         if messages[-1].role != "user" or not messages[-1].content:
@@ -62,8 +64,9 @@ def renderer(text: str, where: str) -> Callable[[str], tuple[Message, ...]]:
     return render
 
 
-def _unusable(where: str, error: TemplateError) -> UserError:
-    return UserError(f"{where}: unusable template: {error}; it can use {{{{ question }}}}")
+def _unusable(where: str, error: Exception) -> UserError:
+    text = " ".join(str(error).split())
+    return UserError(f"{where}: unusable template: {text}; it can use {{{{ question }}}}")
 
 
 def _speaker(role: str, turns: list[Message]) -> Callable[..., str]:

@@ -36,9 +36,7 @@ def read_problems(loaded: Loaded[PromptsRecipe]) -> list[Problem]:
     if table.is_empty():
         msg = f"{where}: problems: {source} is empty"
         raise UserError(msg)
-    if spec.where is not None:
-        table = table.filter(_sql(spec.where, table, f"{where}: problems.where"))
-    asked = _columns(spec, table, where, source)
+    asked = _asked(spec, table, where, source, checked=loaded.recipe.verify is not None)
     _check_recorded(spec, asked, where)
     usable = _usable(asked, checked=loaded.recipe.verify is not None, where=where)
     _refuse_repeated_ids(usable, where)
@@ -70,11 +68,16 @@ def _table(spec: Problems, recipe: Path) -> tuple[str, pl.DataFrame]:
     if not is_known(chosen):
         msg = f"{recipe}: problems.file: {path}: give JSONL(.gz, .zst), Parquet or CSV"
         raise UserError(msg)
-    batches = [
-        part if isinstance(part, pl.DataFrame) else pl.DataFrame(part, infer_schema_length=None)
-        for part in records(chosen)
-    ]
-    whole = pl.concat(batches, how="diagonal_relaxed") if batches else pl.DataFrame()
+    try:
+        batches = [
+            part if isinstance(part, pl.DataFrame) else pl.DataFrame(part, infer_schema_length=None)
+            for part in records(chosen)
+        ]
+        whole = pl.concat(batches, how="diagonal_relaxed") if batches else pl.DataFrame()
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        msg = f"{recipe}: problems.file: {path}: its lines do not make one table: {reason}"
+        raise UserError(msg) from None
     return path.name.split(".")[0], whole
 
 
@@ -121,10 +124,10 @@ def _dataset(spec: Problems, recipe: Path) -> pl.DataFrame:
     return table if isinstance(table, pl.DataFrame) else pl.concat(list(table))
 
 
-def _sql(text: str, table: pl.DataFrame, where: str) -> pl.Expr:
+def _sql(text: str, table: pl.DataFrame, where: str, wanted: str) -> pl.Expr:
     try:
         expression = pl.sql_expr(text)
-        table.head(0).select(expression)
+        made = table.head(0).select(expression).dtypes[0]
     except pl.exceptions.ColumnNotFoundError:
         found = ", ".join(table.columns)
         msg = f"{where}: {text}: names a column that is not there; found {found}"
@@ -132,19 +135,44 @@ def _sql(text: str, table: pl.DataFrame, where: str) -> pl.Expr:
     except pl.exceptions.PolarsError as error:
         msg = f"{where}: {text}: not a polars SQL expression: {str(error).splitlines()[0]}"
         raise UserError(msg) from None
+    if made.is_nested() or (wanted == "a condition" and made != pl.Boolean):
+        msg = f"{where}: {text}: makes {made}, not {wanted}"
+        raise UserError(msg)
     return expression
 
 
-def _columns(spec: Problems, table: pl.DataFrame, where: str, source: str) -> pl.DataFrame:
+def _asked(
+    spec: Problems, table: pl.DataFrame, where: str, source: str, *, checked: bool
+) -> pl.DataFrame:
+    """The columns of the rows that ``problems.where`` leaves."""
+    try:
+        if spec.where is not None:
+            at = f"{where}: problems.where"
+            table = table.filter(_sql(spec.where, table, at, "a condition"))
+        return _columns(spec, table, where, source, checked=checked)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        msg = f"{where}: problems: where or map cannot be computed on {source}: {reason}"
+        raise UserError(msg) from None
+
+
+def _columns(
+    spec: Problems, table: pl.DataFrame, where: str, source: str, *, checked: bool
+) -> pl.DataFrame:
     """Id, question and gold as strings; id null where the source has none."""
     parts = {"id": ("id",) if "id" in spec.map else (), "question": QUESTIONS, "gold": GOLDS}
     chosen = []
     for part, names in parts.items():
         text = spec.map.get(part) or _named(part, names, table, where, source)  # type: ignore[call-overload]
+        if text is None and (part == "question" or (part == "gold" and checked)):
+            there = ", ".join(table.columns)
+            hint = "use map" if part == "question" else "use map, or verify: null"
+            msg = f"{where}: problems: {source} has no {part} column; found {there}; {hint}"
+            raise UserError(msg)
         if text is None:
             chosen.append(pl.lit(None, pl.String).alias(part))
         else:
-            expression = _sql(text, table, f"{where}: problems.map.{part}")
+            expression = _sql(text, table, f"{where}: problems.map.{part}", "text")
             chosen.append(expression.cast(pl.String).alias(part))
     return table.select(chosen)
 
@@ -155,10 +183,6 @@ def _named(
     found = [name for name in names if name in table.columns]
     if len(found) > 1:
         msg = f"{where}: problems: {' and '.join(found)} could both be the {part}; say which in map"
-        raise UserError(msg)
-    if not found and part == "question":
-        there = ", ".join(table.columns)
-        msg = f"{where}: problems: {source} has no column of questions; found {there}; use map"
         raise UserError(msg)
     return f'"{found[0]}"' if found else None
 

@@ -6,7 +6,8 @@ evaluating are both this.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,4 +174,14 @@ def _ask(
     log.info("asking %d of %d requests", open_now, count * plan.samples)
     budget = Budget(cap_usd=budget_usd, spent_usd=ledger.spent_usd())
     with reach() as endpoint, progress("generate", open_now) as shown:
-        return asyncio.run(ask_all(asks(), plan, endpoint, ledger, budget, shown))
+        return _complete(ask_all(asks(), plan, endpoint, ledger, budget, shown))
+
+
+def _complete(asking: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Runs to the end, also under a loop that runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(asking)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, asking).result()

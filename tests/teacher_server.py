@@ -52,13 +52,14 @@ class TeacherServer:
         body = await request.json()
         question = body["messages"][-1]["content"]
         self.asked[question] += 1
+        count = self.asked[question]
         self.bodies.append(body)
         self.keys.add(request.headers.get("authorization", ""))
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)
         try:
             await asyncio.sleep(self.latency_s)
-            made = self.answer(body, self.asked[question])
+            made = self.answer(body, count)
             if isinstance(made, dict):
                 made = web.Response(body=json.dumps(made).encode(), content_type="application/json")
             if made.status == 200:

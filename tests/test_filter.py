@@ -194,10 +194,20 @@ def test_an_unfinished_result_is_not_mistaken_for_a_set(tmp_path: Path) -> None:
     data, out = write(tmp_path / "data.jsonl", [row(1)]), tmp_path / "out"
     distill.filter(recipe(tmp_path), data, out=out)
     (out / "report.json").unlink()  # what a kill before the end leaves
+    (out / ".unfinished").touch()
     with pytest.raises(UserError, match="unfinished"):
         distill.filter(recipe(tmp_path), out, out=tmp_path / "again")
     distill.filter(recipe(tmp_path), data, out=out)
     assert read(out)[2]["kept"] == 1
+
+
+def test_a_folder_of_somebody_elses_is_not_cleared(tmp_path: Path) -> None:
+    data = write(tmp_path / "data.jsonl", [row(1)])
+    (tmp_path / "out/signals").mkdir(parents=True)
+    (tmp_path / "out/signals/thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="was not made by distill"):
+        distill.filter(recipe(tmp_path), data, out=tmp_path / "out", force=True)
+    assert (tmp_path / "out/signals/thesis.txt").exists()
 
 
 BAD_RULES = {

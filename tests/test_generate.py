@@ -1,7 +1,7 @@
 """Generating over a real loopback server: nothing lost, nothing asked twice, every fault named."""
 
+import asyncio
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -398,11 +398,20 @@ def test_a_second_ctrl_c_stops_at_once_even_while_the_server_is_silent(tmp_path:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         assert "waiting for the requests under way" in next(
-            l for l in process.stderr if "stopping" in l
+            line for line in process.stderr if "stopping" in line
         )
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == Exit.INTERRUPTED
         process.stderr.close()
+
+
+def test_it_can_be_called_where_a_loop_runs_already_as_in_a_notebook(tmp_path: Path) -> None:
+    async def cell(name: str) -> Exit:
+        return distill.generate(name, out=tmp_path / "run")
+
+    with teacher_server() as server:
+        assert asyncio.run(cell(recipe(tmp_path, server))) == Exit.DONE
+    assert traces(tmp_path / "run").height == 5
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
@@ -423,4 +432,4 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
     with teacher_server() as server, pytest.raises(UserError, match="not a readable ledger"):
         distill.generate(recipe(tmp_path, server), out=run)
     assert (run / "ledger.sqlite").read_bytes().startswith(b"not a database")
-    assert os.path.getsize(run / "ledger.sqlite") == 2100
+    assert (run / "ledger.sqlite").stat().st_size == 2100

@@ -6,6 +6,7 @@ The same asking and grading as everywhere; nothing of its own but the scores.
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +68,14 @@ def eval(
         ahead = forecast(loaded, plan, folder, limit)
         log.info("would ask %d requests, about %d tokens", ahead.requests, ahead.prompt_tokens)
         return Exit.DONE
-    wanted = fingerprint(
-        plan=plan.values(), recipe=loaded.recipe.model_dump(mode="json"), limit=limit
-    )
+    values = loaded.recipe.model_dump(mode="json")
+    wanted = fingerprint(plan=plan.values(), recipe=values, limit=limit)
     if is_done(folder / "scores.json", wanted, force=force):
         log.info("already done: %s", folder / "scores.json")
         return Exit.DONE
+    way = partial(reach, loaded, log_file=folder / "server.log")
     outcome = carry_out(
-        loaded,
-        plan,
-        folder,
-        reach=lambda: reach(loaded, log_file=folder / "server.log"),
-        limit=limit,
-        budget_usd=budget_usd,
-        force=force,
+        loaded, plan, folder, reach=way, limit=limit, budget_usd=budget_usd, force=force
     )
     if outcome.stopped is not None:
         raise outcome.stopped

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from distill.engines import Engine, map_tables
-from distill.errors import Exit
+from distill.errors import Exit, UserError
 from distill.files.done import data_digest, fingerprint, is_done
 from distill.files.lock import folder_lock
 from distill.files.read import frames
@@ -33,6 +33,8 @@ from distill.selection import NEEDED, choose, preferred
 from distill.signals import MODULES
 
 log = logging.getLogger("distill")
+PARTS = ("kept", "dropped", "signals")
+UNFINISHED = ".unfinished"  # stands in OUT from the first deletion to the report
 SHARD = 2_000  # rows of one written Parquet file
 TEXTS = ("messages", "gold", "reasoning", "response")
 SCALARS = [name for name in SCHEMA.names() if name not in TEXTS]  # small enough to hold of all rows
@@ -69,21 +71,13 @@ def filter(
         UserError: recipe or data unusable.
     """
     loaded = load(recipe, FilterRecipe, overrides)
-    where = str(loaded.path)
-    rules = compile_rules(loaded.recipe.rules, where, measure=loaded.recipe.measure)
-    known = [*SCALARS, *rules.needed]
-    order = preferred(loaded.recipe.select, known, where)
+    rules = compile_rules(loaded.recipe.rules, str(loaded.path), measure=loaded.recipe.measure)
+    order = preferred(loaded.recipe.select, [*SCALARS, *rules.needed], str(loaded.path))
     if dry_run:
         rows = sum(frame.height for frame in frames(data, limit=limit))
         log.info("would judge %d rows by %d rules", rows, len(loaded.recipe.rules))
         return Exit.DONE
-    wanted = fingerprint(
-        recipe=loaded.recipe.model_dump(mode="json"),
-        data=data_digest(data),
-        versions={module.__name__: module.VERSION for module in MODULES},
-        limit=limit,
-        all_signals=all_signals,
-    )
+    wanted = _wanted(loaded.recipe, data, limit=limit, all_signals=all_signals)
     folder = Path(out)
     with folder_lock(folder):
         if is_done(folder / "report.json", wanted, force=force):
@@ -97,17 +91,41 @@ def filter(
         final = choose(judged, loaded.recipe.select, order)
         counts = _write(data, folder, final, limit)
         report = _report(counts, judged, final, loaded.recipe)
-        extra = {"fingerprint": wanted, "wall_s": round(time.monotonic() - began, 3)}
-        write_json(folder / "report.json", report | extra)
+        _finish(folder, report, fingerprint=wanted, wall_s=round(time.monotonic() - began, 3))
     log.info("kept %d of %d rows: %s", report["kept"], report["read"], folder / "kept")
     return Exit.DONE
 
 
+def _wanted(recipe: FilterRecipe, data: str | Path, *, limit: int | None, all_signals: bool) -> str:
+    return fingerprint(
+        recipe=recipe.model_dump(mode="json"),
+        data=data_digest(data),
+        versions={module.__name__: module.VERSION for module in MODULES},
+        limit=limit,
+        all_signals=all_signals,
+    )
+
+
 def _clear(folder: Path) -> None:
-    """Removes what an earlier or interrupted run left; the report first, for it says "done"."""
+    """Removes an earlier or interrupted result; the report first, for it says "done".
+
+    Raises:
+        UserError: there are folders of the same names that distill did not make.
+    """
+    mine = (folder / "report.json").exists() or (folder / UNFINISHED).exists()
+    for name in PARTS:
+        if (folder / name).exists() and not mine:
+            msg = f"{folder / name}: was not made by distill filter; choose another -o"
+            raise UserError(msg)
+    (folder / UNFINISHED).touch()
     (folder / "report.json").unlink(missing_ok=True)
-    for name in ("kept", "dropped", "signals"):
+    for name in PARTS:
         shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _finish(folder: Path, report: dict[str, Any], **values: Any) -> None:
+    write_json(folder / "report.json", report | values)
+    (folder / UNFINISHED).unlink()
 
 
 def _collect(

@@ -6,11 +6,13 @@ Knows: our own schema; question/problem/prompt with a reference answer; reasonin
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import polars as pl
+
 from distill.errors import UserError
-from distill.rows import Message, Row, row_id
+from distill.rows import SCHEMA, Message, Row, row_id
 from distill.think import split_think
 
 QUESTION = ("question", "problem", "prompt", "instruction", "query")
@@ -65,9 +67,10 @@ def columns_of(names: Sequence[str], where: str) -> Columns:
         talk=one(TALK, "conversation"),
         many=one(MANY, "list of answers"),
     )
+    one((*RESPONSE, *MANY), "answer")
     if not (found.response or found.talk or found.many):
         wanted = ", ".join((*RESPONSE, *TALK, *MANY))
-        there = ", ".join(names)
+        there = ", ".join(names) or "none"
         msg = f"{where}: no column holds the answers; found {there}; wanted one of {wanted}"
         raise UserError(msg)
     return found
@@ -101,9 +104,26 @@ def rows_of(line: Mapping[str, Any], columns: Columns, source: str) -> Iterator[
         )
 
 
+def own_values(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of one line of our own schema; one of another type becomes None."""
+    return {name: _own(line, name) for name in SCHEMA}
+
+
+def _own(line: Mapping[str, Any], name: str) -> Any:
+    kind, value = SCHEMA[name], line.get(name)
+    if kind == pl.String:
+        return _text(line, name)
+    if kind == pl.UInt32:
+        return _number(line, name)
+    if kind == pl.Float64:
+        return float(value) if isinstance(value, (int, float)) else None
+    turns = [_turn(turn) for turn in value] if isinstance(value, list) else [None]
+    return None if None in turns else [asdict(turn) for turn in turns if turn]
+
+
 def _asked(line: Mapping[str, Any], columns: Columns) -> tuple[Message, ...] | None:
     turns = _turns(line, columns)
-    if turns and turns[-1].role == "assistant" and not _separate(columns):
+    if turns and turns[-1].role == "assistant":  # an answer is not what was asked
         turns = turns[:-1]
     if turns:
         return turns
@@ -113,13 +133,11 @@ def _asked(line: Mapping[str, Any], columns: Columns) -> tuple[Message, ...] | N
     return (Message(role="user", content=question),) if isinstance(question, str) else None
 
 
-def _separate(columns: Columns) -> bool:
-    return bool(columns.response or columns.many)
-
-
 def _completions(line: Mapping[str, Any], columns: Columns) -> list[tuple[str, str]]:
     if columns.many:
-        found = line.get(columns.many) or []
+        found = line.get(columns.many)
+        if not isinstance(found, list):
+            return [("", "")]
         return [split_think(text) if isinstance(text, str) else ("", "") for text in found]
     if columns.response:
         text = _text(line, columns.response) or ""
@@ -153,5 +171,7 @@ def _text(line: Mapping[str, Any], name: str | None) -> str | None:
 
 def _number(line: Mapping[str, Any], name: str) -> int | None:
     value = line.get(name)
+    if isinstance(value, float) and value.is_integer():  # pandas writes 12.0 beside nulls
+        value = int(value)
     whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
     return value if whole else None

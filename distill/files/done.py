@@ -35,7 +35,7 @@ def is_done(manifest: Path, wanted: str, *, force: bool) -> bool:
     found = read_json(manifest)
     if found is None or force:
         return False
-    if found.get("fingerprint") == wanted:
+    if isinstance(found, dict) and found.get("fingerprint") == wanted:
         return True
     msg = (
         f"{manifest.parent}: holds a result of another recipe, input or option; "

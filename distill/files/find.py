@@ -1,5 +1,6 @@
 """What DATA on the command line means: a list of files. Does not read them."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from distill.errors import UserError, missing_extra
@@ -22,16 +23,19 @@ def data_files(data: str | Path) -> list[Path]:
         return _in_folder(path)
     if path.is_file():
         return [_known(path)]
-    if any(sign in text for sign in "*?["):
-        found = sorted(p for p in Path(path.anchor or ".").glob(_relative(path)) if p.is_file())
-        if found:
-            return [_known(p) for p in found]
+    if found := _matching(path):
+        return [_known(p) for p in found]
     msg = f"{text}: no such file, folder or pattern; give a run, a Parquet or JSONL file, or {HUB}…"
     raise UserError(msg)
 
 
-def _relative(path: Path) -> str:
-    return str(path.relative_to(path.anchor)) if path.anchor else str(path)
+def _matching(pattern: Path) -> list[Path]:
+    if not any(sign in str(pattern) for sign in "*?["):
+        return []
+    relative = str(pattern.relative_to(pattern.anchor)) if pattern.anchor else str(pattern)
+    with suppress(ValueError):  # not a pattern, e.g. a**
+        return sorted(p for p in Path(pattern.anchor or ".").glob(relative) if p.is_file())
+    return []
 
 
 def is_known(path: Path) -> bool:
@@ -51,7 +55,7 @@ def _in_folder(folder: Path) -> list[Path]:
     if (folder / "ledger.sqlite").exists() and not (folder / "traces" / "manifest.json").exists():
         msg = f"{folder}: this run has no exported traces yet; next: finish its distill generate"
         raise UserError(msg)
-    if (folder / "signals").is_dir() and not (folder / "report.json").exists():
+    if (folder / ".unfinished").exists():
         msg = f"{folder}: this filtered set is unfinished; next: run its distill filter again"
         raise UserError(msg)
     root = next((folder / n for n in ("traces", "kept") if (folder / n).is_dir()), folder)

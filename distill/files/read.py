@@ -5,19 +5,19 @@ reason. A file that is not readable at all is one clear error that names the fil
 """
 
 import gzip
-import io
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import orjson
 import polars as pl
 import zstandard
 
 from distill.errors import UserError
-from distill.files.columns import Columns, columns_of, rows_of
+from distill.files.columns import Columns, columns_of, own_values, rows_of
 from distill.files.find import data_files
 from distill.rows import SCHEMA, to_frame
 
@@ -52,7 +52,8 @@ def _all_frames(data: str | Path) -> Iterator[pl.DataFrame]:
     samples: Counter[str] = Counter()  # how often a foreign table answered each question so far
     for path in data_files(data):
         for lines in records(path):
-            yield _to_rows(lines, path, samples)
+            if len(lines):
+                yield _to_rows(lines, path, samples)
 
 
 def records(path: Path) -> Iterator[pl.DataFrame | list[dict[str, Any]]]:
@@ -89,36 +90,53 @@ def _csv(path: Path) -> pl.DataFrame:
 
 def _jsonl(path: Path) -> Iterator[list[dict[str, Any]]]:
     batch: list[dict[str, Any]] = []
-    with _open(path) as file:
-        for number, line in enumerate(_lines(file, path), 1):
-            text = line.strip()
-            if number == 1:
-                text = text.removeprefix(b"\xef\xbb\xbf")
-            if not text:
-                continue
-            batch.append(_object(text, path, number))
-            if len(batch) == BATCH:
-                yield batch
-                batch = []
+    for number, line in enumerate(_lines(path), 1):
+        text = line.strip()
+        if number == 1:
+            text = text.removeprefix(b"\xef\xbb\xbf")
+        if not text:
+            continue
+        batch.append(_object(text, path, number))
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
     if batch:
         yield batch
 
 
-def _open(path: Path) -> IO[bytes]:
+def _lines(path: Path) -> Iterator[bytes]:
     name = path.name.lower()
-    if name.endswith(".gz"):
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    if name.endswith(".zst"):
-        return io.BufferedReader(zstandard.open(path, "rb"))
-    return path.open("rb")
-
-
-def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
     try:
-        yield from file
+        if name.endswith(".zst"):
+            yield from _zstd_lines(path)
+            return
+        with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
+            yield from file
     except (gzip.BadGzipFile, zstandard.ZstdError, zlib.error, EOFError, OSError) as error:
         msg = f"{path}: cannot be read to its end: {error}; fetch or write the file again"
         raise UserError(msg) from None
+
+
+def _zstd_lines(path: Path) -> Iterator[bytes]:
+    rest = b""
+    for text in _zstd_text(path):
+        *lines, rest = (rest + text).split(b"\n")
+        yield from lines
+    yield rest
+
+
+def _zstd_text(path: Path) -> Iterator[bytes]:
+    """The content frame by frame; zstandard's own reader takes a file cut short for a whole one."""
+    frame = None
+    with path.open("rb") as file:
+        while data := file.read(zstandard.DECOMPRESSION_RECOMMENDED_INPUT_SIZE):
+            while data:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                yield frame.decompress(data)
+                data, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame is not None:
+        msg = "it ends within a frame"
+        raise EOFError(msg)
 
 
 def _object(text: bytes, path: Path, number: int) -> dict[str, Any]:
@@ -157,18 +175,19 @@ def _to_rows(
 
 def _cast(table: pl.DataFrame) -> pl.DataFrame:
     """Our own table with every column of SCHEMA, in order; a value of another type becomes null."""
-    columns = [
-        pl.col(name).cast(kind, strict=False)
-        if name in table.columns
-        else pl.lit(None, kind).alias(name)
-        for name, kind in SCHEMA.items()
-    ]
-    return _fill(table.select(columns))
+    return _fill(pl.DataFrame([_column(table, name) for name in SCHEMA]))
+
+
+def _column(table: pl.DataFrame, name: str) -> pl.Series:
+    kind = SCHEMA[name]
+    if name in table.columns and table.schema[name].is_nested() == kind.is_nested():
+        with suppress(pl.exceptions.PolarsError):  # e.g. lists of numbers for messages
+            return table[name].cast(kind, strict=False)
+    return pl.Series(name, [], kind).clear(table.height)
 
 
 def _own(lines: list[dict[str, Any]]) -> pl.DataFrame:
-    kept = [{name: line.get(name) for name in SCHEMA.names()} for line in lines]
-    return _fill(pl.DataFrame(kept, schema=SCHEMA, strict=False, orient="row"))
+    return _fill(pl.DataFrame([own_values(line) for line in lines], schema=SCHEMA, orient="row"))
 
 
 def _fill(table: pl.DataFrame) -> pl.DataFrame:

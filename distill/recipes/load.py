@@ -28,7 +28,13 @@ ALTERNATIVES = (
     (("problems",), dict.fromkeys(SOURCES, ("config", "split", "sha256"))),
     ((), {"teacher": (), "serve": ()}),
 )
-SECRET = re.compile(r"\b(sk-|sk_|hf_|gsk_|fw_|r8_)[A-Za-z0-9_-]{16,}|\bBearer\s+\S{16,}")
+# Vendors' key shapes. A digit or an unbroken run is asked for, so that a long plain name with hyphens
+# or underscores is not taken for a key; the Hub's tokens may be letters alone.
+SECRET = re.compile(
+    r"\bhf_[A-Za-z0-9]{30,}|\b(?:sk-|sk_|csk-|gsk_|fw_|r8_|xai-|nvapi-|AIza|AKIA|ghp_|github_pat_|tgp_)"
+    r"(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{16,}"
+    r"|\bBearer\s+(?=[A-Za-z._-]*\d)\S{16,}"
+)
 SECRET_KEYS = ("api_key", "apikey", "key", "token", "authorization", "password", "secret")
 
 
@@ -91,9 +97,25 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=mark)
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+            if isinstance(value, int):
+                value.to_bytes(8, "big", signed=True)
+            return value
+        # 2024-13-45, !!bool x, !!timestamp x, more than 64 bits
+        except (ValueError, LookupError, AttributeError, OverflowError):
+            kind = node.tag.rpartition(":")[2]
+            problem = f"looks like a value of kind {kind} and is none; quote it to make it text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(
+                    problem="a key must be plain text", problem_mark=key_node.start_mark
+                )
             if key_node.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"{key_node.value!r} is given twice", problem_mark=key_node.start_mark
@@ -123,7 +145,8 @@ def _read(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        msg = f"{where}: not a recipe: {getattr(error, 'problem', None) or 'unreadable YAML'}"
+        parts = (getattr(error, name, None) for name in ("context", "problem"))
+        msg = f"{where}: not a recipe: {', '.join(filter(None, parts)) or 'unreadable YAML'}"
         raise UserError(msg) from None
     except RecursionError:
         msg = f"{path}: not a recipe: nested too deeply"
@@ -136,18 +159,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _apply(values: dict[str, Any], override: str) -> None:
     dotted, equals, text = override.partition("=")
-    if not equals or not dotted.strip():
-        msg = f"--set {override}: write it as key.path=value"
+    *parents, last = keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        shown = "…" if SECRET.search(override) else override
+        msg = f"--set {shown}: write it as key.path=value"
         raise UserError(msg)
     try:
         value = parse_yaml(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         value = text
-    *parents, last = keys = dotted.strip().split(".")
     _drop_alternatives(values, keys)
     block = values
     for depth, key in enumerate(parents):
-        inner = block.setdefault(key, {})
+        if block.get(key) is None:
+            block[key] = {}
+        inner = block[key]
         if not isinstance(inner, dict):
             msg = f"--set {dotted}: {'.'.join(keys[: depth + 1])} is a value, not a block"
             raise UserError(msg)
@@ -160,9 +186,11 @@ def _drop_alternatives(values: dict[str, Any], keys: list[str]) -> None:
         depth = len(parents)
         if tuple(keys[:depth]) != parents or len(keys) == depth or keys[depth] not in choices:
             continue
-        block = values
+        block: Any = values
         for key in parents:
-            block = block.get(key, {})
+            block = block.get(key)
+        if not isinstance(block, dict):
+            continue
         others = [name for name in choices if name != keys[depth] and block.get(name) is not None]
         for name in others:
             for gone in (name, *choices[name]):
@@ -172,6 +200,8 @@ def _drop_alternatives(values: dict[str, Any], keys: list[str]) -> None:
 def _refuse_secrets(values: Any, path: Path, at: str = "") -> None:
     if isinstance(values, dict):
         for key, value in values.items():
+            if SECRET.search(str(key)):
+                raise _secret(path, f"a key of {at}" if at else "a key")
             inner = f"{at}.{key}" if at else str(key)
             if str(key).lower() in SECRET_KEYS and isinstance(value, str):
                 raise _secret(path, inner)
@@ -185,7 +215,7 @@ def _refuse_secrets(values: Any, path: Path, at: str = "") -> None:
 
 def _secret(path: Path, at: str) -> UserError:
     return UserError(
-        f"{path}: {at}: looks like an API key; recipes are shared, so name the environment "
+        f"{path}: {_flat(at)}: looks like an API key; recipes are shared, so name the environment "
         "variable that holds it instead, e.g. key_env: DEEPSEEK_API_KEY"
     )
 
@@ -195,20 +225,29 @@ def _one_line(error: ValidationError, model: type[BaseModel]) -> str:
     # an unknown key is nearly always the cause of whatever else is wrong
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    loc = tuple(part for part in first["loc"])
-    at = ".".join(str(part) for part in loc)
+    loc = tuple(part for part in first["loc"] if part != "[key]")
+    at = _flat(".".join(str(part) for part in loc))
     if first["type"] == "extra_forbidden":
         return f"{at}: no such key; {nearest(str(loc[-1]), _keys_at(model, loc[:-1]))}{more}"
     if first["type"] == "missing":
         return f"{at}: missing{more}"
     message = first["msg"].removeprefix("Value error, ")
-    shown = first["input"]
     # key_env is where a pasted key is most likely: never echo it
     if at.endswith("key_env"):
         return f"{at}: must be the NAME of an environment variable, e.g. DEEPSEEK_API_KEY{more}"
-    value = f" {shown!r:.80}" if isinstance(shown, (str, int, float, bool)) else ""
-    prefix = f"{at}:{value} " if at else ""
+    prefix = f"{at}:{_shown(first['input'])} " if at else ""
     return f"{prefix}{message[0].lower() + message[1:]}{more}"
+
+
+def _shown(value: object) -> str:
+    """A short value after a space; nothing for a block or for user:password@host."""
+    if not isinstance(value, (str, int, float)) or "@" in str(value):
+        return ""
+    return f" {value!r:.80}"
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _keys_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:

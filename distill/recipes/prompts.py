@@ -76,6 +76,9 @@ class Teacher(Strict):
         if parts.username or parts.password:
             msg = "must not hold a user or password; name the key's variable in key_env"
             raise ValueError(msg)
+        if parts.query or parts.fragment:  # where keys are put, too
+            msg = "must end with the path, without ?… or #…"
+            raise ValueError(msg)
         return url
 
 

@@ -1,0 +1,146 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distill.chat import renderer, template_text
+from distill.errors import UserError
+from distill.recipes.load import shipped
+from distill.rows import Message
+
+SHIPPED = shipped("prompts")
+DIRECTIVE = "Please reason step by step, and put your final answer within \\boxed{}."
+Render = Callable[[str], tuple[Message, ...]]
+
+
+def of(name: str) -> Render:
+    return renderer((SHIPPED / name).read_text(encoding="utf-8"), name)
+
+
+def mistake(text: str) -> str:
+    with pytest.raises(UserError) as caught:
+        renderer(text, "r.yaml: template t")("1 + 1?")
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(caught.value).startswith("r.yaml: template t: ")
+    return str(caught.value)
+
+
+def test_the_plain_template_is_one_user_turn_with_the_directive() -> None:
+    assert of("math.jinja")("1 + 1?") == (Message(role="user", content=f"1 + 1?\n{DIRECTIVE}"),)
+
+
+QUESTIONS = st.text() | st.text(alphabet="{%}# \n<>&'\"\\ax")
+
+
+@given(question=QUESTIONS)
+def test_the_demo_asks_last_what_the_plain_template_asks(question: str) -> None:
+    assert of("demo.jinja")(question)[-1] == of("math.jinja")(question)[-1]
+
+
+@given(question=QUESTIONS)
+def test_a_question_is_data_and_never_rendered(question: str) -> None:
+    text = of("math.jinja")(question)[0].content
+    assert text == f"{question}\n{DIRECTIVE}".strip()
+
+
+def test_a_question_in_the_template_language_stays_as_it_is() -> None:
+    asked = "{{ 1 + 1 }} {% raw %} {# note #} {{ question }} <b>&amp;"
+    for name in ("math.jinja", "demo.jinja"):
+        assert asked in of(name)(asked)[-1].content
+
+
+def test_the_demo_takes_turns_and_ends_with_the_user() -> None:
+    roles = [message.role for message in of("demo.jinja")("1 + 1?")]
+    assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
+    assert len(roles) > 1
+
+
+def test_turns_are_sent_in_the_order_of_the_template() -> None:
+    render = renderer(
+        "{% call system() %} Be brief. {% endcall %} left out "
+        "{% call user() %}a{% endcall %}{% call assistant() %}b{% endcall %}"
+        "{% call user() %}{{ question }}{% endcall %}",
+        "t",
+    )
+    expected = [("system", "Be brief."), ("user", "a"), ("assistant", "b"), ("user", "q")]
+    assert [(m.role, m.content) for m in render("q")] == expected
+    assert [(m.role, m.content) for m in render("r")] == [*expected[:-1], ("user", "r")]
+
+
+LAST_TURNS = [
+    "",
+    "  \n",
+    "{% call user() %}{{ question }}{% endcall %}{% call assistant() %}x{% endcall %}",
+    "{% call system() %}{{ question }}{% endcall %}",
+    "{% call user() %} {% endcall %}",
+]
+
+
+@pytest.mark.parametrize("text", LAST_TURNS)
+def test_the_last_turn_must_be_the_users(text: str) -> None:
+    assert "its last turn must be a user turn with text in it" in mistake(text)
+
+
+ESCAPES = [
+    "{{ question.__class__ }}",
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "{{ cycler.__init__.__globals__.os.system('id') }}",
+    "{{ lipsum.__globals__ }}",
+    "{{ user.__globals__ }}",
+    "{{ user.__closure__ }}",
+    "{{ ''|attr('__class__') ~ ''.__class__ }}",
+    "{{ '{0.__class__}'.format(question) ~ nothing }}",
+    "{% set a = [] %}{{ a.append(1) }}",
+    "{% import 'os' as os %}",
+    "{% include '/etc/passwd' %}",
+    "{% for i in range(10 ** 9) %}{% endfor %}",
+]
+
+
+@pytest.mark.parametrize("text", ESCAPES)
+def test_a_template_reaches_nothing_but_its_question(text: str) -> None:
+    assert "unusable template: " in mistake(text)
+
+
+FAULTS = [
+    "{{ answer }}",  # nobody gives it one
+    "{{ question.nothing }}",
+    "{{ question",
+    "{% if %}",
+    "line\n\n{% endfor %}",
+    "{{ question|nofilter }}",
+    "{{ 1 / 0 }}",
+    "{{ question + 1 }}",
+    "{{ user() }}",
+    "{{ '%d'|format('x') }}",
+    "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
+]
+
+
+@pytest.mark.parametrize("text", FAULTS)
+def test_a_template_that_fails_is_one_line(text: str) -> None:
+    assert "it can use {{ question }}" in mistake(text)
+
+
+def test_a_template_beside_the_recipe_goes_before_the_shipped_one(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.yaml"
+    assert DIRECTIVE in template_text("math.jinja", recipe)
+    (tmp_path / "math.jinja").write_text("mine {{ question }}")
+    assert template_text("math.jinja", recipe) == "mine {{ question }}"
+
+
+def test_a_recipe_in_a_folder_below_finds_the_shipped_template(tmp_path: Path) -> None:
+    assert DIRECTIVE in template_text("math.jinja", SHIPPED / "eval" / "gsm8k.yaml")
+
+
+def test_a_template_that_is_not_there_offers_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"maths\.jinja: no such .* did you mean 'math'"):
+        template_text("maths.jinja", tmp_path / "r.yaml")
+
+
+def test_a_template_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.jinja").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="not UTF-8 at byte 0"):
+        template_text("t.jinja", tmp_path / "r.yaml")
