@@ -21,7 +21,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
-from hub_state import LFS_SUFFIXES, Blob, Hub, Repo
+
+from tests.hub_state import LFS_SUFFIXES, Blob, Hub, Repo
 
 USER = "ada"
 

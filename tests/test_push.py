@@ -10,13 +10,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hub_server import hub_server, run_client
-from hub_state import Hub
 
 from distill.commands.push import push
 from distill.errors import Exit, UserError
 from distill.files.write import write_json, write_parquet
 from distill.rows import Message, Row, to_frame
+from tests.hub_server import hub_server, run_client
+from tests.hub_state import Hub
 
 # Not shaped like a key on purpose: it must be kept out by its value, not by its looks.
 TOKEN = "canary.of.the.hub.token.0123456789"
