@@ -1,0 +1,98 @@
+"""What a server is given says the same as what the user named."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distill.errors import UserError
+from distill.teachers.servable import servable
+
+
+def folder(path: Path, *, generation: dict[str, object] | None) -> Path:
+    path.mkdir()
+    (path / "config.json").write_text('{"eos_token_id": 7, "hidden_size": 8}')
+    (path / "model.safetensors").write_bytes(b"weights")
+    if generation is not None:
+        (path / "generation_config.json").write_text(json.dumps(generation))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("generation", "expected"),
+    [
+        (None, {"eos_token_id": 7, "do_sample": True}),
+        ({"eos_token_id": [7, 9]}, {"eos_token_id": [7, 9], "do_sample": True}),
+        ({"do_sample": False, "top_k": 20}, {"do_sample": True, "top_k": 20}),
+    ],
+)
+def test_transformers_is_told_to_sample_and_the_users_folder_stays_as_it_is(
+    generation: dict[str, object] | None, expected: dict[str, object], tmp_path: Path
+) -> None:
+    mine = folder(tmp_path / "a model@1", generation=generation)
+    before = {path.name: path.read_bytes() for path in mine.iterdir()}
+    work = tmp_path / "work"
+    work.mkdir()
+    view = servable(mine, engine="transformers", work=work)
+    assert view == work / "a_model_1"  # transformers would read @1 as a revision
+    assert json.loads((view / "generation_config.json").read_bytes()) == expected
+    assert (view / "model.safetensors").read_bytes() == b"weights"
+    assert {path.name: path.read_bytes() for path in mine.iterdir()} == before
+
+
+def test_other_engines_get_the_folder_itself(tmp_path: Path) -> None:
+    mine = folder(tmp_path / "model", generation=None)
+    assert servable(mine, engine="vllm", work=tmp_path) == mine
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no config\.json and no adapter_config\.json"):
+        servable(tmp_path, engine="vllm", work=tmp_path)
+
+
+# peft 0.21 reads an attribute that transformers 5.23 has deprecated.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_a_merged_adapter_answers_as_the_adapter_does(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    peft = pytest.importorskip("peft")
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+
+    words = {word: number for number, word in enumerate(["<unk>", "<end>", *"abcdef"])}
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<end>")
+    config = transformers.LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        eos_token_id=1,
+    )
+    torch.manual_seed(0)
+    base = transformers.LlamaForCausalLM(config)
+    base.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    lora = peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    student = peft.get_peft_model(
+        transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base"), lora
+    ).eval()
+    student.save_pretrained(tmp_path / "student")
+    tokenizer.save_pretrained(tmp_path / "student")
+    tokens = torch.tensor([[2, 3, 4, 5]])
+    with torch.no_grad():
+        expected = student(tokens).logits
+        plain = base.eval()(tokens).logits
+
+    work = tmp_path / "work"
+    work.mkdir()
+    whole = servable(tmp_path / "student", engine="vllm", work=work)
+
+    merged = transformers.AutoModelForCausalLM.from_pretrained(whole).eval()
+    with torch.no_grad():
+        found = merged(tokens).logits
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert not torch.allclose(plain, expected, atol=1e-2)
+    assert merged.generation_config.do_sample is True
+    assert transformers.AutoTokenizer.from_pretrained(whole).eos_token == "<end>"

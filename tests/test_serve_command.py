@@ -1,0 +1,64 @@
+"""What a server is started with: its command line and its environment."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from distill.recipes.prompts import Engine, Serve
+from distill.teachers.serve import child_env, command
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        (
+            "llama.cpp",
+            "PYTHON -m distill.teachers.llamacpp --model /m --port 9 --alias name "
+            "--slots 4 --context 512",
+        ),
+        (
+            "vllm",
+            "vllm serve /m --host 127.0.0.1 --port 9 --served-model-name name "
+            "--max-model-len 512 --max-num-seqs 4",
+        ),
+        (
+            "sglang",
+            "PYTHON -m sglang.launch_server --model-path /m --host 127.0.0.1 --port 9 "
+            "--served-model-name name --context-length 512 --max-running-requests 4",
+        ),
+        (
+            "transformers",
+            "transformers serve /m --host 127.0.0.1 --port 9 --continuous-batching",
+        ),
+    ],
+)
+def test_each_engine_gets_its_own_flags_then_the_recipes(engine: Engine, expected: str) -> None:
+    serve = Serve(engine=engine, concurrency=4, context=512, args=("--seed", "1"))
+    line = command(serve, "/m", port=9, name="name")
+    line[0] = "PYTHON" if line[0] == sys.executable else Path(line[0]).name
+    assert line == [*expected.split(), "--seed", "1"]
+
+
+@pytest.mark.parametrize("engine", ["llama.cpp", "vllm", "sglang", "transformers"])
+def test_no_engine_is_told_to_trust_remote_code(engine: Engine) -> None:
+    assert not [
+        word for word in command(Serve(engine=engine), "/m", port=9, name="m") if "trust" in word
+    ]
+
+
+def test_a_servers_environment_holds_no_keys() -> None:
+    parent = {
+        "OPENAI_API_KEY": "a",
+        "HF_TOKEN": "b",
+        "db_secret": "c",
+        "HF_HOME": "/h",
+        "PATH": "/",
+    }
+    local, remote = child_env(parent, local=True), child_env(parent, local=False)
+    assert {"OPENAI_API_KEY", "db_secret"}.isdisjoint({**local, **remote})
+    assert "HF_TOKEN" not in local
+    assert remote["HF_TOKEN"] == "b"  # the Hub's own, for a model that comes from there
+    assert local["HF_HOME"] == remote["HF_HOME"] == "/h"
+    assert local["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in remote
