@@ -1,0 +1,219 @@
+"""``distill train``: kept traces → a student. Does not filter, evaluate or publish."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from distill.errors import Exit, UserError, missing_extra
+from distill.files.done import data_digest, fingerprint, is_done
+from distill.files.lock import folder_lock
+from distill.files.read import frames
+from distill.files.write import write_json
+from distill.recipes.load import Loaded, load
+from distill.recipes.students import StudentRecipe
+from distill.rows import from_frame
+from distill.students.base import Dialect, chat_template_text, open_dialect
+from distill.students.options import Options, checked
+from distill.students.proof import Proof
+from distill.students.store import Store, store
+from distill.students.tokens import tokenize
+
+log = logging.getLogger("distill")
+PACKAGES = ("torch", "transformers", "trl", "peft")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """All that is known before the data is read."""
+
+    recipe: StudentRecipe
+    options: Options
+    base: str  # a folder or Hub id
+    template: str | None
+    data: str | Path
+    limit: int | None
+    main: bool  # the one process, of those that train together, that writes
+
+
+def train(
+    recipe: str,
+    data: str | Path,
+    *,
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    limit: int | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+) -> Exit:
+    """A student in ``out``: adapter or weights, tokenizer, proof.json, and train.json last.
+
+    ``limit`` reads that many rows at most. ``dry_run`` tokenises and proves, and writes nothing.
+
+    Raises:
+        UserError: the recipe, the data or the base model must change; or ``out`` holds another
+            result and ``force`` does not allow to replace it.
+    """
+    loaded = load(recipe, StudentRecipe, overrides)
+    job = _job(loaded, data, limit)
+    if dry_run:
+        return _rehearse(job)
+    folder = Path(out)
+    # only one process writes; under `accelerate launch` the others just compute
+    with folder_lock(folder) if job.main else nullcontext():
+        wanted = fingerprint(
+            recipe=job.recipe.model_dump(mode="json"),
+            chat_template=job.template,
+            data=data_digest(data),
+            limit=limit,
+        )
+        if is_done(folder / "train.json", wanted, force=force):
+            log.info("train: %s is already done; nothing to do", folder)
+            return Exit.DONE
+        _train(job, folder, wanted)
+    return Exit.DONE
+
+
+def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> Job:
+    from distill.students.model import require_four_bits
+
+    recipe = loaded.recipe
+    if recipe.quantize:
+        require_four_bits()
+    return Job(
+        recipe=recipe,
+        options=checked(recipe, loaded.path),
+        base=_base(recipe.base),
+        template=chat_template_text(recipe.chat_template, loaded.path),
+        data=data,
+        limit=limit,
+        main=os.environ.get("RANK", "0") == "0",  # torch's own: set by its launcher
+    )
+
+
+def _base(name: str) -> str:
+    """A folder or Hub id as it is; the folder of a shipped model."""
+    from distill.teachers.weights import SHIPPED, hf_folder
+
+    path = Path(name).expanduser()
+    if name not in SHIPPED and path.is_dir():
+        return str(path.resolve())  # an adapter remembers it, wherever it is used from
+    if name not in SHIPPED and "/" in name:
+        return name
+    return str(hf_folder(name))
+
+
+def _rehearse(job: Job) -> Exit:
+    from distill.students.fit import arguments, planned_steps
+    from distill.students.quiet import quiet
+
+    with quiet(), store() as examples:
+        _prepare(job, examples)
+        planned = planned_steps(arguments(job.options, examples.folder), examples.examples)
+    _say(examples, planned)
+    return Exit.DONE
+
+
+def _train(job: Job, out: Path, wanted: str) -> None:
+    _require()
+    from distill.students.fit import arguments, build_trainer, fit, planned_steps
+    from distill.students.quiet import quiet
+    from distill.students.save import save
+
+    started = time.monotonic()
+    checkpoints = out / "checkpoints" / wanted
+    with quiet(), store() as examples:
+        saves = job.options.sft["save_strategy"] != "no"
+        args = arguments(job.options, checkpoints if saves else examples.folder)
+        dialect, proof = _prepare(job, examples)
+        if job.main:
+            (out / "train.json").unlink(missing_ok=True)  # from here on: not done
+            write_json(out / "proof.json", proof.values())
+            _say(examples, planned_steps(args, examples.examples))
+        trainer = build_trainer(
+            job.base, job.options, dialect, examples, arguments=args, quantize=job.recipe.quantize
+        )
+        done = fit(trainer, checkpoints=checkpoints)
+        save(trainer, dialect, out)
+    if not job.main:
+        return
+    result = {
+        "fingerprint": wanted,
+        "base_model": job.recipe.base,
+        **_counts(examples),
+        "steps": done.steps,
+        "loss": {"first": done.loss_first, "last": done.loss_last},
+        "wall_s": round(time.monotonic() - started, 1),
+        "device": str(args.device),
+        "processes": args.world_size,
+        "versions": {name: version(name) for name in PACKAGES},
+        "recipe": job.recipe.model_dump(mode="json"),
+    }
+    write_json(out / "train.json", result)
+    log.info("train: %s: loss %.3f to %.3f", out, done.loss_first, done.loss_last)
+
+
+def _require() -> None:
+    from importlib.util import find_spec
+
+    for name in (*PACKAGES, "datasets", "accelerate"):
+        if find_spec(name) is None:
+            raise missing_extra(module=name, extra="train")
+
+
+def _prepare(job: Job, examples: Store) -> tuple[Dialect, Proof]:
+    """Tokenises and proves every row into ``examples``."""
+    dialect = open_dialect(job.base, chat_template=job.template)
+    proof = Proof(dialect=dialect)
+    longest = _longest(job)
+    for frame in frames(job.data, limit=job.limit):
+        found = tokenize(from_frame(frame), dialect, prompt=job.recipe.prompt, max_length=longest)
+        proof.add(found)
+        examples.add(example for _, example in found.examples)
+        examples.skipped.update(found.skipped)
+    if not examples.examples:
+        reasons = _listed(examples.skipped)
+        msg = f"{job.data}: no row can be trained on: {reasons}"
+        raise UserError(msg)
+    return dialect, proof
+
+
+def _longest(job: Job) -> int | None:
+    """Tokens that an example may have: what the recipe says, and what the base can look back on."""
+    from distill.students.model import positions
+
+    said, able = job.options.sft.get("max_length"), positions(job.base)
+    if said is not None and able is not None and said > able:
+        msg = f"sft.max_length: {said}: {job.recipe.base} has {able} positions; set at most {able}"
+        raise UserError(msg)
+    return able if said is None else int(said)
+
+
+def _counts(examples: Store) -> dict[str, Any]:
+    return {
+        "examples": examples.examples,
+        "skipped": dict(examples.skipped),
+        "tokens": examples.tokens,
+        "trained_tokens": examples.trained_tokens,
+        "longest_tokens": examples.longest,
+    }
+
+
+def _say(examples: Store, steps: int) -> None:
+    log.info(
+        "train: %s examples, %s tokens (%s trained), %s steps; skipped: %s",
+        f"{examples.examples:,}",
+        f"{examples.tokens:,}",
+        f"{examples.trained_tokens:,}",
+        f"{steps:,}",
+        _listed(examples.skipped),
+    )
+
+
+def _listed(skipped: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in skipped.items()) or "none"
