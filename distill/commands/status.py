@@ -95,10 +95,11 @@ def _set(report: dict[str, Any], path: Path) -> Iterator[Line]:
 
 
 def _student(trained: dict[str, Any], path: Path) -> Iterator[Line]:
-    names = ("base", "examples", "trained_tokens", "steps", "loss_first", "loss_last", "wall_s")
-    for name in names:
-        if name in trained:
-            yield name.replace("_", " "), _shown(trained[name])
+    yield "base", str(trained["base_model"])
+    yield "trained on", f"{trained['examples']:,} traces, {trained['trained_tokens']:,} tokens"
+    loss = trained["loss"]
+    yield "steps", f"{trained['steps']:,} in {trained['wall_s']:,.0f} s on {trained['device']}"
+    yield "loss", f"{_loss(loss['first'])} → {_loss(loss['last'])}"
     for reason, count in trained.get("skipped", {}).items():
         yield f"skipped: {reason}", f"{count:,}"
 
@@ -115,7 +116,5 @@ def _scores(scores: dict[str, Any]) -> Iterator[Line]:
         yield "finish", ", ".join(f"{k} {v:,}" for k, v in found["finish"].items())
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _loss(value: float | None) -> str:
+    return "not logged" if value is None else f"{value:.3f}"
