@@ -251,13 +251,25 @@ def test_every_wire_shape_becomes_reasoning_and_response(
     assert (row["reasoning"], row["response"]) == expected
 
 
+def test_every_answer_has_a_seed_of_its_own_that_comes_back_in_another_run(tmp_path: Path) -> None:
+    seeds = []
+    for run in ("one", "two"):
+        with teacher_server() as server:
+            name = recipe(tmp_path, server, problems=3, samples=4, sampling={"seed": 7})
+            distill.generate(name, out=tmp_path / run)
+        seeds.append({body["seed"] for body in server.bodies})
+    assert len(seeds[0]) == 12
+    assert seeds[0] == seeds[1]
+    assert all(0 <= seed < 2**31 for seed in seeds[0])
+
+
 def test_the_request_is_what_the_recipe_says(tmp_path: Path) -> None:
     with teacher_server() as server:
         name = recipe(tmp_path, server, problems=1, samples=2)
-        changes = ["sampling.seed=7", "sampling.extra_body={thinking: {type: enabled}}"]
+        changes = ["sampling.extra_body={thinking: {type: enabled}}"]
         distill.generate(name, out=tmp_path / "run", overrides=changes)
-    assert sorted(body["seed"] for body in server.bodies) == [7, 8]
     body = server.bodies[0]
+    assert "seed" not in body
     assert body["max_tokens"] == 100
     assert (body["temperature"], body["top_p"]) == (0.6, 0.95)
     assert body["thinking"] == {"type": "enabled"}

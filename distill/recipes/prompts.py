@@ -100,7 +100,7 @@ class Sampling(Strict):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.6  # R1 model card: 0.5-0.7
     top_p: Annotated[float, Field(gt=0, le=1)] | None = 0.95  # R1 paper v1, section 3
     max_tokens: Annotated[int, Field(ge=1)] = 16_384  # explicit: servers' defaults cut traces
-    seed: int | None = None  # sample i asks with seed + i, where the server honours it
+    seed: int | None = None  # every answer's own seed is derived from it; servers may ignore it
     extra_body: dict[str, Any] = {}  # an endpoint's own switches, as is
 
 
