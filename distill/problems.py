@@ -203,15 +203,15 @@ def _usable(asked: pl.DataFrame, *, checked: bool, where: str) -> pl.DataFrame:
     """Without empty questions, repeats, and questions whose reference answers contradict."""
     key = pl.col("question").map_elements(_normal, return_dtype=pl.String)
     rows = asked.with_columns(key=key).filter(pl.col("key") != "")
-    _say(asked.height - rows.height, "without a question", where)
+    _say(asked.height - rows.height, "no question", where)
     if checked:
         golden = rows.filter(pl.col("gold").str.strip_chars() != "")
-        _say(rows.height - golden.height, "without a reference answer", where)
+        _say(rows.height - golden.height, "no reference answer", where)
         agreed = golden.filter(pl.col("gold").n_unique().over("key") == 1)
-        _say(golden.height - agreed.height, "whose reference answers contradict", where)
+        _say(golden.height - agreed.height, "their reference answers contradict each other", where)
         rows = agreed
     once = rows.unique("key", keep="first", maintain_order=True)
-    _say(rows.height - once.height, "asked before in the set", where)
+    _say(rows.height - once.height, "the same question is in the set before them", where)
     if once.is_empty():
         msg = f"{where}: problems: no usable problem is left"
         raise UserError(msg)
@@ -224,7 +224,7 @@ def _normal(question: str) -> str:
 
 def _say(count: int, what: str, where: str) -> None:
     if count:
-        log.warning("%s: left out %d problems %s", where, count, what)
+        log.warning("%s: %d problems left out: %s", where, count, what)
 
 
 def _refuse_repeated_ids(table: pl.DataFrame, where: str) -> None:

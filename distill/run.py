@@ -6,7 +6,7 @@ evaluating are both this.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,7 +21,6 @@ from distill.export import export_traces
 from distill.files.done import fingerprint
 from distill.files.lock import folder_lock
 from distill.ledger import Ledger
-from distill.problems import read_problems
 from distill.progress import progress
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import Price, PromptsRecipe
@@ -55,6 +54,7 @@ def make_plan(loaded: Loaded[PromptsRecipe], who: str) -> Plan:
 def carry_out(
     loaded: Loaded[PromptsRecipe],
     plan: Plan,
+    problems: Sequence[Problem],
     out: Path,
     *,
     reach: Reach,
@@ -67,6 +67,7 @@ def carry_out(
     Args:
         loaded: the recipe.
         plan: made from it by ``make_plan``.
+        problems: read from it by ``read_problems``.
         out: the run folder; created, and held for this process.
         reach: opens the way to the teacher; called only when something is to be asked.
         limit: at most that many problems, from the start of the set.
@@ -76,7 +77,6 @@ def carry_out(
     Raises:
         UserError: before the first request: recipe, folder or key unusable.
     """
-    problems = read_problems(loaded)
     _refuse_blind_budget(loaded, budget_usd)
     with folder_lock(out):
         ledger = Ledger(out / "ledger.sqlite")
@@ -93,9 +93,10 @@ def carry_out(
             ledger.close()
 
 
-def forecast(loaded: Loaded[PromptsRecipe], plan: Plan, out: Path, limit: int | None) -> Forecast:
+def forecast(
+    loaded: Loaded[PromptsRecipe], plan: Plan, problems: Sequence[Problem], out: Path
+) -> Forecast:
     """What ``carry_out`` would ask, without creating ``out`` or asking."""
-    problems = read_problems(loaded)[:limit]
     done: dict[str, int] = {}
     if (out / "ledger.sqlite").exists():
         ledger = Ledger(out / "ledger.sqlite")
@@ -148,7 +149,7 @@ def _settle_plan(ledger: Ledger, plan: Plan, out: Path, *, force: bool) -> None:
     ledger.set_meta("plan", now)
 
 
-def _put(ledger: Ledger, problems: list[Problem]) -> None:
+def _put(ledger: Ledger, problems: Sequence[Problem]) -> None:
     digest = fingerprint(
         problems=[(p.id, p.question, p.gold, p.verify, p.domain, p.source) for p in problems]
     )

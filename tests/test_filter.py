@@ -130,6 +130,19 @@ def test_kept_and_dropped_add_up_for_any_rows(
     assert "" not in dropped["reason"]
 
 
+def test_data_that_does_not_say_how_it_ended_is_named_with_the_way_to_let_it_pass(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = write(tmp_path / "data.jsonl", [row(i, finish_reason=None) for i in range(3)])
+    with caplog.at_level("WARNING", "distill"):
+        distill.filter(recipe(tmp_path), data, out=tmp_path / "out")
+    (said,) = caplog.messages
+    assert said.startswith("3 rows do not say what rule truncated asks for")
+    advised = said.partition('--set "')[2].rstrip('"')
+    distill.filter(recipe(tmp_path), data, out=tmp_path / "again", overrides=[advised])
+    assert read(tmp_path / "again")[2]["kept"] == 3
+
+
 def test_selection_speaks_after_the_rules(tmp_path: Path) -> None:
     rows = [
         row(1),

@@ -64,8 +64,9 @@ def eval(
         msg = f"{loaded.path}: verify: missing; a benchmark needs something to check against"
         raise UserError(msg)
     folder, plan = Path(out), make_plan(loaded, who_answers(loaded))
+    problems = read_problems(loaded)
     if dry_run:
-        ahead = forecast(loaded, plan, folder, limit)
+        ahead = forecast(loaded, plan, problems[:limit], folder)
         log.info("would ask %d requests, about %d tokens", ahead.requests, ahead.prompt_tokens)
         return Exit.DONE
     values = loaded.recipe.model_dump(mode="json")
@@ -75,11 +76,11 @@ def eval(
         return Exit.DONE
     way = partial(reach, loaded, log_file=folder / "server.log")
     outcome = carry_out(
-        loaded, plan, folder, reach=way, limit=limit, budget_usd=budget_usd, force=force
+        loaded, plan, problems, folder, reach=way, limit=limit, budget_usd=budget_usd, force=force
     )
     if outcome.stopped is not None:
         raise outcome.stopped
-    ids = [problem.id for problem in read_problems(loaded)[:limit]]
+    ids = [problem.id for problem in problems[:limit]]
     _write_scores(loaded, folder, ids, model=model, wanted=wanted)
     lost = outcome.failed + outcome.unanswered
     if lost:

@@ -92,6 +92,7 @@ def filter(
         counts = _write(data, folder, final, limit)
         report = _report(counts, judged, final, loaded.recipe)
         _finish(folder, report, fingerprint=wanted, wall_s=round(time.monotonic() - began, 3))
+    _warn_of_unknown(report, loaded.recipe.rules)
     log.info("kept %d of %d rows: %s", report["kept"], report["read"], folder / "kept")
     return Exit.DONE
 
@@ -121,6 +122,21 @@ def _clear(folder: Path) -> None:
     (folder / "report.json").unlink(missing_ok=True)
     for name in PARTS:
         shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _warn_of_unknown(report: dict[str, Any], rules: dict[str, str]) -> None:
+    """Says what to do where a rule had nothing to decide by: usually a column that is not there."""
+    for name, rule in rules.items():
+        count = report["reasons"].get(f"{name}_unknown", 0)
+        if count:
+            log.warning(
+                "%d rows do not say what rule %s asks for and were dropped; to let them pass: "
+                '--set "rules.%s=COALESCE(%s, TRUE)"',
+                count,
+                name,
+                name,
+                rule,
+            )
 
 
 def _finish(folder: Path, report: dict[str, Any], **values: Any) -> None:

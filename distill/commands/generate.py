@@ -9,6 +9,7 @@ from pathlib import Path
 
 from distill.asking import Outcome
 from distill.errors import Exit
+from distill.problems import read_problems
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.run import carry_out, forecast, make_plan
@@ -47,8 +48,9 @@ def generate(
     loaded = load(recipe, PromptsRecipe, overrides)
     folder = Path(out)
     plan = make_plan(loaded, who_answers(loaded))
+    problems = read_problems(loaded)
     if dry_run:
-        ahead = forecast(loaded, plan, folder, limit)
+        ahead = forecast(loaded, plan, problems[:limit], folder)
         cost = "unknown (no price)" if ahead.worst_usd is None else f"${ahead.worst_usd:,.2f}"
         log.info(
             "would ask %d requests: about %d prompt tokens; at worst %d tokens and %s",
@@ -61,6 +63,7 @@ def generate(
     outcome = carry_out(
         loaded,
         plan,
+        problems,
         folder,
         reach=lambda: reach(loaded, log_file=folder / "server.log"),
         limit=limit,
