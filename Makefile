@@ -22,20 +22,24 @@ demo: $(VENV)/.ready
 test: lint
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-fix: $(VENV)/.ready
+fix: $(VENV)/.ready-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("distill needs Python 3.11 or newer")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) "$(TORCH)"
-	$(PIP) -e ".[local,math,train,hub,ray,dev]"
+	$(PIP) -e ".[local,train,hub]"
+	touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(PIP) -e ".[local,train,hub,ray,dev]"
 	touch $@
 
 clean:

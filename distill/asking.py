@@ -6,26 +6,20 @@ not wait for them.
 """
 
 import asyncio
-import hashlib
 import logging
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from distill.budget import Budget, cost_usd, worst_usd
 from distill.commits import Commits, group_commits
-from distill.errors import DistillError, Interrupted
-from distill.files.done import fingerprint
-from distill.ledger import Ask, Attempt, Ledger
+from distill.errors import DistillError, Interrupted, StoppedError
+from distill.ledger import Ask, Attempt, Ledger, State
+from distill.plan import Plan
 from distill.progress import Progress
-from distill.recipes.prompts import Sampling
-from distill.rows import Message
 from distill.teachers.client import RowRefused, Transient, connect, send
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.retry import tries
@@ -35,53 +29,24 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 log = logging.getLogger("distill")
-# Part of every request's key: a change to what a request means asks anew instead of mixing.
-SCHEMA_VERSION = 1
+# 403 is about the key, or about this one prompt where a router moderates: once others were answered
+# it is the prompt.
+FORBIDDEN = 403
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Whom is asked, and how: with a question and a sample number it makes a request."""
+class Bell:
+    """Ctrl-C for a pass that runs in a thread, where signals do not come."""
 
-    who: str  # "https://api.x.com model", or "serve llama.cpp model"; part of a request's key
-    render: Callable[[str], tuple[Message, ...]]
-    template: str  # the template's text
-    sampling: Sampling
-    samples: int
+    def __init__(self) -> None:
+        self._ring: Callable[[], object] = lambda: None
 
-    def values(self) -> dict[str, Any]:
-        """What changes the answers: JSON values, without samples and max_tokens.
+    def hang(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        """From now on a ring calls ``call`` in ``loop``."""
+        self._ring = lambda: loop.call_soon_threadsafe(call)
 
-        More samples or a larger limit keep the answers there are.
-        """
-        sampling = self.sampling.model_dump(exclude={"max_tokens"})
-        return {"who": self.who, "template": self.template, "sampling": sampling}
-
-    @cached_property
-    def digest(self) -> str:
-        """16 hex digits over ``values``."""
-        return fingerprint(plan=self.values())
-
-    def key(self, ask: Ask) -> str:
-        """The sha256 of the canonical request."""
-        parts = [SCHEMA_VERSION, self.digest, ask.id, ask.question, ask.sample]
-        return hashlib.sha256(orjson.dumps(parts)).hexdigest()
-
-    def body(self, ask: Ask, messages: tuple[Message, ...], model: str) -> dict[str, Any]:
-        """The keyword arguments of the chat request; the same for every try."""
-        sampling = self.sampling.model_dump(exclude_none=True)
-        if self.sampling.seed is not None:
-            sampling["seed"] = _seed(self.sampling.seed, ask)
-        if not sampling["extra_body"]:
-            del sampling["extra_body"]
-        turns = [{"role": m.role, "content": m.content} for m in messages]
-        return {"model": model, "messages": turns, **sampling}
-
-
-def _seed(seed: int, ask: Ask) -> int:
-    """31 bits of its own for every answer: one seed for all would draw the same luck for all."""
-    text = f"{seed}\0{ask.id}\0{ask.sample}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") >> 1
+    def ring(self) -> None:
+        """The first ring stops new requests, the second stops at once."""
+        self._ring()
 
 
 @dataclass(slots=True)
@@ -102,6 +67,7 @@ async def ask_all(
     ledger: Ledger,
     budget: Budget,
     shown: Progress,
+    bell: Bell,
 ) -> Outcome:
     """Asks until ``asks`` is empty or something ends the pass; every try is in the ledger."""
     outcome = Outcome()
@@ -115,6 +81,7 @@ async def ask_all(
             budget=budget,
             outcome=outcome,
             shown=shown,
+            bell=bell,
         )
         work.workers += [asyncio.create_task(_worker(work)) for _ in range(endpoint.concurrency)]
         with _signals(work):
@@ -135,10 +102,11 @@ class _Work:
     budget: Budget
     outcome: Outcome
     shown: Progress
+    bell: Bell
     workers: list[asyncio.Task[None]] = field(default_factory=list)
     sending: set[asyncio.Task[None] | None] = field(default_factory=set)
 
-    def stop(self, reason: DistillError) -> None:
+    def stop(self, reason: DistillError | None) -> None:
         """No new requests; those under way finish, workers that wait between tries are let go."""
         self.asks = iter(())
         self.outcome.stopped = self.outcome.stopped or reason
@@ -148,7 +116,7 @@ class _Work:
 
 
 class _signals:
-    """SIGINT and SIGTERM: the first drains, the second cancels. Only the main thread gets them."""
+    """SIGINT and SIGTERM: the first drains, the second cancels. Elsewhere there is the bell."""
 
     def __init__(self, work: _Work) -> None:
         self._work = work
@@ -156,6 +124,7 @@ class _signals:
         self._count = 0
         mine = threading.current_thread() is threading.main_thread()
         self._numbers = (signal.SIGINT, signal.SIGTERM) if mine else ()
+        work.bell.hang(self._loop, self._on_signal)
 
     def __enter__(self) -> None:
         for number in self._numbers:
@@ -181,10 +150,8 @@ async def _worker(work: _Work) -> None:
             await _one(work, ask)
         except DistillError as error:
             work.stop(error)
-        except Exception:
-            work.asks = iter(
-                ()
-            )  # border: a broken disk or a bug ends the pass, not just one worker
+        except Exception:  # border: a broken disk or a bug ends the pass, not just one worker
+            work.stop(None)
             raise
 
 
@@ -211,17 +178,34 @@ async def _try(work: _Work, ask: Ask, body: dict[str, Any], worst: float) -> Non
     """
     if work.outcome.stopped is not None:
         raise work.outcome.stopped
-    work.budget.reserve(worst)
+    await work.budget.reserve(worst)
     work.sending.add(asyncio.current_task())
-    began, clock = time.time(), time.monotonic()
-    paid = worst  # until an answer says otherwise: a cancelled request may have been billed
+    paid = worst  # until we know better: a cancelled request may have been billed
+    try:
+        attempt, error = await _sent(work, ask, body, worst)
+        paid = attempt.worst_usd if attempt.cost_usd is None else attempt.cost_usd
+        await work.commits.write(attempt)
+    finally:
+        work.sending.discard(asyncio.current_task())
+        work.budget.settle(worst, paid)
+    if error is not None:
+        raise error
+    _count(work, attempt)
 
-    def ended(**values: Any) -> Attempt:
+
+async def _sent(
+    work: _Work, ask: Ask, body: dict[str, Any], worst: float
+) -> tuple[Attempt, Exception | None]:
+    """How sending it ended, and the error that is to be raised once this is written down."""
+    began, clock = time.time(), time.monotonic()
+
+    def ended(state: State, **values: Any) -> Attempt:
         return Attempt(
             key=work.plan.key(ask),
             plan=work.plan.digest,
             id=ask.id,
             sample=ask.sample,
+            state=state,
             started=began,
             took_s=time.monotonic() - clock,
             max_tokens=work.plan.sampling.max_tokens,
@@ -230,38 +214,27 @@ async def _try(work: _Work, ask: Ask, body: dict[str, Any], worst: float) -> Non
 
     try:
         reply, raw = await send(work.client, body, timeout_s=work.endpoint.timeout_s)
-        attempt = ended(**_answer(reply, raw, work.endpoint, worst))
-        paid = worst if attempt.cost_usd is None else attempt.cost_usd
-        await work.commits.write(attempt)
-        _count(work, reply, attempt)
     except Transient as error:
-        paid = worst if error.billed else 0.0
-        values: dict[str, Any] = {"status": error.status, "error": str(error), "body": error.body}
-        await work.commits.write(ended(state="retry", worst_usd=paid, **values))
-        raise
+        said: dict[str, Any] = {"status": error.status, "error": str(error), "body": error.body}
+        return ended("retry", worst_usd=worst if error.billed else 0.0, **said), error
     except RowRefused as error:
-        paid = 0.0
-        await work.commits.write(ended(state="failed", status=error.status, error=str(error)))
-        work.outcome.failed += 1
-        work.shown.advance(note=_note(work))
-    except DistillError as error:
-        paid = 0.0
-        await work.commits.write(ended(state="retry", status=0, error=str(error)))
-        raise
+        return ended("failed", status=error.status, error=str(error)), None
+    except StoppedError as error:
+        if error.status == FORBIDDEN and work.outcome.answered:
+            return ended("failed", status=error.status, error=str(error)), None
+        return ended("retry", status=error.status, error=str(error)), error
     except asyncio.CancelledError:
-        work.commits.hand_in(ended(state="retry", status=0, error="cancelled", worst_usd=worst))
+        work.commits.hand_in(ended("retry", status=0, error="cancelled", worst_usd=worst))
         raise
-    finally:
-        work.sending.discard(asyncio.current_task())
-        work.budget.settle(worst, paid)
+    state: State = "done" if reply.finish_reason in FINISHED else "quarantined"
+    return ended(state, **_answer(reply, raw, work.endpoint, worst)), None
 
 
 def _answer(reply: Reply, raw: bytes, endpoint: Endpoint, worst: float) -> dict[str, Any]:
-    done = reply.finish_reason in FINISHED
+    known = reply.finish_reason in FINISHED
     return {
-        "state": "done" if done else "quarantined",
         "status": 200,
-        "error": None if done else f"finish_reason {reply.finish_reason!r} is no success",
+        "error": None if known else f"finish_reason {reply.finish_reason!r} is no success",
         "finish": reply.finish_reason,
         "model": reply.model,
         "prompt_tokens": reply.prompt_tokens,
@@ -274,17 +247,17 @@ def _answer(reply: Reply, raw: bytes, endpoint: Endpoint, worst: float) -> dict[
     }
 
 
-def _count(work: _Work, reply: Reply, attempt: Attempt) -> None:
+def _count(work: _Work, attempt: Attempt) -> None:
     if attempt.state == "done":
         work.outcome.answered += 1
     else:
         work.outcome.failed += 1
-    if reply.model and reply.model not in work.outcome.models:
+    if attempt.model and attempt.model not in work.outcome.models:
         if work.outcome.models:
             before = ", ".join(sorted(work.outcome.models))
-            log.warning("the teacher now calls itself %s; it was %s", reply.model, before)
-        work.outcome.models.add(reply.model)
-    work.shown.advance(tokens=reply.completion_tokens or 0, note=_note(work))
+            log.warning("the teacher now calls itself %s; it was %s", attempt.model, before)
+        work.outcome.models.add(attempt.model)
+    work.shown.advance(tokens=attempt.completion_tokens or 0, note=_note(work))
 
 
 def _note(work: _Work) -> str:

@@ -1,5 +1,7 @@
 """The spending cap: the worst case of a request is set aside before it is sent. Sends nothing."""
 
+import asyncio
+
 from distill.errors import BudgetReached
 from distill.recipes.prompts import Price
 from distill.rows import Message
@@ -42,22 +44,36 @@ class Budget:
         self.cap_usd = cap_usd
         self.spent_usd = spent_usd
         self.reserved_usd = 0.0
+        self._under_way = 0
+        self._settled = asyncio.Event()
 
-    def reserve(self, usd: float) -> None:
-        """Sets the worst case of one try aside.
+    async def reserve(self, usd: float) -> None:
+        """Sets the worst case of one try aside; waits while others' may still turn out cheaper.
 
         Raises:
-            BudgetReached: it does not fit any more.
+            BudgetReached: nothing is under way and it does not fit any more.
         """
-        if self.cap_usd is not None and self.spent_usd + self.reserved_usd + usd > self.cap_usd:
-            msg = (
-                f"budget of ${self.cap_usd:,.2f} reached: ${self.spent_usd:,.4f} spent and "
-                f"${usd:,.4f} needed for the next request; raise --budget-usd to go on"
-            )
-            raise BudgetReached(msg)
+        while self.cap_usd is not None and self._short(usd):
+            if not self._under_way:
+                raise BudgetReached(self._text(usd))
+            self._settled.clear()
+            await self._settled.wait()
+        self._under_way += 1
         self.reserved_usd += usd
 
     def settle(self, reserved_usd: float, paid_usd: float) -> None:
         """Gives the reservation back and books what was really paid."""
-        self.reserved_usd -= reserved_usd
+        self._under_way -= 1
+        # with nothing under way nothing is reserved; adding and subtracting floats would leave dust
+        self.reserved_usd = self.reserved_usd - reserved_usd if self._under_way else 0.0
         self.spent_usd += paid_usd
+        self._settled.set()
+
+    def _short(self, usd: float) -> bool:
+        return self.cap_usd is not None and self.spent_usd + self.reserved_usd + usd > self.cap_usd
+
+    def _text(self, usd: float) -> str:
+        return (
+            f"budget of ${self.cap_usd or 0:,.2f} reached: ${self.spent_usd:,.4f} spent, and the "
+            f"next request may cost ${usd:,.4f}; raise --budget-usd to go on"
+        )

@@ -37,6 +37,10 @@ class UserError(DistillError):
 class StoppedError(DistillError):
     """The endpoint refuses every request alike (401, 402, 403, 404): asking on would be noise."""
 
+    def __init__(self, text: str, *, status: int) -> None:
+        super().__init__(text)
+        self.status = status  # HTTP
+
 
 class BudgetReached(DistillError):
     """The spending cap leaves no room for one more worst-case request."""

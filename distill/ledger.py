@@ -1,8 +1,8 @@
 """The ledger of a run: what was asked, every try, every answer verbatim; one SQLite file.
 
-Synchronous and single-threaded by contract: one thread at a time calls it (``commits`` sees to
-that). It makes no request and reads no recipe. WAL with synchronous=FULL: what ``write`` returned
-from survives kill -9 and power loss.
+Synchronous; ``write`` may run in another thread than the rest (sqlite serialises the two on the
+connection). It makes no request and reads no recipe. WAL with synchronous=FULL: what ``write``
+returned from survives kill -9 and power loss.
 """
 
 import sqlite3
@@ -100,30 +100,26 @@ class Answered:
 class Ledger:
     """An open ledger file."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens or creates the file.
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Opens the file; unless ``read_only``, creates what is missing in it.
 
         Raises:
             UserError: it is not a ledger, is damaged, or was written by another version.
         """
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._squeeze = zstandard.ZstdCompressor(level=3)
         self._stretch = zstandard.ZstdDecompressor()
         try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA busy_timeout=30000")
-            self._db.executescript(TABLES)
+            self._db = _open(path, read_only=read_only)
             version = self.meta("version")
+            if version is None and not read_only:
+                self.set_meta("version", VERSION)
         except sqlite3.DatabaseError as error:
             msg = f"{path}: not a readable ledger: {error}; keep the file and use another folder"
             raise UserError(msg) from None
         if version not in (None, VERSION):
             msg = f"{path}: written by another version of distill (ledger {version}, now {VERSION})"
             raise UserError(msg)
-        self.set_meta("version", VERSION)
 
     def close(self) -> None:
         """Closes the file; what was written is durable already."""
@@ -209,11 +205,20 @@ class Ledger:
             self._db.execute(
                 "INSERT INTO answers VALUES (?, ?)", (number, self._squeeze.compress(a.body))
             )
-        if a.state != "retry":
-            self._db.execute(
-                "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (a.key, a.plan, a.id, a.sample, a.state, a.finish, a.max_tokens, number),
-            )
+        if a.state == "retry" or (a.state != "done" and self._outlasts(a)):
+            return
+        self._db.execute(
+            "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (a.key, a.plan, a.id, a.sample, a.state, a.finish, a.max_tokens, number),
+        )
+
+    def _outlasts(self, a: Attempt) -> bool:
+        """Whether an answer that is there outlasts this failure to get a longer one."""
+        kept = self._db.execute(
+            "UPDATE requests SET max_tokens = MAX(max_tokens, ?) WHERE key = ? AND state = 'done'",
+            (a.max_tokens, a.key),
+        )
+        return kept.rowcount > 0
 
     def answered(self, *, plan: str) -> Iterator[Answered]:
         """Every final answer under a plan, ordered by problem and sample."""
@@ -231,14 +236,23 @@ class Ledger:
             whole = self._stretch.decompress(body)
             yield Answered(problem=problem, sample=sample, body=whole, cost_usd=cost)
 
-    def states(self, *, plan: str) -> dict[str, int]:
-        """How many requests of the present set ended in which state."""
+    def states(self, *, plan: str, problems: int, samples: int) -> dict[str, int]:
+        """How many requests of the first ``problems`` of the set ended in which state."""
         found = self._db.execute(
             "SELECT r.state, COUNT(*) FROM requests r JOIN problems p ON p.id = r.id "
-            "WHERE r.plan = ? AND p.position IS NOT NULL GROUP BY r.state",
-            (plan,),
+            "WHERE r.plan = ? AND p.position < ? AND r.sample < ? GROUP BY r.state",
+            (plan, problems, samples),
         )
         return dict(found.fetchall())
+
+    def closed(self, *, plan: str, max_tokens: int) -> set[tuple[str, int]]:
+        """The (id, sample) that need no more asking under a plan."""
+        found = self._db.execute(
+            "SELECT id, sample FROM requests WHERE plan = ? "
+            "AND NOT (finish IS 'length' AND max_tokens < ?)",
+            (plan, max_tokens),
+        )
+        return set(found.fetchall())
 
     def spent_usd(self) -> float:
         """Upper bound of what the run cost: known costs, and the worst case where unknown."""
@@ -265,6 +279,18 @@ class Ledger:
         return _Transaction(self._db)
 
 
+def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    mode = "ro" if read_only else "rwc"
+    uri = f"{path.resolve().as_uri()}?mode={mode}"
+    db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+    db.execute("PRAGMA busy_timeout=30000")
+    if not read_only:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(TABLES)
+    return db
+
+
 class _Transaction:
     """All or nothing; sqlite3's own context manager does not begin one."""
 
@@ -275,4 +301,9 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._db.execute("ROLLBACK" if kind else "COMMIT")
+        try:
+            if not kind:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # after a full disk sqlite has rolled back by itself
+                self._db.execute("ROLLBACK")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill.asking import Outcome, Plan, ask_all
+from distill.asking import Bell, Outcome, ask_all
 from distill.budget import Budget, most_prompt_tokens, worst_usd
 from distill.chat import renderer, template_text
 from distill.errors import Interrupted, UserError
@@ -21,6 +21,7 @@ from distill.export import export_traces
 from distill.files.done import fingerprint
 from distill.files.lock import folder_lock
 from distill.ledger import Ledger
+from distill.plan import Plan
 from distill.progress import progress
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import Price, PromptsRecipe
@@ -97,26 +98,31 @@ def forecast(
     loaded: Loaded[PromptsRecipe], plan: Plan, problems: Sequence[Problem], out: Path
 ) -> Forecast:
     """What ``carry_out`` would ask, without creating ``out`` or asking."""
-    done: dict[str, int] = {}
-    if (out / "ledger.sqlite").exists():
-        ledger = Ledger(out / "ledger.sqlite")
-        try:
-            done = ledger.states(plan=plan.digest)
-        finally:
-            ledger.close()
-    requests = max(0, len(problems) * plan.samples - sum(done.values()))
+    closed = _closed(out / "ledger.sqlite", plan)
+    asked = [
+        plan.render(problem.question)
+        for problem in problems
+        for sample in range(plan.samples)
+        if (problem.id, sample) not in closed
+    ]
     price, limit_tokens = price_of(loaded), plan.sampling.max_tokens
-    asked = [plan.render(p.question) for p in problems]
-    share = requests / max(1, len(asked))
-    bounds = sum(most_prompt_tokens(m) for m in asked)
     chars = sum(len(m.content) for turns in asked for m in turns)
-    worst = sum(worst_usd(price, m, limit_tokens) for m in asked) * share
     return Forecast(
-        requests=requests,
-        prompt_tokens=round(chars / CHARS_PER_TOKEN * share),
-        worst_tokens=round(bounds * share) + requests * limit_tokens,
-        worst_usd=None if price is None else worst,
+        requests=len(asked),
+        prompt_tokens=round(chars / CHARS_PER_TOKEN),
+        worst_tokens=sum(most_prompt_tokens(m) for m in asked) + len(asked) * limit_tokens,
+        worst_usd=None if price is None else sum(worst_usd(price, m, limit_tokens) for m in asked),
     )
+
+
+def _closed(path: Path, plan: Plan) -> set[tuple[str, int]]:
+    if not path.exists():
+        return set()
+    ledger = Ledger(path, read_only=True)
+    try:
+        return ledger.closed(plan=plan.digest, max_tokens=plan.sampling.max_tokens)
+    finally:
+        ledger.close()
 
 
 # English word problems under the Qwen2.5 and SmolLM2 tokenizers: 4.0-4.4 characters a token.
@@ -138,7 +144,7 @@ def _settle_plan(ledger: Ledger, plan: Plan, out: Path, *, force: bool) -> None:
     """Records the plan of a new folder; refuses to mix two plans unless forced."""
     before: Any = ledger.meta("plan")
     now = plan.values()
-    if before is not None and before != now and not force:
+    if before is not None and before != now and ledger.totals()[0] and not force:
         changed = next(k for k in now if before.get(k) != now[k])
         shown = "" if changed == "template" else f" ({before.get(changed)} → {now[changed]})"
         msg = (
@@ -170,19 +176,33 @@ def _ask(
 
     open_now = sum(1 for _ in asks())
     if not open_now:
-        log.info("nothing to ask: every request has its answer")
-        return Outcome()
+        log.info("nothing to ask: every request has ended")
+        return _with_failed(Outcome(), ledger, plan, count)
     log.info("asking %d of %d requests", open_now, count * plan.samples)
     budget = Budget(cap_usd=budget_usd, spent_usd=ledger.spent_usd())
+    bell = Bell()
     with reach() as endpoint, progress("generate", open_now) as shown:
-        return _complete(ask_all(asks(), plan, endpoint, ledger, budget, shown))
+        asking = ask_all(asks(), plan, endpoint, ledger, budget, shown, bell)
+        return _with_failed(_complete(asking, bell), ledger, plan, count)
 
 
-def _complete(asking: Coroutine[Any, Any, Outcome]) -> Outcome:
+def _with_failed(outcome: Outcome, ledger: Ledger, plan: Plan, count: int) -> Outcome:
+    """Counts what had failed for good in earlier passes too: it is still without an answer."""
+    states = ledger.states(plan=plan.digest, problems=count, samples=plan.samples)
+    outcome.failed = states.get("failed", 0) + states.get("quarantined", 0)
+    return outcome
+
+
+def _complete(asking: Coroutine[Any, Any, Outcome], bell: Bell) -> Outcome:
     """Runs to the end, also under a loop that runs already, as in a notebook."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(asking)
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, asking).result()
+        outcome = thread.submit(asyncio.run, asking)
+        while True:
+            try:
+                return outcome.result()
+            except KeyboardInterrupt:
+                bell.ring()

@@ -18,6 +18,7 @@ LAYERS = (
     ("commands",),
     ("run",),
     ("asking",),
+    ("plan",),
     ("budget", "export", "rules"),
     ("cards", "commits", "problems", "scores", "selection", "signals", "students", "teachers"),
     ("chat", "engines", "ledger", "progress", "verify"),

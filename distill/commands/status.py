@@ -60,11 +60,11 @@ def describe(path: Path) -> tuple[str, list[Line]]:
 
 
 def _run(path: Path) -> Iterator[Line]:
-    ledger = Ledger(path / "ledger.sqlite")
+    ledger = Ledger(path / "ledger.sqlite", read_only=True)
     try:
         wanted: Any = ledger.meta("wanted") or {"problems": 0, "samples": 0}
         plan: Any = ledger.meta("plan")
-        states = ledger.states(plan=fingerprint(plan=plan)) if plan else {}
+        states = ledger.states(plan=fingerprint(plan=plan), **wanted) if plan else {}
         tries, prompt, completion, took_s = ledger.totals()
         asked = wanted["problems"] * wanted["samples"]
         yield "teacher", str(plan["who"]) if plan else "unknown"
@@ -76,7 +76,8 @@ def _run(path: Path) -> Iterator[Line]:
         yield "left", f"{max(0, asked - sum(states.values())):,}"
         yield "tries", f"{tries:,}"
         yield "tokens", f"{prompt:,} prompt, {completion:,} completion"
-        yield "spent at most", f"${ledger.spent_usd():,.4f}"
+        if ledger.spent_usd():
+            yield "spent at most", f"${ledger.spent_usd():,.4f}"
         yield "first to last try", f"{took_s:,.0f} s"
         yield from ((f"error × {count:,}", reason) for reason, count in ledger.reasons().items())
     except sqlite3.DatabaseError as error:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 STOP_RUN = (401, 402, 403, 404)
 # Refusals of this one request: repeating it unchanged cannot help.
 STOP_ROW = (400, 413, 422)
+# How a request fails before it is sent: nobody can have charged for it.
+NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
+NO_KEY = "none"  # what a server without keys is sent: the client wants some
 # DeepSeek: the server aborted for want of resources; the text is a fragment.
 ABORTED = ("insufficient_system_resource",)
 
@@ -65,7 +68,7 @@ async def connect(endpoint: Endpoint) -> AsyncIterator["AsyncOpenAI"]:
     """
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
-    key = "none"  # local servers want some key
+    key = NO_KEY
     if endpoint.key_env is not None:
         key = os.environ.get(endpoint.key_env, "")
         if not key:
@@ -102,9 +105,14 @@ async def send(
     except openai.APIStatusError as error:
         raise _refused(error) from None
     except openai.APIConnectionError as error:  # repr() of its cause can hold the key: never shown
-        reason = f"connection broken ({type(error.__cause__ or error).__name__})"
-        raise Transient(reason, status=0, billed=True) from None
-    return _read(raw.http_response.content)
+        kind = type(error.__cause__ or error).__name__
+        sent = kind not in NOT_SENT
+        reason = f"connection broken ({kind})" if sent else f"no connection ({kind})"
+        raise Transient(reason, status=0, billed=sent) from None
+    answer: bytes = raw.http_response.content
+    if client.api_key != NO_KEY:  # the body is kept verbatim, but for a key that it echoes
+        answer = answer.replace(client.api_key.encode(), b"***")
+    return _read(answer)
 
 
 def _read(body: bytes) -> tuple[Reply, bytes]:
@@ -121,7 +129,8 @@ def _read(body: bytes) -> tuple[Reply, bytes]:
 def _refused(error: Any) -> Exception:
     status, said = int(error.status_code), _said(error)
     if status in STOP_RUN:
-        return StoppedError(f"the teacher refuses every request: {status} {said}")
+        text = f"the teacher refuses every request: {status} {said}"
+        return StoppedError(text, status=status)
     if status in STOP_ROW:
         return RowRefused(status, f"{status} {said}")
     after = _seconds(error.response.headers.get("retry-after"))
@@ -130,9 +139,9 @@ def _refused(error: Any) -> Exception:
 
 def _said(error: Any) -> str:
     """The server's own words, short, and without the key if it echoes it."""
-    text = " ".join(str(error.message).split())[:200]
     sent = error.request.headers.get("authorization", "").removeprefix("Bearer ")
-    return text.replace(sent, "***") if sent else text
+    text = " ".join(str(error.message).split())
+    return (text.replace(sent, "***") if sent not in ("", NO_KEY) else text)[:200]
 
 
 def _seconds(header: str | None) -> float | None:

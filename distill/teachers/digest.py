@@ -5,8 +5,15 @@ from pathlib import Path
 
 import orjson
 
-WEIGHTS = ("*.safetensors", "*.gguf")
-MEANING = ("config.json", "adapter_config.json", "generation_config.json", "chat_template.jinja")
+WEIGHTS = ("*.safetensors", "*.gguf", "*.bin")
+MEANING = (
+    "config.json",
+    "adapter_config.json",
+    "generation_config.json",
+    "chat_template.jinja",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
 
 
 def model_digest(model: str) -> str:
@@ -14,7 +21,7 @@ def model_digest(model: str) -> str:
 
     An adapter's base counts too: its folder is named in adapter_config.json.
     """
-    path = Path(model)
+    path = Path(model).expanduser()
     if path.is_file():
         return f"{path.name} sha256:{_sum([path])}"
     if not path.is_dir():

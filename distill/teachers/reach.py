@@ -1,5 +1,6 @@
 """From a recipe's teacher or serve block to an endpoint that answers. Asks nothing."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,8 @@ def who_answers(loaded: Loaded[PromptsRecipe]) -> str:
         return f"{loaded.recipe.teacher.base_url} {loaded.recipe.teacher.model}"
     serve = _serve(loaded)
     name = _model(serve, loaded)
-    return f"{serve.engine} {model_digest(name)} context {serve.context}"
+    args = f" args {shlex.join(serve.args)}" if serve.args else ""
+    return f"{serve.engine} {model_digest(name)} context {serve.context}{args}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import stamina.instrumentation
 
 from distill.teachers.client import Transient
 
-ATTEMPTS = 8  # with the waits below: about five minutes of a dead endpoint before a row is given up
+ATTEMPTS = 8  # with the waits below: two minutes of a dead endpoint before a row is given up
 WAIT_FIRST_S = 1.0
 WAIT_MAX_S = 60.0
 JITTER_S = 1.0  # so that a burst of refused requests does not come back as a burst

