@@ -12,6 +12,9 @@ import polars as pl
 
 DOMAINS: Final = ("math", "code", "stem", "logic", "general")
 VERIFY_KINDS: Final = ("math", "code", "choice", "exact", "reasoning_gym", "judge")
+# How a server says that an answer came to its end: "stop" in the chat API; the others are what
+# servers without it say for the same thing: Anthropic-like proxies, TGI, llama.cpp and Ollama.
+ENDED: Final = ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "eot", "done")
 
 Domain = Literal["math", "code", "stem", "logic", "general"]
 
@@ -51,9 +54,7 @@ class Row:
     verify: str | None
     reasoning: str  # the thinking, tags removed; "" if none
     response: str  # what follows the thinking
-    finish_reason: (
-        str | None
-    )  # "stop", "length", …, as the server said; None if the data does not say
+    finish_reason: str | None  # "stop", "length", …; None if the data does not say
     teacher: str | None  # as the server reported it
     prompt_tokens: int | None
     reasoning_tokens: int | None

@@ -32,17 +32,22 @@ def pass_at_k(questions: Sequence[Sequence[Verdict]]) -> Score:
 
 
 def cons_at_k(questions: Sequence[Sequence[Verdict]]) -> Score:
-    """The share of questions whose commonest answer is correct; no answer is no vote."""
+    """The share of questions whose commonest answer is correct; no answer is no vote.
+
+    Correct answers are one answer however they are spelt (1/2, 0.5); wrong ones agree by spelling.
+    """
     return _mean([float(_elected(q)) for q in questions], questions)
 
 
 def _elected(verdicts: Sequence[Verdict]) -> bool:
-    votes = [v for v in verdicts if v.answer is not None]
-    if not votes:
-        return False
+    # (correct?, the spelling of what is not)
+    votes = Counter(
+        (True, None) if v.label == "correct" else (False, v.answer)
+        for v in verdicts
+        if v.answer is not None
+    )
     # most_common keeps the order of first appearance among equals
-    winner = Counter(v.answer for v in votes).most_common(1)[0][0]
-    return next(v.label == "correct" for v in votes if v.answer == winner)
+    return bool(votes) and votes.most_common(1)[0][0][0]
 
 
 def _mean(means: Sequence[float], questions: Sequence[Sequence[Verdict]]) -> Score:

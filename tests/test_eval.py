@@ -9,6 +9,7 @@ import pytest
 import distill
 from distill.errors import Exit, UserError
 from distill.files.write import read_json
+from distill.teachers import retry
 from tests.teacher_server import completion, refusal, teacher_server
 
 
@@ -81,6 +82,41 @@ def test_a_question_that_got_no_answer_counts_as_not_correct(tmp_path: Path) -> 
     found = read_json(tmp_path / "out/scores.json")["benchmarks"]["bench"]
     assert found["n"] == 4
     assert found["pass@1"]["value"] == pytest.approx(3 / 4)
+
+
+def test_an_outage_is_asked_again_by_the_same_command_and_then_is_no_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(body: dict[str, Any], n: int) -> Any:
+        if number(body) == 0 and n == 1:
+            return refusal(503)
+        return completion(f"\\boxed{{{number(body)}}}")
+
+    monkeypatch.setattr(retry, "ATTEMPTS", 1)
+    with teacher_server(answer) as server:
+        name, out = benchmark(tmp_path, problems=4), tmp_path / "out"
+
+        def score() -> tuple[Exit, float, int]:
+            status = distill.eval(name, model=f"{server.url}#s", out=out)
+            found = read_json(out / "scores.json")["benchmarks"]["bench"]
+            return status, found["pass@1"]["value"], server.asked.total()
+
+        assert score() == (Exit.ROWS_FAILED, 0.75, 4)
+        with pytest.raises(UserError, match="another plan"):  # unfinished is not free for all
+            distill.eval(name, model=f"{server.url}#other", out=out)
+        assert score() == (Exit.DONE, 1.0, 5)
+        assert score() == (Exit.DONE, 1.0, 5)
+
+
+def test_a_refusal_for_good_is_a_finished_score(tmp_path: Path) -> None:
+    def answer(body: dict[str, Any], n: int) -> Any:
+        return refusal(400) if number(body) == 0 else completion("\\boxed{1}")
+
+    with teacher_server(answer) as server:
+        name, out = benchmark(tmp_path, problems=2), tmp_path / "out"
+        distill.eval(name, model=f"{server.url}#s", out=out)
+    assert read_json(out / "scores.json")["fingerprint"]
+    assert distill.eval(name, model=f"{server.url}#s", out=out) == Exit.DONE
 
 
 def test_scores_are_reused_for_the_same_model_and_refused_for_another(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import UserError
+from distill.problems import read_problems
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import KINDS, Loaded, find, load, parse_yaml, shipped
-from distill.recipes.prompts import PromptsRecipe
+from distill.recipes.prompts import RESERVED, PromptsRecipe, Teacher
 from distill.recipes.students import StudentRecipe
 
 PROMPTS = "problems: {file: a.jsonl}\nserve: {}\n"
@@ -209,10 +210,101 @@ def test_setting_a_file_takes_the_data_set_out_with_its_config_and_split(tmp_pat
     assert (problems.split, problems.source, problems.map) == ("train", "s", {"gold": "x"})
 
 
-def test_setting_a_file_takes_a_generated_set_out_with_its_recorded_sum(tmp_path: Path) -> None:
-    text = GYM.replace("]}", "], sha256: abc}") % "{name: y, size: 1, seed: 0}"
+def test_a_data_sets_own_file_keeps_its_columns_and_ids_and_loses_what_chose_its_rows(
+    tmp_path: Path,
+) -> None:
+    hub = "problems: {dataset: a/b, where: x > 1, sha256: c, source: s, map: {gold: x}}\nserve: {}"
+    problems = recipe(write(tmp_path, hub), "problems.file=x").problems
+    assert (problems.where, problems.sha256) == (None, None)
+    assert (problems.source, problems.map) == ("s", {"gold": "x"})
+
+
+def test_setting_a_file_takes_a_generated_set_out_with_all_that_was_said_of_it(
+    tmp_path: Path,
+) -> None:
+    said = "], sha256: abc, where: x > 1, source: gym, map: {gold: gold}}"
+    text = GYM.replace("]}", said) % "{name: y, size: 1, seed: 0}"
     problems = recipe(write(tmp_path, text), "problems.file=x").problems
     assert (problems.reasoning_gym, problems.sha256) == (None, None)
+    assert (problems.where, problems.source, problems.map) == (None, None, {})
+
+
+def test_setting_a_data_set_takes_a_file_out_with_all_that_was_said_of_it(tmp_path: Path) -> None:
+    text = "problems: {file: a.jsonl, where: x > 1, source: s, map: {gold: x}}\nserve: {}"
+    problems = recipe(write(tmp_path, text), "problems.dataset=a/b").problems
+    assert (problems.file, problems.where, problems.source, problems.map) == (None, None, None, {})
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_set_together_with_another_source_stays(tmp_path: Path, first: bool) -> None:
+    mine = ["problems.where=y > 2", "problems.source=mine"]
+    sets = [*mine, "problems.file=x"] if first else ["problems.file=x", *mine]
+    text = GYM.replace("]}", "], where: x > 1}") % "{name: y, size: 1, seed: 0}"
+    problems = recipe(write(tmp_path, text), *sets).problems
+    assert (problems.where, problems.source) == ("y > 2", "mine")
+
+
+def test_another_file_keeps_what_the_recipe_says_of_files(tmp_path: Path) -> None:
+    text = "problems: {file: a.jsonl, where: x > 1, map: {gold: x}}\nserve: {}"
+    problems = recipe(write(tmp_path, text), "problems.file=b.jsonl").problems
+    assert (problems.where, problems.map) == ("x > 1", {"gold": "x"})
+
+
+PRICED = TEACHER % "key_env: OLD_KEY, price: {input: 1, cached_input: 0.1, output: 2}"
+
+
+def teacher(path: Path, *overrides: str) -> Teacher:
+    found = recipe(path, *overrides).teacher
+    assert found is not None
+    return found
+
+
+def test_another_address_gets_neither_the_key_nor_the_price(tmp_path: Path) -> None:
+    found = teacher(write(tmp_path, PRICED), "teacher.base_url=http://other/v1")
+    assert (found.base_url, found.key_env, found.price) == ("http://other/v1", None, None)
+
+
+def test_another_model_keeps_the_key_and_loses_the_price(tmp_path: Path) -> None:
+    found = teacher(write(tmp_path, PRICED), "teacher.model=other")
+    assert (found.model, found.key_env, found.price) == ("other", "OLD_KEY", None)
+
+
+def test_the_same_address_and_model_keep_key_and_price(tmp_path: Path) -> None:
+    found = teacher(write(tmp_path, PRICED), "teacher.concurrency=2")
+    assert found.key_env == "OLD_KEY"
+    assert found.price is not None
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_key_and_a_price_set_with_the_address_stay(tmp_path: Path, first: bool) -> None:
+    mine = ["teacher.key_env=MINE", "teacher.price.input=5", "teacher.price.output=6"]
+    address = ["teacher.base_url=http://other/v1", "teacher.model=other"]
+    found = teacher(write(tmp_path, PRICED), *(mine + address if first else address + mine))
+    assert found.key_env == "MINE"
+    assert found.price is not None
+    # nothing of the old table is mixed in
+    assert (found.price.input, found.price.cached_input, found.price.output) == (5, None, 6)
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_what_would_defeat_the_budget_or_the_reading_is_no_switch(
+    tmp_path: Path, name: str
+) -> None:
+    said = mistake(write(tmp_path, PROMPTS), f"sampling.extra_body.{name}=2")
+    assert f"sampling.extra_body: must not hold {name}: " in said
+    assert recipe(write(tmp_path, PROMPTS), f"sampling.extra_body.top.{name}=2")
+
+
+def test_the_readmes_recipe_of_ones_own_loads_and_reads_its_problems(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("\n## With your own data\n")[2].partition("\n## ")[0]
+    text = section.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "mine.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    loaded = load(str(write(tmp_path, text)), PromptsRecipe)
+    assert [(p.question, p.gold) for p in read_problems(loaded)] == [("1 + 1?", "2")]
+    assert loaded.recipe.teacher is not None
+    mapped = load(str(write(tmp_path, text.replace("# map:", "map:"))), PromptsRecipe)
+    assert set(mapped.recipe.problems.map) == {"question", "gold"}
 
 
 def test_setting_a_served_model_takes_the_teacher_out_and_back(tmp_path: Path) -> None:
@@ -319,6 +411,15 @@ def test_every_shipped_recipe_loads(
     name = path.relative_to(shipped(KINDS[model])).with_suffix("").as_posix()
     loaded: Loaded[Any] = load(name, model)
     assert loaded.path == path
+
+
+@pytest.mark.parametrize("name", ["eval/gsm8k", "eval/math500"])
+def test_a_benchmark_fits_the_positions_of_the_students_it_is_for(name: str) -> None:
+    found = load(name, PromptsRecipe).recipe
+    assert found.serve is not None
+    # max_position_embeddings of Qwen2.5's config.json
+    assert found.serve.context <= 32_768
+    assert found.sampling.max_tokens + 2_048 <= found.serve.context
 
 
 def test_every_kind_ships_a_recipe() -> None:

@@ -46,6 +46,18 @@ def test_the_three_scores_of_one_question(
     assert value(cons_at_k(question)) == elected
 
 
+def test_correct_answers_vote_together_however_they_are_spelt() -> None:
+    spelt = [Verdict("correct", text, "rational") for text in ("1/2", "0.5", "50\\%")]
+    wrong = [Verdict("wrong", "3", "rational")] * 2
+    assert cons_at_k([[*wrong, *spelt]]).value == 1.0
+    assert cons_at_k([[*wrong, *spelt[:1]]]).value == 0.0
+
+
+def test_a_wrong_answer_that_reads_correct_is_wrong() -> None:
+    named = Verdict("wrong", "correct", "string")
+    assert cons_at_k([[named, RIGHT, named]]).value == 0.0
+
+
 def test_a_score_is_the_mean_over_questions_and_not_over_answers() -> None:
     assert pass_at_1([[RIGHT], [WRONG, WRONG, WRONG]]).value == 0.5
 

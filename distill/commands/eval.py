@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from distill.asking import Outcome
 from distill.errors import Exit, UserError
 from distill.files.done import fingerprint, is_done
 from distill.files.read import frames
@@ -45,7 +46,8 @@ def eval(
     Args:
         recipe: name or path, e.g. ``eval/gsm8k``.
         model: a student's folder, a GGUF file, a Hub id or a shipped name, served here by the
-            recipe's engine; or ``http://host/v1#name`` for an endpoint that is running.
+            recipe's engine; or ``http://host/v1#name`` for an endpoint that is running (its key,
+            if it wants one, by ``teacher.key_env=NAME`` in ``overrides``).
         out: folder of scores.json, the ledger and the traces.
         overrides: ``key.path=value`` for values of the recipe.
         limit: at most that many questions.
@@ -54,7 +56,8 @@ def eval(
         force: replace scores of another model or recipe.
 
     Returns:
-        ``DONE``, or ``ROWS_FAILED`` when some questions have no answer (they count as wrong).
+        ``DONE``, or ``ROWS_FAILED`` when some questions have no answer (they count as wrong; those
+        that were not refused for good are asked again by the same command).
 
     Raises:
         UserError, StoppedError, BudgetReached, Interrupted: see ``distill.errors``.
@@ -81,10 +84,18 @@ def eval(
     if outcome.stopped is not None:
         raise outcome.stopped
     ids = [problem.id for problem in problems[:limit]]
-    _write_scores(loaded, folder, ids, model=model, wanted=wanted)
+    # an outage is no property of the model: its scores are shown, and stand for no finished result
+    whole = wanted if outcome.unanswered == 0 else None
+    _write_scores(loaded, folder, ids, model=model, whole=whole)
+    return _tell(outcome)
+
+
+def _tell(outcome: Outcome) -> Exit:
     lost = outcome.failed + outcome.unanswered
     if lost:
-        log.warning("%d questions have no answer and count as not correct", lost)
+        log.warning("%d answers are missing and count as not correct", lost)
+    if outcome.unanswered:
+        log.warning("the same command asks again for %d of them", outcome.unanswered)
     return Exit.ROWS_FAILED if lost else Exit.DONE
 
 
@@ -103,7 +114,7 @@ def _serve(model: str) -> list[str]:
 
 
 def _write_scores(
-    loaded: Loaded[PromptsRecipe], folder: Path, ids: list[str], *, model: str, wanted: str
+    loaded: Loaded[PromptsRecipe], folder: Path, ids: list[str], *, model: str, whole: str | None
 ) -> None:
     found = folder / "traces"
     rows = read_json(found / "manifest.json")["rows"]
@@ -113,7 +124,7 @@ def _write_scores(
     write_json(
         folder / "scores.json",
         {
-            "fingerprint": wanted,
+            "fingerprint": whole,
             "model": model,
             "benchmarks": {loaded.path.stem: scores},
             "recipe": loaded.recipe.model_dump(mode="json"),

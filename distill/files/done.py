@@ -29,14 +29,19 @@ def data_digest(data: str | Path) -> str:
 def is_done(manifest: Path, wanted: str, *, force: bool) -> bool:
     """Whether ``manifest`` (written last, with a ``fingerprint``) stands for the wanted result.
 
+    A fingerprint of null says that the result is not finished: whoever wrote it goes on.
+
     Raises:
         UserError: the folder holds another result and ``force`` does not allow to replace it.
     """
     found = read_json(manifest)
     if found is None or force:
         return False
-    if isinstance(found, dict) and found.get("fingerprint") == wanted:
-        return True
+    if isinstance(found, dict) and "fingerprint" in found:
+        if found["fingerprint"] is None:
+            return False
+        if found["fingerprint"] == wanted:
+            return True
     msg = (
         f"{manifest.parent}: holds a result of another recipe, input or option; "
         "choose another -o, or --force to replace it"

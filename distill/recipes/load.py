@@ -23,11 +23,12 @@ KINDS: Mapping[type[BaseModel], str] = {
     FilterRecipe: "filters",
     StudentRecipe: "students",
 }
-# Choosing one by --set takes the others, and the keys that belong to them, out of the recipe.
-ALTERNATIVES = (
-    (("problems",), dict.fromkeys(SOURCES, ("config", "split", "sha256"))),
-    ((), {"teacher": (), "serve": ()}),
-)
+# Choosing one by --set takes the others out of the recipe.
+ALTERNATIVES = ((("problems",), SOURCES), ((), ("teacher", "serve")))
+# What a recipe says of one address or model and not of another: its key must not go to another
+# host, nor its price into another bill.
+OF_THE_TEACHER = {"base_url": ("key_env", "price"), "model": ("price",)}
+OF_THE_SOURCE = ("config", "split", "sha256", "where")
 # Vendors' key shapes, in the syntax that Python's and polars' engines share. An unbroken run of 16
 # is asked for, so that a long plain name with hyphens or underscores is not taken for a key.
 SECRET = re.compile(
@@ -77,6 +78,8 @@ def load(name: str, model: type[R], overrides: Sequence[str] = ()) -> Loaded[R]:
     """
     path = find(name, KINDS[model])
     values = _read(path)
+    for override in overrides:  # before any is applied: what another --set gives stays
+        _drop_stale(values, _keys(override))
     for override in overrides:
         _apply(values, override)
     _refuse_secrets(values, path)
@@ -156,9 +159,29 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
+def _keys(override: str) -> list[str]:
+    return override.partition("=")[0].strip().split(".")
+
+
+def _drop_stale(values: dict[str, Any], keys: list[str]) -> None:
+    """Takes out what the recipe says of the teacher or source that ``keys`` is about to replace."""
+    block = values.get(keys[0])
+    if len(keys) == 1 or not isinstance(block, dict):
+        return
+    stale: tuple[str, ...] = ()
+    if keys[0] == "teacher":
+        stale = OF_THE_TEACHER.get(keys[1], ())
+    elif keys[0] == "problems" and keys[1] in SOURCES and block.get(keys[1]) is None:
+        # a data set's own file has its columns, and its questions keep their ids
+        same_set = keys[1] == "file" and block.get("dataset") is not None
+        stale = OF_THE_SOURCE if same_set else (*OF_THE_SOURCE, "source", "map")
+    for name in stale:
+        block.pop(name, None)
+
+
 def _apply(values: dict[str, Any], override: str) -> None:
     dotted, equals, text = override.partition("=")
-    *parents, last = keys = dotted.strip().split(".")
+    *parents, last = keys = _keys(override)
     if not equals or not all(keys):
         shown = "…" if SECRET.search(override) else override
         msg = f"--set {shown}: write it as key.path=value"
@@ -190,10 +213,9 @@ def _drop_alternatives(values: dict[str, Any], keys: list[str]) -> None:
             block = block.get(key)
         if not isinstance(block, dict):
             continue
-        others = [name for name in choices if name != keys[depth] and block.get(name) is not None]
-        for name in others:
-            for gone in (name, *choices[name]):
-                block.pop(gone, None)
+        for name in choices:
+            if name != keys[depth]:
+                block.pop(name, None)
 
 
 def _refuse_secrets(values: Any, path: Path, at: str = "") -> None:

@@ -12,6 +12,16 @@ Engine = Literal["llama.cpp", "vllm", "sglang", "transformers"]
 # Not judge, code or choice yet: a recipe may only ask for a check that exists.
 Verify = Literal["math", "exact", "reasoning_gym"]
 SOURCES = ("file", "dataset", "reasoning_gym")
+# What distill says itself, or what would make a reply other than one whole bounded answer.
+RESERVED = (
+    "n",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "model",
+    "messages",
+)
 
 
 class GymTask(Strict):
@@ -101,7 +111,18 @@ class Sampling(Strict):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = 0.95  # R1 paper v1, section 3
     max_tokens: Annotated[int, Field(ge=1)] = 16_384  # explicit: servers' defaults cut traces
     seed: int | None = None  # every answer's own seed is derived from it; servers may ignore it
-    extra_body: dict[str, Any] = {}  # an endpoint's own switches, as is
+    extra_body: dict[str, Any] = {}  # an endpoint's own switches, as is; none of RESERVED
+
+    @field_validator("extra_body")
+    @classmethod
+    def _only_switches(cls, body: dict[str, Any]) -> dict[str, Any]:
+        if taken := [name for name in RESERVED if name in body]:
+            msg = (
+                f"must not hold {', '.join(taken)}: replies are read whole and one at a time, and "
+                "budgets count on sampling.max_tokens; use sampling, samples or teacher instead"
+            )
+            raise ValueError(msg)
+        return body
 
 
 class PromptsRecipe(Strict):

@@ -5,13 +5,11 @@
 
 import polars as pl
 
+from distill.rows import ENDED
+
 COLUMNS: dict[str, pl.DataType] = {"finished": pl.Boolean()}
 VERSION = 1
 COST = 0
-
-# "stop" in the chat API; the others are what servers without it say for the same thing:
-# Anthropic-like proxies, TGI, llama.cpp and Ollama.
-ENDED = ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "eot", "done")
 
 
 def measure(frame: pl.DataFrame) -> pl.DataFrame:
