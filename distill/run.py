@@ -17,7 +17,7 @@ from distill.asking import Bell, Outcome, ask_all
 from distill.budget import Budget, most_prompt_tokens, worst_usd
 from distill.chat import renderer, template_text
 from distill.errors import Interrupted, UserError
-from distill.export import export_traces
+from distill.export import export_traces, refuse_foreign
 from distill.files.done import fingerprint
 from distill.files.lock import folder_lock
 from distill.ledger import Ledger
@@ -79,6 +79,7 @@ def carry_out(
         UserError: before the first request: recipe, folder or key unusable.
     """
     _refuse_blind_budget(loaded, budget_usd)
+    refuse_foreign(out / "traces")
     with folder_lock(out):
         ledger = Ledger(out / "ledger.sqlite")
         try:

@@ -1,6 +1,7 @@
 """Filtering: every row ends in one of two places with a reason, whatever is fed in."""
 
 import gzip
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,77 @@ def test_a_folder_of_somebody_elses_is_not_cleared(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="was not made by distill"):
         distill.filter(recipe(tmp_path), data, out=tmp_path / "out", force=True)
     assert (tmp_path / "out/signals/thesis.txt").exists()
+
+
+def everything(folder: Path) -> dict[Path, bytes]:
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+
+
+@pytest.mark.parametrize("way", ["set", "kept", "dropped file", "signals glob", "link"])
+def test_a_set_is_not_filtered_into_itself(way: str, tmp_path: Path) -> None:
+    data, out = write(tmp_path / "data.jsonl", [row(1), row(2, gold="0")]), tmp_path / "out"
+    distill.filter(recipe(tmp_path), data, out=out)
+    (tmp_path / "link").symlink_to(out, target_is_directory=True)
+    own = {
+        "set": out,
+        "kept": out / "kept",
+        "dropped file": out / "dropped/part-00000.parquet",
+        "signals glob": out / "signals/*.parquet",
+        "link": tmp_path / "link/kept",
+    }
+    before = everything(out)
+    with pytest.raises(UserError, match="is in the result that is to be replaced"):
+        distill.filter(recipe(tmp_path), own[way], out=out, force=True)
+    assert everything(out) == before
+
+
+def test_a_set_is_filtered_into_its_neighbour(tmp_path: Path) -> None:
+    data = write(tmp_path / "data.jsonl", [row(1), row(2)])
+    distill.filter(recipe(tmp_path), data, out=tmp_path / "set")
+    distill.filter(recipe(tmp_path), tmp_path / "set", out=tmp_path / "set/kept2")
+    assert read(tmp_path / "set/kept2")[2]["kept"] == 2
+
+
+@pytest.mark.parametrize("content", ['{"title": "the annual report"}', "no JSON at all"])
+def test_a_report_of_somebody_elses_is_not_replaced(content: str, tmp_path: Path) -> None:
+    data = write(tmp_path / "data.jsonl", [row(1)])
+    (tmp_path / "out/kept").mkdir(parents=True)
+    (tmp_path / "out/kept/memories.txt").write_text("kept for years")
+    (tmp_path / "out/report.json").write_text(content)
+    before = everything(tmp_path / "out")
+    with pytest.raises(UserError, match="was not made by distill"):
+        distill.filter(recipe(tmp_path), data, out=tmp_path / "out", force=True)
+    assert everything(tmp_path / "out") == before
+
+
+CHANGED = {
+    "another order": [row(2, response="\\boxed{0}"), row(1)],
+    "another text": [row(1), row(2, response="\\boxed{3}")],
+    "another ending": [row(1, finish_reason="length"), row(2, response="\\boxed{0}")],
+    "a row less": [row(1)],
+    "a batch more": [row(1), row(2, response="\\boxed{0}"), *(row(i) for i in range(3, 2100))],
+}
+
+
+@pytest.mark.parametrize("how", CHANGED)
+def test_data_that_changes_between_its_readings_gives_no_result(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write(tmp_path / "data.jsonl", [row(1), row(2, response="\\boxed{0}")])
+    module = importlib.import_module("distill.commands.filter")
+    choose = module.choose
+
+    def choose_while_data_changes(*values: Any) -> pl.Series:
+        write(data, CHANGED[how])
+        return choose(*values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "choose", choose_while_data_changes)
+        with pytest.raises(UserError, match="DATA changed while it was read; run it again"):
+            distill.filter(recipe(tmp_path), data, out=tmp_path / "out")
+    assert not (tmp_path / "out/report.json").exists()
+    distill.filter(recipe(tmp_path), data, out=tmp_path / "out")
+    assert read(tmp_path / "out")[2]["read"] == len(CHANGED[how])
 
 
 BAD_RULES = {

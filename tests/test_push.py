@@ -11,10 +11,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from distill.cards.adapter import ORIGINALS
 from distill.commands.push import push
 from distill.errors import Exit, UserError
 from distill.files.write import write_json, write_parquet
 from distill.rows import Message, Row, to_frame
+from distill.teachers.weights import SHIPPED
 from tests.hub_server import hub_server, run_client
 from tests.hub_state import Hub
 
@@ -428,6 +430,74 @@ def test_a_key_in_the_weights_header_stops_the_push(at: Hub, tmp_path: Path) -> 
     with pytest.raises(UserError, match=r"adapter_model\.safetensors: holds"):
         push(tmp_path, "ada/student")
     assert at.requests == []
+
+
+def adapter(folder: Path, base: str, *, trained_on: str) -> Path:
+    """An adapter in name: what a push looks at."""
+    header = b"{}"
+    folder.mkdir()
+    weights = len(header).to_bytes(8, "little") + header
+    (folder / "adapter_model.safetensors").write_bytes(weights)
+    config = {"peft_type": "LORA", "base_model_name_or_path": base, "r": 2}
+    write_json(folder / "adapter_config.json", config)
+    write_json(
+        folder / "train.json",
+        {"base_model": trained_on, "recipe": {"base": trained_on, "lora": {}}},
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "named"),
+    [
+        ("smollm2-135m-instruct", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+        ("ada/base", "ada/base"),
+    ],
+)
+def test_an_adapter_names_its_base_by_hub_id_and_no_path_is_published(
+    at: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture, trained_on: str, named: str
+) -> None:
+    path = str(tmp_path / "home" / "models" / "weights")
+    student = adapter(tmp_path / "student", path, trained_on=trained_on)
+    before = (student / "adapter_config.json").read_bytes()
+    with caplog.at_level("INFO", "distill"):
+        assert push(student, "ada/student") == Exit.DONE
+    sent = at.files("model", "ada/student")
+    config = json.loads(sent["adapter_config.json"])
+    assert config == json.loads(before) | {"base_model_name_or_path": named}
+    assert not [name for name, data in sent.items() if str(tmp_path).encode() in data]
+    assert f"base_model: {named}\n" in sent["README.md"].decode()
+    assert "AutoPeftModel" in sent["README.md"].decode()
+    assert (student / "adapter_config.json").read_bytes() == before
+    assert f"sent with base_model_name_or_path: {named}" in caplog.text
+    assert ("the original weights" in caplog.text) == (trained_on != named)
+    commits = len(at.repos["model", "ada/student"].commits)
+    push(student, "ada/student")  # and the second time it is known to be there
+    assert len(at.repos["model", "ada/student"].commits) == commits
+
+
+@pytest.mark.parametrize("trained_on", ["/home/ada/models/mine", "models/mine", "mine"])
+def test_an_adapter_of_a_folder_is_refused_with_the_next_step(
+    at: Hub, tmp_path: Path, trained_on: str
+) -> None:
+    student = adapter(tmp_path / "student", "/home/ada/models/mine", trained_on=trained_on)
+    with pytest.raises(UserError, match=r"next: train it with a Hub id as base:, or merge") as said:
+        push(student, "ada/student")
+    assert "\n" not in str(said.value)
+    assert at.requests == []
+
+
+def test_a_key_in_a_rewritten_config_stops_the_push(at: Hub, tmp_path: Path) -> None:
+    student = adapter(tmp_path / "student", "/home/ada/weights", trained_on="ada/base")
+    config = json.loads((student / "adapter_config.json").read_text())
+    write_json(student / "adapter_config.json", config | {"revision": KEY})
+    with pytest.raises(UserError, match=r"adapter_config\.json: holds"):
+        push(student, "ada/student")
+    assert at.requests == []
+
+
+def test_every_shipped_model_has_originals_on_the_hub() -> None:
+    assert set(ORIGINALS) == set(SHIPPED)
 
 
 # ---- what cannot be pushed

@@ -337,6 +337,73 @@ def test_a_mistake_is_one_line_before_any_training(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "model.safetensors", "tokenizer.model", "adapter_config.json", "merges.txt"],
+)
+@pytest.mark.parametrize("manifest", ["none", "train.json", "proof.json"])
+def test_a_model_of_somebody_elses_is_refused_and_left_alone(
+    data: Path, tmp_path: Path, name: str, manifest: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "empty").mkdir()  # a base that cannot be loaded: so it was not tried
+    (out / name).write_text("years of work")
+    if manifest != "none":
+        (out / manifest).write_text('{"by": "somebody"}')
+    before = {path: path.read_text() for path in out.iterdir()}
+    with pytest.raises(UserError, match="was not made by distill train"):
+        train(write(tmp_path, tmp_path / "empty"), data, out=out, force=True)
+    assert {path: path.read_text() for path in out.iterdir()} == before
+
+
+def test_the_bases_own_folder_is_no_place_for_its_student(data: Path, tmp_path: Path) -> None:
+    own = tmp_path / "first"  # an earlier student of ours, to be trained on
+    own.mkdir()
+    for name, text in {"train.json": '{"fingerprint": "a"}', "config.json": "{}"}.items():
+        (own / name).write_text(text)
+    (tmp_path / "link").symlink_to(own, target_is_directory=True)
+    for out in (own, tmp_path / "link"):
+        with pytest.raises(UserError, match="is the base model's own folder"):
+            train(write(tmp_path, own), data, out=out, force=True)
+    assert {path.name for path in own.iterdir()} == {"train.json", "config.json"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("train.json", '{"fingerprint": "a"}'),
+        ("proof.json", '{"proved": true, "checks": {}}'),
+        (".student.unfinished", ""),
+    ],
+)
+def test_what_an_earlier_training_left_is_no_obstacle(
+    data: Path, tmp_path: Path, name: str, text: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "empty").mkdir()
+    (out / "config.json").write_text("{}")
+    (out / name).write_text(text)
+    with pytest.raises(UserError, match=r"empty: cannot be loaded"):  # got as far as the base
+        train(write(tmp_path, tmp_path / "empty"), data, out=out, force=True)
+
+
+def test_an_unfinished_training_is_marked_until_a_student_is_there(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    recipe, out = write(tmp_path, base, FULL, "max_steps: 2"), tmp_path / "out"
+    (out / "tokenizers").mkdir(parents=True)  # a folder of the user's: no file of a student
+    wild = ["learning_rate=1e30", "max_grad_norm=0", "optim=sgd", "max_steps=20"]
+    with pytest.raises(UserError, match="the loss is nan"):
+        train(recipe, data, out=out, overrides=[f"sft.{value}" for value in wild])
+    assert (out / ".student.unfinished").exists()
+    train(recipe, data, out=out)
+    assert not (out / ".student.unfinished").exists()
+    assert (out / "train.json").exists()
+    assert (out / "tokenizers").is_dir()
+
+
 def test_a_base_that_is_nowhere_is_one_line(data: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"base: .*empty: cannot be loaded") as caught:

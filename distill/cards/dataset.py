@@ -35,7 +35,7 @@ FIELDS = {
     "verify": "how the answer can be checked; null if nothing to check against",
     "reasoning": "the teacher's thinking, tags removed; empty if none",
     "response": "what follows the thinking",
-    "finish_reason": "as the server said; null if unknown",
+    "finish_reason": "stop, length, …; null if unknown",
     "teacher": "model name as the server reported it; null if unknown",
     "prompt_tokens": "from usage; null if unknown",
     "reasoning_tokens": "from usage; null if unknown",

@@ -18,7 +18,8 @@ def refuse_keys(parcel: Parcel) -> None:
     for name, file in parcel.files.items():
         if name.endswith(".parquet"):
             _refuse_keys_in_rows(file)
-        if SECRET.search(_text_of(file)):
+        edited = parcel.edited.get(name)
+        if SECRET.search(_text_of(file) if edited is None else edited.decode()):
             raise _key_in(str(file), "take it out")
     if SECRET.search(parcel.card.decode()):  # a file's name may hold one too
         raise _key_in(CARD, "rename what it names")

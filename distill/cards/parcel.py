@@ -1,12 +1,13 @@
 """What a push sends: which files of a set or student go where, and their card. Sends nothing."""
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
+from distill.cards.adapter import CONFIG, base_on_hub, with_base
 from distill.cards.dataset import dataset_card
 from distill.cards.student import student_card
 from distill.errors import UserError
@@ -29,10 +30,19 @@ class Parcel:
     kind: Literal["dataset", "model"]
     files: dict[str, Path]  # path in the repository → file here
     card: bytes
+    edited: dict[str, bytes] = field(default_factory=dict)  # sent in place of those of ``files``
+
+    def content(self, name: str) -> bytes | Path:
+        """What is sent under a path in the repository: bytes made here, or a file as it is."""
+        return self.card if name == CARD else self.edited.get(name, self.files[name])
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each file by its path in the repository, the card last."""
-        return {p: f.stat().st_size for p, f in self.files.items()} | {CARD: len(self.card)}
+        contents = {name: self.content(name) for name in (*self.files, CARD)}
+        return {
+            name: len(found) if isinstance(found, bytes) else found.stat().st_size
+            for name, found in contents.items()
+        }
 
 
 def parcel_of(path: Path, repo_id: str) -> Parcel:
@@ -86,10 +96,14 @@ def _student_parcel(path: Path, repo_id: str) -> Parcel:
     ):
         msg = f"{path}: train.json without weights; next: finish its distill train"
         raise UserError(msg)
+    edited = {}
+    if adapter and (base := base_on_hub(path, train)) is not None:
+        edited[CONFIG] = with_base(path, base)
+        train |= {"base_model": base}  # the card's alone: train.json is sent as it is
     card = student_card(
         train, repo_id=repo_id, adapter=adapter, scores=read_json(path / "scores.json")
     )
-    return Parcel(kind="model", files=files, card=card.encode())
+    return Parcel(kind="model", files=files, card=card.encode(), edited=edited)
 
 
 def _json_object(path: Path, verb: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import polars as pl
 from distill.engines import Engine, map_tables
 from distill.errors import Exit, UserError
 from distill.files.done import data_digest, fingerprint, is_done
+from distill.files.find import data_files
 from distill.files.lock import folder_lock
 from distill.files.read import frames
-from distill.files.write import write_json, write_parquet
+from distill.files.write import read_json, write_json, write_parquet
 from distill.progress import progress
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
@@ -68,17 +70,19 @@ def filter(
         force: replace the result of another recipe or input.
 
     Raises:
-        UserError: recipe or data unusable.
+        UserError: recipe or data unusable; data in the result that it replaces, or changed while
+            it was read; or ``out`` holds what distill did not make.
     """
     loaded = load(recipe, FilterRecipe, overrides)
     rules = compile_rules(loaded.recipe.rules, str(loaded.path), measure=loaded.recipe.measure)
     order = preferred(loaded.recipe.select, [*SCALARS, *rules.needed], str(loaded.path))
+    folder = Path(out)
+    _refuse_own_input(data, folder)
     if dry_run:
         rows = sum(frame.height for frame in frames(data, limit=limit))
         log.info("would judge %d rows by %d rules", rows, len(loaded.recipe.rules))
         return Exit.DONE
     wanted = _wanted(loaded.recipe, data, limit=limit, all_signals=all_signals)
-    folder = Path(out)
     with folder_lock(folder):
         if is_done(folder / "report.json", wanted, force=force):
             log.info("already done: %s", folder / "report.json")
@@ -107,14 +111,32 @@ def _wanted(recipe: FilterRecipe, data: str | Path, *, limit: int | None, all_si
     )
 
 
+def _refuse_own_input(data: str | Path, folder: Path) -> None:
+    """Keeps DATA apart from what is removed before DATA is read.
+
+    Raises:
+        UserError: a file of DATA is in kept/, dropped/ or signals/ of the result's folder.
+    """
+    replaced = [(folder / name).resolve() for name in PARTS]
+    for path in data_files(data):
+        places = (path.resolve(), path.parent.resolve() / path.name)  # a link may lead elsewhere
+        if any(place.is_relative_to(part) for place in places for part in replaced):
+            msg = (
+                f"{path}: is in the result that is to be replaced; choose another -o than {folder}"
+            )
+            raise UserError(msg)
+
+
 def _clear(folder: Path) -> None:
     """Removes an earlier or interrupted result; the report first, for it says "done".
 
     Raises:
-        UserError: there are folders of the same names that distill did not make.
+        UserError: there are folders or a report of the same names that distill did not make.
     """
-    mine = (folder / "report.json").exists() or (folder / UNFINISHED).exists()
-    for name in PARTS:
+    report = read_json(folder / "report.json")
+    finished = isinstance(report, dict) and "fingerprint" in report
+    mine = finished or (folder / UNFINISHED).exists()
+    for name in (*PARTS, "report.json"):
         if (folder / name).exists() and not mine:
             msg = f"{folder / name}: was not made by distill filter; choose another -o"
             raise UserError(msg)
@@ -202,10 +224,10 @@ def _write(data: str | Path, folder: Path, reasons: pl.Series, limit: int | None
     shards, rows = Counter[str](), Counter[str]()
     start = 0
     signals = sorted((folder / "signals").glob("*.parquet"))
-    for frame, path in zip(frames(data, limit=limit), signals, strict=True):
+    for frame, path in zip_longest(frames(data, limit=limit), signals):
+        measured = _same_rows(frame, path)
         reason = reasons.slice(start, frame.height)
         start += frame.height
-        measured = pl.read_parquet(path)
         values = measured.drop(*SCHEMA.names(), "prompt_hash", "text_hash", "reason", strict=False)
         whole = pl.concat([frame, values], how="horizontal").with_columns(reason=reason)
         parts = {
@@ -220,6 +242,24 @@ def _write(data: str | Path, folder: Path, reasons: pl.Series, limit: int | None
     for name, left in waiting.items():
         _flush(folder / name, left, shards, name)
     return dict(rows)
+
+
+def _same_rows(frame: pl.DataFrame | None, path: Path | None) -> pl.DataFrame:
+    """What was measured of exactly these rows: a reason must never land on another row.
+
+    Raises:
+        UserError: DATA gave other rows, or more or fewer, than when it was measured.
+    """
+    if frame is not None and path is not None:
+        measured = pl.read_parquet(path)
+        hashes = [_hashes(*texts)[1] for texts in _texts(frame)]
+        if (
+            frame.select(SCALARS).equals(measured.select(SCALARS))
+            and measured["text_hash"].to_list() == hashes
+        ):
+            return measured
+    msg = "DATA changed while it was read; run it again"
+    raise UserError(msg)
 
 
 def _flush(folder: Path, parts: list[pl.DataFrame], shards: Counter[str], name: str) -> None:

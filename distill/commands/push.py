@@ -114,10 +114,7 @@ def _send(api: "HfApi", parcel: Parcel, repo_id: str, *, public: bool, force: bo
     sizes = parcel.sizes()
     total = sum(sizes[name] for name in changed)
     log.info("sending %d files, %s bytes to %s", len(changed), f"{total:,}", url)
-    adds = [
-        CommitOperationAdd(name, parcel.card if name == CARD else parcel.files[name])
-        for name in changed
-    ]
+    adds = [CommitOperationAdd(name, parcel.content(name)) for name in changed]
     drops = [CommitOperationDelete(name) for name in stale]
     with _plain_lfs_if_no_xet(api, parcel.kind, repo_id):
         api.create_commit(
@@ -163,12 +160,13 @@ def _same(parcel: Parcel, name: str, entry: "RepoFile") -> bool:
     """Whether the Hub's file has our bytes, by sha256 (LFS) or by git's blob id."""
     if parcel.sizes()[name] != entry.size:
         return False
+    content = parcel.content(name)
     if entry.lfs is None:
-        data = parcel.card if name == CARD else parcel.files[name].read_bytes()
+        data = content if isinstance(content, bytes) else content.read_bytes()
         return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == entry.blob_id
-    if name == CARD:
-        return hashlib.sha256(parcel.card).hexdigest() == entry.lfs.sha256
-    with parcel.files[name].open("rb") as stream:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest() == entry.lfs.sha256
+    with content.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest() == entry.lfs.sha256
 
 

@@ -21,6 +21,7 @@ from distill.rows import from_frame
 from distill.students.base import Dialect, chat_template_text, open_dialect
 from distill.students.options import Options, checked
 from distill.students.proof import Proof
+from distill.students.save import UNFINISHED, refuse_foreign, save
 from distill.students.store import Store, store
 from distill.students.tokens import tokenize
 
@@ -57,13 +58,14 @@ def train(
 
     Raises:
         UserError: the recipe, the data or the base model must change; or ``out`` holds another
-            result and ``force`` does not allow to replace it.
+            result and ``force`` does not allow to replace it, or a model that is not ours.
     """
     loaded = load(recipe, StudentRecipe, overrides)
+    folder = Path(out)
+    refuse_foreign(folder, loaded.recipe.base)
     job = _job(loaded, data, limit)
     if dry_run:
         return _rehearse(job)
-    folder = Path(out)
     # only one process writes; under `accelerate launch` the others just compute
     with folder_lock(folder) if job.main else nullcontext():
         wanted = fingerprint(
@@ -123,7 +125,6 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     _require()
     from distill.students.fit import arguments, build_trainer, fit, planned_steps
     from distill.students.quiet import quiet
-    from distill.students.save import save
 
     started = time.monotonic()
     checkpoints = out / "checkpoints" / wanted
@@ -132,6 +133,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         args = arguments(job.options, checkpoints if saves else examples.folder)
         dialect, proof = _prepare(job, examples)
         if job.main:
+            (out / UNFINISHED).touch()
             (out / "train.json").unlink(missing_ok=True)  # from here on: not done
             write_json(out / "proof.json", proof.values())
             _say(examples, planned_steps(args, examples.examples))
@@ -155,6 +157,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "recipe": job.recipe.model_dump(mode="json"),
     }
     write_json(out / "train.json", result)
+    (out / UNFINISHED).unlink()
     log.info("train: %s: loss %.3f to %.3f", out, done.loss_first, done.loss_last)
 
 

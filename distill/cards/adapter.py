@@ -1,0 +1,63 @@
+"""An adapter's config as others can load it: its base is named by Hub id, never by a path here.
+
+Does not change the user's file, and does not ask the Hub whether the id is there.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from distill.cards.student import HUB_ID, base_of
+from distill.errors import UserError
+from distill.files.write import read_json
+
+log = logging.getLogger("distill")
+CONFIG = "adapter_config.json"
+KEY = "base_model_name_or_path"  # peft's
+# Where the weights come from that a shipped name stands for, before they were quantised to 4 bits.
+ORIGINALS = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+
+
+def base_on_hub(student: Path, train: Mapping[str, Any]) -> str | None:
+    """The Hub id that an adapter's config is to name in place of a path; None if it holds no path.
+
+    ``train`` is the student's train.json.
+
+    Raises:
+        UserError: the base is a folder, which nobody else has.
+    """
+    config = read_json(student / CONFIG)
+    named = config.get(KEY) if isinstance(config, dict) else None
+    if not isinstance(named, str) or not named or HUB_ID.fullmatch(named):
+        return None
+    base = base_of(train) or ""
+    original = ORIGINALS.get(base)
+    if original is not None:
+        log.info(
+            "%s: sent with %s: %s, the original weights; it was trained on their 4-bit copy",
+            *(CONFIG, KEY, original),
+        )
+        return original
+    if HUB_ID.fullmatch(base) and not _is_folder(base, named):
+        log.info("%s: sent with %s: %s in place of a path", CONFIG, KEY, base)
+        return base
+    msg = (
+        f"{student / CONFIG}: {KEY}: {named}: a folder of this machine, so nobody else could load "
+        "the adapter; next: train it with a Hub id as base:, or merge it into its base (peft's "
+        "merge_and_unload)"
+    )
+    raise UserError(msg)
+
+
+def with_base(student: Path, base: str) -> bytes:
+    """The adapter's config with ``base`` as the model that it belongs to; all else as it was."""
+    config = read_json(student / CONFIG) | {KEY: base}
+    return orjson.dumps(config, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _is_folder(base: str, path: str) -> bool:
+    """Whether ``base``, though it looks like owner/name, was a relative path: models/mine."""
+    return Path(path).parts[-2:] == Path(base).parts or Path(base).is_dir()
