@@ -73,5 +73,5 @@ def missing_extra(*, module: str, extra: str) -> UserError:
     """The error for an optional package that is not installed."""
     return UserError(
         f"the package {module!r} is needed for this and is not installed; "
-        f"next: pip install 'distill-factory[{extra}]'"
+        f"next: pip install -e '.[{extra}]' in distill's checkout"
     )
