@@ -1,0 +1,65 @@
+"""A problem set comes from the Hub through the real client, as the shipped recipe names it."""
+
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.hub_server import hub_server, run_client
+
+TOKEN = "canary.of.the.hub.token.0123456789"
+CARD = """---
+configs:
+- config_name: main
+  data_files:
+  - {split: train, path: main/train.parquet}
+  - {split: test, path: main/test.parquet}
+---
+"""
+READ = """
+from distill.problems import read_problems
+from distill.recipes.load import load
+from distill.recipes.prompts import PromptsRecipe
+for problem in read_problems(load("gsm8k", PromptsRecipe)):
+    print(problem.source, problem.question, problem.gold, sep="|")
+"""
+DRY_RUN = """
+from distill.cli import main
+raise SystemExit(main(["generate", "gsm8k", "-o", "x", "--dry-run"]))
+"""
+
+
+def parquet(questions: int, word: str) -> bytes:
+    file = io.BytesIO()
+    pl.DataFrame(
+        {
+            "question": [f"{word} {i}?" for i in range(questions)],
+            "answer": [f"Because.\n#### {i}" for i in range(questions)],
+        }
+    ).write_parquet(file)
+    return file.getvalue()
+
+
+def test_the_gsm8k_recipe_reads_its_split_from_the_hub(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    files = {
+        "README.md": CARD.encode(),
+        "main/train.parquet": parquet(3, "Train"),
+        "main/test.parquet": parquet(5, "Test"),
+    }
+    with hub_server(TOKEN) as hub:
+        hub.add_repo("dataset", "openai/gsm8k", private=False, **files)
+        done = run_client(READ, hub, tmp_path / "home", token=None)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [f"openai/gsm8k:train|Train {i}?|{i}" for i in range(3)]
+
+
+def test_a_hub_that_does_not_have_it_is_one_line_that_names_the_way_out(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    with hub_server(TOKEN) as hub:
+        done = run_client(DRY_RUN, hub, tmp_path / "home", token=None)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "openai/gsm8k cannot be read from the Hub" in line
+    assert "--set problems.file=FILE.jsonl" in line
