@@ -6,7 +6,8 @@ Imports nothing heavy: ``distill --help`` and a mistyped flag answer at once.
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import distill
@@ -18,7 +19,11 @@ Command = argparse.ArgumentParser
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status (see ``distill.errors.Exit``)."""
     arguments = _parser().parse_args(argv)
-    _log_to_stderr(verbose=arguments.verbose)
+    with _log_to_stderr(verbose=arguments.verbose):
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         return int(arguments.run(arguments))
     except DistillError as error:
@@ -42,13 +47,22 @@ def _say(text: str) -> None:
     sys.stderr.write(f"distill: {text}\n")
 
 
-def _log_to_stderr(*, verbose: bool) -> None:
+@contextmanager
+def _log_to_stderr(*, verbose: bool) -> Iterator[None]:
+    """Our own log lines on standard error while a command runs; afterwards as it was."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log = logging.getLogger("distill")
-    log.handlers = [handler]
-    log.propagate = False
+    before = log.propagate, log.level
+    log.addHandler(handler)
+    log.propagate = False  # other people's libraries log to the root: not for the user
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate, level = before
+        log.setLevel(level)
 
 
 def _parser() -> argparse.ArgumentParser:

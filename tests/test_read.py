@@ -268,7 +268,7 @@ def test_a_run_is_its_traces_and_a_filtered_set_its_kept_rows(tmp_path: Path) ->
     assert len(read(run)) == 1
     put(out / "kept" / "a.jsonl", lines(OWN))
     put(out / "dropped" / "a.jsonl", lines(OWN | {"id": "dropped"}))
-    put(out / "signals" / "a.jsonl", b"")
+    put(out / ".unfinished", b"")
     put(out / "report.json", b"{}")
     assert [row["id"] for row in read(out)] == ["a"]
 

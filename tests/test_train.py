@@ -420,5 +420,5 @@ def test_four_bits_without_bitsandbytes_names_the_extra(
 
     if find_spec("bitsandbytes"):
         pytest.skip("bitsandbytes is installed")
-    with pytest.raises(UserError, match=r"distill-factory\[quant\]"):
+    with pytest.raises(UserError, match=r"pip install -e .\.\[quant\]"):
         train(write(tmp_path, base, more="quantize: nf4"), data, out=tmp_path / "out")
