@@ -88,6 +88,10 @@ def teacher_server(answer: Answer | None = None, latency_s: float = 0.0) -> Iter
         up.set()
         await stop.wait()
         await runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}  # requests nobody waits for any more
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     stop = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)

@@ -213,6 +213,9 @@ def test_an_unfinished_result_is_not_mistaken_for_a_set(tmp_path: Path) -> None:
         distill.filter(recipe(tmp_path), out, out=tmp_path / "again")
     distill.filter(recipe(tmp_path), data, out=out)
     assert read(out)[2]["kept"] == 1
+    (out / ".unfinished").touch()  # what a kill between the report and the very end leaves
+    distill.filter(recipe(tmp_path), data, out=out)
+    distill.filter(recipe(tmp_path), out, out=tmp_path / "again")
 
 
 def test_a_folder_of_somebody_elses_is_not_cleared(tmp_path: Path) -> None:

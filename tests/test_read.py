@@ -268,7 +268,7 @@ def test_a_run_is_its_traces_and_a_filtered_set_its_kept_rows(tmp_path: Path) ->
     assert len(read(run)) == 1
     put(out / "kept" / "a.jsonl", lines(OWN))
     put(out / "dropped" / "a.jsonl", lines(OWN | {"id": "dropped"}))
-    put(out / ".unfinished", b"")
+    put(out / "signals" / "a.jsonl", b"")
     put(out / "report.json", b"{}")
     assert [row["id"] for row in read(out)] == ["a"]
 
@@ -279,7 +279,7 @@ def test_a_run_or_filtered_set_that_is_not_finished_is_refused(tmp_path: Path) -
     put(run / "ledger.sqlite", b"")
     assert "no exported traces yet; next: finish its distill generate" in mistake(run)
     put(out / "kept" / "a.jsonl", lines(OWN))
-    put(out / "signals" / "a.jsonl", b"")
+    put(out / ".unfinished", b"")
     assert "unfinished; next: run its distill filter again" in mistake(out)
 
 

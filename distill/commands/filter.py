@@ -85,6 +85,7 @@ def filter(
     wanted = _wanted(loaded.recipe, data, limit=limit, all_signals=all_signals)
     with folder_lock(folder):
         if is_done(folder / "report.json", wanted, force=force):
+            (folder / UNFINISHED).unlink(missing_ok=True)  # the last kill may have left it
             log.info("already done: %s", folder / "report.json")
             return Exit.DONE
         began = time.monotonic()
