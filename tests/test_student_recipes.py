@@ -80,4 +80,4 @@ def test_what_distill_settles_are_options_of_trl() -> None:
     ],
 )
 def test_right_options_pass(tmp_path: Path, text: str) -> None:
-    check(tmp_path, text)
+    assert check(tmp_path, text)
