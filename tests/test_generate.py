@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 
 import distill
+from distill import asking
 from distill.errors import BudgetReached, Exit, Interrupted, StoppedError, UserError
 from distill.rows import SCHEMA
 from distill.teachers import retry
@@ -551,6 +552,19 @@ def test_a_second_ctrl_c_writes_down_what_may_have_been_billed(tmp_path: Path) -
     ledger = sqlite3.connect(tmp_path / "run/ledger.sqlite")
     (worst,) = ledger.execute("SELECT SUM(worst_usd) FROM attempts").fetchone()
     assert worst > 0.4  # four worst cases of 100 tokens at $1,000 a million
+
+
+def test_no_answer_is_bought_that_the_disk_could_not_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with teacher_server() as server:
+        name = recipe(tmp_path, server)
+        with monkeypatch.context() as full:
+            full.setattr(asking, "ROOM", 2**60)
+            with pytest.raises(UserError, match="MB of disk left"):
+                distill.generate(name, out=tmp_path / "run")
+        assert server.asked.total() == 0
+        assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
