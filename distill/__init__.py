@@ -1,6 +1,6 @@
 """distill: put a big model's reasoning into a small one.
 
-The six verbs of the command line are functions of the same name; ``grade`` judges one answer.
+The seven verbs of the command line are functions of the same name; ``grade`` judges one answer.
 Importing this package is cheap: each function brings what it needs when it is first used.
 """
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from distill.commands.eval import eval
     from distill.commands.filter import filter
     from distill.commands.generate import generate
+    from distill.commands.plan import plan
     from distill.commands.push import push
     from distill.commands.status import status
     from distill.commands.train import train
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "plan": "distill.commands.plan",
     "generate": "distill.commands.generate",
     "filter": "distill.commands.filter",
     "train": "distill.commands.train",
@@ -28,7 +30,7 @@ _HOME = {
     "grade": "distill.verify",
     "Verdict": "distill.verify",
 }
-__all__ = ["generate", "filter", "train", "eval", "push", "status", "grade", "Verdict"]
+__all__ = ["plan", "generate", "filter", "train", "eval", "push", "status", "grade", "Verdict"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,40 +1,61 @@
 """The spending cap: the worst case of a request is set aside before it is sent. Sends nothing."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from distill.errors import BudgetReached
-from distill.recipes.prompts import Price
-from distill.rows import Message
+from distill.recipes.teachers import Price
 from distill.teachers.wire import Reply
 
 MILLION = 1_000_000
 TURN_TOKENS = 16  # what a chat template adds to a turn; Qwen2.5 and Llama-3 add 5 and 4
 
 
-def most_prompt_tokens(messages: tuple[Message, ...]) -> int:
-    """An upper bound: byte-level tokenizers make no more tokens than there are bytes."""
-    return sum(len(m.content.encode("utf-8", "replace")) + TURN_TOKENS for m in messages)
+def most_prompt_tokens(turns: Iterable[Mapping[str, Any]]) -> int:
+    """An upper bound: byte-level tokenizers make no more tokens than there are bytes.
+
+    ``turns`` are the messages of a chat request; their texts may be under any name.
+    """
+    return sum(
+        TURN_TOKENS + sum(len(v.encode("utf-8", "replace")) for v in turn.values() if _text(v))
+        for turn in turns
+    )
 
 
-def cost_usd(price: Price | None, reply: Reply) -> float | None:
-    """What an answer cost by the price table; None where price or usage is unknown."""
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def cost_usd(price: Price | None, reply: Reply, *, began: float, ended: float) -> float | None:
+    """What an answer cost: what the server says, else by the price table; None where unknown.
+
+    ``began`` and ``ended`` are Unix seconds: if either lies in peak hours, those are charged.
+    """
+    if reply.cost_usd is not None:
+        return reply.cost_usd
     if price is None or reply.prompt_tokens is None or reply.completion_tokens is None:
         return None
     cached = min(reply.cached_tokens or 0, reply.prompt_tokens)
     cheap = price.input if price.cached_input is None else price.cached_input
-    return (
+    peak = price.peak
+    factor = peak.factor if peak and (peak.covers(began) or peak.covers(ended)) else 1.0
+    tokens_usd = (
         cached * cheap
         + (reply.prompt_tokens - cached) * price.input
         + reply.completion_tokens * price.output
-    ) / MILLION
+    )
+    return factor * tokens_usd / MILLION
 
 
-def worst_usd(price: Price | None, messages: tuple[Message, ...], max_tokens: int) -> float:
-    """The most that one request can cost; 0 where there is no price."""
+def worst_usd(price: Price | None, turns: Iterable[Mapping[str, Any]], max_tokens: int) -> float:
+    """The most that one request can cost, at whatever hour; 0 where there is no price."""
     if price is None:
         return 0.0
+    factor = price.peak.factor if price.peak else 1.0
     dearest = max(price.input, price.cached_input or 0.0)
-    return (most_prompt_tokens(messages) * dearest + max_tokens * price.output) / MILLION
+    tokens_usd = most_prompt_tokens(turns) * dearest + max_tokens * price.output
+    return factor * tokens_usd / MILLION
 
 
 class Budget:
@@ -45,21 +66,27 @@ class Budget:
         self.spent_usd = spent_usd
         self.reserved_usd = 0.0
         self._under_way = 0
+        self._dearer = 1.0  # than its worst case an answer has turned out
         self._settled = asyncio.Event()
 
-    async def reserve(self, usd: float) -> None:
+    async def reserve(self, usd: float) -> float:
         """Sets the worst case of one try aside; waits while others' may still turn out cheaper.
+
+        Gives what was set aside: more than ``usd`` once a server has charged more than its prices
+        allow (a router may take a dearer vendor).
 
         Raises:
             BudgetReached: nothing is under way and it does not fit any more.
         """
-        while self.cap_usd is not None and self._short(usd):
+        while self.cap_usd is not None and self._short(usd * self._dearer):
             if not self._under_way:
-                raise BudgetReached(self._text(usd))
+                raise BudgetReached(self._text(usd * self._dearer))
             self._settled.clear()
             await self._settled.wait()
+        usd *= self._dearer
         self._under_way += 1
         self.reserved_usd += usd
+        return usd
 
     def settle(self, reserved_usd: float, paid_usd: float) -> None:
         """Gives the reservation back and books what was really paid."""
@@ -67,6 +94,8 @@ class Budget:
         # with nothing under way nothing is reserved; adding and subtracting floats would leave dust
         self.reserved_usd = self.reserved_usd - reserved_usd if self._under_way else 0.0
         self.spent_usd += paid_usd
+        if paid_usd > reserved_usd > 0:
+            self._dearer *= paid_usd / reserved_usd
         self._settled.set()
 
     def _short(self, usd: float) -> bool:

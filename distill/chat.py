@@ -1,6 +1,7 @@
-"""Turns a question into the messages that are sent, through a Jinja template. Sends nothing.
+"""Turns a problem into the messages that are sent, through a Jinja template. Sends nothing.
 
-A template is the text of one user turn, with ``{{ question }}`` in it. A template that needs more
+A template is the text of one user turn, with ``{{ question }}`` in it; where traces are the
+prompts it can use their ``gold``, ``reasoning`` and ``response`` too. A template that needs more
 turns wraps each in ``{% call system() %}``, ``{% call user() %}`` or ``{% call assistant() %}``.
 Templates run in Jinja's sandbox; the question is data and is never rendered again.
 """
@@ -8,12 +9,13 @@ Templates run in Jinja's sandbox; the question is data and is never rendered aga
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from distill.errors import UserError
-from distill.recipes.load import find
-from distill.rows import Message
+from distill.recipes.find import find
+from distill.rows import Message, Problem
 
 ROLES = ("system", "user", "assistant")
 # What a template's own expressions raise: 1/0, a missing item, a call of the wrong form, …
@@ -35,8 +37,8 @@ def template_text(name: str, recipe: Path) -> str:
         raise UserError(msg) from None
 
 
-def renderer(text: str, where: str) -> Callable[[str], tuple[Message, ...]]:
-    """A function from a question to its messages.
+def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
+    """A function from a problem to its messages.
 
     Raises:
         UserError: the template cannot be read; later, from the function: it fails, or makes
@@ -48,11 +50,14 @@ def renderer(text: str, where: str) -> Callable[[str], tuple[Message, ...]]:
     except TemplateError as error:
         raise _unusable(where, error) from None
 
-    def render(question: str) -> tuple[Message, ...]:
+    takes_turns = "call" in text  # most templates do not, and each is rendered for every answer
+
+    def render(problem: Problem) -> tuple[Message, ...]:
         turns: list[Message] = []
-        speakers = {role: _speaker(role, turns) for role in ROLES}
+        speakers = {role: _speaker(role, turns) for role in ROLES if takes_turns}
+        fields = orjson.loads(problem.fields) if problem.fields else {}
         try:
-            plain = template.render(question=question, **speakers)
+            plain = template.render({**fields, "question": problem.question, **speakers})
         except FAULTS as error:
             raise _unusable(where, error) from None
         messages = tuple(turns) or (Message(role="user", content=plain.strip()),)

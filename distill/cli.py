@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"distill {distill.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_generate, _filter, _train, _eval, _push, _status):
+    for add in (_plan, _generate, _filter, _train, _eval, _push, _status):
         add(commands)
     return parser
 
@@ -105,6 +105,40 @@ def _stage(command: Command, *, limited: str) -> None:
     command.add_argument(
         "--force", action="store_true", help="replace a result of another recipe or input"
     )
+
+
+def _plan(commands: "argparse._SubParsersAction[Command]") -> None:
+    command = _command(
+        commands, "plan", "a mix of recipes → rows, tokens, money and hours it takes"
+    )
+    command.add_argument("mix", help="a mix: a name, e.g. r1-800k, a folder or a file")
+    command.add_argument(
+        "--at",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="PRESET",
+        help="teachers to compare; else all whose prices are known",
+    )
+    command.add_argument(
+        "--rows", type=_count, metavar="N", help="of the whole set, in the mix's proportions"
+    )
+    command.add_argument(
+        "--concurrency", type=_count, metavar="N", help="answers in flight; else the preset's"
+    )
+    command.add_argument(
+        "--tokens-per-s",
+        type=_rate,
+        metavar="F",
+        help="of one answer in flight; else 30, an assumption",
+    )
+    command.set_defaults(run=_run_plan)
+
+
+def _run_plan(a: argparse.Namespace) -> int:
+    from distill.commands.plan import plan
+
+    return plan(a.mix, at=a.at, rows=a.rows, concurrency=a.concurrency, tokens_per_s=a.tokens_per_s)
 
 
 def _generate(commands: "argparse._SubParsersAction[Command]") -> None:
@@ -181,7 +215,10 @@ def _push(commands: "argparse._SubParsersAction[Command]") -> None:
 def _status(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "status", "what is done, what it cost, what is left")
     command.add_argument("paths", nargs="+", help="runs, filtered sets, students, evaluations")
-    command.set_defaults(run=lambda a: distill.status(*a.paths))
+    command.add_argument(
+        "--repair", action="store_true", help="save what can be read of a run's damaged ledger"
+    )
+    command.set_defaults(run=lambda a: distill.status(*a.paths, repair=a.repair))
 
 
 def _budget(command: Command) -> None:
@@ -208,6 +245,10 @@ def _number(kind: Callable[[str], float], least: float, text: str) -> float:
 
 def _count(text: str) -> int:
     return int(_number(int, 1, text))
+
+
+def _rate(text: str) -> float:
+    return _number(float, 0.1, text)
 
 
 def _usd(text: str) -> float:

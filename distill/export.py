@@ -6,18 +6,25 @@ export that are not in it are removed. Never removes what it did not write.
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Literal
+
+import orjson
+import polars as pl
 
 from distill.errors import UserError
 from distill.files.find import is_known
 from distill.files.write import read_json, write_json, write_parquet
 from distill.ledger import Answered, Ledger
-from distill.rows import Message, Row, to_frame
-from distill.teachers.wire import parse
+from distill.rows import Message, Problem, Row, to_frame
+from distill.teachers.continuing import joined
 
 MANIFEST = "manifest.json"
 SHARD_NAME = re.compile(r"part-\d{5}\.parquet")
+Part = Literal["reasoning", "response"]
+PIECE = 100  # rows that are Python objects at one time
 SHARD = 2_000  # rows of one Parquet file: about 40 MB of text at R1's mean length
 
 
@@ -26,11 +33,23 @@ def export_traces(
     out: Path,
     *,
     plan: str,
-    render: Callable[[str], tuple[Message, ...]],
+    problems: int,
+    samples: int,
+    render: Callable[[Problem], tuple[Message, ...]],
+    becomes: Part | None = None,
 ) -> int:
     """Writes ``out``/part-*.parquet and ``out``/manifest.json; returns the number of rows.
 
     Without any row there is one shard that holds only the columns.
+
+    Args:
+        ledger: of the run.
+        out: the folder of the traces.
+        plan: answers under which plan.
+        problems: of so many problems, from the start of the set.
+        samples: the first so many answers of each; what else there is stays in the ledger.
+        render: a problem's messages.
+        becomes: the answers replace that part of the traces which were their prompts.
 
     Raises:
         UserError: ``out`` holds files that are not of a run.
@@ -38,16 +57,18 @@ def export_traces(
     refuse_foreign(out)
     shards: dict[str, int] = {}
     (out / MANIFEST).unlink(missing_ok=True)
-    for i, part in enumerate(_parts(ledger.answered(plan=plan), SHARD)):
+    wanted = ledger.answered(plan=plan, problems=problems, samples=samples)
+    rows = (_row(answered, render, becomes, samples) for _, answered in wanted)
+    for i, part in enumerate(_parts(rows)):
         name = f"part-{i:05}.parquet"
-        write_parquet(out / name, to_frame(_row(a, render) for a in part))
-        shards[name] = len(part)
+        write_parquet(out / name, part)
+        shards[name] = part.height
     for stale in out.glob("part-*.parquet"):
         if SHARD_NAME.fullmatch(stale.name) and stale.name not in shards:
             stale.unlink()
-    rows = sum(shards.values())
-    write_json(out / MANIFEST, {"rows": rows, "shards": shards, "plan": plan})
-    return rows
+    total = sum(shards.values())
+    write_json(out / MANIFEST, {"rows": total, "shards": shards, "plan": plan})
+    return total
 
 
 def refuse_foreign(out: Path) -> None:
@@ -69,21 +90,32 @@ def refuse_foreign(out: Path) -> None:
         raise UserError(msg)
 
 
-def _parts(answers: Iterator[Answered], size: int) -> Iterator[list[Answered]]:
+def _parts(rows: Iterator[Row]) -> Iterator[pl.DataFrame]:
     """At least one part: a table without rows still tells a reader its columns."""
-    yield list(islice(answers, size))
-    while part := list(islice(answers, size)):
+    yield _part(rows)
+    while (part := _part(rows)).height:
         yield part
 
 
-def _row(answered: Answered, render: Callable[[str], tuple[Message, ...]]) -> Row:
-    problem, reply = answered.problem, parse(answered.body)
-    return Row(
+def _part(rows: Iterator[Row]) -> pl.DataFrame:
+    """The next SHARD rows; few of them at once as Python objects, which are twice the size."""
+    tables = [to_frame(islice(rows, PIECE)) for _ in range(SHARD // PIECE)]
+    return pl.concat(tables)
+
+
+def _row(
+    answered: Answered,
+    render: Callable[[Problem], tuple[Message, ...]],
+    becomes: Part | None,
+    samples: int,
+) -> Row:
+    problem, reply = answered.problem, joined(answered.bodies)
+    row = Row(
         id=problem.id,
         sample=answered.sample,
         domain=problem.domain,
         source=problem.source,
-        messages=render(problem.question),
+        messages=render(problem),
         gold=problem.gold,
         verify=problem.verify,
         reasoning=reply.reasoning,
@@ -94,4 +126,26 @@ def _row(answered: Answered, render: Callable[[str], tuple[Message, ...]]) -> Ro
         reasoning_tokens=reply.reasoning_tokens,
         completion_tokens=reply.completion_tokens,
         cost_usd=answered.cost_usd,
+    )
+    return row if becomes is None else _mended(row, becomes, problem, samples)
+
+
+def _mended(row: Row, becomes: Part, problem: Problem, samples: int) -> Row:
+    """The trace that was the prompt, with one part replaced by the answer.
+
+    Its counts of tokens are unknown: those of the answer are not those of the trace.
+    """
+    trace = orjson.loads(problem.fields or "{}")
+    turns = tuple(Message(**turn) for turn in trace["messages"])
+    parts = {"reasoning": trace["reasoning"], "response": trace["response"], becomes: row.response}
+    return replace(
+        row,
+        id=trace["id"],
+        sample=trace["sample"] * samples + row.sample,
+        messages=turns,
+        teacher=" > ".join(filter(None, (trace["teacher"], row.teacher))),
+        prompt_tokens=None,
+        reasoning_tokens=None,
+        completion_tokens=None,
+        **parts,
     )

@@ -5,7 +5,7 @@ Does not read or write files (``files``) and does not judge rows (``signals``, `
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import polars as pl
@@ -37,6 +37,7 @@ class Problem:
     source: str  # e.g. "openai/gsm8k:train"
     gold: str | None  # reference answer, or JSON of tests
     verify: str | None  # one of VERIFY_KINDS; None = nothing to check against
+    fields: str | None = None  # JSON object: what else the template can use, e.g. a trace's parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,10 @@ _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "cost_usd": pl.Float64,
 }
 SCHEMA: Final = pl.Schema(_TYPES)
+# A table of problems, one line each, in the order in which they are asked.
+PROBLEM_SCHEMA: Final = pl.Schema(
+    dict.fromkeys(("id", "question", "domain", "source", "gold", "verify", "fields"), pl.String())
+)
 
 
 def row_id(source: str, question: str) -> str:
@@ -94,7 +99,18 @@ def row_id(source: str, question: str) -> str:
 
 def to_frame(rows: Iterable[Row]) -> pl.DataFrame:
     """A table with exactly SCHEMA, one line a row, in the order given."""
-    return pl.DataFrame([asdict(row) for row in rows], schema=SCHEMA, orient="row")
+    found = list(rows)
+    columns: dict[str, list[object]] = {
+        name: [getattr(row, name) for row in found] for name in SCHEMA.names() if name != "messages"
+    }
+    columns["messages"] = [
+        None if row.messages is None else [_turn(turn) for turn in row.messages] for row in found
+    ]
+    return pl.DataFrame({name: columns[name] for name in SCHEMA.names()}, schema=SCHEMA)
+
+
+def _turn(message: Message) -> dict[str, str]:
+    return {"role": message.role, "content": message.content}
 
 
 def from_frame(frame: pl.DataFrame) -> list[Row]:

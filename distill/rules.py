@@ -5,20 +5,16 @@ is the row's reason. What cannot be decided (null) is never a pass: the reason i
 ``<rule>_unknown``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import polars as pl
 
 from distill.errors import UserError, nearest
 from distill.rows import SCHEMA
 from distill.signals import COSTLY, MODULES, Signal, all_columns, owner
-
-# Parts of an expression whose value depends on other rows: a row's fate must not depend on the
-# shard that it happens to be in.
-_ACROSS = frozenset({"Agg", "Over", "Window", "Explode", "Len", "Shift", "Quantile", "Correlation"})
+from distill.sql import first_line, looks_across
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +99,8 @@ def _rule(name: str, sql: str, at: str) -> Rule:
     try:
         expression = pl.sql_expr(sql)
         columns = tuple(dict.fromkeys(expression.meta.root_names()))
-        tree = orjson.loads(expression.meta.serialize(format="json"))
     except pl.exceptions.PolarsError as error:
-        msg = f"{at}: not an SQL expression: {_first_line(error)}"
+        msg = f"{at}: not an SQL expression: {first_line(error)}"
         raise UserError(msg) from None
     if "SELECT" in sql.upper().split() or "(SELECT" in sql.upper():
         msg = f"{at}: {sql!r}: holds a query; write an expression over one row's columns"
@@ -118,7 +113,7 @@ def _rule(name: str, sql: str, at: str) -> Rule:
     if not columns:
         msg = f"{at}: {sql!r}: names no column, so it decides nothing"
         raise UserError(msg)
-    if _ACROSS.intersection(_parts(tree)):
+    if looks_across(expression):
         msg = f"{at}: {sql!r}: looks at other rows; a rule judges each row by itself"
         raise UserError(msg)
     _check_type(expression, {column: known[column] for column in columns}, at)
@@ -130,7 +125,7 @@ def _check_type(expression: pl.Expr, schema: Mapping[str, Any], at: str) -> None
     try:
         results = [frame.select(expression) for frame in (blank, blank.clear(2))]
     except pl.exceptions.PolarsError as error:
-        msg = f"{at}: cannot be evaluated: {_first_line(error)}"
+        msg = f"{at}: cannot be evaluated: {first_line(error)}"
         raise UserError(msg) from None
     kind = results[0].dtypes[0]
     if kind != pl.Boolean:
@@ -141,30 +136,12 @@ def _check_type(expression: pl.Expr, schema: Mapping[str, Any], at: str) -> None
         raise UserError(msg)
 
 
-def _parts(tree: Any) -> Iterator[str]:
-    """The names of an expression's nodes, without those of columns and without literals."""
-    if isinstance(tree, str):
-        yield tree
-    elif isinstance(tree, list):
-        for inner in tree:
-            yield from _parts(inner)
-    elif isinstance(tree, dict):
-        for key, inner in tree.items():
-            yield key
-            if key not in ("Column", "Literal", "Alias"):
-                yield from _parts(inner)
-
-
-def _first_line(error: pl.exceptions.PolarsError) -> str:
-    return (str(error).strip().splitlines() or ["unknown"])[0]
-
-
 def _or_broken(reason: pl.Series, table: pl.DataFrame, rule: Rule, where: str) -> pl.Series:
     """``reason``, and where it is null yet, what this rule says."""
     try:
         holds = table.select(holds=pl.sql_expr(rule.sql)).to_series()
     except pl.exceptions.PolarsError as error:
-        msg = f"{where}: rules.{rule.name}: fails on this data: {_first_line(error)}"
+        msg = f"{where}: rules.{rule.name}: fails on this data: {first_line(error)}"
         raise UserError(msg) from None
     unknown = pl.lit(f"{rule.name}_unknown")
     says = pl.when(holds.is_null()).then(unknown).when(~holds).then(pl.lit(rule.name))

@@ -8,38 +8,33 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from distill.asking import Bell, Outcome, ask_all
-from distill.budget import Budget, most_prompt_tokens, worst_usd
+from distill.attempts import verdict
+from distill.budget import Budget
 from distill.chat import renderer, template_text
 from distill.errors import Interrupted, UserError
 from distill.export import export_traces, refuse_foreign
-from distill.files.done import fingerprint
 from distill.files.lock import folder_lock
-from distill.ledger import Ledger
-from distill.plan import Plan
+from distill.files.write import write_atomic
+from distill.ledger import Ledger, sums
+from distill.ledger.explain import explained
+from distill.plans import Plan
+from distill.problems import LeftOut, ProblemSet
 from distill.progress import progress
 from distill.recipes.load import Loaded
-from distill.recipes.prompts import Price, PromptsRecipe
-from distill.rows import Problem
+from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.endpoint import Endpoint
+from distill.wanted import Wanted
 
 log = logging.getLogger("distill")
-Reach = Callable[[], AbstractContextManager[Endpoint]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """What is still to be asked, before it is."""
-
-    requests: int
-    prompt_tokens: int  # estimated
-    worst_tokens: int  # prompts at their bound and every answer at max_tokens
-    worst_usd: float | None  # None: the recipe has no price
+Reach = Callable[[], AbstractContextManager[Sequence[Endpoint]]]
+LEFT_OUT = "left_out.jsonl"
 
 
 def make_plan(loaded: Loaded[PromptsRecipe], who: str) -> Plan:
@@ -48,14 +43,20 @@ def make_plan(loaded: Loaded[PromptsRecipe], who: str) -> Plan:
     text = template_text(recipe.template, loaded.path)
     render = renderer(text, f"{loaded.path}: template {recipe.template}")
     return Plan(
-        who=who, render=render, template=text, sampling=recipe.sampling, samples=recipe.samples
+        who=who,
+        render=render,
+        template=text,
+        sampling=recipe.sampling,
+        samples=recipe.at_most,
+        until=recipe.until,
+        truncated=recipe.truncated,
     )
 
 
 def carry_out(
     loaded: Loaded[PromptsRecipe],
     plan: Plan,
-    problems: Sequence[Problem],
+    problems: ProblemSet,
     out: Path,
     *,
     reach: Reach,
@@ -68,84 +69,93 @@ def carry_out(
     Args:
         loaded: the recipe.
         plan: made from it by ``make_plan``.
-        problems: read from it by ``read_problems``.
+        problems: of the recipe, by ``problem_set``.
         out: the run folder; created, and held for this process.
-        reach: opens the way to the teacher; called only when something is to be asked.
+        reach: opens the way to the teachers; called only when something is to be asked.
         limit: at most that many problems, from the start of the set.
-        budget_usd: the most that the whole run may cost, earlier passes counted in.
+        budget_usd: the most that the whole run may cost, earlier passes counted in; the recipe's
+            own where None.
         force: go on in a folder of another plan, and ask again what had failed for good.
 
     Raises:
         UserError: before the first request: recipe, folder or key unusable.
     """
-    _refuse_blind_budget(loaded, budget_usd)
+    cap = loaded.recipe.budget_usd if budget_usd is None else budget_usd
+    _refuse_blind_budget(loaded, cap)
     refuse_foreign(out / "traces")
-    with folder_lock(out):
+    _refuse_emptied(out)
+    with folder_lock(out), explained(out / "ledger.sqlite"):
         ledger = Ledger(out / "ledger.sqlite")
         try:
             _settle_plan(ledger, plan, out, force=force)
-            _put(ledger, problems)
-            count = len(problems) if limit is None else min(limit, len(problems))
-            ledger.set_meta("wanted", {"problems": count, "samples": plan.samples})
-            outcome = _ask(ledger, plan, count, reach, budget_usd, force)
+            _put(ledger, problems, plan, out)
+            count = min(limit or ledger.count_problems(), ledger.count_problems())
+            ledger.set_meta("wanted", _wanted(plan, count))
+            outcome = _ask(ledger, plan, count, reach, cap, force)
             if not isinstance(outcome.stopped, Interrupted):
-                export_traces(ledger, out / "traces", plan=plan.digest, render=plan.render)
+                export_traces(
+                    ledger,
+                    out / "traces",
+                    plan=plan.digest,
+                    problems=count,
+                    samples=plan.samples,
+                    render=plan.render,
+                    becomes=loaded.recipe.becomes,
+                )
             return outcome
         finally:
             ledger.close()
 
 
-def forecast(
-    loaded: Loaded[PromptsRecipe], plan: Plan, problems: Sequence[Problem], out: Path
-) -> Forecast:
-    """What ``carry_out`` would ask, without creating ``out`` or asking."""
-    closed = _closed(out / "ledger.sqlite", plan)
-    asked = [
-        plan.render(problem.question)
-        for problem in problems
-        for sample in range(plan.samples)
-        if (problem.id, sample) not in closed
-    ]
-    price, limit_tokens = price_of(loaded), plan.sampling.max_tokens
-    chars = sum(len(m.content) for turns in asked for m in turns)
-    return Forecast(
-        requests=len(asked),
-        prompt_tokens=round(chars / CHARS_PER_TOKEN),
-        worst_tokens=sum(most_prompt_tokens(m) for m in asked) + len(asked) * limit_tokens,
-        worst_usd=None if price is None else sum(worst_usd(price, m, limit_tokens) for m in asked),
-    )
-
-
-def _closed(path: Path, plan: Plan) -> set[tuple[str, int]]:
-    if not path.exists():
-        return set()
-    ledger = Ledger(path, read_only=True)
-    try:
-        return ledger.closed(plan=plan.digest, max_tokens=plan.sampling.max_tokens)
-    finally:
-        ledger.close()
-
-
-# English word problems under the Qwen2.5 and SmolLM2 tokenizers: 4.0-4.4 characters a token.
-CHARS_PER_TOKEN = 4.0
-
-
-def price_of(loaded: Loaded[PromptsRecipe]) -> Price | None:
-    """The price table of a recipe's teacher; None for a model served here, or where not given."""
-    return loaded.recipe.teacher.price if loaded.recipe.teacher else None
+def _wanted(plan: Plan, count: int) -> dict[str, int | None]:
+    """What ``status`` measures the run against."""
+    until = None if plan.until is None else plan.until.correct
+    return {"problems": count, "samples": plan.samples, "correct": until}
 
 
 def _refuse_blind_budget(loaded: Loaded[PromptsRecipe], budget_usd: float | None) -> None:
-    if budget_usd is not None and loaded.recipe.teacher and price_of(loaded) is None:
-        msg = f"{loaded.path}: teacher.price: missing, so --budget-usd cannot be kept; add it"
+    if budget_usd is None:
+        return
+    for teacher in loaded.recipe.endpoints:
+        if teacher.price is None:
+            msg = (
+                f"{loaded.path}: the price of {teacher.model} at {teacher.base_url} is not known, "
+                "so a budget cannot be kept; next: give teacher.price, in USD per million tokens"
+            )
+            raise UserError(msg)
+
+
+def _refuse_emptied(out: Path) -> None:
+    """A ledger without a byte in a run that has traces was emptied: all would be bought again."""
+    path = out / "ledger.sqlite"
+    if (out / "traces" / "manifest.json").exists() and path.is_file() and not path.stat().st_size:
+        msg = f"{path}: is empty, and {out / 'traces'} is not; next: restore it, or another -o"
         raise UserError(msg)
 
 
 def _settle_plan(ledger: Ledger, plan: Plan, out: Path, *, force: bool) -> None:
     """Records the plan of a new folder; refuses to mix two plans unless forced."""
+    if not force:
+        _refuse_mixing(ledger, plan, out)
+    ledger.set_meta("plan", plan.values())
+
+
+def refuse_another_plan(out: Path, plan: Plan) -> None:
+    """Raises where ``carry_out`` would unless forced, before anything is created.
+
+    Raises:
+        UserError: ``out`` holds answers to another plan, or its ledger cannot be read.
+    """
+    path = out / "ledger.sqlite"
+    if path.exists():
+        with explained(path), closing(Ledger(path, read_only=True)) as ledger:
+            _refuse_mixing(ledger, plan, out)
+
+
+def _refuse_mixing(ledger: Ledger, plan: Plan, out: Path) -> None:
     before: Any = ledger.meta("plan")
     now = plan.values()
-    if before is not None and before != now and ledger.totals()[0] and not force:
+    if before is not None and before != now and sums.totals(ledger).tries:
         changed = next(k for k in now if before.get(k) != now[k])
         shown = "" if changed == "template" else f" ({before.get(changed)} → {now[changed]})"
         msg = (
@@ -153,52 +163,82 @@ def _settle_plan(ledger: Ledger, plan: Plan, out: Path, *, force: bool) -> None:
             "or --force to ask everything again here (old answers stay in the ledger)"
         )
         raise UserError(msg)
-    ledger.set_meta("plan", now)
 
 
-def _put(ledger: Ledger, problems: Sequence[Problem]) -> None:
-    digest = fingerprint(
-        problems=[(p.id, p.question, p.gold, p.verify, p.domain, p.source) for p in problems]
-    )
-    ledger.put_problems(problems, digest)
+def _put(ledger: Ledger, problems: ProblemSet, plan: Plan, out: Path) -> None:
+    """Brings the set into the ledger, and what was left out of it into a list beside it.
+
+    The list takes its place once the set is in the ledger: until then the one there is tells.
+    """
+    if ledger.meta("problems") == problems.digest:
+        return
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            tables = problems.tables(note=lambda one: file.write(_line(one)))
+            ledger.put_problems(tables, problems.digest, plan=plan.digest)
+
+    path = out / LEFT_OUT
+    write_atomic(path, write)
+    if not path.stat().st_size:
+        path.unlink()
+
+
+def _line(one: LeftOut) -> bytes:
+    try:
+        return orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:  # a lone surrogate
+        return orjson.dumps({"id": one.id, "reason": one.reason}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _ask(
-    ledger: Ledger, plan: Plan, count: int, reach: Reach, budget_usd: float | None, force: bool
+    ledger: Ledger, plan: Plan, count: int, reach: Reach, cap_usd: float | None, force: bool
 ) -> Outcome:
-    def asks() -> Any:
-        return ledger.open_asks(
-            plan=plan.digest,
-            samples=plan.samples,
-            max_tokens=plan.sampling.max_tokens,
-            limit=count,
-            again=force,
-        )
-
-    open_now = sum(1 for _ in asks())
-    if not open_now:
+    _check_known(ledger, plan, count)
+    wants: dict[str, Any] = {
+        "plan": plan.digest,
+        "samples": plan.samples,
+        "max_tokens": plan.most_tokens,
+        "limit": count,
+        "correct": None if plan.until is None else plan.until.correct,
+        "continues": plan.continues,
+        "again": force,
+    }
+    places = ledger.open_positions(**wants)
+    if not places:
         log.info("nothing to ask: every request has ended")
         return _with_failed(Outcome(), ledger, plan, count)
-    log.info("asking %d of %d requests", open_now, count * plan.samples)
-    budget = Budget(cap_usd=budget_usd, spent_usd=ledger.spent_usd())
+    log.info("asking about %d of %d problems", len(places), count)
+    budget = Budget(cap_usd=cap_usd, spent_usd=sums.spent_usd(ledger))
     bell = Bell()
-    with reach() as endpoint, progress("generate", open_now) as shown:
-        asking = ask_all(asks(), plan, endpoint, ledger, budget, shown, bell)
+    wanted = Wanted(ledger.problems(places, plan=plan.digest), plan, ledger.bodies, again=force)
+    with reach() as endpoints, progress("generate", len(places)) as shown:
+        asking = ask_all(wanted, plan, endpoints, ledger, budget, shown, bell)
         return _with_failed(_complete(asking, bell), ledger, plan, count)
+
+
+def _check_known(ledger: Ledger, plan: Plan, count: int) -> None:
+    """Checks the answers that came before answers were checked as they come."""
+    if plan.until is None:
+        return
+    unchecked = ledger.answered(
+        plan=plan.digest, problems=count, samples=plan.samples, unchecked=True
+    )
+    labels = [(verdict(a.problem, a.bodies), number) for number, a in unchecked]
+    if labels:
+        ledger.set_verdicts(labels)
 
 
 def _with_failed(outcome: Outcome, ledger: Ledger, plan: Plan, count: int) -> Outcome:
     """Counts what had failed for good in earlier passes too: it is still without an answer."""
-    states = ledger.states(plan=plan.digest, problems=count, samples=plan.samples)
+    states = sums.states(ledger, plan=plan.digest, problems=count, samples=plan.samples)
     outcome.failed = states.get("failed", 0) + states.get("quarantined", 0)
     return outcome
 
 
 def _complete(asking: Coroutine[Any, Any, Outcome], bell: Bell) -> Outcome:
     """Runs to the end, also under a loop that runs already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _in_a_loop():
         return asyncio.run(asking)
     with ThreadPoolExecutor(1) as thread:
         outcome = thread.submit(asyncio.run, asking)
@@ -207,3 +247,11 @@ def _complete(asking: Coroutine[Any, Any, Outcome], bell: Bell) -> Outcome:
                 return outcome.result()
             except KeyboardInterrupt:
                 bell.ring()
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

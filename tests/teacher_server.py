@@ -1,17 +1,19 @@
 """A teacher on loopback for tests: speaks the chat API, misbehaves as told, counts what it saw."""
 
 import asyncio
+import inspect
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-Answer = Callable[[dict[str, Any], int], "web.StreamResponse | dict[str, Any]"]
+Made = web.StreamResponse | dict[str, Any]
+Answer = Callable[[dict[str, Any], int], "Made | Awaitable[Made]"]
 
 
 def completion(text: str = "\\boxed{4}", **values: Any) -> dict[str, Any]:
@@ -45,8 +47,9 @@ class TeacherServer:
     answered: Counter[str] = field(default_factory=Counter)  # 200s that were sent whole
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
+    cookies: set[str] = field(default_factory=set)
     most_at_once: int = 0
-    _now: int = 0
+    at_once: int = 0  # under way now
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -55,23 +58,28 @@ class TeacherServer:
         count = self.asked[question]
         self.bodies.append(body)
         self.keys.add(request.headers.get("authorization", ""))
-        self._now += 1
-        self.most_at_once = max(self.most_at_once, self._now)
+        self.cookies.add(request.headers.get("cookie", ""))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(self.latency_s)
             made = self.answer(body, count)
+            if inspect.isawaitable(made):
+                made = await made
             if isinstance(made, dict):
                 made = web.Response(body=json.dumps(made).encode(), content_type="application/json")
             if made.status == 200:
                 self.answered[question] += 1
             return made
         finally:
-            self._now -= 1
+            self.at_once -= 1
 
 
 @contextmanager
-def teacher_server(answer: Answer | None = None, latency_s: float = 0.0) -> Iterator[TeacherServer]:
-    """A running server on a free port, in a thread of its own."""
+def teacher_server(
+    answer: Answer | None = None, latency_s: float = 0.0, port: int = 0
+) -> Iterator[TeacherServer]:
+    """A running server, on a free port if none is given, in a thread of its own."""
     server = TeacherServer(answer=answer or (lambda body, n: completion()), latency_s=latency_s)
     loop = asyncio.new_event_loop()
     up = threading.Event()
@@ -79,12 +87,11 @@ def teacher_server(answer: Answer | None = None, latency_s: float = 0.0) -> Iter
     async def serve() -> None:
         app = web.Application(client_max_size=2**30)
         app.router.add_post("/v1/chat/completions", server.chat)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
-        port = runner.addresses[0][1]
-        server.url = f"http://127.0.0.1:{port}/v1"
+        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         up.set()
         await stop.wait()
         await runner.cleanup()

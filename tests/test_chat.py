@@ -7,21 +7,28 @@ from hypothesis import strategies as st
 
 from distill.chat import renderer, template_text
 from distill.errors import UserError
-from distill.recipes.load import shipped
-from distill.rows import Message
+from distill.recipes.find import shipped
+from distill.rows import Message, Problem
 
 SHIPPED = shipped("prompts")
 DIRECTIVE = "Please reason step by step, and put your final answer within \\boxed{}."
 Render = Callable[[str], tuple[Message, ...]]
 
 
+def problem(question: str, fields: str | None = None) -> Problem:
+    return Problem(
+        id="i", question=question, domain="math", source="s", gold="2", verify="math", fields=fields
+    )
+
+
 def of(name: str) -> Render:
-    return renderer((SHIPPED / name).read_text(encoding="utf-8"), name)
+    render = renderer((SHIPPED / name).read_text(encoding="utf-8"), name)
+    return lambda question: render(problem(question))
 
 
 def mistake(text: str) -> str:
     with pytest.raises(UserError) as caught:
-        renderer(text, "r.yaml: template t")("1 + 1?")
+        renderer(text, "r.yaml: template t")(problem("1 + 1?"))
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).startswith("r.yaml: template t: ")
     return str(caught.value)
@@ -65,8 +72,8 @@ def test_turns_are_sent_in_the_order_of_the_template() -> None:
         "t",
     )
     expected = [("system", "Be brief."), ("user", "a"), ("assistant", "b"), ("user", "q")]
-    assert [(m.role, m.content) for m in render("q")] == expected
-    assert [(m.role, m.content) for m in render("r")] == [*expected[:-1], ("user", "r")]
+    assert [(m.role, m.content) for m in render(problem("q"))] == expected
+    assert [(m.role, m.content) for m in render(problem("r"))] == [*expected[:-1], ("user", "r")]
 
 
 LAST_TURNS = [
@@ -144,3 +151,14 @@ def test_a_template_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.jinja").write_bytes(b"\xff")
     with pytest.raises(UserError, match="not UTF-8 at byte 0"):
         template_text("t.jinja", tmp_path / "r.yaml")
+
+
+def test_a_trace_as_the_prompt_brings_its_parts() -> None:
+    render = renderer("{{ question }} {{ gold }} {{ reasoning }} {{ response }}", "t")
+    fields = '{"gold": "2", "reasoning": "{{ gold }}", "response": "so", "question": "other"}'
+    assert render(problem("1 + 1?", fields))[0].content == "1 + 1? 2 {{ gold }} so"
+
+
+def test_the_reference_answer_of_a_first_round_is_not_to_be_had() -> None:
+    with pytest.raises(UserError, match="gold"):
+        renderer("{{ question }} {{ gold }}", "t")(problem("1 + 1?"))

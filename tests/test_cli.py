@@ -12,7 +12,7 @@ from distill.errors import Exit
 from tests.teacher_server import completion, refusal, teacher_server
 from tests.test_generate import recipe
 
-COMMANDS = ("generate", "filter", "train", "eval", "push", "status")
+COMMANDS = ("plan", "generate", "filter", "train", "eval", "push", "status")
 
 
 def run(*words: str) -> "subprocess.CompletedProcess[str]":

@@ -21,6 +21,7 @@ def attempt(number: int) -> Attempt:
         took_s=0.0,
         status=200,
         max_tokens=1,
+        endpoint="e",
         body=b"x",
     )
 
@@ -62,7 +63,7 @@ def test_a_written_try_is_on_disk_when_write_returns(tmp_path: Path) -> None:
 
 def test_a_failed_transaction_is_told_to_every_writer_in_its_own_words(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger._db.execute("PRAGMA max_page_count = 1")  # a full disk, as sqlite sees it
+    ledger.db.execute("PRAGMA max_page_count = 1")  # a full disk, as sqlite sees it
     big = Attempt(
         **{**{f: getattr(attempt(0), f) for f in Attempt.__slots__}, "error": "x" * 10**6}
     )

@@ -22,7 +22,8 @@ def export(tmp_path: Path) -> int:
     """Exports a ledger that has no answers."""
     ledger = Ledger(tmp_path / "ledger.sqlite")
     try:
-        return export_traces(ledger, tmp_path / "traces", plan="p", render=messages)
+        out = tmp_path / "traces"
+        return export_traces(ledger, out, plan="p", problems=1, samples=1, render=messages)
     finally:
         ledger.close()
 

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 import distill
-from distill import asking
+from distill import attempts
 from distill.errors import BudgetReached, Exit, Interrupted, StoppedError, UserError
 from distill.rows import SCHEMA
 from distill.teachers import retry
@@ -151,7 +151,6 @@ TRANSIENT = {
     "no choices": lambda: completion(choices=[]),
     "aborted": lambda: completion(finish_reason="insufficient_system_resource"),
     "cut": lambda: web.Response(body=b'{"choices": [{"mess', content_type="application/json"),
-    "redirect": lambda: web.Response(status=307, headers={"location": "http://127.0.0.1:9/v1"}),
 }
 
 
@@ -560,7 +559,7 @@ def test_no_answer_is_bought_that_the_disk_could_not_hold(
     with teacher_server() as server:
         name = recipe(tmp_path, server)
         with monkeypatch.context() as full:
-            full.setattr(asking, "ROOM", 2**60)
+            full.setattr(attempts, "ROOM", 2**60)
             with pytest.raises(UserError, match="MB of disk left"):
                 distill.generate(name, out=tmp_path / "run")
         assert server.asked.total() == 0
@@ -586,3 +585,15 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
         distill.generate(recipe(tmp_path, server), out=run)
     assert (run / "ledger.sqlite").read_bytes().startswith(b"not a database")
     assert (run / "ledger.sqlite").stat().st_size == 2100
+
+
+def test_a_ledger_that_was_emptied_is_no_new_run(tmp_path: Path) -> None:
+    with teacher_server() as server:
+        name, run = recipe(tmp_path, server), tmp_path / "run"
+        distill.generate(name, out=run)
+        for path in run.glob("ledger.sqlite*"):
+            path.unlink()
+        (run / "ledger.sqlite").touch()
+        with pytest.raises(UserError, match="is empty"):
+            distill.generate(name, out=run)
+        assert server.asked.total() == 5

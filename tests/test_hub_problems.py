@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from tests.hub_server import hub_server, run_client
+from tests.hub_state import Blob
 
 TOKEN = "canary.of.the.hub.token.0123456789"
 CARD = """---
@@ -23,6 +24,12 @@ from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 for problem in read_problems(load("gsm8k", PromptsRecipe)):
     print(problem.source, problem.question, problem.gold, sep="|")
+"""
+DIGEST = """
+from distill.problems import problem_set
+from distill.recipes.load import load
+from distill.recipes.prompts import PromptsRecipe
+print(problem_set(load("gsm8k", PromptsRecipe)).digest)
 """
 DRY_RUN = """
 from distill.cli import main
@@ -55,11 +62,33 @@ def test_the_gsm8k_recipe_reads_its_split_from_the_hub(tmp_path: Path) -> None:
         assert done.stdout.splitlines() == [f"openai/gsm8k:train|Train {i}?|{i}" for i in range(3)]
 
 
+def test_a_set_of_the_hub_is_known_by_its_revision_on_every_machine(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    files = {
+        "README.md": CARD.encode(),
+        "main/train.parquet": parquet(3, "Train"),
+        "main/test.parquet": parquet(1, "Test"),
+    }
+
+    def digest(home: str) -> str:
+        done = run_client(DIGEST, hub, tmp_path / home, token=None)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with hub_server(TOKEN) as hub:
+        repo = hub.add_repo("dataset", "openai/gsm8k", private=False, **files)
+        known = digest("one")
+        assert digest("another") == known
+        other = {"main/train.parquet": Blob(parquet(3, "Other"), lfs=True)}
+        repo.commit(repo.commits[-1][1] | other)
+        assert digest("another") != known
+
+
 def test_a_hub_that_does_not_have_it_is_one_line_that_names_the_way_out(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     with hub_server(TOKEN) as hub:
         done = run_client(DRY_RUN, hub, tmp_path / "home", token=None)
     assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    line = done.stderr.splitlines()[-1]
     assert "openai/gsm8k cannot be read from the Hub" in line
     assert "--set problems.file=FILE.jsonl" in line

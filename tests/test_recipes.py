@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from distill.errors import UserError
 from distill.problems import read_problems
 from distill.recipes.filters import FilterRecipe
-from distill.recipes.load import KINDS, Loaded, find, load, parse_yaml, shipped
-from distill.recipes.prompts import RESERVED, PromptsRecipe, Teacher
+from distill.recipes.find import PRESETS, find, names, shipped
+from distill.recipes.load import KINDS, Loaded, load
+from distill.recipes.prompts import PromptsRecipe
+from distill.recipes.read import parse_yaml
 from distill.recipes.students import StudentRecipe
+from distill.recipes.teachers import RESERVED, Teacher
 
 PROMPTS = "problems: {file: a.jsonl}\nserve: {}\n"
 TEACHER = "problems: {file: a.jsonl}\nteacher: {model: m, base_url: 'http://h/v1', %s}\n"
@@ -52,7 +55,7 @@ MISTAKES = [
         GYM % "{name: y, size: 1, sead: 0}",
         "problems.reasoning_gym.1.sead: no such key; did you mea",
     ),
-    (PROMPTS + "zzz: 4", "zzz: no such key; one of: domain, problems, samples"),
+    (PROMPTS + "zzz: 4", "zzz: no such key; one of: becomes, budget_usd, domain"),
     (PROMPTS + '"a\\nb": 4', "a b: no such key"),
     # a value of the wrong kind, and one out of range
     (PROMPTS + "samples: four", "samples: 'four' input should be a valid integer"),
@@ -71,10 +74,10 @@ MISTAKES = [
     # something missing, or two of what is one
     ("serve: {}", "problems: missing"),
     (GYM % "{name: y, size: 1}", "problems.reasoning_gym.1.seed: missing"),
-    ("problems: {file: a.jsonl}", "give exactly one of teacher (an endpoint) and serve"),
+    ("problems: {file: a.jsonl}", "give exactly one of teacher (an endpoint), teachers ("),
     (
         "problems: {}\nserve: {}",
-        "problems: give exactly one of file, dataset, reasoning_gym; found none",
+        "problems: give exactly one of file, dataset, reasoning_gym, traces; found none",
     ),
     ("problems: {file: a, dataset: b}\nserve: {}", "found file and dataset"),
     (TEACHER % "" + "serve: {}", "give exactly one of teacher"),
@@ -264,6 +267,19 @@ def test_another_address_gets_neither_the_key_nor_the_price(tmp_path: Path) -> N
     assert (found.base_url, found.key_env, found.price) == ("http://other/v1", None, None)
 
 
+def test_another_preset_gets_nothing_that_was_said_of_the_address(tmp_path: Path) -> None:
+    said = (
+        "key_env: OLD_KEY, price: {input: 1, output: 2}, limit_name: max_completion_tokens, "
+        "extra_body: {top: 1}, continues: assistant_turn, ignores: [seed], concurrency: 7"
+    )
+    found = teacher(write(tmp_path, TEACHER % said), "teacher.at=together")
+    assert found.base_url == "https://api.together.ai/v1"
+    assert (found.key_env, found.price) == ("TOGETHER_API_KEY", None)
+    assert (found.limit_name, found.extra_body) == ("max_tokens", {})
+    assert (found.continues, found.ignores) == (None, ())
+    assert found.concurrency == 7
+
+
 def test_another_model_keeps_the_key_and_loses_the_price(tmp_path: Path) -> None:
     found = teacher(write(tmp_path, PRICED), "teacher.model=other")
     assert (found.model, found.key_env, found.price) == ("other", "OLD_KEY", None)
@@ -394,12 +410,22 @@ def test_a_path_goes_before_the_folder_here_and_that_before_the_shipped(
     assert find("gsm8k", "prompts") == Path("gsm8k")
 
 
+def test_a_preset_is_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    presets = set(names(PRESETS))
+    assert "deepseek" in presets
+    assert not [name for name in names("prompts") if name.rpartition("/")[2] in presets]
+    with pytest.raises(UserError) as caught:
+        find("zzz", "prompts")
+    assert "teachers/" not in str(caught.value)
+
+
 def shipped_recipes() -> list[Any]:
     return [
-        pytest.param(model, path, id=f"{kind}/{path.relative_to(shipped(kind))}")
+        pytest.param(model, shipped(kind) / f"{name}.yaml", id=f"{kind}/{name}")
         for model, kind in KINDS.items()
-        for path in sorted(shipped(kind).rglob("*.yaml"))
-        if not (kind == "students" and "fsdp" in path.name)
+        for name in names(kind)
+        if not (kind == "students" and "fsdp" in name) and not name.endswith("/mix")
     ]
 
 

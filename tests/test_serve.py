@@ -16,7 +16,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 from distill.errors import UserError
-from distill.recipes.prompts import Engine, Serve
+from distill.recipes.teachers import Engine, Serve
 from distill.teachers import serve as module
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.serve import command, serving

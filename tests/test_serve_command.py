@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.recipes.prompts import Engine, Serve
+from distill.recipes.teachers import Engine, Serve
 from distill.teachers.serve import child_env, command
 
 

@@ -8,7 +8,9 @@ pytest.importorskip("trl")
 pytest.importorskip("peft")
 
 from distill.errors import UserError
-from distill.recipes.load import load, parse_yaml, shipped
+from distill.recipes.find import shipped
+from distill.recipes.load import load
+from distill.recipes.read import parse_yaml
 from distill.recipes.students import StudentRecipe
 from distill.students.options import SETTLED, checked
 

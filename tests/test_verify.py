@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import UserError
-from distill.verify import LABELS, grade
+from distill.verify import LABELS, Item, Verdict, grade, grade_all
 from distill.verify.compare import same
 from distill.verify.extract import boxes, extract
+from distill.verify.kinds import CHECKS
 from distill.verify.values import Listed, Number, read
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -38,8 +39,11 @@ EXTRACTED = [
     ("**Total**: 300 + 312 + 150 = **762**", "762", "bold"),
     ("There are 9 + 5 = 14 left.\nA: 1,450", "1,450", "last_number"),
     ("the pair is $(7, 6)$. Done", "(7, 6)", "last_number"),  # not its last element
-    ("Therefore $x \\geq 5$ is the solution.", None, None),  # a bound is not a value
-    ("it is $4\\sqrt{2}$ long", None, None),  # nor is a part of a formula
+    ("Therefore $x \\geq 5$ is the solution.", "$x \\geq 5$", "last_formula"),  # not its 5
+    ("it is $4\\sqrt{2}$ long", "$4\\sqrt{2}$", "last_formula"),  # nor its 4
+    (r"With $a$ and $b \geq 5$ it holds.", None, None),  # which of the two?
+    (r"\boxed{2} first. Then \boxed{3}. The answer is 9", "9", "stated"),
+    ("So it is $41.472+$", None, None),  # the rest of a sum of money
     ("1/3", "1/3", "whole"),
     ("", None, None),
     ("I cannot tell.", None, None),
@@ -100,21 +104,51 @@ COMPARED = [
     ("[0, 1)", "(0, 1)", "wrong"),
     ("(x, y) = (5, 8)", "(5, 8)", "correct"),
     (r"\{1, 2\}", r"\{2, 1\}", "correct"),  # sets have no order
-    ("1, 2", "2, 1", "unverifiable"),  # whether a list has one, nobody said
+    ("1, 2", "2, 1", "correct"),  # nor have several answers
+    ("1, 2", "1, 2, 2", "correct"),
+    ("(1, 2)", "2, 1", "wrong"),  # the reference has one
+    (r"1 \pm \sqrt{19}", r"1-\sqrt{19}, 1+\sqrt{19}", "correct"),
+    ("1.22", "1,22", "correct"),
+    ("1,22", "1.22", "correct"),
+    (r"\frac{1}{12}", "0.083333", "correct"),  # rounded to six decimals or more
+    (r"\frac{1}{3} \approx 0.33", r"\frac{1}{3}", "correct"),  # the exact one of the two
+    (r"\approx 8.24", r"\approx 8.44", "wrong"),
+    ("C", "c", "correct"),
+    ("A:B = 2", "2", "correct"),
+    ("x > 5", r"(5, \infty)", "correct"),
+    ("-2 < x \\le 7", "(-2, 7]", "correct"),
+    ("-2 < x < 7", "(-2, 7]", "wrong"),
+    ("x < 1", "-x > -1", "correct"),
+    ("x < 1", "x > -1", "wrong"),
+    (r"[0,1) \cup (1,2]", r"(1,2] \cup [0,1)", "correct"),
+    (r"[0,1) \cup (1,2]", "[0,2]", "wrong"),
+    (r"\{-1\} \cup [0,7)", r"[-1,-1] \cup [0,7)", "correct"),
+    ("2x+4y-3 = 0", r"y = -\frac{1}{2}x + \frac{3}{4}", "correct"),
+    ("x + y = 2", "x - y = 2", "wrong"),
+    (
+        r"\begin{pmatrix}1 & 2 \\ 3 & 4\end{pmatrix}",
+        r"\left[\begin{array}{cc}1&2\\3&2^2\end{array}\right]",
+        "correct",
+    ),
+    (r"\begin{pmatrix}1 & 2\end{pmatrix}", r"\begin{pmatrix}1 \\ 2\end{pmatrix}", "wrong"),
     ("1, 2", "1, 3", "wrong"),
     ("p=5,q=2;p=7,q=2", "(5,2),(7,2)", "correct"),
     (r"2\sqrt{3}", r"2\sqrt3", "correct"),
-    (r"2\sqrt{3}", r"\sqrt{12}", "unverifiable"),
-    ("x^2 + 1", "1 + x^2", "unverifiable"),
-    ("4", r"2^2", "unverifiable"),  # a constant may be worth it
+    (r"2\sqrt{3}", r"\sqrt{12}", "correct"),
+    ("x^2 + 1", "1 + x^2", "correct"),
+    ("4", r"2^2", "correct"),
+    ("4", r"\log_2 16", "correct"),
     ("4", r"\text{undefined}", "wrong"),
     ("C", r"\text{(C)}", "correct"),
     ("C", "D", "wrong"),
     ("Evelyn", r"\text{evelyn}", "correct"),
     ("0.0", "0", "correct"),
-    ("1", r"\frac{1}{0}", "unverifiable"),
+    (r"\text{the midpoint}", r"\text{a midpoint}", "unverifiable"),  # words, who knows
     ("204_5", "204_5", "correct"),  # a base
     ("204", "204_5", "unverifiable"),
+    ("204_5", "204", "correct"),  # the base is left out, as where a question names it
+    ("204_5", "205", "wrong"),
+    ("204_5", "54", "correct"),
     (r"Hence $x = \boxed{\dfrac{3}{4}}$ as wanted.", "0.75", "correct"),  # a whole solution
     ("She has 2 + 2 left.\n#### 4", "4", "correct"),  # GSM8K's gold as published
 ]
@@ -192,9 +226,9 @@ HOSTILE = {
 def test_hostile_answers_take_linear_time(name: str) -> None:
     text = HOSTILE[name]
     started = time.process_time()
-    for kind in ("math", "exact", "reasoning_gym"):
-        assert grade("5", text, kind=kind).label in LABELS
-        assert grade(text, text, kind=kind).label in LABELS
+    for kind in CHECKS:
+        CHECKS[kind]("5", text)
+        CHECKS[kind](text, text)
     # 6 calls, each a few passes over up to 400,000 characters; quadratic ones take minutes
     assert time.process_time() - started < 10
 
@@ -218,11 +252,12 @@ PIECES = [
 SIGNS = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
 
 
-@given(SIGNS | st.text(), SIGNS | st.text(), st.sampled_from(["math", "exact", "reasoning_gym"]))
+@given(SIGNS | st.text(), SIGNS | st.text(), st.sampled_from(list(CHECKS)))
 def test_grading_never_raises(gold: str, response: str, kind: str) -> None:
-    verdict = grade(gold, response, kind=kind)
-    assert verdict.label in LABELS
-    assert verdict.label != "correct" or verdict.answer
+    verdict = CHECKS[kind](gold, response)
+    if isinstance(verdict, Verdict):
+        assert verdict.label in LABELS
+        assert verdict.label != "correct" or verdict.answer
 
 
 @given(SIGNS)
@@ -291,17 +326,84 @@ def _pairs() -> list[dict[str, object]]:
 def test_openais_labels_on_gsm8k_are_met() -> None:
     pairs = [pair for pair in _pairs() if str(pair["src"]).startswith("gsm8k")]
     assert len(pairs) == 1200
-    for pair in pairs:
-        verdict = grade(str(pair["gold"]), str(pair["pred"]))
+    verdicts = grade_all([Item(str(pair["gold"]), str(pair["pred"])) for pair in pairs])
+    for pair, verdict in zip(pairs, verdicts, strict=True):
         assert (verdict.label == "correct") == pair["label"], (pair, verdict)
 
 
-def test_other_projects_cases_yield_no_wrong_correct() -> None:
+# The only pairs that are labelled wrong and found correct; docs/verification.md has the reasons.
+DISPUTED = {
+    "Answer $ \n 9 \n $",
+    "Answer \\( \n 9 \n \\)",
+    "0.1, 4, 2",
+    "10, 4, -2",
+    "$-2 \\\\le x \\\\le 7$",
+}
+
+
+def test_other_projects_labels_are_met_as_often_as_by_math_verify() -> None:
+    pytest.importorskip("math_verify")
     pairs = [pair for pair in _pairs() if not str(pair["src"]).startswith("gsm8k")]
-    found = [
-        pair
-        for pair in pairs
-        if grade(str(pair["gold"]), str(pair["pred"])).label == "correct" and not pair["label"]
+    verdicts = grade_all([Item(str(pair["gold"]), str(pair["pred"])) for pair in pairs])
+    right = [verdict.label == "correct" for verdict in verdicts]
+    agreed = [one == pair["label"] for one, pair in zip(right, pairs, strict=True)]
+    assert len(pairs) == 270
+    assert sum(agreed) >= 255  # Math-Verify 0.9.0 by itself
+    found = {str(p["pred"]) for p, one in zip(pairs, right, strict=True) if one and not p["label"]}
+    assert found <= DISPUTED
+
+
+@pytest.mark.parametrize(
+    ("gold", "response", "label"),
+    [
+        ("C", r"So it is \boxed{\text{(C)}}.", "correct"),
+        ("C", "The answer is (C) Paris.", "correct"),
+        ("(C)", "I think so.\n\n**C**", "correct"),
+        ("C", "Answer: D", "wrong"),
+        ("C", "The answer is C or D.", "unverifiable"),
+        ("C", "A cat sat there.", "no_answer"),
+        ("Paris", r"\boxed{C}", "unverifiable"),  # no letter to compare with
+        ('{"answer": "C", "options": ["Rome", "Bonn", "Paris"]}', r"\boxed{Paris}", "correct"),
+        ('{"answer": "C", "options": ["Rome", "Bonn", "Paris"]}', r"\boxed{Rome}", "wrong"),
+    ],
+)
+def test_a_choice_is_its_letter(gold: str, response: str, label: str) -> None:
+    assert grade(gold, response, kind="choice").label == label
+
+
+ENTRY = {"numbers": [3, 4, 5], "target": 17}
+COUNTDOWN = json.dumps({"task": "countdown", "answer": "3*4+5", "metadata": ENTRY})
+
+
+@pytest.mark.parametrize(
+    ("response", "label", "method"),
+    [
+        (r"\boxed{5+3*4}", "correct", "scorer"),  # another right answer
+        (r"\boxed{5+3+4}", "wrong", "scorer"),
+        (r"\boxed{open('x','w')}", "unverifiable", "would_execute"),
+        (r"\boxed{().__class__}", "unverifiable", "would_execute"),
+        (r"\boxed{exec('1')}", "unverifiable", "would_execute"),
+    ],
+)
+def test_a_task_of_reasoning_gym_is_scored_by_its_own_scorer(
+    response: str, label: str, method: str
+) -> None:
+    pytest.importorskip("reasoning_gym")
+    verdict = grade(COUNTDOWN, response, kind="reasoning_gym")
+    assert (verdict.label, verdict.method) == (label, method)
+
+
+def test_a_batch_keeps_the_order_of_its_items() -> None:
+    golds = ["1", None, "x+1", r"\text{odd}", "2"]
+    kinds = ["math", "math", "math", "exact", None]
+    answers = [r"\boxed{1}", "1", r"\boxed{1+x}", r"\boxed{even}", "2"]
+    items = [Item(*row) for row in zip(golds, answers, kinds, strict=True)]
+    together = grade_all(items)
+    assert together == [grade(item.gold, item.response, kind=item.kind) for item in items]
+    assert [v.label for v in together] == [
+        "correct",
+        "unverifiable",
+        "correct",
+        "wrong",
+        "unverifiable",
     ]
-    # Math-Verify's parser sees nothing in a formula with a line break; the answer is 9 though
-    assert {str(pair["pred"]) for pair in found} <= {"Answer $ \n 9 \n $", "Answer \\( \n 9 \n \\)"}

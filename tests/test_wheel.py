@@ -91,9 +91,9 @@ def test_the_wheel_says_its_name_and_its_command(wheel: Path, names: list[str]) 
 
 
 def test_the_installed_command_finds_its_shipped_recipes(installed: Path) -> None:
-    from distill.recipes.load import shipped
+    from distill.recipes.find import shipped
 
-    here = "import sys, distill.recipes.load as l; sys.stdout.write(str(l.shipped('filters')))"
+    here = "import sys, distill.recipes.find as f; sys.stdout.write(str(f.shipped('filters')))"
     environment = os.environ | {"PYTHONPATH": str(installed)}
     found = subprocess.run(
         [sys.executable, "-P", "-c", here],

@@ -105,3 +105,13 @@ def test_any_message_becomes_two_texts(message: dict[str, Any]) -> None:
     found = reply(**message)
     assert isinstance(found.reasoning, str)
     assert isinstance(found.response, str)
+
+
+def test_half_an_emoji_and_nan_are_read_since_they_were_paid_for() -> None:
+    body = (
+        b'{"choices": [{"message": {"content": "so \\ud83d \\boxed{4}"}, '
+        b'"finish_reason": "length", "logprobs": NaN}]}'
+    ).replace(b"\\boxed", b"\\\\boxed")
+    reply = parse(body)
+    assert reply.response == "so ? \\boxed{4}"
+    assert reply.finish_reason == "length"

@@ -6,7 +6,7 @@ import polars as pl
 
 from distill.cards.parcel import CARD, Parcel
 from distill.errors import UserError
-from distill.recipes.load import SECRET
+from distill.recipes.secrets import SECRET
 
 
 def refuse_keys(parcel: Parcel) -> None:

@@ -18,16 +18,20 @@ from distill.errors import Exit, UserError
 from distill.files.done import fingerprint, is_done
 from distill.files.read import frames
 from distill.files.write import read_json, write_json
-from distill.problems import read_problems
+from distill.forecast import forecast
+from distill.problems import problem_set
 from distill.recipes.load import Loaded, load
 from distill.recipes.prompts import PromptsRecipe
 from distill.rows import SCHEMA
-from distill.run import carry_out, forecast, make_plan
+from distill.run import carry_out, make_plan, refuse_another_plan
 from distill.scores import cons_at_k, pass_at_1, pass_at_k
 from distill.teachers.reach import reach, who_answers
-from distill.verify import Verdict, grade
+from distill.verify import Item, Verdict, grade_all
+from distill.verify.batch import SEVERAL
 
 log = logging.getLogger("distill")
+# A benchmark has the questions that it has, also those that no check can find right.
+KEEP_ALL = "problems.keep_uncheckable=true"
 
 
 def eval(
@@ -62,14 +66,14 @@ def eval(
     Raises:
         UserError, StoppedError, BudgetReached, Interrupted: see ``distill.errors``.
     """
-    loaded = load(recipe, PromptsRecipe, [*overrides, *_serve(model)])
-    if loaded.recipe.verify is None:
-        msg = f"{loaded.path}: verify: missing; a benchmark needs something to check against"
-        raise UserError(msg)
+    loaded = load(recipe, PromptsRecipe, [*overrides, KEEP_ALL, *_serve(model)])
+    _refuse_no_benchmark(loaded)
     folder, plan = Path(out), make_plan(loaded, who_answers(loaded))
-    problems = read_problems(loaded)
+    problems = problem_set(loaded)
     if dry_run:
-        ahead = forecast(loaded, plan, problems[:limit], folder)
+        if not force:
+            refuse_another_plan(folder, plan)
+        ahead = forecast(loaded, plan, problems, folder, limit=limit, force=force)
         log.info("would ask %d requests, about %d tokens", ahead.requests, ahead.prompt_tokens)
         return Exit.DONE
     values = loaded.recipe.model_dump(mode="json")
@@ -83,11 +87,20 @@ def eval(
     )
     if outcome.stopped is not None:
         raise outcome.stopped
-    ids = [problem.id for problem in problems[:limit]]
+    ids = [problem.id for problem in problems.first(limit)]
     # an outage is no property of the model: its scores are shown, and stand for no finished result
     whole = wanted if outcome.unanswered == 0 else None
     _write_scores(loaded, folder, ids, model=model, whole=whole)
     return _tell(outcome)
+
+
+def _refuse_no_benchmark(loaded: Loaded[PromptsRecipe]) -> None:
+    if loaded.recipe.verify is None:
+        msg = f"{loaded.path}: verify: missing; a benchmark needs something to check against"
+        raise UserError(msg)
+    if loaded.recipe.until is not None or loaded.recipe.becomes is not None:
+        msg = f"{loaded.path}: a benchmark asks every question equally often; use samples"
+        raise UserError(msg)
 
 
 def _tell(outcome: Outcome) -> Exit:
@@ -136,11 +149,14 @@ def _graded(traces: pl.DataFrame, ids: list[str], *, kind: str, k: int) -> list[
     """The k verdicts of every question; an answer that never came is no answer."""
     missing = Verdict(label="no_answer", answer=None, method="missing")
     questions: dict[str, list[Verdict]] = {name: [missing] * k for name in ids}
-    for name, sample, gold, response in traces.select(
-        "id", "sample", "gold", "response"
-    ).iter_rows():
-        if name in questions and sample < k:
-            questions[name][sample] = grade(gold, response, kind=kind)
+    rows = [
+        row
+        for row in traces.select("id", "sample", "gold", "response").iter_rows()
+        if row[0] in questions and row[1] < k
+    ]
+    verdicts = grade_all([Item(gold, text, kind) for _, _, gold, text in rows], workers=SEVERAL)
+    for (name, sample, _, _), verdict in zip(rows, verdicts, strict=True):
+        questions[name][sample] = verdict
     return list(questions.values())
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from distill.asking import Outcome
 from distill.errors import Exit
-from distill.problems import read_problems
+from distill.forecast import Forecast, forecast
+from distill.problems import problem_set
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
-from distill.run import carry_out, forecast, make_plan
+from distill.run import carry_out, make_plan, refuse_another_plan
 from distill.teachers.reach import reach, who_answers
 
 log = logging.getLogger("distill")
@@ -46,19 +47,15 @@ def generate(
         UserError, StoppedError, BudgetReached, Interrupted: see ``distill.errors``.
     """
     loaded = load(recipe, PromptsRecipe, overrides)
+    _say_ignored(loaded.recipe)
     folder = Path(out)
     plan = make_plan(loaded, who_answers(loaded))
-    problems = read_problems(loaded)
+    problems = problem_set(loaded)
     if dry_run:
-        ahead = forecast(loaded, plan, problems[:limit], folder)
-        cost = "unknown (no price)" if ahead.worst_usd is None else f"${ahead.worst_usd:,.2f}"
-        log.info(
-            "would ask %d requests: about %d prompt tokens; at worst %d tokens and %s",
-            ahead.requests,
-            ahead.prompt_tokens,
-            ahead.worst_tokens,
-            cost if loaded.recipe.teacher else "$0.00",
-        )
+        if not force:
+            refuse_another_plan(folder, plan)
+        ahead = forecast(loaded, plan, problems, folder, limit=limit, force=force)
+        _say_ahead(ahead, until=plan.until is not None)
         return Exit.DONE
     outcome = carry_out(
         loaded,
@@ -71,6 +68,37 @@ def generate(
         force=force,
     )
     return _say(outcome, folder)
+
+
+def _say_ignored(recipe: PromptsRecipe) -> None:
+    """A card must not claim a temperature that had no effect."""
+    said = recipe.sampling.model_dump(exclude_none=True, exclude_unset=True)
+    given = {**recipe.sampling.extra_body, **said}
+    for teacher in recipe.endpoints:
+        if names := [name for name in teacher.ignores if name in given]:
+            log.info("%s takes %s and does not follow it", teacher.model, ", ".join(names))
+
+
+def _say_ahead(ahead: Forecast, *, until: bool) -> None:
+    expected, worst = (
+        "unknown (no price)" if usd is None else f"${usd:,.2f}"
+        for usd in (ahead.expected_usd, ahead.worst_usd)
+    )
+    log.info(
+        "would ask %d requests%s, by %s:\n"
+        "  expected%s: %d prompt and %d completion tokens, %s, %.1f hours\n"
+        "  at worst: %d tokens, %s",
+        ahead.requests,
+        " at most" if until else "",
+        ahead.grounds,
+        " at most" if until else "",
+        ahead.prompt_tokens,
+        ahead.completion_tokens,
+        expected,
+        ahead.hours,
+        ahead.worst_tokens,
+        worst,
+    )
 
 
 def _say(outcome: Outcome, folder: Path) -> Exit:

@@ -21,7 +21,7 @@ from distill.cards.keys import refuse_keys
 from distill.cards.parcel import CARD, Parcel, parcel_of
 from distill.cards.student import HUB_ID
 from distill.errors import Exit, UserError, missing_extra
-from distill.recipes.load import SECRET
+from distill.recipes.secrets import SECRET
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -1,6 +1,6 @@
 """``distill status``: what a run, a filtered set, a student or scores hold, in one table.
 
-Only reads; works while the run is going on.
+Only reads, also while the run is going on; with ``repair`` it mends a damaged ledger instead.
 """
 
 import sqlite3
@@ -11,18 +11,26 @@ from typing import Any
 from distill.errors import Exit, UserError
 from distill.files.done import fingerprint
 from distill.files.write import read_json
-from distill.ledger import Ledger
+from distill.ledger import Ledger, sums
+from distill.ledger.explain import not_opened
+from distill.ledger.salvage import repair as mend
+from distill.teachers.wire import parse
 
 Line = tuple[str, str]
 
 
-def status(*paths: str | Path) -> Exit:
+def status(*paths: str | Path, repair: bool = False) -> Exit:
     """Prints one table with a section for each folder, in the order given.
 
     A folder may be a run, a filtered set, a student or an evaluation.
 
+    Args:
+        paths: the folders.
+        repair: look through each run's ledger, and put what can be read of a damaged one into a new
+            one; the damaged one is kept beside it. A sound one is not changed.
+
     Raises:
-        UserError: a folder is none of these.
+        UserError: a folder is none of these; with ``repair``, no run, or one that is under way.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -32,7 +40,7 @@ def status(*paths: str | Path) -> Exit:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for path in map(Path, paths):
-        title, lines = describe(path)
+        title, lines = _mended(path) if repair else describe(path)
         table.add_section()
         table.add_row(f"[bold]{title}", escape(str(path)))
         for name, value in lines:
@@ -59,32 +67,94 @@ def describe(path: Path) -> tuple[str, list[Line]]:
     raise UserError(msg)
 
 
+def _mended(path: Path) -> tuple[str, list[Line]]:
+    """What a repair of a run's ledger brought."""
+    found = mend(path, parse=parse)
+    if found is None:
+        return "run", [("ledger", "sound: nothing to repair")]
+    rows = [
+        (n, f"{kept:,} kept, {lost:,} known to be lost") for n, (kept, lost) in found.rows.items()
+    ]
+    next_step = "the run's distill generate asks again for what was lost"
+    named = [("damage", found.damage), ("kept as", found.kept_as.name)]
+    return "repaired run", [*named, *rows, ("next", next_step)]
+
+
 def _run(path: Path) -> Iterator[Line]:
     ledger = Ledger(path / "ledger.sqlite", read_only=True)
     try:
-        wanted: Any = ledger.meta("wanted") or {"problems": 0, "samples": 0}
-        plan: Any = ledger.meta("plan")
-        states = ledger.states(plan=fingerprint(plan=plan), **wanted) if plan else {}
-        tries, prompt, completion, took_s = ledger.totals()
-        asked = wanted["problems"] * wanted["samples"]
-        yield "teacher", str(plan["who"]) if plan else "unknown"
-        yield "asked", f"{asked:,} ({wanted['problems']:,} problems × {wanted['samples']})"
-        yield "answered", f"{states.get('done', 0):,}"
-        for name, text in (("failed", "refused for good"), ("quarantined", "unknown finish")):
-            if states.get(name):
-                yield text, f"{states[name]:,}"
-        yield "left", f"{max(0, asked - sum(states.values())):,}"
-        yield "tries", f"{tries:,}"
-        yield "tokens", f"{prompt:,} prompt, {completion:,} completion"
-        if ledger.spent_usd():
-            yield "spent at most", f"${ledger.spent_usd():,.4f}"
-        yield "first to last try", f"{took_s:,.0f} s"
-        yield from ((f"error × {count:,}", reason) for reason, count in ledger.reasons().items())
+        yield from _asked(ledger)
+        yield from _spent(ledger)
+        yield from (
+            (f"error × {count:,}", reason) for reason, count in sums.reasons(ledger).items()
+        )
     except sqlite3.DatabaseError as error:
-        msg = f"{path / 'ledger.sqlite'}: cannot be read: {error}"
-        raise UserError(msg) from None
+        msg = (
+            f"{path / 'ledger.sqlite'}: cannot be read: {error}; "
+            f"next: distill status --repair {path}"
+        )
+        raise not_opened(ledger.path, error) or UserError(msg) from None
     finally:
         ledger.close()
+
+
+def _asked(ledger: Ledger) -> Iterator[Line]:
+    wanted: Any = ledger.meta("wanted") or {"problems": 0, "samples": 0}
+    plan: Any = ledger.meta("plan")
+    digest = fingerprint(plan=plan)
+    problems, samples, correct = wanted["problems"], wanted["samples"], wanted.get("correct")
+    states = sums.states(ledger, plan=digest, problems=problems, samples=samples)
+    yield "teacher", str(plan["who"]) if plan else "unknown"
+    if correct is None:
+        asked = problems * samples
+        yield "asked", f"{asked:,} ({problems:,} problems × {samples})"
+    else:
+        yield "asked", f"{problems:,} problems, until {correct} right, at most {samples} answers"
+    yield "answered", f"{states.get('done', 0):,}"
+    for name, text in (("failed", "refused for good"), ("quarantined", "unknown finish")):
+        if states.get(name):
+            yield text, f"{states[name]:,}"
+    if correct is None:
+        yield "left", f"{max(0, asked - sum(states.values())):,}"
+    else:
+        yield from _found(
+            ledger,
+            sums.found(ledger, plan=digest, problems=problems, samples=samples, correct=correct),
+        )
+    cut, mended = sums.cut(ledger, plan=digest, problems=problems, samples=samples)
+    if cut or mended:
+        yield "cut at the limit", f"{cut:,}" + (f", mended {mended:,}" if mended else "")
+
+
+def _found(ledger: Ledger, found: sums.Found) -> Iterator[Line]:
+    """What asking until enough were right brought, and what each right answer cost."""
+    yield "solved", f"{found.solved:,} of {found.problems:,} asked"
+    yield "rescued", f"{found.rescued:,} that the first answers alone would have lost"
+    if found.correct:
+        tokens = sums.totals(ledger).completion_tokens / found.correct
+        usd = sums.spent_usd(ledger) / found.correct
+        cost = f"{tokens:,.0f} completion tokens" + (f", ${usd:,.4f}" if usd else "")
+        yield "a right answer", f"{cost} ({found.correct:,} of them)"
+
+
+def _spent(ledger: Ledger) -> Iterator[Line]:
+    total = sums.totals(ledger)
+    yield "tries", f"{total.tries:,}"
+    yield (
+        "tokens",
+        f"{total.prompt_tokens:,} prompt, {total.completion_tokens:,} completion",
+    )
+    if spent := sums.spent_usd(ledger):
+        yield "spent at most", f"${spent:,.4f}"
+    yield "first to last try", f"{total.span_s:,.0f} s"
+    shares = sums.shares(ledger)
+    for share in shares if len(shares) > 1 else ():
+        cost = f", ${share.spent_usd:,.4f}" if share.spent_usd else ""
+        yield (
+            f"by {share.endpoint}",
+            f"{share.answers:,} answers in {share.tries:,} tries, "
+            f"{share.completion_tokens:,} completion tokens{cost}",
+        )
 
 
 def _set(report: dict[str, Any], path: Path) -> Iterator[Line]:

@@ -1,27 +1,16 @@
 """The prompts recipe: which problems to ask, whom, and how. Does not read the problems."""
 
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from distill.recipes.strict import Strict
+from distill.recipes.teachers import Serve, Switches, Teacher
 from distill.rows import Domain
 
-Engine = Literal["llama.cpp", "vllm", "sglang", "transformers"]
-# Not judge, code or choice yet: a recipe may only ask for a check that exists.
-Verify = Literal["math", "exact", "reasoning_gym"]
-SOURCES = ("file", "dataset", "reasoning_gym")
-# What distill says itself, or what would make a reply other than one whole bounded answer.
-RESERVED = (
-    "n",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "model",
-    "messages",
-)
+# Not judge or code yet: a recipe may only ask for a check that exists.
+Verify = Literal["math", "choice", "exact", "reasoning_gym"]
+SOURCES = ("file", "dataset", "reasoning_gym", "traces")
 
 
 class GymTask(Strict):
@@ -34,18 +23,24 @@ class GymTask(Strict):
 
 
 class Problems(Strict):
-    """Where the questions come from: exactly one of file, dataset, reasoning_gym."""
+    """Where the questions come from: exactly one of file, dataset, reasoning_gym, traces."""
 
     file: str | None = None  # JSONL(.gz, .zst), Parquet or CSV; beside the recipe or as given
     dataset: str | None = None  # a Hub id
     config: str | None = None  # of the Hub data set
     split: str = "train"
     reasoning_gym: tuple[GymTask, ...] | None = None
+    # A run, or traces in any form that filter reads: each trace is a prompt of another round, and
+    # the template can use its question, gold, reasoning and response.
+    traces: str | None = None
     sha256: str | None = (
         None  # of the generated questions and golds: a changed generator is noticed
     )
     map: dict[Literal["id", "question", "gold"], str] = {}  # polars SQL over the source's columns
     where: str | None = None  # polars SQL
+    sample: Annotated[int, Field(ge=1)] | None = None  # that many of the problems, drawn by seed
+    seed: int = 0
+    keep_uncheckable: bool = False  # ask also where the gold is not right by its own check
     source: str | None = None  # what rows say they come from; part of their id
 
     @model_validator(mode="after")
@@ -58,52 +53,6 @@ class Problems(Strict):
         return self
 
 
-class Price(Strict):
-    """USD per million tokens."""
-
-    input: Annotated[float, Field(ge=0)]
-    cached_input: Annotated[float, Field(ge=0)] | None = None  # None: the same as input
-    output: Annotated[float, Field(ge=0)]
-
-
-class Teacher(Strict):
-    """An OpenAI-compatible chat endpoint that is already running."""
-
-    model: str
-    base_url: str
-    key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
-    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64  # requests in flight
-    timeout_s: Annotated[float, Field(gt=0)] = 1800.0  # whole request, not per read
-    price: Price | None = None  # None: cost unknown
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain_http(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            msg = "must be an http:// or https:// address"
-            raise ValueError(msg)
-        if parts.username or parts.password:
-            msg = "must not hold a user or password; name the key's variable in key_env"
-            raise ValueError(msg)
-        if parts.query or parts.fragment:  # where keys are put, too
-            msg = "must end with the path, without ?… or #…"
-            raise ValueError(msg)
-        return url
-
-
-class Serve(Strict):
-    """A model that distill serves itself, as a child process on a loopback port."""
-
-    engine: Engine = "llama.cpp"
-    model: str | None = None  # a shipped name, a GGUF file, a Hugging Face folder or Hub id
-    concurrency: Annotated[int, Field(ge=1, le=1024)] = 8  # slots of the server
-    context: Annotated[int, Field(ge=256)] = 2048  # tokens a slot, prompt and answer together
-    timeout_s: Annotated[float, Field(gt=0)] = 600.0
-    start_timeout_s: Annotated[float, Field(gt=0)] = 300.0
-    args: tuple[str, ...] = ()  # further arguments of vllm, sglang or transformers, as is
-
-
 class Sampling(Strict):
     """What goes into the request beside model and messages, under the chat API's own names."""
 
@@ -111,18 +60,35 @@ class Sampling(Strict):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = 0.95  # R1 paper v1, section 3
     max_tokens: Annotated[int, Field(ge=1)] = 16_384  # explicit: servers' defaults cut traces
     seed: int | None = None  # every answer's own seed is derived from it; servers may ignore it
-    extra_body: dict[str, Any] = {}  # an endpoint's own switches, as is; none of RESERVED
+    extra_body: Switches = {}  # an endpoint's own switches, as is; none of RESERVED
 
-    @field_validator("extra_body")
-    @classmethod
-    def _only_switches(cls, body: dict[str, Any]) -> dict[str, Any]:
-        if taken := [name for name in RESERVED if name in body]:
-            msg = (
-                f"must not hold {', '.join(taken)}: replies are read whole and one at a time, and "
-                "budgets count on sampling.max_tokens; use sampling, samples or teacher instead"
-            )
+
+class Until(Strict):
+    """Asks a problem until enough of its answers are right: an easy one stops early."""
+
+    correct: Annotated[int, Field(ge=1, le=1024)]
+    at_most: Annotated[int, Field(ge=1, le=1024)]  # answers of one problem
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.at_most < self.correct:
+            msg = f"at_most ({self.at_most}) is less than correct ({self.correct})"
             raise ValueError(msg)
-        return body
+        return self
+
+
+class Truncated(Strict):
+    """What is done, once, about an answer that ended at max_tokens; exactly one of the two."""
+
+    continue_tokens: Annotated[int, Field(ge=1)] | None = None  # go on from where it was cut
+    retry_max_tokens: Annotated[int, Field(ge=1)] | None = None  # ask anew with a larger limit
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.continue_tokens is None) == (self.retry_max_tokens is None):
+            msg = "give exactly one of continue_tokens and retry_max_tokens"
+            raise ValueError(msg)
+        return self
 
 
 class PromptsRecipe(Strict):
@@ -133,13 +99,61 @@ class PromptsRecipe(Strict):
     verify: Verify | None = "math"
     template: str = "math.jinja"  # beside the recipe, or shipped
     teacher: Teacher | None = None
+    teachers: tuple[Teacher, ...] | None = None  # several at once, that share the requests
     serve: Serve | None = None
     sampling: Sampling = Sampling()
     samples: Annotated[int, Field(ge=1, le=1024)] = 1  # answers a problem
+    until: Until | None = None  # instead of samples
+    truncated: Truncated | None = None  # None: kept as it is, and asked no more
+    budget_usd: Annotated[float, Field(ge=0)] | None = None  # --budget-usd goes first
+    # With problems.traces: which part of the trace the answer replaces; None makes rows of its own.
+    becomes: Literal["reasoning", "response"] | None = None
 
     @model_validator(mode="after")
     def _one_teacher(self) -> Self:
-        if (self.teacher is None) == (self.serve is None):
-            msg = "give exactly one of teacher (an endpoint) and serve (a model run here)"
+        if sum(given is not None for given in (self.teacher, self.teachers, self.serve)) != 1:
+            msg = (
+                "give exactly one of teacher (an endpoint), teachers (several) and serve (a model "
+                "run here)"
+            )
+            raise ValueError(msg)
+        if self.teachers == ():
+            msg = "teachers: names none"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _one_number_of_answers(self) -> Self:
+        if self.until is not None and "samples" in self.model_fields_set:
+            msg = "give samples or until, not both"
+            raise ValueError(msg)
+        if self.until is not None and self.verify is None:
+            msg = "until: needs verify: without a check no answer is right"
+            raise ValueError(msg)
+        if self.until is not None and self.becomes == "reasoning":
+            msg = (
+                "until: checks answers, and with becomes: reasoning they are thoughts; use samples"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _whole_repair(self) -> Self:
+        larger = self.truncated.retry_max_tokens if self.truncated else None
+        if larger is not None and larger <= self.sampling.max_tokens:
+            msg = f"truncated.retry_max_tokens: not above sampling.max_tokens ({larger})"
+            raise ValueError(msg)
+        if self.becomes is not None and self.problems.traces is None:
+            msg = "becomes: only traces have a part to replace; give problems.traces"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def endpoints(self) -> tuple[Teacher, ...]:
+        """The endpoints that are asked; none where a model is served here."""
+        return (self.teacher,) if self.teacher else self.teachers or ()
+
+    @property
+    def at_most(self) -> int:
+        """The most answers of one problem."""
+        return self.until.at_most if self.until else self.samples

@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from distill.verify import Verdict, grade
+from distill.verify import Item, Verdict, grade_all
+from distill.verify.batch import SEVERAL
 from distill.verify.kinds import KINDS
 
 COLUMNS: dict[str, pl.DataType] = {
@@ -11,7 +12,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "verdict_method": pl.String(),
     "verdict_detail": pl.String(),
 }
-VERSION = 1
+VERSION = 2
 COST = 2
 
 LONGEST_ANSWER = 1_000  # characters of an extracted answer that are kept in the table
@@ -19,8 +20,7 @@ LONGEST_ANSWER = 1_000  # characters of an extracted answer that are kept in the
 
 def measure(frame: pl.DataFrame) -> pl.DataFrame:
     """verdict: never null; a row that no check is there for is ``unverifiable``."""
-    rows = frame.select("gold", "response", "verify").iter_rows()
-    verdicts = [_verdict(gold, response, kind) for gold, response, kind in rows]
+    verdicts = _verdicts(frame.select("gold", "response", "verify").rows())
     return pl.DataFrame(
         {
             "verdict": [verdict.label for verdict in verdicts],
@@ -32,7 +32,16 @@ def measure(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _verdict(gold: str | None, response: str | None, kind: str | None) -> Verdict:
-    if kind is not None and kind not in KINDS:  # data, not a mistake in a recipe
-        return Verdict("unverifiable", None, "no_checker", kind)
-    return grade(gold, response or "", kind=kind)
+def _verdicts(rows: list[tuple[str | None, str | None, str | None]]) -> list[Verdict]:
+    """All rows in one batch, but those of a kind without a check: data, not a recipe's mistake."""
+    known = [kind is None or kind in KINDS for _, _, kind in rows]
+    items = [
+        Item(gold, response or "", kind)
+        for (gold, response, kind), can in zip(rows, known, strict=True)
+        if can
+    ]
+    graded = iter(grade_all(items, workers=SEVERAL))
+    return [
+        next(graded) if can else Verdict("unverifiable", None, "no_checker", kind or "")
+        for (_, _, kind), can in zip(rows, known, strict=True)
+    ]

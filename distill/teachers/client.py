@@ -1,29 +1,41 @@
 """Sends one chat request once and says how it ended. Does not retry (``retry``) or store anything.
 
-The openai SDK over its aiohttp transport, with the SDK's own retries and redirects switched off:
-its timeout is per read and is defeated by keep-alive bytes, so the whole request has a deadline.
+aiohttp and orjson, with the openai SDK's request types and error classes: the SDK's own way through
+the same aiohttp costs six times the CPU (``bench/generate.py``). Redirects and proxies from the
+environment are not followed, and the whole request has one deadline: a timeout per read is defeated
+by keep-alive bytes.
 """
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
 
 from distill.errors import StoppedError, UserError
 from distill.teachers.endpoint import Endpoint
+from distill.teachers.refusal import sdk_error, server_said
 from distill.teachers.wire import MalformedReply, Reply, parse
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    import aiohttp
 
 # Refusals that every further request would meet too: bad key, empty balance, no such model.
 STOP_RUN = (401, 402, 403, 404)
 # Refusals of this one request: repeating it unchanged cannot help.
 STOP_ROW = (400, 413, 422)
-# How a request fails before it is sent: nobody can have charged for it.
-NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
-NO_KEY = "none"  # what a server without keys is sent: the client wants some
+CONNECT_S = 10.0  # a host that does not answer a handshake within this is down
+# How much of a body is read: 384K tokens, the longest output any vendor allows, are about 2 MB;
+# what sends more than this is broken, and must not fill the memory.
+MOST_BYTES = 64 * 2**20
+NO_KEY = ""
+# A shorter key is a word for a server that wants none (EMPTY, none, token-abc123): taken out of
+# answers it would change them.
+SECRET_CHARS = 16
 # DeepSeek: the server aborted for want of resources; the text is a fragment.
 ABORTED = ("insufficient_system_resource",)
 
@@ -59,63 +71,148 @@ class Transient(Exception):
         self.body = body
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An open way to one endpoint."""
+
+    endpoint: Endpoint
+    session: "aiohttp.ClientSession"
+    url: str
+    rest_url: str  # for the rest of an answer that was cut
+    key: str  # in memory only; NO_KEY where the endpoint wants none
+
+    def __repr__(self) -> str:
+        return f"Line({self.url})"
+
+
 @asynccontextmanager
-async def connect(endpoint: Endpoint) -> AsyncIterator["AsyncOpenAI"]:
-    """An open client for one endpoint; the key is read from the environment here and only here.
+async def connect(endpoint: Endpoint) -> AsyncIterator[Line]:
+    """An open line; the key is read from the environment here and only here.
 
     Raises:
-        UserError: the variable that should hold the key is not set.
+        UserError: the variable that should hold the key is not set, or holds none.
     """
-    from openai import AsyncOpenAI, DefaultAioHttpClient
+    import aiohttp
 
-    key = NO_KEY
-    if endpoint.key_env is not None:
-        key = os.environ.get(endpoint.key_env, "")
-        if not key:
-            msg = f"the environment variable {endpoint.key_env} is not set; put the API key in it"
-            raise UserError(msg)
-    async with DefaultAioHttpClient(follow_redirects=False, trust_env=False) as http:
-        yield AsyncOpenAI(
-            api_key=key,
-            base_url=endpoint.base_url,
-            max_retries=0,
-            timeout=endpoint.timeout_s,
-            http_client=http,
+    key = NO_KEY if endpoint.key_env is None else _key(endpoint.key_env)
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    if key != NO_KEY:
+        headers["Authorization"] = f"Bearer {key}"
+    url = f"{endpoint.base_url.rstrip('/')}/chat/completions"
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=_trust(url)),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+        headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    ) as session:
+        yield Line(endpoint, session, url, _rest_url(endpoint, url), key)
+
+
+def _key(name: str) -> str:
+    key = os.environ.get(name, "").strip()
+    if not key:
+        msg = f"the environment variable {name} is not set; put the API key in it"
+        raise UserError(msg)
+    # beyond latin-1 no header goes; and a line break there would begin another header
+    if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or ord(c) > 0xFF for c in key):
+        msg = (
+            f"the environment variable {name} holds no API key: there are line breaks, control "
+            "characters or foreign letters in it; put the key in it again"
         )
+        raise UserError(msg)
+    return key
+
+
+def _rest_url(endpoint: Endpoint, url: str) -> str:
+    """DeepSeek takes an answer's beginning at another path only (its chat prefix completion)."""
+    base = endpoint.base_url.rstrip("/")
+    if endpoint.continues != "deepseek_prefix" or base.endswith("/beta"):
+        return url
+    return f"{base.removesuffix('/v1')}/beta/chat/completions"
+
+
+def _trust(url: str) -> ssl.SSLContext | bool:
+    """The machine's certificate authorities, and certifi's where the machine has none."""
+    if not url.startswith("https:"):
+        return True
+    context = ssl.create_default_context()
+    if not context.get_ca_certs():
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
 
 
 async def send(
-    client: "AsyncOpenAI", body: dict[str, Any], *, timeout_s: float
+    line: Line, body: Mapping[str, object], *, rest: bool = False
 ) -> tuple[Reply, bytes]:
     """The reply to one request and the raw body it came in.
 
+    ``body`` has the keys of the SDK's ``CompletionCreateParams``, and the endpoint's own switches;
+    ``rest`` says that it asks for the rest of an answer that was cut.
+
     Raises:
-        StoppedError: 401, 402, 403, 404.
-        RowRefused: 400, 413, 422.
+        StoppedError: 401, 402, 403, 404, a redirect, or an address that nothing can be sent to.
+        RowRefused: 400, 413, 422, or a text that is no Unicode.
         Transient: every other status, a broken connection, the deadline, a malformed body.
     """
-    import openai
+    import aiohttp
 
     try:
+        data = orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        raise RowRefused(0, f"cannot be sent: {error}") from None
+    timeout_s, url = line.endpoint.timeout_s, line.rest_url if rest else line.url
+    try:
         async with asyncio.timeout(timeout_s):
-            raw = await client.chat.completions.with_raw_response.create(**body)
-    except TimeoutError:
+            async with line.session.post(url, data=data, allow_redirects=False) as response:
+                answer = await _read(response)
+    except TimeoutError as error:
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            reason = "no connection (timeout)"
+            raise Transient(reason, status=0, billed=False) from None
         reason = f"no whole answer within {timeout_s:g} s"
         raise Transient(reason, status=0, billed=True) from None
-    except openai.APIStatusError as error:
-        raise _refused(error) from None
-    except openai.APIConnectionError as error:  # repr() of its cause can hold the key: never shown
-        kind = type(error.__cause__ or error).__name__
-        sent = kind not in NOT_SENT
-        reason = f"connection broken ({kind})" if sent else f"no connection ({kind})"
-        raise Transient(reason, status=0, billed=sent) from None
-    answer: bytes = raw.http_response.content
-    if client.api_key != NO_KEY:  # the body is kept verbatim, but for a key that it echoes
-        answer = answer.replace(client.api_key.encode(), b"***")
-    return _read(answer)
+    except aiohttp.ClientConnectorError as error:  # never sent: nobody can have charged for it
+        reason = f"no connection ({type(error).__name__})"
+        raise Transient(reason, status=0, billed=False) from None
+    except (aiohttp.InvalidURL, UnicodeError):  # never sent, nor will any other be
+        text = f"no request can be sent to {url}; mend base_url"
+        raise StoppedError(text, status=0) from None
+    except (aiohttp.ClientError, OSError) as error:  # repr() of it can hold the key: never shown
+        reason = f"connection broken ({type(error).__name__})"
+        raise Transient(reason, status=0, billed=True) from None
+    refused = response.status != 200
+    if line.key != NO_KEY and (refused or len(line.key) >= SECRET_CHARS):
+        answer = answer.replace(line.key.encode(), b"***")  # else the body is kept verbatim
+    if refused:
+        raise _refused(response.status, response.headers, answer)
+    return _reply(answer)
 
 
-def _read(body: bytes) -> tuple[Reply, bytes]:
+async def _read(response: "aiohttp.ClientResponse") -> bytes:
+    """The whole body.
+
+    Raises:
+        Transient: it is larger than any answer is.
+    """
+    if (response.content_length or MOST_BYTES) < MOST_BYTES and not response.headers.get(
+        "Content-Encoding"
+    ):
+        return await response.read()
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            response.close()
+            reason = f"a body of more than {MOST_BYTES // 2**20} MB"
+            raise Transient(reason, status=response.status, billed=True)
+    return b"".join(parts)
+
+
+def _reply(body: bytes) -> tuple[Reply, bytes]:
     try:
         reply = parse(body)
     except MalformedReply as error:
@@ -126,22 +223,19 @@ def _read(body: bytes) -> tuple[Reply, bytes]:
     return reply, body
 
 
-def _refused(error: Any) -> Exception:
-    status, said = int(error.status_code), _said(error)
-    if status in STOP_RUN:
-        text = f"the teacher refuses every request: {status} {said}"
+def _refused(status: int, headers: Mapping[str, str], body: bytes) -> Exception:
+    said = server_said(status, body)
+    if 300 <= status < 400:
+        text = f"the teacher redirects ({status}); prompts are not sent on: mend base_url"
         return StoppedError(text, status=status)
+    if status in STOP_RUN:
+        error = StoppedError(f"the teacher refuses every request: {status} {said}", status=status)
+        error.__cause__ = sdk_error(status, said)
+        return error
     if status in STOP_ROW:
         return RowRefused(status, f"{status} {said}")
-    after = _seconds(error.response.headers.get("retry-after"))
+    after = _seconds(headers.get("Retry-After"))
     return Transient(f"{status} {said}", status=status, retry_after_s=after, billed=False)
-
-
-def _said(error: Any) -> str:
-    """The server's own words, short, and without the key if it echoes it."""
-    sent = error.request.headers.get("authorization", "").removeprefix("Bearer ")
-    text = " ".join(str(error.message).split())
-    return (text.replace(sent, "***") if sent not in ("", NO_KEY) else text)[:200]
 
 
 def _seconds(header: str | None) -> float | None:

@@ -1,8 +1,9 @@
 """Where a teacher answers. Holds the name of the key's variable, never the key."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from distill.recipes.prompts import Price
+from distill.recipes.teachers import Continues, Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +13,15 @@ class Endpoint:
     base_url: str  # ends in /v1 or whatever the vendor has before /chat/completions
     model: str
     key_env: str | None = None
-    concurrency: int  # requests in flight
+    concurrency: int  # most requests in flight
     timeout_s: float  # whole request
     price: Price | None = None  # None: cost unknown
+    limit_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    extra_body: dict[str, Any] = field(default_factory=dict)
+    continues: Continues | None = None  # how it goes on with a cut answer, if it can
+    weight: float = 1.0  # its share of the requests beside others
+
+    @property
+    def name(self) -> str:
+        """What the ledger calls it: address and model, no key."""
+        return f"{self.base_url} {self.model}"

@@ -3,24 +3,38 @@
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+import orjson
 
 from distill.errors import UserError
 from distill.recipes.load import Loaded
-from distill.recipes.prompts import PromptsRecipe, Serve, Teacher
+from distill.recipes.prompts import PromptsRecipe
+from distill.recipes.teachers import Continues, Engine, Serve, Teacher
 from distill.teachers.digest import model_digest
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.serve import serving
+
+# transformers' server always opens a new turn.
+CONTINUES: dict[Engine, Continues] = {
+    "llama.cpp": "assistant_turn",
+    "vllm": "continue_final_message",
+    "sglang": "continue_final_message",
+}
 
 
 def who_answers(loaded: Loaded[PromptsRecipe]) -> str:
     """Whom the answers come from, as far as it changes them; not where the server happens to run.
 
+    An endpoint's own switches (thinking on or off, say) are part of it; of an endpoint that is
+    ``known_as`` something only that name is.
+
     Raises:
         UserError: the recipe serves a model and does not name it.
     """
-    if loaded.recipe.teacher is not None:
-        return f"{loaded.recipe.teacher.base_url} {loaded.recipe.teacher.model}"
+    if loaded.recipe.endpoints:
+        return ", ".join(sorted({_name(teacher) for teacher in loaded.recipe.endpoints}))
     serve = _serve(loaded)
     name = _model(serve, loaded)
     args = f" args {shlex.join(serve.args)}" if serve.args else ""
@@ -28,14 +42,52 @@ def who_answers(loaded: Loaded[PromptsRecipe]) -> str:
 
 
 @contextmanager
-def reach(loaded: Loaded[PromptsRecipe], *, log_file: Path) -> Iterator[Endpoint]:
-    """An endpoint that answers while the block runs; a served model is started and stopped."""
-    if loaded.recipe.teacher is not None:
-        yield _remote(loaded.recipe.teacher)
+def reach(loaded: Loaded[PromptsRecipe], *, log_file: Path) -> Iterator[tuple[Endpoint, ...]]:
+    """Endpoints that answer while the block runs; a served model is started and stopped.
+
+    Raises:
+        UserError: answers that are cut are to be continued, and an endpoint cannot do that.
+    """
+    if loaded.recipe.endpoints:
+        found = tuple(_remote(teacher) for teacher in loaded.recipe.endpoints)
+        _refuse_unable(loaded, found)
+        yield found
         return
     serve = _serve(loaded)
     with serving(serve, model=_model(serve, loaded), log_file=log_file) as endpoint:
-        yield endpoint
+        able = replace(endpoint, continues=CONTINUES.get(serve.engine))
+        _refuse_unable(loaded, (able,))
+        yield (able,)
+
+
+def _refuse_unable(loaded: Loaded[PromptsRecipe], endpoints: tuple[Endpoint, ...]) -> None:
+    truncated = loaded.recipe.truncated
+    if truncated is None or truncated.continue_tokens is None:
+        return
+    for endpoint in endpoints:
+        if endpoint.continues is None:
+            msg = (
+                f"{loaded.path}: truncated.continue_tokens: {endpoint.name} is not known to go on "
+                "with a cut answer; next: truncated.retry_max_tokens, or say how in its continues"
+            )
+            raise UserError(msg)
+    names = sorted({t.known_as or t.model for t in loaded.recipe.endpoints})
+    if len(names) > 1:
+        msg = (
+            f"{loaded.path}: truncated.continue_tokens: {' and '.join(names)} would go on with "
+            "each other's answers; next: one known_as for all teachers, or retry_max_tokens"
+        )
+        raise UserError(msg)
+
+
+def _name(teacher: Teacher) -> str:
+    if teacher.known_as is not None:
+        return teacher.known_as
+    name = f"{teacher.base_url} {teacher.model}"
+    if not teacher.extra_body:
+        return name
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    return f"{name} {orjson.dumps(teacher.extra_body, option=options).decode()}"
 
 
 def _remote(teacher: Teacher) -> Endpoint:
@@ -46,6 +98,10 @@ def _remote(teacher: Teacher) -> Endpoint:
         concurrency=teacher.concurrency,
         timeout_s=teacher.timeout_s,
         price=teacher.price,
+        limit_name=teacher.limit_name,
+        extra_body=teacher.extra_body,
+        continues=teacher.continues,
+        weight=teacher.weight,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from distill.errors import UserError
 from distill.files.write import read_json, write_json
-from distill.recipes.prompts import Engine
+from distill.recipes.teachers import Engine
 from distill.teachers.weights import run_quietly
 
 ADAPTER = "adapter_config.json"

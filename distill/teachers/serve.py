@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from distill.errors import UserError, missing_extra
-from distill.recipes.prompts import Engine, Serve
+from distill.recipes.teachers import Engine, Serve
 from distill.teachers import leash
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.servable import servable

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from distill.errors import UserError, missing_extra, nearest
-from distill.recipes.prompts import Engine
+from distill.recipes.teachers import Engine
 
 BLOCK = 1 << 22  # bytes read at a time
 

@@ -5,12 +5,14 @@ Servers put the thinking in ``reasoning_content`` (DeepSeek, SGLang, llama.cpp),
 opening one; or in parts of the content (Mistral).
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from distill.rows import ENDED
+from distill.teachers.refusal import server_said
 from distill.think import split_think
 
 FIELDS = ("reasoning", "reasoning_content", "thinking")
@@ -36,6 +38,7 @@ class Reply:
     cached_tokens: int | None  # of prompt_tokens, those billed as cached
     reasoning_tokens: int | None
     completion_tokens: int | None
+    cost_usd: float | None = None  # what the server says that it charged (OpenRouter)
 
 
 def parse(body: bytes) -> Reply:
@@ -48,14 +51,30 @@ def parse(body: bytes) -> Reply:
     Raises:
         MalformedReply: HTML, cut or empty JSON, an error object, no choices.
     """
+    whole, choice, message = _opened(body)
+    return _reply(whole, choice, message)
+
+
+def texts(body: bytes) -> tuple[str, str]:
+    """(thinking, content) of a completion as the server sent them: not stripped, not split.
+
+    Raises:
+        MalformedReply: as ``parse``.
+    """
+    message = _opened(body)[2]
+    thought, content = _content(message)
+    said = (thought, *(_joined(message.get(name)) for name in FIELDS))
+    return next(filter(None, said), ""), content
+
+
+def _opened(body: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """(the whole, its first choice, that choice's message)."""
     try:
         whole = orjson.loads(body)
     except orjson.JSONDecodeError:
-        msg = f"not JSON: {body[:80]!r}"[:SHOWN_CHARS]
-        raise MalformedReply(msg) from None
+        whole = _lenient(body)
     if not isinstance(whole, dict) or whole.get("error"):
-        error = whole["error"] if isinstance(whole, dict) else whole
-        msg = f"an error in a 200: {error}"[:SHOWN_CHARS]
+        msg = f"an error in a 200: {server_said(200, body)}"[:SHOWN_CHARS]
         raise MalformedReply(msg)
     choices = whole.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
@@ -65,7 +84,17 @@ def parse(body: bytes) -> Reply:
     if not isinstance(message, dict):
         msg = "no message in it"
         raise MalformedReply(msg)
-    return _reply(whole, choices[0], message)
+    return whole, choices[0], message
+
+
+def _lenient(body: bytes) -> Any:
+    """What Python's own parser still reads: half an emoji (becomes "?"), NaN. It was paid for."""
+    try:
+        value = json.loads(body.decode("utf-8", "replace"), parse_constant=lambda _: None)
+        return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        msg = f"not JSON: {body[:80]!r}"[:SHOWN_CHARS]
+        raise MalformedReply(msg) from None
 
 
 def _text(block: dict[str, Any], name: str) -> str:
@@ -87,18 +116,18 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
     """
     content = message.get("content")
     if not isinstance(content, list):
-        return "", _text(message, "content")
+        return "", _joined(content)
     thought, rest = "", []
     for part in content:
         if isinstance(part, dict) and part.get("type") in THOUGHT_PARTS:
             thought += _joined(part.get(part["type"]) or part.get("text"))
         else:
             rest.append(part)
-    return thought.strip(), _joined(rest).strip()
+    return thought, _joined(rest)
 
 
 def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any]) -> Reply:
-    thought, content = _content(message)
+    thought, content = (text.strip() for text in _content(message))
     fields = (thought, *(_text(message, name) for name in FIELDS))
     said = list(dict.fromkeys(filter(None, fields)))
     reasoning, response = (said[0], content) if said else split_think(content)
@@ -108,6 +137,7 @@ def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any
     of_prompt = usage.get("prompt_tokens_details")
     of_answer = usage.get("completion_tokens_details")
     cached = _count(of_prompt, "cached_tokens")
+    thought_tokens = _count(of_answer, "reasoning_tokens")
     return Reply(
         reasoning=reasoning,
         response=response,
@@ -115,8 +145,11 @@ def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any
         model=model if isinstance(model, str) else None,
         prompt_tokens=_count(usage, "prompt_tokens"),
         cached_tokens=_count(usage, "prompt_cache_hit_tokens") if cached is None else cached,
-        reasoning_tokens=_count(of_answer, "reasoning_tokens"),
+        reasoning_tokens=(  # SGLang counts them beside the details
+            _count(usage, "reasoning_tokens") if thought_tokens is None else thought_tokens
+        ),
         completion_tokens=_count(usage, "completion_tokens"),
+        cost_usd=_usd(usage.get("cost")),
     )
 
 
@@ -129,3 +162,8 @@ def _finish(reason: Any) -> str:
 def _count(block: Any, name: str) -> int | None:
     value = block.get(name) if isinstance(block, dict) else None
     return value if isinstance(value, int) and 0 <= value < 2**32 else None
+
+
+def _usd(value: Any) -> float | None:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**32
+    return float(value) if known else None

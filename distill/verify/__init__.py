@@ -1,34 +1,48 @@
-"""Checks an answer against its reference. Does not run code, ask a model or open a file.
+"""Checks an answer against its reference. Does not ask a model or open a file.
 
-    verdict   what a check says
-    extract   finds the final answer in a response
-    latex     takes the typography off an answer
-    rational  reads a plain number, exactly
-    values    reads an answer: a number, a list of answers, or text
-    compare   are two values the same?
-    kinds     one function for each kind of check
+    verdict     what a check says
+    extract     finds the final answer in a response
+    latex       takes the typography off an answer
+    rational    reads a plain number, exactly
+    values      reads an answer: a number, a list of answers, or text
+    expression  reads a small formula as a tree
+    bounds      arithmetic with a bound on its error
+    probe       are two formulas the same, by their values?
+    relations   equations, inequalities, intervals
+    compare     are two values the same?
+    kinds       one function for each kind of check
+    choice      the letters of multiple-choice questions
+    question    what only a worker can decide
+    symbolic    what runs in a worker: Math-Verify
+    scorers     what runs in a worker: reasoning_gym's own scorers
+    inside      the loop and the limits of a worker
+    workers     processes that can be killed
+    batch       many answers at once
 
-A label is meant to be trusted: what numbers and strings alone cannot decide is ``unverifiable``.
+A label is meant to be trusted: what none of these can decide is ``unverifiable``.
 """
 
-from distill.errors import UserError, nearest
-from distill.verify.kinds import KINDS
-from distill.verify.verdict import LABELS, Label, Verdict
+from distill.verify.batch import Item, grade_all
+from distill.verify.verdict import LABELS, VERSION, Label, Verdict
 
-__all__ = ["LABELS", "Label", "Verdict", "grade"]
+__all__ = ["LABELS", "VERSION", "Item", "Label", "Verdict", "grade", "grade_all"]
 
 
 def grade(gold: str | None, response: str, *, kind: str | None = "math") -> Verdict:
     r"""The verdict on what follows the thinking in one answer, against its reference.
 
-    Time is linear in the length of both; nothing is evaluated. ``kind`` is one of:
+    ``kind`` is one of:
 
-    - ``math``: numbers exactly (1/2 is 0.5), lists element by element, else the same text.
+    - ``math``: numbers exactly (1/2 is 0.5), lists element by element, formulas by their values,
+      the rest by Math-Verify in a process of its own, which is killed after 2 s.
     - ``exact``: the same text, up to white space and typography.
-    - ``reasoning_gym``: like ``math``, then like ``exact``; that library's own scorers, which know
-      of several right answers, come later: until then such a row is ``unverifiable``.
+    - ``choice``: the same letter.
+    - ``reasoning_gym``: by the task's scorer if the reference is ``{"task", "answer", "metadata"}``
+      in JSON; else numbers like ``math`` and the rest like ``exact``, and never wrong by text.
+    - ``code``: the response's program passes the reference's tests, in a sandbox.
 
-    Without a reference or a kind there is nothing to check against: ``unverifiable``.
+    Without a reference or a kind there is nothing to check against: ``unverifiable``. Many answers
+    are graded faster by ``grade_all``.
 
     Raises:
         UserError: no such kind.
@@ -38,13 +52,6 @@ def grade(gold: str | None, response: str, *, kind: str | None = "math") -> Verd
     >>> grade("1/2", "The answer is either 1/2 or 1/3.").label
     'wrong'
     >>> grade(r"\sqrt{8}", r"\boxed{2\sqrt{2}}").method
-    'needs_symbolic'
+    'probe'
     """
-    if kind is None:
-        return Verdict("unverifiable", None, "no_kind")
-    if kind not in KINDS:
-        msg = f"verify: {kind!r}: no such kind of check; {nearest(kind, KINDS)}"
-        raise UserError(msg)
-    if gold is None or not gold.strip():
-        return Verdict("unverifiable", None, "no_gold")
-    return KINDS[kind](gold, response)
+    return grade_all([Item(gold, response, kind)])[0]

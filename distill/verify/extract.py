@@ -3,11 +3,13 @@ r"""Finds the final answer in a response. Does not read its value and does not k
 In this order, and documented because it decides labels:
 
 1. the last closed ``\boxed{…}`` or ``\fbox{…}``. Several different ones on its line, or joined to
-   it by nothing but commas, "and" or "or", are one list if so joined, else no answer but several;
+   it by nothing but commas, "and" or "or", are one list if so joined, else no answer but several,
+   unless an answer is stated after the last of them;
 2. the last stated answer: "the answer is …", "Answer: …", "#### …";
 3. the whole response, if it is one short line;
 4. bold text with a number in the last line, or the formula that ends it;
-5. the last number in the last lines.
+5. the last number in the last lines, if it stands in no formula;
+6. the formula of the last line, if it has one and no more.
 
 In a sentence, bold text and formulas go before the last number; "3 or 4" is both.
 """
@@ -71,6 +73,8 @@ def extract(response: str) -> Found | None:
     Found(text='5', place='stated')
     """
     if found := _boxed(response):
+        if found.place == "several_boxes" and (text := _stated_after_boxes(response)) is not None:
+            return Found(text, "stated")
         return found
     if (text := stated(response)) is not None:
         return Found(text, "stated")
@@ -86,8 +90,16 @@ def extract(response: str) -> Found | None:
     for line in reversed(lines[-LAST_LINES:]):
         if any(sign.isdigit() for sign in line):
             number = last_number(line)
-            return None if number is None else Found(number, "last_number")
-    return None
+            if number is not None:
+                return Found(number, "last_number")
+            break
+    formula = _only_formula(lines[-1])
+    return None if formula is None else Found(formula, "last_formula")
+
+
+def _stated_after_boxes(text: str) -> str | None:
+    """What is stated once the last of several boxes is closed: then they were steps."""
+    return stated(text[boxes(text)[-1][1] :])
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
@@ -198,6 +210,13 @@ def _last_formula(line: str) -> str | None:
     return last[0] if _is_answer(last[0]) else None
 
 
+def _only_formula(line: str) -> str | None:
+    """The formula of a line that has one: Therefore $x > 5$ is the solution."""
+    found = _FORMULA.findall(line[-LONGEST_LINE:])
+    match = _FORMULA.search(line[-LONGEST_LINE:])
+    return match[0] if match and len(found) == 1 and _is_answer(match[0]) else None
+
+
 def _is_answer(text: str) -> bool:
     """Whether a whole text reads as an answer, not as a sentence that holds one."""
     text = text.strip()
@@ -209,6 +228,8 @@ def _is_answer(text: str) -> bool:
     formula = _FORMULA.fullmatch(text.rstrip("."))
     if formula is None:
         return not _WORD.search(_COMMAND.sub(" ", text))
+    if formula[0].rstrip("$) ]\\.").endswith(("+", "-", "=", "*", "/")):
+        return False  # $41.472+$ is money, and the rest of a sum
     # "$5 for one and $" is no formula: dollars around words are amounts of money
     return formula[1] is None or len(_WORD.findall(_COMMAND.sub(" ", formula[1]))) <= 1
 

@@ -1,21 +1,31 @@
-"""One function for each kind of check: reference and response in, verdict out. Picks no kind."""
+"""One function for each kind of check: reference and response in; a verdict or a question out."""
 
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
 
+from distill.verify.choice import choice
 from distill.verify.compare import same
 from distill.verify.extract import Found, boxes, extract, stated
 from distill.verify.latex import plain
-from distill.verify.values import LONGEST, Value, read
+from distill.verify.question import Doubt, Question
+from distill.verify.rational import Number
+from distill.verify.scorers import entry, would_execute
+from distill.verify.symbolic import displayed, too_complex
+from distill.verify.values import LONGEST, Value, is_plain, read, words
 from distill.verify.verdict import Verdict
 
+_DECIMALS = re.compile(r"[0-9]?\.[0-9]{2}")
+_EQUATION = re.compile(r"[^=]*[-+*/^][^=]*=")  # no name is left of it
 _SPACE = re.compile(r"\s+")
+# Outcomes that Math-Verify may decide; the others (a rounding, two units) it could only guess.
+_ASKED = ("needs_symbolic", "brackets")
 
 
-def _math(gold: str, response: str) -> Verdict:
-    wanted = _reference(gold)
-    if wanted is None:
+def _math(gold: str, response: str) -> Verdict | Question:
+    reference = _reference(gold)
+    wanted = None if reference is None else read(reference)
+    if reference is None or wanted is None:
         return Verdict("unverifiable", None, "unreadable_gold")
     found = extract(response)
     value = read(found.text) if found else None
@@ -24,16 +34,54 @@ def _math(gold: str, response: str) -> Verdict:
     if found.place == "several_boxes":
         return Verdict("wrong", found.text, "several_boxes", found.place)
     equal, method = same(wanted, value)
+    answer = found.text.strip()
+    if equal is None and method in _ASKED:
+        doubt: Doubt = "brackets" if method == "brackets" else _doubt(wanted, value)
+        if doubt and _hopeless(wanted, value):
+            return Verdict("unverifiable", answer, doubt, found.place)
+        return _question(reference, answer, found.place, doubt)
     label = {True: "correct", False: "wrong", None: "unverifiable"}[equal]
-    return Verdict(label, found.text.strip(), method, found.place)  # type: ignore[arg-type]
+    return Verdict(label, answer, method, found.place)  # type: ignore[arg-type]
 
 
-def _reference(gold: str) -> Value | None:
-    """The value of a reference: an answer, or a whole solution with the answer boxed or stated."""
+def _reference(gold: str) -> str | None:
+    """The text of a reference: an answer, or a whole solution with the answer boxed or stated."""
     if "\\boxed" in gold or "\\fbox" in gold or "####" in gold:
         found = extract(gold)
-        return read(found.text) if found and found.place in ("boxed", "stated") else None
-    return read(gold)
+        return found.text if found and found.place in ("boxed", "stated") else None
+    told = stated(gold) if "nswer" in gold else None
+    return gold if told is None else told
+
+
+def _question(gold: str, answer: str, place: str, doubt: Doubt) -> Verdict | Question:
+    """For Math-Verify; what is beyond sympy is not even asked, and never wrong."""
+    refused = too_complex(gold) or too_complex(answer)
+    if refused:
+        return Verdict("unverifiable", answer, refused, place)
+    job = {"gold": displayed(gold), "answer": displayed(answer)}
+    return Question("math", job, answer, place, doubt)
+
+
+def _doubt(gold: Value, answer: Value) -> Doubt:
+    """Why Math-Verify's "no" would prove nothing: it reads no words and solves few equations."""
+    if words(gold) != words(answer):
+        return "prose"
+    if _DECIMALS.search(_text(answer)) and not _DECIMALS.search(_text(gold)):
+        return "rounded"
+    if ("=" in _text(gold)) != ("=" in _text(answer)):
+        return "relation_or_value"
+    return ""
+
+
+def _hopeless(gold: Value, answer: Value) -> bool:
+    """Whether Math-Verify says no in any case: to words and a number, an equation and a value."""
+    if isinstance(answer, Number):
+        return bool(words(gold)) or bool(_EQUATION.match(_text(gold)))
+    return isinstance(gold, Number) and bool(words(answer))
+
+
+def _text(value: Value) -> str:
+    return "" if isinstance(value, Number) else value.text
 
 
 def _exact(gold: str, response: str) -> Verdict:
@@ -64,18 +112,40 @@ def _same_text(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip(" .*`\"'")
 
 
-def _reasoning_gym(gold: str, response: str) -> Verdict:
-    first = _math(gold, response)
-    if first.label in ("correct", "wrong"):
-        return first
+def _reasoning_gym(gold: str, response: str) -> Verdict | Question:
+    """By the task's own scorer where the reference says which; else as numbers, else as text.
+
+    A formula of another form is not taken for right or wrong here: a task may ask for the form.
+    """
+    if (task := entry(gold)) is not None:
+        return _scored(task, response)
+    wanted = read(gold)
+    if wanted is None or is_plain(wanted):
+        first = _math(gold, response)
+        sure = ("correct", "wrong")
+        if isinstance(first, Verdict) and first.label in sure and first.method != "probe":
+            return first
     second = _exact(gold, response)
     if second.label == "wrong":
         return Verdict("unverifiable", second.answer, "needs_scorer", second.detail)
     return second
 
 
-KINDS: Mapping[str, Callable[[str, str], Verdict]] = {
+def _scored(task: dict[str, object], response: str) -> Verdict | Question:
+    gold, name = str(task["answer"]), str(task["task"])
+    first = _exact(gold, response)
+    if first.label != "wrong" or first.answer is None:
+        return first
+    if would_execute(name, first.answer):
+        return Verdict("unverifiable", first.answer, "would_execute", first.detail)
+    return Question("gym", {**task, "given": first.answer}, first.answer, first.detail)
+
+
+CHECKS: Mapping[str, Callable[[str, str], Verdict | Question]] = {
     "math": _math,
     "exact": _exact,
+    "choice": choice,
     "reasoning_gym": _reasoning_gym,
 }
+CODE = "code"  # run in a sandbox, by ``distill.verify.code``
+KINDS = (*CHECKS, CODE)

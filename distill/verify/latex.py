@@ -31,7 +31,9 @@ _SIGNS = str.maketrans(
 )
 # An answer that went through JSON once too often: \\frac for \frac. In a matrix a row ends in \\,
 # so only before the names of these commands.
-_DOUBLED = re.compile(r"\\\\(?=(?:boxed|fbox|text|[dt]?frac|left|right|sqrt|pi)(?![a-zA-Z]))")
+_DOUBLED = re.compile(
+    r"\\\\(?=(?:boxed|fbox|text|[dt]?frac|left|right|sqrt|pi|[lg]eq?|in|cup|infty|cdot|times)(?![a-zA-Z]))"
+)
 _GONE = re.compile(
     r"\\!\s{0,8}|\\(?:left|right|[bB]igg?[lr]?|displaystyle|limits|boxed|fbox)(?![a-zA-Z])"
     r"|\\[()\[\]]|\\?\$|\^\s?\\circ(?![a-zA-Z])|\^\s?\{\s?\\circ\s?\}|\\degree(?![a-zA-Z])"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+# Of all checks together: raised whenever the same answer may get another label than before.
+VERSION = 2
 Label = Literal["correct", "wrong", "no_answer", "unverifiable", "timeout", "error"]
 LABELS: tuple[str, ...] = get_args(Label)
 
@@ -13,5 +15,6 @@ class Verdict:
 
     label: Label
     answer: str | None  # what was taken from the response; None if nothing was
-    method: str  # how it was decided: rational, string, list, needs_symbolic, …
+    method: str  # how it was decided: rational, string, list, probe, math_verify, …
     detail: str = ""  # where the answer stood: boxed, stated, bold, whole, last_number; or why
+    version: int = VERSION  # of the checks that said so

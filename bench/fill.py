@@ -1,0 +1,66 @@
+"""Fills a ledger as if most of its problems had been answered, by copying its first answer.
+
+The rows are distill's own: every column of the copied row is kept, whatever it is, but for the
+key, the id and the number of the try.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+PAGE = 10_000  # rows of one transaction: a page of questions is a few megabytes
+PROBLEMS = (
+    "SELECT id, question FROM problems WHERE position >= ? AND position < ? ORDER BY position"
+)
+Row = dict[str, Any]
+
+
+def fill(ledger: Path, *, answered: int) -> None:
+    """Brings the number of answered problems from 1, the first of the set, to ``answered``.
+
+    Raises:
+        SystemExit: the ledger's keys are not made as they are here.
+    """
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as db:
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA synchronous=OFF")  # of this connection alone
+        request, attempt, answer = _first(db)
+        _refuse_other_keys(request, *db.execute(PROBLEMS, (0, 1)).fetchone())
+        for start in range(1, answered, PAGE):
+            page = db.execute(PROBLEMS, (start, min(start + PAGE, answered))).fetchall()
+            db.execute("BEGIN IMMEDIATE")
+            for number, (name, question) in enumerate(page, attempt["attempt"] + start):
+                key = {"key": _key(request, name, question)}
+                _insert(db, "requests", request | key | {"id": name, "attempt": number})
+                _insert(db, "attempts", attempt | key | {"attempt": number})
+                _insert(db, "answers", answer | {"attempt": number})
+            db.execute("COMMIT")
+
+
+def _first(db: sqlite3.Connection) -> Iterator[Row]:
+    """The only request, its try and its answer."""
+    for table in ("requests", "attempts", "answers"):
+        (row,) = db.execute(f"SELECT * FROM {table}").fetchall()
+        yield dict(row)
+
+
+def _insert(db: sqlite3.Connection, table: str, row: Row) -> None:
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
+
+
+def _key(request: Row, name: str, question: str) -> str:
+    """A request's key, as ``distill.plans.Plan.key`` makes it."""
+    parts = [request["plan"], name, question, request["sample"]]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
+
+
+def _refuse_other_keys(request: Row, name: str, question: str) -> None:
+    if _key(request, name, question) != request["key"]:
+        msg = "bench/fill.py: distill.plans.Plan.key makes other keys now; do the same in _key"
+        raise SystemExit(msg)

@@ -1,0 +1,191 @@
+"""distill's verifier against Math-Verify alone, on the same pairs in one run.
+
+    python -m bench.verify PAIRS            pairs per CPU second, and how often the labels are met
+    python -m bench.verify PAIRS --hostile  the slowest of answers that are made to hang
+    python -m bench.verify PAIRS --memory   the memory of both, over 100,000 pairs
+    python -m bench.verify PAIRS --table    every pair on which a side and the label disagree
+
+PAIRS is a file of JSON lines, gzipped or not, each with ``gold``, ``pred`` and ``label``. Each side
+runs in a process of its own; the CPU time of its workers counts, and is shown with and without the
+starting of sympy.
+"""
+
+import argparse
+import gzip
+import json
+import logging
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.machine import header
+from bench.table import table
+
+HOSTILE = {
+    "10^{10^{10}}": "10^{10^{10}}",
+    "9^{9^{9^9}}": "9^{9^{9^{9}}}",
+    "nested factorials": "((10!)!)!",
+    "100!!!!": "100!!!!",
+    "(10^9)!": "(10^9)!",
+    "2,000 parentheses": "(" * 2_000 + "1" + ")" * 2_000,
+    "40 parentheses": "(" * 40 + "x" + ")" * 40,
+    "200,000 digits": "7" * 200_000,
+    "500 digits": r"\sqrt{" + "7" * 500 + "}",
+    "Math-Verify #65": r"\dfrac{5^{(5^{(5^{(5^5)})}-4)}-5}{16}",
+    "binomial": r"\binom{10^9}{5 \cdot 10^8}",
+    "sum": r"\sum_{i=1}^{10^9} i^i",
+    "power of a sum": "(x+y+z+w)^{300}",
+    "integral": r"\int_0^1 \frac{\sin(x^5)}{\sqrt{x^7+\cos x}} dx",
+    "matrix power": r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^{100000000}",
+    "set of 3,000": r"\{" + ",".join(map(str, range(3_000))) + r"\}",
+    "fractions in fractions": r"\frac{1}{" * 45 + "2" + "}" * 45,
+    "a megabyte of prose": "so it is, and " * 70_000,
+}
+Pair = tuple[str, str, bool]
+
+
+def main() -> None:
+    options = _options()
+    pairs = _read(options.pairs)
+    print(header(Path.cwd()), end="\n\n")
+    if options.hostile:
+        print(_alone(_hostile))
+    elif options.memory:
+        print(_alone(_memory, pairs, options.memory))
+    else:
+        _compare(pairs, show=options.table)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("--hostile", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--memory", type=int, nargs="?", const=100_000, metavar="PAIRS")
+    return parser.parse_args()
+
+
+def _read(path: Path) -> list[Pair]:
+    data = path.read_bytes()
+    text = gzip.decompress(data) if path.suffix == ".gz" else data
+    rows = [json.loads(line) for line in text.splitlines()]
+    return [(str(row["gold"]), str(row["pred"]), bool(row["label"])) for row in rows]
+
+
+def _alone(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function returns in a fresh process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, args)
+
+
+def _compare(pairs: list[Pair], *, show: bool) -> None:
+    sides = {"math-verify": _alone(_math_verify, pairs), "distill": _alone(_distill, pairs)}
+    rows = []
+    for name, (found, start, cpu, wall) in sides.items():
+        agreed = sum(one == label for one, (_, _, label) in zip(found, pairs, strict=True))
+        each = [f"{len(pairs) / cpu:,.0f}", f"{len(pairs) / (cpu + start):,.0f}"]
+        rows.append([name, *each, f"{start:.2f}", f"{cpu:.2f}", f"{wall:.2f}", str(agreed)])
+    ratio = [
+        float(a.replace(",", "")) / float(b.replace(",", ""))
+        for a, b in zip(rows[1][1:3], rows[0][1:3], strict=True)
+    ]
+    head = ["side", "pairs/CPU s", "with start", "start s", "CPU s", "wall s", f"of {len(pairs):,}"]
+    rows.append(["distill / math-verify", *(f"{x:.1f}x" for x in ratio), "", "", "", ""])
+    print(table(head, rows))
+    if show:
+        _show(pairs, *(found for found, *_ in sides.values()))
+
+
+def _show(pairs: list[Pair], theirs: list[bool], ours: list[bool]) -> None:
+    for (gold, pred, label), their, our in zip(pairs, theirs, ours, strict=True):
+        if label != their or label != our:
+            print(f"label {label!s:5}  math-verify {their!s:5}  distill {our!s:5}", end="  ")
+            print(repr(gold[-80:]), "|", repr(pred[-80:]))
+
+
+def _cpu(who: int = resource.RUSAGE_SELF) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def _math_verify(pairs: list[Pair]) -> tuple[list[bool], float, float, float]:
+    """As it ships: whole texts in, its own timeouts on."""
+    logging.disable(logging.CRITICAL)
+    start = _cpu()
+    from math_verify import parse, verify
+
+    verify(parse("$1$"), parse("$2$"))
+    start, began, wall = _cpu() - start, _cpu(), time.perf_counter()
+    found = [bool(verify(parse(gold), parse(pred))) for gold, pred, _ in pairs]
+    return found, start, _cpu() - began, time.perf_counter() - wall
+
+
+def _distill(pairs: list[Pair]) -> tuple[list[bool], float, float, float]:
+    from distill.verify import Item, grade_all
+    from distill.verify.workers import POOLS, close_all
+
+    (pid,) = _started(POOLS["math"])
+    start, began, wall = _cpu_of(pid), _cpu(), time.perf_counter()
+    verdicts = grade_all([Item(gold, pred) for gold, pred, _ in pairs])
+    took = time.perf_counter() - wall
+    close_all()  # the CPU time of children counts once they are gone
+    cpu = _cpu() - began + _cpu(resource.RUSAGE_CHILDREN) - start
+    return [verdict.label == "correct" for verdict in verdicts], start, cpu, took
+
+
+def _started(pool: Any) -> list[int]:
+    pool.answer([{"gold": "$1$", "answer": "$2$"}])
+    return [worker.process.pid for worker in pool.idle]
+
+
+def _cpu_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _hostile() -> str:
+    from distill.verify import grade
+
+    grade("x+2n", r"\boxed{x+2}")  # a worker is there
+    rows, worst = [], 0.0
+    for name, text in HOSTILE.items():
+        for gold in ("5", "x^2+1", text):
+            began = time.perf_counter()
+            verdict = grade(gold, rf"\boxed{{{text}}}")
+            took = time.perf_counter() - began
+            worst = max(worst, took)
+            against = gold if gold != text else "itself"
+            rows.append([name, against, f"{took:.2f}", f"{verdict.label}/{verdict.method}"])
+    rows.append(["worst", "", f"{worst:.2f}", ""])
+    return table(["answer", "reference", "s", "verdict"], rows)
+
+
+def _memory(pairs: list[Pair], count: int) -> str:
+    """In rounds over the pairs; the answers that need a worker differ from round to round."""
+    from distill.verify import Item, grade_all
+    from distill.verify.workers import POOLS
+
+    rows, done, number = [], 0, 0
+    while done < count:
+        fresh = [Item(f"x+{number}n+{i}", rf"\boxed{{x+{i}}}") for i in range(20)]
+        grade_all([*(Item(gold, pred) for gold, pred, _ in pairs), *fresh])
+        done, number = done + len(pairs) + len(fresh), number + 1
+        if number in (1, 2) or number % 10 == 0 or done >= count:
+            workers = [_megabytes(worker.process.pid) for worker in POOLS["math"].idle]
+            each = ", ".join(f"{size:.0f}" for size in workers)
+            rows.append([f"{done:,}", f"{_megabytes(os.getpid()):.0f}", each])
+    return table(["pairs", "host MB", "workers MB"], rows)
+
+
+def _megabytes(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+if __name__ == "__main__":
+    sys.exit(main())

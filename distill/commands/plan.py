@@ -1,0 +1,179 @@
+"""``distill plan``: a mix → rows, answers, tokens, money and hours, before anything is asked.
+
+Needs no network and no key. Everything is an estimate on the mix's own numbers and the presets'
+price tables.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distill.errors import Exit, UserError, nearest
+from distill.forecast import TOKENS_PER_S
+from distill.recipes.find import PRESETS, names
+from distill.recipes.mix import MILLION, Need, cost_usd, hours, needs, read_mix
+from distill.recipes.presets import Preset, find_preset, read_preset
+from distill.recipes.teachers import Price
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A teacher that could be asked: a preset and one of the models in its price table."""
+
+    preset: str
+    model: str | None  # None: any, the preset has no prices
+    price: Price | None
+    as_of: date | None
+    concurrency: int
+
+
+def plan(
+    mix: str,
+    *,
+    at: Sequence[str] = (),
+    concurrency: int | None = None,
+    tokens_per_s: float | None = None,
+    rows: int | None = None,
+) -> Exit:
+    """Prints what the data set of a mix takes: one table of its parts, one of teachers.
+
+    Args:
+        mix: name or path of a mix, e.g. ``r1-800k``.
+        at: presets of teachers; none: every shipped one that has prices.
+        concurrency: answers in flight; None: what each preset says.
+        tokens_per_s: of one answer in flight; None: 30, an assumption.
+        rows: of the whole set, in the mix's proportions; None: the mix's own.
+
+    Raises:
+        UserError: no such mix or preset, or one that cannot be read.
+    """
+    from rich.console import Console
+
+    recipe, path = read_mix(mix)
+    found = needs(recipe, rows)
+    offers = [offer for name in at or _priced(path) for offer in _offers(name, path)]
+    speed = TOKENS_PER_S if tokens_per_s is None else tokens_per_s
+    console = Console()
+    console.print(_parts(found))
+    console.print(_teachers(found, offers, concurrency, speed))
+    for line in _notes(found, offers, speed):
+        console.print(line, highlight=False, markup=False)
+    return Exit.DONE
+
+
+def _priced(mix: Path) -> list[str]:
+    """The shipped presets that have a price table."""
+    return [name for name in names(PRESETS) if _preset(name, mix).prices is not None]
+
+
+def _offers(name: str, mix: Path) -> Iterator[Offer]:
+    preset = _preset(name, mix)
+    prices = preset.prices
+    if prices is None:
+        yield Offer(preset=name, model=None, price=None, as_of=None, concurrency=preset.concurrency)
+        return
+    for model in prices.models:
+        yield Offer(
+            preset=name,
+            model=model,
+            price=preset.price(model),
+            as_of=prices.as_of,
+            concurrency=preset.concurrency,
+        )
+
+
+def _preset(name: str, mix: Path) -> Preset:
+    try:
+        found = find_preset(name, mix)
+    except OSError:  # a name that no file can have
+        found = None
+    if found is None:
+        msg = f"--at {name:.80}: no such preset; {nearest(name, names(PRESETS))}"
+        raise UserError(msg)
+    return read_preset(found)
+
+
+def _parts(found: Sequence[Need]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="what it takes")
+    table.add_column("part")
+    for column in ("rows", "answers", "problems", "prompt\nM tokens", "answer\nM tokens"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for need in found:
+        numbers = (need.rows, need.answers, need.problems)
+        table.add_row(Text(need.part), *map(_count, numbers), *_millions(need))
+    table.add_section()
+    rows, answers = sum(n.rows for n in found), sum(n.answers for n in found)
+    problems = sum(n.problems for n in found)
+    table.add_row("all", *map(_count, (rows, answers, problems)), *_millions(*found))
+    return table
+
+
+def _teachers(
+    found: Sequence[Need], offers: Sequence[Offer], concurrency: int | None, tokens_per_s: float
+) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="from whom")
+    table.add_column("at", no_wrap=True)
+    table.add_column("model", overflow="fold")
+    for column in ("USD\noff-peak", "USD\nat peak", "in\nflight", "hours"):
+        table.add_column(column, justify="right", no_wrap=True)
+    answered = sum(need.completion_tokens for need in found)
+    for offer in offers:
+        flying = concurrency or offer.concurrency
+        table.add_row(
+            Text(offer.preset),
+            Text(offer.model or "any"),
+            *_cost(offer.price, found),
+            _count(flying),
+            f"{hours(answered, concurrency=flying, tokens_per_s=tokens_per_s):,.1f}",
+        )
+    return table
+
+
+def _cost(price: Price | None, found: Sequence[Need]) -> tuple[str, str]:
+    """Off-peak and at peak."""
+    if price is None:
+        return "unknown", "unknown"
+    prompt, answered = _tokens(found)
+    usd = cost_usd(price, prompt, answered)
+    peak = usd * price.peak.factor if price.peak else None
+    return f"{usd:,.2f}", "-" if peak is None else f"{peak:,.2f}"
+
+
+def _tokens(found: Sequence[Need]) -> tuple[int, int]:
+    return sum(n.prompt_tokens for n in found), sum(n.completion_tokens for n in found)
+
+
+def _millions(*found: Need) -> list[str]:
+    return [f"{tokens / MILLION:,.1f}" for tokens in _tokens(found)]
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _notes(found: Sequence[Need], offers: Sequence[Offer], tokens_per_s: float) -> Iterator[str]:
+    for need in found:
+        if need.short:
+            yield (
+                f"Short: {need.part} takes {need.problems:,} problems and its source has "
+                f"{need.available:,}; it needs another source, or more answers of each problem."
+            )
+    yield (
+        f"Assumed: {tokens_per_s:g} tokens a second for each answer in flight (--tokens-per-s); "
+        "answers that are not kept are as long as those that are; no prompt comes from a cache. "
+        "The mix says where its other numbers come from."
+    )
+    if dates := {offer.preset: offer.as_of for offer in offers if offer.as_of}:
+        listed = ", ".join(f"{preset} {as_of}" for preset, as_of in dates.items())
+        yield f"Prices as published: {listed}. The bill is what the vendor says."

@@ -1,0 +1,14 @@
+"""The ledger of a run: what was asked, every try, every answer verbatim; one SQLite file.
+
+    rows    what goes in and out
+    schema  the tables, and how the file is opened
+    store   writes and reads them
+    sums    counts and costs over the whole run
+
+It makes no request and reads no recipe.
+"""
+
+from distill.ledger.rows import Answered, Asked, Attempt, Open, State
+from distill.ledger.store import Ledger
+
+__all__ = ["Answered", "Asked", "Attempt", "Ledger", "Open", "State"]

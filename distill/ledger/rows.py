@@ -1,0 +1,70 @@
+"""What goes into a ledger and comes out of it. Reads and writes nothing."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from distill.rows import Problem
+
+# "retry": no answer, to be asked again; "quarantined": an answer that is no success.
+State = Literal["done", "failed", "quarantined", "retry"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """How one try of one request ended."""
+
+    key: str  # sha256 of the canonical request, hex
+    plan: str  # digest of whom is asked and how
+    id: str
+    sample: int
+    state: State
+    started: float  # Unix seconds
+    took_s: float
+    status: int  # HTTP; 0 when there was no response
+    max_tokens: int  # what this try was allowed
+    endpoint: str  # the address that was asked
+    after: int | None = None  # the try whose cut answer this one goes on with
+    repair: bool = False  # a second try at an answer that was cut
+    # The check's label, where answers are checked as they come; "cut" for one that was cut.
+    verdict: str | None = None
+    error: str | None = None
+    finish: str | None = None
+    model: str | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    worst_usd: float = 0.0  # what a try without an answer may have cost
+    body: bytes | None = None  # the raw response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How a request of an open problem stands."""
+
+    sample: int
+    state: State
+    finish: str | None
+    max_tokens: int
+    repaired: bool
+    verdict: str | None
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """A problem that still wants answers, and those it has."""
+
+    problem: Problem
+    asked: tuple[Asked, ...]  # by sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A final answer, joined with its problem."""
+
+    problem: Problem
+    sample: int
+    bodies: tuple[bytes, ...]  # raw responses: the answer, and what continued it
+    cost_usd: float | None  # of all of them

@@ -1,0 +1,189 @@
+"""Makes a new ledger of what a damaged one still holds, and keeps the damaged one beside it.
+
+An answer counts only if its request, its try and its text are all there and agree; what lacks one
+of them is left out, so it will be asked again. Knows no wire: the caller says how an answer's text
+is parsed.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+import zstandard
+
+from distill.errors import UserError
+from distill.files.lock import folder_lock
+from distill.ledger.carve import Counts, carve
+from distill.ledger.explain import not_opened
+from distill.ledger.schema import VERSION, connect
+from distill.ledger.wal import is_damaged
+
+Parse = Callable[[bytes], object]
+SIDES = ("-wal", "-shm")  # files that SQLite keeps beside its own
+MOST_BYTES = 2**27  # of an answer; one of more than 64 MB is never taken
+# What must not be found in a sound ledger: (what it is, how many there are). {after} is the column,
+# which version 1 had not.
+DISAGREE = (
+    (
+        "requests that do not agree with their try",
+        "SELECT COUNT(*) FROM requests r LEFT JOIN attempts t "
+        "ON t.attempt = r.attempt AND t.key = r.key AND t.finish IS r.finish "
+        "WHERE t.attempt IS NULL",
+    ),
+    (
+        "requests without their answer",
+        "SELECT COUNT(*) FROM requests r LEFT JOIN answers a ON a.attempt = r.attempt "
+        "WHERE r.state <> 'failed' AND a.attempt IS NULL",
+    ),
+    (
+        "answers without their try",
+        "SELECT COUNT(*) FROM answers WHERE attempt NOT IN (SELECT attempt FROM attempts)",
+    ),
+    (
+        "answers without their beginning",
+        "SELECT COUNT(*) FROM answers JOIN attempts t USING (attempt) "
+        "WHERE {after} IS NOT NULL AND {after} NOT IN (SELECT attempt FROM answers)",
+    ),
+)
+ANSWERS = "SELECT t.finish IS NOT NULL, a.body FROM answers a JOIN attempts t USING (attempt)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """What a repair found and brought."""
+
+    damage: str
+    kept_as: Path  # the damaged file
+    rows: Counts
+
+
+def repair(folder: Path, *, parse: Parse) -> Repaired | None:
+    """Puts a new ledger in the place of a damaged one; None: it is sound, and nothing was changed.
+
+    Args:
+        folder: a run; it is held for this process meanwhile.
+        parse: of an answer's raw body; raises ValueError where it is no answer.
+
+    Raises:
+        UserError: no run, a run that is under way, a ledger that another program has open or that
+            may not be opened, one of a later version, no room on the disk, or nothing that can be
+            read.
+    """
+    path = folder / "ledger.sqlite"
+    if not path.is_file():
+        msg = f"{folder}: no ledger.sqlite in it; next: give the folder of a run"
+        raise UserError(msg)
+    with folder_lock(folder):
+        before = _interrupted(path)
+        damage = "an earlier repair was interrupted" if before else _damage(path, parse)
+        if damage is None:
+            return None
+        return _replace(path, before, damage, parse)
+
+
+def _replace(path: Path, before: Path | None, damage: str, parse: Parse) -> Repaired:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        rows = carve(before or path, part, partial(_kind, parse=parse))
+        if left := _damage(part, parse):
+            msg = f"{path}: what could be read makes no sound ledger: {left}; it is left as it is"
+            raise UserError(msg)
+        kept_as = before or _keep(path)
+        for side in SIDES:
+            path.with_name(path.name + side).unlink(missing_ok=True)
+        part.replace(path)
+        _sync(path.parent)
+    except (OSError, sqlite3.Error) as error:
+        msg = f"{path}: cannot be repaired: {error}; it is left as it is"
+        raise UserError(msg) from None
+    finally:
+        for side in ("", *SIDES):
+            part.with_name(part.name + side).unlink(missing_ok=True)
+    return Repaired(damage=damage, kept_as=kept_as, rows=rows)
+
+
+def _damage(path: Path, parse: Parse) -> str | None:
+    """What is wrong with a ledger, in one line; None where nothing is.
+
+    Raises:
+        UserError: a later version of distill wrote it, another program has it open, or it may not
+            be opened: then nobody knows.
+    """
+    try:
+        if is_damaged(path):
+            return "its write-ahead log is damaged before its end"
+        with closing(connect(path, read_only=True)) as db:
+            found = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            if found != "ok":
+                return " ".join(found.split())
+            version = db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
+            if version and int(version[0]) > VERSION:
+                msg = f"{path}: written by a later version of distill (ledger {version[0]})"
+                raise UserError(msg)
+            return _disagreement(db, parse)
+    except (sqlite3.DatabaseError, ValueError, PermissionError) as error:
+        if (shut := not_opened(path, error)) is not None:
+            raise shut from None
+        return str(error)
+
+
+def _disagreement(db: sqlite3.Connection, parse: Parse) -> str | None:
+    columns = {row[1] for row in db.execute("PRAGMA table_info(attempts)")}
+    after = "t.after" if "after" in columns else "NULL"
+    found = [(db.execute(q.format(after=after)).fetchone()[0], text) for text, q in DISAGREE]
+    kinds = ((answer, _kind(body, parse=parse)) for answer, body in db.execute(ANSWERS))
+    unreadable = sum(kind == "unreadable" or (answer and kind == "text") for answer, kind in kinds)
+    found.append((unreadable, "answers that cannot be read"))
+    return "; ".join(f"{number:,} {text}" for number, text in found if number) or None
+
+
+def _kind(body: bytes, *, parse: Parse) -> Literal["unreadable", "text", "answer"]:
+    """What a kept body is."""
+    try:
+        if not 0 <= zstandard.frame_content_size(body) <= MOST_BYTES:
+            return "unreadable"
+        text = zstandard.ZstdDecompressor().decompress(body)
+    except zstandard.ZstdError:
+        return "unreadable"
+    try:
+        parse(text)
+    except ValueError:
+        return "text"
+    return "answer"
+
+
+def _interrupted(path: Path) -> Path | None:
+    """The damaged ledger that was being replaced when a repair ended halfway."""
+    kept = path.parent.glob(f"{path.stem}.damaged-*{path.suffix}")
+    return next((one for one in sorted(kept) if one.samefile(path)), None)
+
+
+def _keep(path: Path) -> Path:
+    """Gives the damaged files a second name, under which they stay."""
+    names = (path.with_name(f"{path.stem}.damaged-{n}{path.suffix}") for n in count(1))
+    free = next(name for name in names if not name.exists())
+    for side in (*SIDES, ""):  # the main file last: it tells that a repair was interrupted
+        old, new = path.with_name(path.name + side), free.with_name(free.name + side)
+        if old.exists():
+            new.unlink(missing_ok=True)
+            try:
+                os.link(old, new)
+            except OSError:  # a file system without links
+                shutil.copy2(old, new)
+    return free
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

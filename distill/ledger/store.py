@@ -1,0 +1,305 @@
+"""Writes problems, tries and answers into a run's ledger, and reads them back.
+
+Synchronous; ``write`` may run in another thread than the rest (sqlite serialises the two on the
+connection). What ``write`` returned from survives kill -9 and power loss.
+"""
+
+import sqlite3
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import orjson
+import polars as pl
+import zstandard
+
+from distill.errors import UserError
+from distill.ledger.agree import request_key
+from distill.ledger.explain import not_opened
+from distill.ledger.rows import Answered, Asked, Attempt, Open
+from distill.ledger.schema import VERSION, Transaction, connect
+from distill.ledger.wal import is_damaged
+from distill.rows import Problem
+
+# Whether a request needs no more asking: a cut answer does while a larger limit is allowed, or
+# while it was not tried to continue it; a failure does when the user says so.
+FINAL = """NOT (r.finish IS 'length' AND r.max_tokens < :max_tokens)
+  AND NOT (r.finish IS 'length' AND :continues AND NOT r.repaired)
+  AND NOT (:again AND r.state <> 'done')"""
+MINE = "r.id = p.id AND r.plan = :plan AND r.sample < :samples"
+# Where the problems stand that still want answers. :correct is null where nothing is checked.
+OPEN = f"""
+SELECT p.position FROM problems p WHERE p.position < :limit
+AND (SELECT COUNT(*) FROM requests r WHERE {MINE} AND {FINAL}) < :samples
+AND (:correct IS NULL OR (
+  (SELECT COUNT(*) FROM requests r WHERE {MINE} AND r.verdict = 'correct') < :correct
+  AND (:again OR NOT EXISTS (SELECT 1 FROM requests r WHERE {MINE} AND r.state = 'failed'))))
+ORDER BY p.position"""
+PROBLEMS = """SELECT id, question, domain, source, gold, verify, fields FROM problems
+WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position"""
+ASKED = """SELECT id, sample, state, finish, max_tokens, repaired, verdict, attempt FROM requests
+WHERE id IN ({}) AND plan = ? ORDER BY id, sample"""
+# Requests of a text that changed have no plan; if it has changed back, their key tells.
+FOUND_AGAIN = """UPDATE requests AS r SET plan = :plan WHERE plan = '' AND key = (
+SELECT request_key(:plan, p.id, p.question, r.sample, p.fields) FROM problems p
+WHERE p.id = r.id AND p.position IS NOT NULL)"""
+PAGE = 256  # problems of one page: it stays under a few megabytes
+INSERT_ATTEMPT = """INSERT INTO attempts (key, started, took_s, status, error, finish, model,
+prompt_tokens, cached_tokens, reasoning_tokens, completion_tokens, cost_usd, worst_usd, endpoint,
+after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+INSERT_REQUEST = """INSERT OR REPLACE INTO requests (key, plan, id, sample, state, finish,
+max_tokens, attempt, verdict, repaired) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+class Ledger:
+    """An open ledger file."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Opens the file; unless ``read_only``, creates what is missing in it.
+
+        Raises:
+            UserError: it cannot be opened, is not a ledger, is damaged, or was written by another
+                version.
+        """
+        self.path = path
+        self._squeeze = zstandard.ZstdCompressor(level=3, write_checksum=True)
+        self._stretch = zstandard.ZstdDecompressor()
+        with ExitStack() as on_error:
+            try:
+                if not read_only and is_damaged(path):
+                    msg = "its write-ahead log is damaged"  # sqlite would forget the rest silently
+                    raise sqlite3.DatabaseError(msg)
+                self.db = connect(path, read_only=read_only)
+                on_error.callback(self.db.close)
+                self.db.create_function("request_key", 5, request_key, deterministic=True)
+                self._check_version(read_only=read_only)
+            except (sqlite3.DatabaseError, PermissionError) as error:
+                repair = f"distill status --repair {path.parent}"
+                msg = f"{path}: not a readable ledger: {error}; next: {repair}"
+                raise not_opened(path, error) or UserError(msg) from None
+            on_error.pop_all()
+
+    def _check_version(self, *, read_only: bool) -> None:
+        version = self.meta("version")
+        if version is None and not read_only:
+            self.set_meta("version", VERSION)
+        if read_only and version == 1:
+            next_step = "the run's own command brings it up to date"
+            msg = f"{self.path}: of an earlier version; next: {next_step}"
+            raise UserError(msg)
+        if version not in (None, 1, VERSION):
+            two = f"(ledger {version}, now {VERSION})"
+            msg = f"{self.path}: written by another version of distill {two}"
+            raise UserError(msg)
+
+    def close(self) -> None:
+        """Closes the file; what was written is durable already."""
+        self.db.close()
+
+    def meta(self, name: str) -> object:
+        """A value kept about the whole run; None if there is none."""
+        found = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return orjson.loads(found[0]) if found else None
+
+    def set_meta(self, name: str, value: object) -> None:
+        """Keeps a JSON value about the whole run."""
+        self.db.execute(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, orjson.dumps(value).decode())
+        )
+
+    def put_problems(self, tables: Iterable[pl.DataFrame], digest: str, *, plan: str) -> None:
+        """Makes the lines of ``tables`` (PROBLEM_SCHEMA) the set of this run, in their order.
+
+        Answers of problems that left the set stay in the file but are neither asked nor exported.
+        A problem whose text changed under the same id is asked anew, unless it has become again
+        what it was asked as before under ``plan``.
+        """
+        with Transaction(self.db):
+            self.db.execute("UPDATE problems SET position = NULL WHERE position IS NOT NULL")
+            position = 0
+            for table in tables:
+                self._put(table, position)
+                position += table.height
+            self.db.execute(FOUND_AGAIN, {"plan": plan})
+            self.set_meta("problems", digest)
+
+    def _put(self, table: pl.DataFrame, start: int) -> None:
+        names = ("id", "question", "domain", "source", "gold", "verify", "fields")
+        if self.db.execute("SELECT 1 FROM requests LIMIT 1").fetchone():
+            self.db.executemany(
+                "UPDATE requests SET plan = '' WHERE id IN (SELECT id FROM problems "
+                "WHERE id = ? AND (question <> ? OR fields IS NOT ?))",
+                table.select("id", "question", "fields").iter_rows(),
+            )
+            self.db.executemany(
+                "UPDATE requests SET verdict = NULL WHERE id IN (SELECT id FROM problems "
+                "WHERE id = ? AND (gold IS NOT ? OR verify IS NOT ?))",
+                table.select("id", "gold", "verify").iter_rows(),
+            )
+        self.db.executemany(
+            "INSERT OR REPLACE INTO problems (position, id, question, domain, source, gold, verify,"
+            " fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            ((start + i, *row) for i, row in enumerate(table.select(names).iter_rows())),
+        )
+
+    def count_problems(self) -> int:
+        """How many problems the set has."""
+        found = self.db.execute("SELECT MAX(position) FROM problems").fetchone()[0]
+        return 0 if found is None else int(found) + 1
+
+    def open_positions(
+        self,
+        *,
+        plan: str,
+        samples: int,
+        max_tokens: int,
+        limit: int,
+        correct: int | None = None,
+        continues: bool = False,
+        again: bool = False,
+    ) -> Sequence[int]:
+        """Where in the set the problems are that still want answers, in order: 8 bytes each.
+
+        Args:
+            plan: the answers of which plan count.
+            samples: answers wanted of each problem, or at most with ``correct``.
+            max_tokens: the largest limit; answers cut under a smaller one are wanted again.
+            limit: only so many problems, from the start of the set.
+            correct: no more are wanted once so many are right.
+            continues: whether answers that were cut are to be continued, once.
+            again: whether what failed for good is wanted again.
+        """
+        values = {k: v for k, v in locals().items() if k != "self"}
+        return array("q", (row[0] for row in self.db.execute(OPEN, values)))
+
+    def problems(self, positions: Sequence[int], *, plan: str) -> Iterator[Open]:
+        """The problems at these places of the set, read page by page, and their answers."""
+        for start in range(0, len(positions), PAGE):
+            page = orjson.dumps(list(positions[start : start + PAGE])).decode()
+            found = self.db.execute(PROBLEMS, (page,)).fetchall()
+            asked = self._asked([row[0] for row in found], plan)
+            for row in found:
+                yield Open(problem=_problem(row), asked=tuple(asked.get(row[0], ())))
+
+    def _asked(self, names: list[str], plan: str) -> dict[str, list[Asked]]:
+        rows: dict[str, list[Asked]] = {}
+        for name, *row in self.db.execute(ASKED.format(",".join("?" * len(names))), (*names, plan)):
+            rows.setdefault(name, []).append(_asked(row))
+        return rows
+
+    def write(self, attempts: Sequence[Attempt]) -> list[int]:
+        """Makes a batch of tries durable, all or none; their numbers in the ledger."""
+        with Transaction(self.db):
+            return [self._write(attempt) for attempt in attempts]
+
+    def _write(self, a: Attempt) -> int:
+        values = (a.key, a.started, a.took_s, a.status, a.error, a.finish, a.model)
+        usage = (a.prompt_tokens, a.cached_tokens, a.reasoning_tokens, a.completion_tokens)
+        money = (a.cost_usd, a.worst_usd, a.endpoint, a.after)
+        number = self.db.execute(INSERT_ATTEMPT, (*values, *usage, *money)).lastrowid or 0
+        if a.body is not None:
+            body = self._squeeze.compress(a.body)
+            self.db.execute("INSERT INTO answers (attempt, body) VALUES (?, ?)", (number, body))
+        if a.state == "retry" or (a.state != "done" and self._outlasts(a)):
+            return number
+        row = (a.key, a.plan, a.id, a.sample, a.state, a.finish, a.max_tokens)
+        self.db.execute(INSERT_REQUEST, (*row, number, a.verdict, a.repair))
+        return number
+
+    def _outlasts(self, a: Attempt) -> bool:
+        """Whether an answer that is there outlasts this failure to get a longer one."""
+        kept = self.db.execute(
+            "UPDATE requests SET max_tokens = MAX(max_tokens, ?), repaired = MAX(repaired, ?) "
+            "WHERE key = ? AND state = 'done'",
+            (a.max_tokens, a.repair, a.key),
+        )
+        return kept.rowcount > 0
+
+    def bodies(self, attempt: int) -> tuple[bytes, ...]:
+        """The raw responses of an answer: the first, and those that went on with it."""
+        found = self.db.execute(
+            "SELECT a.body, t.after FROM answers a JOIN attempts t ON t.attempt = a.attempt "
+            "WHERE a.attempt = ?",
+            (attempt,),
+        ).fetchone()
+        if found is None:
+            msg = f"answer {attempt} is missing"
+            raise sqlite3.DatabaseError(msg)
+        body, after = found
+        before = () if after is None else self.bodies(after)
+        return (*before, self._stretch.decompress(body))
+
+    def answered(
+        self, *, plan: str, problems: int, samples: int, unchecked: bool = False
+    ) -> Iterator[tuple[int, Answered]]:
+        """(number, answer) of every final answer that is wanted, by problem and sample.
+
+        Args:
+            plan: under which plan.
+            problems: of so many problems, from the start of the set.
+            samples: of each only the first so many samples.
+            unchecked: only those that have no verdict.
+        """
+        cursor = self.db.execute(
+            "SELECT r.attempt, r.sample, p.id, p.question, p.domain, p.source, p.gold, p.verify, "
+            "p.fields FROM problems p JOIN requests r ON r.id = p.id AND r.plan = ? "
+            "AND r.sample < ? WHERE p.position < ? AND r.state = 'done' "
+            "AND (NOT ? OR r.verdict IS NULL) ORDER BY p.position, r.sample",
+            (plan, samples, problems, unchecked),
+        )
+        for number, sample, *row in cursor:
+            bodies = self.bodies(number)
+            cost = self._cost(number, pieces=len(bodies))
+            problem = _problem(row)
+            yield number, Answered(problem=problem, sample=sample, bodies=bodies, cost_usd=cost)
+
+    def _cost(self, attempt: int, *, pieces: int) -> float | None:
+        total = 0.0
+        for _ in range(pieces):
+            cost, after = self.db.execute(
+                "SELECT cost_usd, after FROM attempts WHERE attempt = ?", (attempt,)
+            ).fetchone()
+            if cost is None:
+                return None
+            total, attempt = total + cost, after
+        return total
+
+    def reopen(self, keys: Iterable[str]) -> None:
+        """Forgets that these requests were refused: they are asked again."""
+        with Transaction(self.db):
+            self.db.executemany(
+                "DELETE FROM requests WHERE key = ? AND state = 'failed'", ((key,) for key in keys)
+            )
+
+    def set_verdicts(self, verdicts: Iterable[tuple[str, int]]) -> None:
+        """Keeps (label, number of the answer) of answers that were checked later."""
+        with Transaction(self.db):
+            self.db.executemany("UPDATE requests SET verdict = ? WHERE attempt = ?", verdicts)
+
+
+def _problem(row: Sequence[str | None]) -> Problem:
+    name, question, domain, source, gold, verify, fields = row
+    return Problem(
+        id=name or "",
+        question=question or "",
+        domain=domain or "",
+        source=source or "",
+        gold=gold,
+        verify=verify,
+        fields=fields,
+    )
+
+
+def _asked(row: Sequence[object]) -> Asked:
+    sample, state, finish, max_tokens, repaired, verdict, attempt = row
+    return Asked(
+        sample=sample,  # type: ignore[arg-type]
+        state=state,  # type: ignore[arg-type]
+        finish=finish,  # type: ignore[arg-type]
+        max_tokens=max_tokens,  # type: ignore[arg-type]
+        repaired=bool(repaired),
+        verdict=verdict,  # type: ignore[arg-type]
+        attempt=attempt,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,102 @@
+"""Whom is asked, and how: with a problem and a sample it makes a request. Sends nothing."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from distill.files.done import fingerprint
+from distill.recipes.prompts import Sampling, Truncated, Until
+from distill.rows import Message, Problem
+from distill.teachers.endpoint import Endpoint
+
+# Part of every plan: a change to what a request means asks anew instead of mixing.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One answer that is wanted."""
+
+    problem: Problem
+    sample: int
+    max_tokens: int
+    repair: bool = False  # a second try at an answer that was cut
+    after: int | None = None  # the try that holds the cut answer, where this goes on with it
+    cut: tuple[bytes, ...] = ()  # the raw responses so far
+    cut_at: int = 0  # the limit that they reached, in tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Whom is asked, and how."""
+
+    who: str  # "https://api.x.com model", or "serve llama.cpp model"; part of a request's key
+    render: Callable[[Problem], tuple[Message, ...]]
+    template: str  # the template's text
+    sampling: Sampling
+    samples: int  # answers a problem; at most so many with ``until``
+    until: Until | None = None
+    truncated: Truncated | None = None
+
+    def values(self) -> dict[str, Any]:
+        """What changes the answers: JSON values, without samples and max_tokens.
+
+        More samples or a larger limit keep the answers there are.
+        """
+        return {
+            "who": self.who,
+            "template": self.template,
+            "sampling": self.sampling.model_dump(exclude={"max_tokens"}),
+            "schema": SCHEMA_VERSION,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits over ``values``."""
+        return fingerprint(plan=self.values())
+
+    @property
+    def most_tokens(self) -> int:
+        """The largest limit that one request gets."""
+        larger = self.truncated.retry_max_tokens if self.truncated else None
+        return larger or self.sampling.max_tokens
+
+    @property
+    def continues(self) -> bool:
+        """Whether answers that were cut are continued."""
+        return self.truncated is not None and self.truncated.continue_tokens is not None
+
+    def key(self, ask: Ask) -> str:
+        """The sha256 of the canonical request."""
+        fields = ask.problem.fields
+        parts = [self.digest, ask.problem.id, ask.problem.question, ask.sample]
+        return hashlib.sha256(
+            orjson.dumps(parts if fields is None else [*parts, fields])
+        ).hexdigest()
+
+    def body(self, ask: Ask, messages: tuple[Message, ...], endpoint: Endpoint) -> dict[str, Any]:
+        """The chat request; the same for every try at one endpoint."""
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        body = {"model": endpoint.model, "messages": turns, **endpoint.extra_body, **self._fixed}
+        body[endpoint.limit_name] = ask.max_tokens
+        if self.sampling.seed is not None:
+            body["seed"] = _seed(self.sampling.seed, ask)
+        return body
+
+    @cached_property
+    def _fixed(self) -> dict[str, Any]:
+        left_out = {"max_tokens", "seed", "extra_body"}
+        return {
+            **self.sampling.model_dump(exclude_none=True, exclude=left_out),
+            **self.sampling.extra_body,
+        }
+
+
+def _seed(seed: int, ask: Ask) -> int:
+    """31 bits of its own for every answer: one seed for all would draw the same luck for all."""
+    text = f"{seed}\0{ask.problem.id}\0{ask.sample}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") >> 1

@@ -1,0 +1,117 @@
+"""SQL over a source's columns: which rows are meant, and which columns are id, question and gold.
+
+Says every mistake in a recipe's SQL in one line. Does not clean what it finds (``questions``).
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from distill.errors import UserError
+from distill.problems.sources import Content
+from distill.recipes.prompts import Problems
+
+PARTS = ("id", "question", "gold")
+# Where the recipe's map does not say which column it is; an id is only what the map says it is.
+QUESTIONS = ("question", "problem", "prompt", "instruction")
+GOLDS = ("gold", "answer", "expected_answer")
+NAMES = {"id": (), "question": QUESTIONS, "gold": GOLDS}
+
+
+def columns_needed(spec: Problems, where: str) -> tuple[str, ...] | None:
+    """The columns that ``map`` and ``where`` can read; None: any, the text does not tell.
+
+    Raises:
+        UserError: a text is not SQL.
+    """
+    texts = {f"problems.map.{part}": text for part, text in spec.map.items()}
+    if spec.where is not None:
+        texts["problems.where"] = spec.where
+    names = [name for part in PARTS if part not in spec.map for name in NAMES[part]]
+    for at, text in texts.items():
+        roots = parsed(text, f"{where}: {at}").meta.root_names()
+        if not roots:  # COLUMNS('…'), or no column at all
+            return None
+        names += roots
+    return tuple(dict.fromkeys(names))
+
+
+def asked(
+    spec: Problems, content: Content, where: str, source: str, *, checked: bool
+) -> pl.DataFrame:
+    """Id, question and gold of the rows that ``problems.where`` leaves, as strings.
+
+    An id is null where the map names none, a gold only where there is no check to need it.
+
+    Raises:
+        UserError: a column is missing or could be meant by two, or SQL does not fit the data.
+    """
+    table = content.table
+    try:
+        if spec.where is not None:
+            at = f"{where}: problems.where"
+            table = table.filter(condition(spec.where, table, content.columns, at))
+        chosen = [_part(part, spec, content, where, source, checked=checked) for part in PARTS]
+        return table.select(chosen)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        msg = f"{where}: problems: where or map cannot be computed on {source}: {reason}"
+        raise UserError(msg) from None
+
+
+def condition(text: str, table: pl.DataFrame, columns: Sequence[str], at: str) -> pl.Expr:
+    """The expression that tells which rows of a table are meant."""
+    return _typed(text, table, columns, at, "a condition")
+
+
+def parsed(text: str, at: str) -> pl.Expr:
+    """The expression that a text is.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        return pl.sql_expr(text)
+    except pl.exceptions.PolarsError as error:
+        msg = f"{at}: {text}: not a polars SQL expression: {str(error).splitlines()[0]}"
+        raise UserError(msg) from None
+
+
+def _typed(text: str, table: pl.DataFrame, columns: Sequence[str], at: str, wanted: str) -> pl.Expr:
+    expression = parsed(text, at)
+    try:
+        made = table.head(0).select(expression).dtypes[0]
+    except pl.exceptions.ColumnNotFoundError:
+        msg = f"{at}: {text}: names a column that is not there; found {', '.join(columns)}"
+        raise UserError(msg) from None
+    except pl.exceptions.PolarsError as error:
+        msg = f"{at}: {text}: cannot be computed: {str(error).splitlines()[0]}"
+        raise UserError(msg) from None
+    if made.is_nested() or (wanted == "a condition" and made != pl.Boolean):
+        msg = f"{at}: {text}: makes {made}, not {wanted}"
+        raise UserError(msg)
+    return expression
+
+
+def _part(
+    part: str, spec: Problems, content: Content, where: str, source: str, *, checked: bool
+) -> pl.Expr:
+    text = spec.map.get(part) or _named(part, content.columns, where)  # type: ignore[call-overload]
+    if text is not None:
+        at = f"{where}: problems.map.{part}"
+        made = _typed(text, content.table, content.columns, at, "text")
+        return made.cast(pl.String).alias(part)
+    if part == "question" or (part == "gold" and checked):
+        there = ", ".join(content.columns)
+        hint = "use map" if part == "question" else "use map, or verify: null"
+        msg = f"{where}: problems: {source} has no {part} column; found {there}; {hint}"
+        raise UserError(msg)
+    return pl.lit(None, pl.String).alias(part)
+
+
+def _named(part: str, columns: Sequence[str], where: str) -> str | None:
+    found = [name for name in NAMES[part] if name in columns]
+    if len(found) > 1:
+        msg = f"{where}: problems: {' and '.join(found)} could both be the {part}; say which in map"
+        raise UserError(msg)
+    return f'"{found[0]}"' if found else None

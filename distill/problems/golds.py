@@ -1,0 +1,80 @@
+r"""Is a reference answer right by its own check? Where it is not, no answer can be found right.
+
+Asking such a problem buys answers that no filter keeps and that count as wrong in a benchmark.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from distill.problems.left_out import UNCHECKABLE, Tally
+from distill.verify import Item, Verdict, grade_all
+from distill.verify.kinds import CHECKS, CODE
+from distill.verify.scorers import entry
+
+# A plain number is right by these checks, which a test proves; it saves most sets their checking.
+NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
+SURE = ("math", "exact")
+
+
+def checkable(table: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+    """The rows without ``verify``, and those whose gold is right by it; the others are left out."""
+    sure = pl.col("verify").is_in(SURE) & pl.col("gold").str.contains(NUMBER)
+    doubtful = table.select("gold", "verify", sure=sure | pl.col("verify").is_null())
+    pairs = doubtful.remove(pl.col("sure")).select("gold", "verify").unique().rows()
+    verdicts = zip(pairs, own_verdicts(pairs), strict=True)
+    reasons = {pair: reason for pair, verdict in verdicts if (reason := _reason(verdict))}
+    if not reasons:
+        return table
+    found = [reasons.get(pair) for pair in table.select("gold", "verify").iter_rows()]
+    judged = table.with_columns(pl.Series("reason", found, dtype=pl.String))
+    tally.leave(judged.filter(pl.col("reason").is_not_null()))
+    return judged.filter(pl.col("reason").is_null()).drop("reason")
+
+
+def own_verdict(gold: str, kind: str) -> Verdict:
+    r"""What a check says of its own reference as an answer.
+
+    Mathematics is answered in a box, as the templates ask for; a reference that is a whole
+    solution is an answer as it stands. The tests of a program are no answer: they are not run. A
+    kind that distill has no check for is ``unverifiable``.
+
+    >>> own_verdict("1/2", "math").label
+    'correct'
+    >>> own_verdict("", "math").method
+    'no_gold'
+    """
+    return own_verdicts([(gold, kind)])[0]
+
+
+def own_verdicts(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    """``own_verdict`` of many (reference, kind) in one batch, in order."""
+    asked = [number for number, (_, kind) in enumerate(pairs) if kind in CHECKS]
+    found = [_unchecked(*pair) for pair in pairs]
+    boxed = grade_all([_boxed(*pairs[number]) for number in asked])
+    for number, verdict in zip(asked, boxed, strict=True):
+        found[number] = verdict
+    again = [n for n in asked if pairs[n][1] == "math" and found[n].label != "correct"]
+    whole = grade_all([Item(pairs[number][0], pairs[number][0], "math") for number in again])
+    for number, verdict in zip(again, whole, strict=True):
+        if verdict.label == "correct":
+            found[number] = verdict
+    return found
+
+
+def _unchecked(gold: str, kind: str) -> Verdict:
+    if kind == CODE and gold.strip():
+        return Verdict("correct", None, "not_run")
+    return Verdict("unverifiable", None, "no_checker", kind)  # a trace's own kind is data
+
+
+def _boxed(gold: str, kind: str) -> Item:
+    if kind == "math":
+        return Item(gold, rf"\boxed{{{gold}}}", kind)
+    task = entry(gold) if kind == "reasoning_gym" else None
+    return Item(gold, gold if task is None else str(task["answer"]), kind)
+
+
+def _reason(verdict: Verdict) -> str | None:
+    right = verdict.label == "correct"
+    return None if right else f"{UNCHECKABLE}{verdict.label}/{verdict.method}"

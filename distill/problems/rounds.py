@@ -1,0 +1,154 @@
+"""Traces as the prompts of another round: each trace of each question is a prompt of its own.
+
+Streams: an 800,000-trace set is never in memory. Does not say what is done with a trace: the
+template does, which finds its parts in ``fields``.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from distill.errors import UserError
+from distill.files.done import data_digest
+from distill.files.find import HUB, data_files
+from distill.files.read import frames
+from distill.problems.columns import condition, parsed
+from distill.problems.draw import drawn, say_few
+from distill.problems.golds import checkable
+from distill.problems.left_out import Tally
+from distill.recipes.load import Loaded
+from distill.recipes.prompts import Problems, PromptsRecipe
+from distill.rows import PROBLEM_SCHEMA, SCHEMA
+from distill.sql import looks_across
+
+# What a template can use of a trace, beside its question.
+FIELDS = ("id", "sample", "messages", "reasoning", "response", "gold", "verify", "teacher")
+
+
+def place_of(spec: Problems, recipe: Path) -> tuple[str | Path, Any]:
+    """Where the traces are, as ``frames`` reads it, and a JSON value that identifies them.
+
+    Raises:
+        UserError: nothing is there, or the recipe says what traces have no use for.
+    """
+    _check(spec, recipe)
+    data = _nearer(str(spec.traces), recipe)
+    try:
+        files = data_files(data)
+    except UserError as error:
+        msg = f"{recipe}: problems.traces: {error}"
+        raise UserError(msg) from None
+    # a file's name may be the source of its rows
+    return data, ["traces", [[path.name, data_digest(path)] for path in files]]
+
+
+def _nearer(text: str, recipe: Path) -> str | Path:
+    """As given if something is there, else beside the recipe if something is there."""
+    if text.startswith(HUB) or _is_at(Path(text)):
+        return text
+    beside = recipe.parent / text
+    return beside if _is_at(beside) else text
+
+
+def _is_at(path: Path) -> bool:
+    """Whether something is there, be it that a pattern matches."""
+    try:
+        return path.exists() or bool(data_files(path))
+    except UserError:
+        return False
+
+
+def _check(spec: Problems, recipe: Path) -> None:
+    if spec.map:
+        part, text = next(iter(spec.map.items()))
+        msg = f"{recipe}: problems.map.{part}: {text}: traces say it themselves; take map out"
+        raise UserError(msg)
+    if spec.sha256 is not None:
+        msg = f"{recipe}: problems.sha256: {spec.sha256}: is not for traces; take it out"
+        raise UserError(msg)
+    if spec.where is not None:
+        at = f"{recipe}: problems.where"
+        expression = condition(spec.where, SCHEMA.to_frame(), SCHEMA.names(), at)
+        if looks_across(expression):
+            msg = f"{at}: {spec.where}: looks at other rows; traces are read one by one"
+            raise UserError(msg)
+
+
+def rounds(loaded: Loaded[PromptsRecipe], data: str | Path, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Tables with PROBLEM_SCHEMA, in the order of the files.
+
+    Raises:
+        UserError: as in ``frames``; ``where`` fails on a value.
+    """
+    spec = loaded.recipe.problems
+    read = partial(_read, loaded, data)
+    if spec.sample is None:
+        yield from map(_whole, _usable(read(), tally, loaded.recipe))
+        return
+    # two readings: what is drawn is known only at the end of the first
+    ids = pl.concat([part.select("id") for part in _usable(read(), tally, loaded.recipe)])
+    chosen = set(drawn(ids, "id", count=spec.sample, seed=spec.seed).to_series())
+    say_few(len(chosen), spec.sample, str(loaded.path))
+    for prompts in read():
+        taken = prompts.filter([name in chosen for name in prompts["id"]])
+        if not taken.is_empty():
+            yield _whole(taken)
+
+
+def _read(loaded: Loaded[PromptsRecipe], data: str | Path) -> Iterator[pl.DataFrame]:
+    """The traces that are meant, as prompts, each with its trace."""
+    recipe = loaded.recipe
+    # a rewritten trace stays an answer to its own question; a new answer is judged by the recipe
+    verify = pl.col("verify") if recipe.becomes else pl.lit(recipe.verify, pl.String)
+    source = pl.lit(recipe.problems.source, pl.String)
+    for frame in frames(data):
+        yield _meant(frame, recipe.problems.where, loaded.path).select(
+            pl.concat_str("id", pl.lit("."), "sample").alias("id"),
+            _question().alias("question"),
+            "domain",
+            pl.coalesce(source, "source").alias("source"),
+            "gold",
+            verify.alias("verify"),
+            pl.struct(FIELDS).alias("trace"),
+        )
+
+
+def _meant(frame: pl.DataFrame, where: str | None, recipe: Path) -> pl.DataFrame:
+    if where is None:
+        return frame
+    try:
+        return frame.filter(parsed(where, f"{recipe}: problems.where"))
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        msg = f"{recipe}: problems.where: {where}: cannot be computed on the traces: {reason}"
+        raise UserError(msg) from None
+
+
+def _question() -> pl.Expr:
+    """The last user turn."""
+    turn = pl.element()
+    users = turn.filter(turn.struct.field("role") == "user")
+    return pl.col("messages").list.eval(users).list.last().struct.field("content")
+
+
+def _usable(
+    parts: Iterator[pl.DataFrame], tally: Tally, recipe: PromptsRecipe
+) -> Iterator[pl.DataFrame]:
+    spec = recipe.problems
+    for part in parts:
+        if recipe.until is not None:  # nothing could be found right: all tries would be bought
+            part = tally.only(part, pl.col("verify").is_not_null(), "no_check")
+        rows = tally.only(part, pl.col("question").str.strip_chars() != "", "no_question")
+        golden = pl.col("verify").is_null() | (pl.col("gold").str.strip_chars() != "")
+        rows = tally.only(rows, golden, "no_gold")
+        yield rows if spec.keep_uncheckable else checkable(rows, tally)
+
+
+def _whole(prompts: pl.DataFrame) -> pl.DataFrame:
+    fields = [orjson.dumps(trace).decode() for trace in prompts["trace"]]
+    table = prompts.with_columns(pl.Series("fields", fields, dtype=pl.String))
+    return table.select(PROBLEM_SCHEMA.names())

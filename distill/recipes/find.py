@@ -1,0 +1,36 @@
+"""Finds the file a name means: a path, one of this folder's, or a shipped one. Reads none."""
+
+from pathlib import Path
+
+from distill.errors import UserError, nearest
+
+PRESETS = "prompts/teachers"  # a kind of its own inside prompts: what vendors' endpoints need
+
+
+def shipped(kind: str) -> Path:
+    """The folder of the recipes that come with distill: in the wheel, or in the checkout."""
+    package = Path(__file__).parent.parent
+    wheel = package / "data" / kind
+    return wheel if wheel.is_dir() else package.parent / kind
+
+
+def find(name: str, kind: str, suffix: str = ".yaml") -> Path:
+    """The file meant by ``name``: a path as given, then ./<kind>/<name>, then the shipped one.
+
+    Raises:
+        UserError: no such file; the text offers the nearest shipped name.
+    """
+    plain = name.removesuffix(suffix)
+    places = (Path(name), Path(kind) / f"{plain}{suffix}", shipped(kind) / f"{plain}{suffix}")
+    for place in places:
+        if place.is_file():
+            return place
+    msg = f"{name}: no such recipe in {kind}/; {nearest(plain, names(kind, suffix))}"
+    raise UserError(msg)
+
+
+def names(kind: str, suffix: str = ".yaml") -> list[str]:
+    """The names of the shipped recipes of a kind, e.g. ``eval/gsm8k``; presets are their own."""
+    root, presets = shipped(kind), shipped(PRESETS)
+    paths = [p for p in root.rglob(f"*{suffix}") if root == presets or p.parent != presets]
+    return sorted(p.relative_to(root).with_suffix("").as_posix() for p in paths)

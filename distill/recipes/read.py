@@ -1,0 +1,83 @@
+"""Reads the YAML of a recipe, strictly. Does not check its keys."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from distill.errors import UserError
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without aliases (no expansion bombs), without repeated keys, with 1e-4 a number."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+            if isinstance(value, int):
+                value.to_bytes(8, "big", signed=True)
+            return value
+        # 2024-13-45, !!bool x, !!timestamp x, more than 64 bits
+        except (ValueError, LookupError, AttributeError, OverflowError):
+            kind = node.tag.rpartition(":")[2]
+            problem = f"looks like a value of kind {kind} and is none; quote it to make it text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(
+                    problem="a key must be plain text", problem_mark=key_node.start_mark
+                )
+            if key_node.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key_node.value!r} is given twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """One YAML document, by the rules of recipes (no aliases, no repeated keys)."""
+    return yaml.load(text, Loader=_Loader)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The keys and values of a recipe.
+
+    Raises:
+        UserError: not UTF-8, not YAML by these rules, or no mapping; with the line's number.
+    """
+    try:
+        values = parse_yaml(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        msg = f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"
+        raise UserError(msg) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        parts = (getattr(error, name, None) for name in ("context", "problem"))
+        msg = f"{where}: not a recipe: {', '.join(filter(None, parts)) or 'unreadable YAML'}"
+        raise UserError(msg) from None
+    except RecursionError:
+        msg = f"{path}: not a recipe: nested too deeply"
+        raise UserError(msg) from None
+    if not isinstance(values, dict):
+        msg = f"{path}: a recipe is a mapping of keys to values; found {type(values).__name__}"
+        raise UserError(msg)
+    return values

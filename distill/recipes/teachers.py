@@ -1,0 +1,162 @@
+"""Who answers: an endpoint that is running, or a model that distill serves. Reads no file.
+
+What a vendor's endpoint needs is kept in a preset (``presets``), which fills what a recipe leaves
+out of its ``teacher``.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, field_validator
+from yarl import URL
+
+from distill.recipes.strict import Strict
+
+Engine = Literal["llama.cpp", "vllm", "sglang", "transformers"]
+# How an endpoint goes on with an answer that was cut, if it can: the cut answer is the last turn of
+# the request, and
+#   assistant_turn          nothing else is needed (llama.cpp, SGLang with its own template);
+#   continue_final_message  that switch of vLLM and SGLang is set;
+#   deepseek_prefix         the turn is marked ``prefix`` and its thought is in reasoning_content.
+Continues = Literal["assistant_turn", "continue_final_message", "deepseek_prefix"]
+LimitName = Literal["max_tokens", "max_completion_tokens"]
+KeyName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]  # of an environment variable
+Hour = Annotated[int, Field(ge=0, le=24)]
+# One name between the dots of a host: at most 63 characters (RFC 1035, 2.3.4), all 253 together.
+# Names with _ are not by the book, and container networks have them.
+LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
+MOST_HOST = 253
+
+
+def _plain_http(url: str) -> str:
+    if not url.isprintable() or " " in url:
+        msg = "must not hold spaces or control characters"
+        raise ValueError(msg)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        msg = "must be an http:// or https:// address"
+        raise ValueError(msg)
+    if parts.username or parts.password:
+        msg = "must not hold a user or password; name the key's variable in key_env"
+        raise ValueError(msg)
+    if parts.query or parts.fragment:  # where keys are put, too
+        msg = "must end with the path, without ?… or #…"
+        raise ValueError(msg)
+    if not _can_be_sent_to(url):
+        msg = "no request can be sent there; mend its host or port"
+        raise ValueError(msg)
+    return url
+
+
+def _can_be_sent_to(url: str) -> bool:
+    """Whether the client takes it; who, if anybody, answers there is another matter."""
+    try:
+        port, host = urlsplit(url).port, URL(url).raw_host or ""
+    except ValueError:
+        return False
+    if port == 0:
+        return False
+    labels = host.removesuffix(".").split(".")
+    named = len(host) <= MOST_HOST and all(map(LABEL.fullmatch, labels))
+    return named or ":" in host  # an IPv6 address
+
+
+Address = Annotated[str, AfterValidator(_plain_http)]
+
+
+# What distill says itself, or what would make a reply other than one whole bounded answer.
+RESERVED = (
+    "n",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "model",
+    "messages",
+)
+
+
+def only_switches(body: dict[str, Any]) -> dict[str, Any]:
+    """``body`` without change.
+
+    Raises:
+        ValueError: it holds what distill says itself.
+    """
+    if taken := [name for name in RESERVED if name in body]:
+        msg = (
+            f"must not hold {', '.join(taken)}: replies are read whole and one at a time, and "
+            "budgets count on sampling.max_tokens; use sampling, samples or teacher instead"
+        )
+        raise ValueError(msg)
+    return body
+
+
+# An endpoint's own switches, as they go into the request.
+Switches = Annotated[dict[str, Any], AfterValidator(only_switches)]
+
+
+class Peak(Strict):
+    """Hours in which everything costs more; both ends of an answer are looked at."""
+
+    factor: Annotated[float, Field(ge=1)]
+    weekdays_utc: tuple[Annotated[int, Field(ge=1, le=7)], ...]  # 1: Monday
+    hours_utc: tuple[tuple[Hour, Hour], ...]  # from, to (exclusive), within one day
+
+    @field_validator("hours_utc")
+    @classmethod
+    def _in_order(cls, hours: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        for start, end in hours:
+            if start >= end:
+                msg = f"[{start}, {end}] covers no hour; write [{start}, 24] and [0, {end}]"
+                raise ValueError(msg)
+        return hours
+
+    def covers(self, unix_s: float) -> bool:
+        """Whether that moment (seconds since 1970) is in the peak."""
+        then = datetime.fromtimestamp(unix_s, tz=UTC)
+        hours = any(start <= then.hour < end for start, end in self.hours_utc)
+        return hours and then.isoweekday() in self.weekdays_utc
+
+
+class Price(Strict):
+    """USD per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    cached_input: Annotated[float, Field(ge=0)] | None = None  # None: the same as input
+    output: Annotated[float, Field(ge=0)]
+    peak: Peak | None = None
+
+
+class Teacher(Strict):
+    """An OpenAI-compatible chat endpoint that is already running."""
+
+    at: str | None = None  # a preset: fills in what is left out below
+    model: str
+    base_url: Address
+    key_env: KeyName | None = None
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64  # most requests in flight
+    timeout_s: Annotated[float, Field(gt=0)] = 1800.0  # whole request, not per read
+    price: Price | None = None  # None: cost unknown
+    limit_name: LimitName = "max_tokens"
+    extra_body: Switches = {}  # the endpoint's own switches; sampling.extra_body goes first
+    continues: Continues | None = None  # None: a cut answer cannot be continued there
+    ignores: tuple[str, ...] = ()  # sampling settings it accepts and does not follow
+    weight: Annotated[float, Field(gt=0)] = 1.0  # its share of the requests beside other teachers
+    # What its answers count as. Endpoints that are known as the same may stand in for each other,
+    # also in a run that is under way, whatever their extra_body: whoever gives one name to thinking
+    # on and off says that they are the same. None: the address, the model and extra_body.
+    known_as: str | None = None
+
+
+class Serve(Strict):
+    """A model that distill serves itself, as a child process on a loopback port."""
+
+    engine: Engine = "llama.cpp"
+    model: str | None = None  # a shipped name, a GGUF file, a Hugging Face folder or Hub id
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 8  # slots of the server
+    context: Annotated[int, Field(ge=256)] = 2048  # tokens a slot, prompt and answer together
+    timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    start_timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    args: tuple[str, ...] = ()  # further arguments of vllm, sglang or transformers, as is

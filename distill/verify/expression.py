@@ -1,0 +1,273 @@
+r"""Reads a small formula as a tree. Does not evaluate it, and refuses what can be read in two ways.
+
+Refused, for example: ``1/2x`` (a half of x, or one over 2x), ``2\frac{1}{3}`` (a mixed number, or a
+product), ``\sin^{-1}``, words, units, bases. A formula that is refused is left to Math-Verify.
+"""
+
+import re
+from dataclasses import dataclass
+
+LONGEST = 512  # characters: longer answers are not formulas that anyone wrote as an answer
+DEEPEST = 50  # brackets within brackets
+
+_TOKEN = re.compile(r"\\[a-zA-Z]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[A-Za-z]+|[-+*/^_(){}\[\]|!]|\S")
+_GREEK = re.compile(
+    r"\\(?:alpha|beta|gamma|[dD]elta|(?:var)?epsilon|theta|lambda|mu|nu|rho|sigma|tau"
+    r"|(?:var)?phi|[oO]mega)"
+)
+_FUNCTIONS = {
+    **{rf"\{name}": name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "ln", "log")},
+    **{name: name for name in ("sin", "cos", "tan", "ln", "log", "sqrt")},
+    r"\exp": "exp",
+    r"\arcsin": "asin",
+    r"\arccos": "acos",
+    r"\arctan": "atan",
+}
+_TIMES = frozenset(("*", r"\cdot", r"\times"))
+_OVER = frozenset(("/", r"\div"))
+_CLOSING = {"(": ")", "{": "}"}
+# Letters that stand before a bracket as functions more often than as factors.
+_APPLIED = frozenset("fghFGHPQTW")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A number, symbol or constant (``value``), or an operation on other nodes."""
+
+    kind: str  # number, symbol, constant, add, neg, mul, div, pow, abs, root, log, factorial, sin…
+    args: "tuple[Node, ...]" = ()
+    value: str = ""
+
+
+class Refused(ValueError):
+    """The text is no formula, or has two readings."""
+
+
+def parse(text: str) -> Node | None:
+    r"""The tree of a (plain) formula; None if it is none, too large, or ambiguous.
+
+    >>> parse("2x").kind, parse("1/2x"), parse("odd")
+    ('mul', None, None)
+    """
+    if len(text) > LONGEST:
+        return None
+    reader = _Reader(_TOKEN.findall(text))
+    try:
+        tree = reader.sum()
+    except Refused:
+        return None
+    return tree if reader.at_end() else None
+
+
+def symbols(tree: Node) -> frozenset[str]:
+    """The names of its free symbols."""
+    if tree.kind == "symbol":
+        return frozenset((tree.value,))
+    return frozenset().union(*map(symbols, tree.args))
+
+
+def has_decimals(tree: Node) -> bool:
+    """Whether any number in it is written as a decimal, so that it may be rounded."""
+    return "." in tree.value if tree.kind == "number" else any(map(has_decimals, tree.args))
+
+
+class _Reader:
+    """Recursive descent over the tokens; every method reads one thing and moves on."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self.tokens = tokens
+        self.at = 0
+        self.depth = 0
+        self.bars = 0
+
+    def peek(self) -> str:
+        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+
+    def take(self) -> str:
+        token = self.peek()
+        self.at += 1
+        return token
+
+    def at_end(self) -> bool:
+        return self.at >= len(self.tokens)
+
+    def expect(self, token: str) -> None:
+        if self.take() != token:
+            raise Refused
+
+    def sum(self) -> Node:
+        left = self.product()
+        while self.peek() in ("+", "-"):
+            sign, right = self.take(), self.product()
+            left = Node("add", (left, right if sign == "+" else Node("neg", (right,))))
+        return left
+
+    def product(self) -> Node:
+        if self.peek() in ("-", "+"):
+            sign, inner = self.take(), self.product()
+            return Node("neg", (inner,)) if sign == "-" else inner
+        left, divided = self.power(), False
+        while True:
+            token = self.peek()
+            if token in _TIMES or token in _OVER:
+                over = self.take() in _OVER
+                right = self.signed_power()
+                left, divided = Node("div" if over else "mul", (left, right)), over
+            elif self.starts_factor(token):
+                mixed = left.kind == "number" and (token == r"\frac" or token[0] in ".0123456789")
+                if divided or mixed:
+                    raise Refused
+                left = Node("mul", (left, self.power()))
+            else:
+                return left
+
+    def signed_power(self) -> Node:
+        if self.peek() == "-":
+            self.take()
+            return Node("neg", (self.power(),))
+        return self.power()
+
+    def starts_factor(self, token: str) -> bool:
+        if token == "|":
+            return self.bars == 0
+        return bool(token) and (token[0].isalnum() or token[0] in "\\({.") and token not in _TIMES
+
+    def power(self) -> Node:
+        base = self.base()
+        if self.peek() == "!":
+            self.take()
+            if base.kind != "number" or not base.value.isdecimal() or self.peek() == "!":
+                raise Refused
+            base = Node("factorial", (), base.value)
+        if self.peek() == "^":
+            self.take()
+            base = Node("pow", (base, self.argument()))
+            if self.peek() in ("^", "!"):
+                raise Refused
+        return base
+
+    def base(self) -> Node:
+        token = self.take()
+        if not token or not token.isascii():
+            raise Refused
+        if token[0] in ".0123456789":
+            if self.peek() == "_":
+                raise Refused
+            return Node("number", (), token)
+        if token in _CLOSING:
+            return self.group(_CLOSING[token])
+        if token == "|":
+            self.bars += 1
+            inner = self.group("|")
+            self.bars -= 1
+            return Node("abs", (inner,))
+        return self.named(token)
+
+    def group(self, closing: str) -> Node:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise Refused
+        inner = self.sum()
+        self.expect(closing)
+        self.depth -= 1
+        return inner
+
+    def named(self, token: str) -> Node:
+        if token == r"\frac":
+            return Node("div", (self.argument(), self.argument()))
+        if token in (r"\sqrt", "sqrt"):
+            return self.root()
+        if token in _FUNCTIONS:
+            return self.function(_FUNCTIONS[token])
+        if token in (r"\pi", "pi"):
+            return Node("constant", (), "pi")
+        if _GREEK.fullmatch(token) or (len(token) == 1 and token.isalpha()):
+            return self.symbol(token)
+        if len(token) == 2 and token.islower() and token.isalpha() and not _is_word(token):
+            self.at -= 1
+            self.tokens[self.at : self.at + 1] = list(token)
+            return self.base()
+        raise Refused
+
+    def symbol(self, name: str) -> Node:
+        if self.peek() == "_":
+            self.take()
+            index = self.take()
+            if index == "{":
+                index = self.take()
+                self.expect("}")
+            if not index.isalnum():
+                raise Refused
+            return Node("symbol", (), f"{name}_{index}")
+        if name in _APPLIED and self.peek() == "(":
+            raise Refused
+        return Node("constant" if name in ("e", "i") else "symbol", (), name)
+
+    def argument(self) -> Node:
+        """What a command or ``^`` takes: a group in braces, one digit, one letter or command."""
+        token = self.peek()
+        if token == "{":
+            self.take()
+            return self.group("}")
+        if token and token[0].isdigit() and len(token) > 1:  # \frac12, x^23: one digit each
+            if "." in token:
+                raise Refused
+            self.tokens[self.at : self.at + 1] = [token[0], token[1:]]
+        elif token.isalpha() and len(token) > 1:
+            self.tokens[self.at : self.at + 1] = [token[0], token[1:]]
+        elif not token or token in ("|", "-", "+"):
+            raise Refused
+        return self.base()
+
+    def root(self) -> Node:
+        index = Node("number", (), "2")
+        if self.peek() == "[":
+            self.take()
+            index = Node("number", (), self.take())
+            if not index.value.isdecimal() or not 2 <= int(index.value[:3]) <= 20:
+                raise Refused
+            self.expect("]")
+        inner = self.base() if self.peek() == "(" else self.argument()
+        return Node("root", (inner, index))
+
+    def function(self, name: str) -> Node:
+        args: list[Node] = []
+        if name == "log" and self.peek() == "_":
+            self.take()
+            args.append(self.argument())
+        power = None
+        if self.peek() == "^":
+            self.take()
+            power = self.argument()
+            if power.kind != "number":
+                raise Refused
+        inner = self.of()
+        tree = Node(name, (inner, *args))
+        return tree if power is None else Node("pow", (tree, power))
+
+    def of(self) -> Node:
+        """A function's argument: a group, or numbers and letters up to the next sign."""
+        if self.peek() in _CLOSING:
+            inner = self.base()
+            if self.peek() == "^":
+                raise Refused
+            return inner
+        inner = self.power()
+        while self.peek()[:1].isalnum() or self.peek() == r"\pi" or _GREEK.fullmatch(self.peek()):
+            if inner.kind == "number" and self.peek()[0].isdigit():
+                raise Refused
+            inner = Node("mul", (inner, self.power()))
+        if self.peek() in ("(", "{", "/", "|", r"\frac", r"\sqrt"):
+            raise Refused
+        return inner
+
+
+def _is_word(letters: str) -> bool:
+    """Whether two letters are rather a word or a unit than a product."""
+    return _WORDS.fullmatch(letters) is not None
+
+
+_WORDS = re.compile(
+    "am|an|as|at|be|by|cm|do|dm|ft|go|he|hr|if|in|is|it|kg|km|lb|me|m[giylmr]|no|of|oh|ok|o[nrz]"
+    "|pm|so|st|th|to|up|us|we|nd|rd"
+)
