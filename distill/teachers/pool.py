@@ -43,7 +43,8 @@ class Post:
     breaker: Breaker = field(default_factory=Breaker)
     under_way: int = 0
     answered: int = 0
-    refusals: list[tuple[str, str]] = field(default_factory=list)  # (key, words) since an answer
+    refusals: list[str] = field(default_factory=list)  # their words, since an answer
+    suspects: list[tuple[str, float]] = field(default_factory=list)  # (key, when it was refused)
     last_answer: float = 0.0
     asked_to_wait: float = 0.0  # until when; the endpoint's own words
     gone: StoppedError | None = None  # why it is asked no more
@@ -120,6 +121,8 @@ class Pool:
         post, now = turn.post, time.monotonic()
         post.answered += 1
         post.refusals.clear()
+        # An answer to what was sent before a refusal came says nothing of the key since.
+        post.suspects = [(key, at) for key, at in post.suspects if at > turn.sent_at]
         post.last_answer = now
         post.breaker.answered()
         post.throttle.answered(
@@ -137,14 +140,15 @@ class Pool:
         An error if none is left then.
         """
         post = turn.post
-        post.refusals.append((key, reason))
         post.last_answer = time.monotonic()
+        post.refusals.append(reason)
+        post.suspects.append((key, post.last_answer))
         post.breaker.answered()
         if post.gone is not None or not self._refuses_all(post):
             self._left(turn)
             return None
         if status == FORBIDDEN:  # a key that ran out, not the prompts
-            self.doubtful += [refused for refused, _ in post.refusals]
+            self.doubtful += [suspect for suspect, _ in post.suspects]
         text = (
             f"the teacher refused {len(post.refusals)} requests in a row: {reason}; mend the "
             "recipe or the key; --force asks for what was refused again"
@@ -161,7 +165,7 @@ class Pool:
     @staticmethod
     def _refuses_all(post: Post) -> bool:
         """So many in a row: before any answer in whatever words, later in the very same."""
-        words = {reason for _, reason in post.refusals[-ALL_REFUSED:]}
+        words = set(post.refusals[-ALL_REFUSED:])
         return len(post.refusals) >= ALL_REFUSED and (not post.answered or len(words) == 1)
 
     def failed(self, turn: Turn, error: Transient, *, row: Hashable) -> None:
