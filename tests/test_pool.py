@@ -582,6 +582,31 @@ def test_a_key_that_runs_out_fails_no_row_for_good(tmp_path: Path) -> None:
     assert traces(run).height == 60
 
 
+def test_an_answer_that_comes_late_does_not_clear_a_key_that_ran_out_before_it(
+    tmp_path: Path,
+) -> None:
+    with teacher_server() as server:
+        name, run = recipe(tmp_path, server, problems=60), tmp_path / "run"
+        asked = iter(range(10**6))
+        ran_out = asyncio.Event()
+
+        async def slow_then_refused(body: dict[str, Any], n: int) -> Any:
+            number = next(asked)
+            if number >= 8:
+                ran_out.set()
+                return refusal(403, "key limit exceeded")
+            if number == 7:
+                await ran_out.wait()
+            return completion()
+
+        server.answer = slow_then_refused
+        with pytest.raises(StoppedError, match=r"in a row.*key limit"):
+            distill.generate(name, out=run)
+        server.answer = lambda body, n: completion()
+        assert distill.generate(name, out=run) == Exit.DONE
+    assert traces(run).height == 60
+
+
 def test_a_run_whose_teacher_only_ever_asks_for_patience_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

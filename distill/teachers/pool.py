@@ -44,7 +44,7 @@ class Post:
     under_way: int = 0
     answered: int = 0
     refusals: list[str] = field(default_factory=list)  # their words, since an answer
-    suspects: list[tuple[str, float]] = field(default_factory=list)  # (key, when it was refused)
+    forbidden: list[tuple[str, float]] = field(default_factory=list)  # (key, when it was refused)
     last_answer: float = 0.0
     asked_to_wait: float = 0.0  # until when; the endpoint's own words
     gone: StoppedError | None = None  # why it is asked no more
@@ -81,9 +81,14 @@ class Pool:
             Post(line, Throttle(line.endpoint.concurrency), last_answer=now) for line in lines
         ]
         self.last_error = ""
-        self.doubtful: list[str] = []  # keys of rows that an endpoint refused as it did all
         self._waiting: deque[asyncio.Future[Turn]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def doubtful(self) -> list[str]:
+        """Keys of rows that were forbidden by an endpoint that then forbade everything."""
+        gone = [post for post in self.posts if post.gone and post.gone.status == FORBIDDEN]
+        return [key for post in gone for key, _ in post.forbidden]
 
     @property
     def concurrency(self) -> int:
@@ -122,7 +127,7 @@ class Pool:
         post.answered += 1
         post.refusals.clear()
         # An answer to what was sent before a refusal came says nothing of the key since.
-        post.suspects = [(key, at) for key, at in post.suspects if at > turn.sent_at]
+        post.forbidden = [(key, at) for key, at in post.forbidden if at > turn.sent_at]
         post.last_answer = now
         post.breaker.answered()
         post.throttle.answered(
@@ -142,13 +147,12 @@ class Pool:
         post = turn.post
         post.last_answer = time.monotonic()
         post.refusals.append(reason)
-        post.suspects.append((key, post.last_answer))
+        if status == FORBIDDEN:
+            post.forbidden.append((key, post.last_answer))
         post.breaker.answered()
         if post.gone is not None or not self._refuses_all(post):
             self._left(turn)
             return None
-        if status == FORBIDDEN:  # a key that ran out, not the prompts
-            self.doubtful += [suspect for suspect, _ in post.suspects]
         text = (
             f"the teacher refused {len(post.refusals)} requests in a row: {reason}; mend the "
             "recipe or the key; --force asks for what was refused again"
