@@ -4,6 +4,7 @@ The bounds are bounds; what is expected rests on the run's own answers so far, o
 any, on the assumptions below.
 """
 
+import operator
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def forecast(
         prompt_tokens=round(requests * prompt),
         completion_tokens=round(requests * answer),
         worst_tokens=round(requests * (bound + limit_tokens)),
-        expected_usd=None if prices is None else requests * max(expected, default=0.0),
+        expected_usd=None if prices is None else requests * _mean(expected, loaded),
         worst_usd=None if prices is None else requests * max(worst, default=0.0),
         hours=requests / at_once * took_s / 3600,
         grounds=grounds,
@@ -149,6 +150,12 @@ def _prices(loaded: Loaded[PromptsRecipe]) -> list[Price] | None:
     found = [teacher.price for teacher in loaded.recipe.endpoints]
     known = [price for price in found if price is not None]
     return known if len(known) == len(found) else None
+
+
+def _mean(usd: list[float], loaded: Loaded[PromptsRecipe]) -> float:
+    """By the endpoints' weights: they share the requests so while all are well."""
+    weights = [teacher.weight for teacher in loaded.recipe.endpoints]
+    return sum(map(operator.mul, usd, weights)) / sum(weights) if usd else 0.0
 
 
 def _worst(price: Price, prompt_tokens: float, max_tokens: int) -> float:

@@ -109,10 +109,12 @@ def test_the_worst_case_is_that_every_answer_is_cut_and_tried_again(
 def test_several_endpoints_share_the_time_and_the_dearest_is_the_worst(tmp_path: Path) -> None:
     server = nowhere()
     cheap = {"price": {"input": 1.0, "output": 10.0}}
-    blocks = block(server, "m1", **PRICE, concurrency=3), block(server, "m2", **cheap)
+    blocks = block(server, "m1", **PRICE, concurrency=3), block(server, "m2", **cheap, weight=3)
     name = several(tmp_path, *blocks, problems=7, sampling={"max_tokens": 100})
     found = ahead(name, tmp_path / "run")
     assert found.worst_usd == pytest.approx(7 * (BOUND * 2 + 100 * 1000) / 1e6)
+    dear, low = PROMPT * 2 + 100 * 1000, PROMPT * 1 + 100 * 10
+    assert found.expected_usd == pytest.approx(7 * (dear + 3 * low) / 4 / 1e6)  # by their weights
     assert found.hours == pytest.approx(7 / (3 + 4) * (100 / TOKENS_PER_S) / 3600)
     blocks = block(server, "m1", **PRICE), block(server, "m2")
     name = several(tmp_path, *blocks, problems=7)
