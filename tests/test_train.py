@@ -164,7 +164,7 @@ def test_our_labels_reach_the_loss_unchanged(base: Path, data: Path, tmp_path: P
 def test_a_fully_trained_student_says_what_it_was_taught_and_stops(
     base: Path, data: Path, tmp_path: Path
 ) -> None:
-    recipe = write(tmp_path, base, FULL, "max_steps: 50")
+    recipe = write(tmp_path, base, FULL, "max_steps: 120")
     out = tmp_path / "out"
     assert train(recipe, data, out=out, limit=1) is Exit.DONE
     assert answer(out, "What is 0 + 1?") == "<think>\n0 and one\n</think>\n\n1<|im_end|>"
@@ -172,7 +172,7 @@ def test_a_fully_trained_student_says_what_it_was_taught_and_stops(
     assert ends == [2, 0]  # the end of turn first, then the base's own
     made = manifest(out)
     assert made["loss"]["last"] < 1 < 5 < made["loss"]["first"]
-    assert (made["examples"], made["steps"], made["device"]) == (1, 50, "cpu")
+    assert (made["examples"], made["steps"], made["device"]) == (1, 120, "cpu")
     assert json.loads((out / "proof.json").read_text())["examples"] == 1
 
 
