@@ -1,6 +1,7 @@
 """distill: put a big model's reasoning into a small one.
 
-The seven verbs of the command line are functions of the same name; ``grade`` judges one answer.
+The seven verbs of the command line are functions of the same name; ``grade`` judges one answer,
+``grade_all`` many.
 Importing this package is cheap: each function brings what it needs when it is first used.
 """
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from distill.commands.push import push
     from distill.commands.status import status
     from distill.commands.train import train
-    from distill.verify import Verdict, grade
+    from distill.verify import Isolation, Item, Verdict, grade, grade_all
 
 __version__ = "0.1.0"
 
@@ -28,9 +29,25 @@ _HOME = {
     "push": "distill.commands.push",
     "status": "distill.commands.status",
     "grade": "distill.verify",
+    "grade_all": "distill.verify",
+    "Item": "distill.verify",
+    "Isolation": "distill.verify",
     "Verdict": "distill.verify",
 }
-__all__ = ["plan", "generate", "filter", "train", "eval", "push", "status", "grade", "Verdict"]
+__all__ = [
+    "plan",
+    "generate",
+    "filter",
+    "train",
+    "eval",
+    "push",
+    "status",
+    "grade",
+    "grade_all",
+    "Item",
+    "Isolation",
+    "Verdict",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,6 +26,7 @@ from distill.teachers.pool import Pool, Turn
 from distill.teachers.retry import until_answered
 from distill.teachers.wire import FINISHED, Reply
 from distill.verify import grade
+from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import KINDS
 from distill.wanted import CUT, Ended
 
@@ -260,16 +261,17 @@ async def _checked(plan: Plan, ask: Ask, attempt: Attempt) -> Attempt:
     """With its verdict, where answers are checked as they come; the loop is not held up by it."""
     if plan.until is None or attempt.state != "done" or attempt.body is None:
         return attempt
-    return replace(
-        attempt, verdict=await asyncio.to_thread(verdict, ask.problem, (*ask.cut, attempt.body))
-    )
+    check = partial(verdict, isolation=plan.isolation)
+    said = await asyncio.to_thread(check, ask.problem, (*ask.cut, attempt.body))
+    return replace(attempt, verdict=said)
 
 
-def verdict(problem: Problem, bodies: tuple[bytes, ...]) -> str:
+def verdict(problem: Problem, bodies: tuple[bytes, ...], *, isolation: Isolation = JAILED) -> str:
     """The check's label for an answer; "cut" for one that is not whole, whatever it says so far."""
     reply = joined(bodies)
     if reply.finish_reason == CUT:
         return "cut"
     if problem.verify not in KINDS:  # data, not a mistake in a recipe
         return "unverifiable"
-    return grade(problem.gold, reply.response, kind=problem.verify).label
+    kind = problem.verify
+    return grade(problem.gold, reply.response, kind=kind, isolation=isolation).label

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import distill
-from distill.errors import DistillError, Exit
+from distill.errors import DistillError, Exit, UserError
 
 Command = argparse.ArgumentParser
 
@@ -85,10 +85,10 @@ def _command(commands: "argparse._SubParsersAction[Command]", name: str, text: s
     return command
 
 
-def _stage(command: Command, *, limited: str) -> None:
+def _stage(command: Command, *, limited: str, out_required: bool = True) -> None:
     """The flags of every stage that turns an input into a folder."""
     command.add_argument(
-        "-o", "--out", required=True, metavar="FOLDER", help="where the result goes"
+        "-o", "--out", required=out_required, metavar="FOLDER", help="where the result goes"
     )
     command.add_argument(
         "--set",
@@ -146,8 +146,11 @@ def _generate(commands: "argparse._SubParsersAction[Command]") -> None:
     command.add_argument("recipe", help="a prompts recipe: a name or a file")
     _stage(command, limited="problems")
     _budget(command)
+    _sandbox(command)
     command.set_defaults(
-        run=lambda a: distill.generate(a.recipe, budget_usd=a.budget_usd, **_common(a))
+        run=lambda a: distill.generate(
+            a.recipe, budget_usd=a.budget_usd, **_isolation(a), **_common(a)
+        )
     )
 
 
@@ -155,7 +158,7 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "filter", "traces → kept, dropped with reasons, report.json")
     command.add_argument("recipe", help="a filters recipe: a name or a file")
     command.add_argument("data", help="a run, file, folder, glob, or hf://datasets/owner/name")
-    _stage(command, limited="rows")
+    _stage(command, limited="rows", out_required=False)
     command.add_argument("--workers", type=_count, default=1, metavar="N", help="processes")
     command.add_argument(
         "--all-signals", action="store_true", help="measure everything, for audits"
@@ -163,16 +166,55 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     command.add_argument(
         "--engine", choices=("local", "ray"), default="local", help="where the workers run"
     )
-    command.set_defaults(
-        run=lambda a: distill.filter(
-            a.recipe,
-            a.data,
-            workers=a.workers,
-            engine=a.engine,
-            all_signals=a.all_signals,
-            **_common(a),
-        )
+    command.add_argument(
+        "--explain",
+        nargs="+",
+        metavar=("ID", "SAMPLE"),
+        help="instead: every signal and rule of one row; -o, if given, says what is stored of it",
     )
+    command.add_argument(
+        "--sample",
+        nargs="+",
+        metavar=("REASON", "N"),
+        help="instead: some rows of the set in -o that were dropped for REASON (or kept); else 5",
+    )
+    _sandbox(command)
+    command.set_defaults(run=_run_filter)
+
+
+def _run_filter(a: argparse.Namespace) -> int:
+    from distill.commands.explain import explain, sample
+
+    if a.explain:
+        key, number = _one_or_two(a.explain, "--explain ID [SAMPLE]", 0)
+        wanted = number if len(a.explain) > 1 else None
+        return explain(
+            a.recipe, a.data, key, wanted, out=a.out, overrides=a.overrides, **_isolation(a)
+        )
+    if a.out is None:
+        msg = "-o FOLDER is missing: it says where the result goes"
+        raise UserError(msg)
+    if a.sample:
+        reason, count = _one_or_two(a.sample, "--sample REASON [N]", 5)
+        return sample(a.out, reason, count)
+    return distill.filter(
+        a.recipe,
+        a.data,
+        workers=a.workers,
+        engine=a.engine,
+        all_signals=a.all_signals,
+        **_isolation(a),
+        **_common(a),
+    )
+
+
+def _one_or_two(words: Sequence[str], usage: str, otherwise: int) -> tuple[str, int]:
+    """A name, and a number that may be left out."""
+    name, *more = words
+    if len(more) > 1 or not all(word.isdecimal() for word in more):
+        msg = f"{' '.join(words)!r}: write {usage}"
+        raise UserError(msg)
+    return name, int(more[0]) if more else otherwise
 
 
 def _train(commands: "argparse._SubParsersAction[Command]") -> None:
@@ -191,8 +233,11 @@ def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
     )
     _stage(command, limited="questions")
     _budget(command)
+    _sandbox(command)
     command.set_defaults(
-        run=lambda a: distill.eval(a.recipe, model=a.model, budget_usd=a.budget_usd, **_common(a))
+        run=lambda a: distill.eval(
+            a.recipe, model=a.model, budget_usd=a.budget_usd, **_isolation(a), **_common(a)
+        )
     )
 
 
@@ -225,6 +270,22 @@ def _budget(command: Command) -> None:
     command.add_argument(
         "--budget-usd", type=_usd, metavar="USD", help="the most that this run may ever cost"
     )
+
+
+def _sandbox(command: Command) -> None:
+    """The flags of every stage that may run programs that a model wrote; no recipe can set them."""
+    command.add_argument(
+        "--paranoid", action="store_true", help="verify: code: a fresh jail for every program"
+    )
+    command.add_argument(
+        "--unsafe-no-sandbox",
+        action="store_true",
+        help="verify: code: run what a model wrote as yourself, without a jail",
+    )
+
+
+def _isolation(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in ("unsafe_no_sandbox", "paranoid")}
 
 
 def _common(arguments: argparse.Namespace) -> dict[str, Any]:

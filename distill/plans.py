@@ -12,6 +12,7 @@ from distill.files.done import fingerprint
 from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
 from distill.teachers.endpoint import Endpoint
+from distill.verify.isolation import JAILED, Isolation
 
 # Part of every plan: a change to what a request means asks anew instead of mixing.
 SCHEMA_VERSION = 1
@@ -41,6 +42,7 @@ class Plan:
     samples: int  # answers a problem; at most so many with ``until``
     until: Until | None = None
     truncated: Truncated | None = None
+    isolation: Isolation = JAILED  # of programs, where answers are checked as they come
 
     def values(self) -> dict[str, Any]:
         """What changes the answers: JSON values, without samples and max_tokens.

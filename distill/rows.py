@@ -11,7 +11,7 @@ from typing import Final, Literal
 import polars as pl
 
 DOMAINS: Final = ("math", "code", "stem", "logic", "general")
-VERIFY_KINDS: Final = ("math", "code", "choice", "exact", "reasoning_gym", "judge")
+VERIFY_KINDS: Final = ("math", "code", "choice", "exact", "reasoning_gym", "instructions", "judge")
 # How a server says that an answer came to its end: "stop" in the chat API; the others are what
 # servers without it say for the same thing: Anthropic-like proxies, TGI, llama.cpp and Ollama.
 ENDED: Final = ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "eot", "done")

@@ -9,12 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import polars as pl
 
 from distill.errors import UserError, nearest
 from distill.rows import SCHEMA
 from distill.signals import COSTLY, MODULES, Signal, all_columns, owner
+from distill.signals.settings import PLAIN, Settings, located
 from distill.sql import first_line, looks_across
+
+HERE = "_"  # stands for a part of an expression in the two that follow
+SIGNED = pl.col(HERE) + pl.lit(0, pl.Int64)  # an integer gets a sign, a float stays one
+NUMBER = pl.col(HERE).fill_nan(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +40,23 @@ class Rules:
     rules: tuple[Rule, ...]
     needed: tuple[str, ...]  # signal columns, cheap ones first
     extra: tuple[str, ...]  # those of ``needed`` that no rule reads
+    settings: Settings  # what the recipe tells its signals
 
 
-def compile(rules: Mapping[str, str], where: str, *, measure: Sequence[str] = ()) -> Rules:
+def compile(
+    rules: Mapping[str, str],
+    where: str,
+    *,
+    measure: Sequence[str] = (),
+    settings: Settings = PLAIN,
+) -> Rules:
     """The rules of a recipe, each checked against the columns that exist.
 
     ``measure`` names signals that are wanted in the result although no rule reads them.
 
     Raises:
-        UserError: not SQL, an unknown column, not true-or-false, or looking beyond its own row.
+        UserError: not SQL, an unknown column, not true-or-false, or looking beyond its own row; or
+            a setting that names what is not there, or is missing for a signal that needs it.
     """
     checked = tuple(_rule(name, sql, f"{where}: rules.{name}") for name, sql in rules.items())
     for rule in checked:
@@ -56,7 +70,7 @@ def compile(rules: Mapping[str, str], where: str, *, measure: Sequence[str] = ()
     read = {name for rule in checked for name in rule.columns}
     needed = tuple(name for name in all_columns() if name in read or name in measure)
     extra = tuple(name for name in needed if name not in read)
-    return Rules(where, checked, needed, extra)
+    return Rules(where, checked, needed, extra, located(settings, where, needed))
 
 
 def judge(frame: pl.DataFrame, rules: Rules) -> pl.Series:
@@ -85,19 +99,21 @@ def measure_and_judge(
     """
     wanted = MODULES if all_signals else _modules(rules.needed)
     now = [module for module in wanted if all_signals or module.COST < COSTLY]
-    table = frame.hstack([column for m in now for column in m.measure(frame).get_columns()])
+    table = frame.hstack(
+        [column for m in now for column in m.measure(frame, rules.settings).get_columns()]
+    )
     reason = pl.Series("reason", [None] * frame.height, dtype=pl.String)
     for rule in rules.rules:
-        table = _measured(table, frame, rule.columns, reason)
+        table = _measured(table, frame, rule.columns, reason, rules.settings)
         reason = _or_broken(reason, table, rule, rules.where)
-    table = _measured(table, frame, rules.extra, reason)
+    table = _measured(table, frame, rules.extra, reason, rules.settings)
     names = [name for module in wanted for name in module.COLUMNS]
     return table.select("id", "sample", *names, reason)
 
 
 def _rule(name: str, sql: str, at: str) -> Rule:
     try:
-        expression = pl.sql_expr(sql)
+        expression = _exact(sql)
         columns = tuple(dict.fromkeys(expression.meta.root_names()))
     except pl.exceptions.PolarsError as error:
         msg = f"{at}: not an SQL expression: {first_line(error)}"
@@ -121,7 +137,7 @@ def _rule(name: str, sql: str, at: str) -> Rule:
 
 
 def _check_type(expression: pl.Expr, schema: Mapping[str, Any], at: str) -> None:
-    blank = pl.DataFrame(schema=schema)
+    blank = _signed(pl.DataFrame(schema=schema))
     try:
         results = [frame.select(expression) for frame in (blank, blank.clear(2))]
     except pl.exceptions.PolarsError as error:
@@ -137,15 +153,69 @@ def _check_type(expression: pl.Expr, schema: Mapping[str, Any], at: str) -> None
 
 
 def _or_broken(reason: pl.Series, table: pl.DataFrame, rule: Rule, where: str) -> pl.Series:
-    """``reason``, and where it is null yet, what this rule says."""
+    """``reason``, and where it is null yet, what this rule says: it is asked of no other row."""
+    alive = reason.is_null()
+    values = _signed(table.select(rule.columns).filter(alive))
     try:
-        holds = table.select(holds=pl.sql_expr(rule.sql)).to_series()
+        holds = values.select(holds=_exact(rule.sql)).to_series()
     except pl.exceptions.PolarsError as error:
         msg = f"{where}: rules.{rule.name}: fails on this data: {first_line(error)}"
         raise UserError(msg) from None
     unknown = pl.lit(f"{rule.name}_unknown")
     says = pl.when(holds.is_null()).then(unknown).when(~holds).then(pl.lit(rule.name))
-    return pl.select(reason=pl.coalesce(reason, says)).to_series()
+    return reason.clone().scatter(alive.arg_true(), pl.select(says).to_series())
+
+
+def _signed(table: pl.DataFrame) -> pl.DataFrame:
+    """The same values as a rule counts: integers with a sign, unknown instead of NaN."""
+    whole, real = pl.selectors.integer(), pl.selectors.float()
+    return table.with_columns(whole.cast(pl.Int64, strict=False), real.fill_nan(None))
+
+
+def _exact(sql: str) -> pl.Expr:
+    """The expression, but 3 - LENGTH(gold) can be below zero, and 0 / 0 is unknown.
+
+    polars counts lengths without a sign, so that 3 - 5 is 4294967294, and takes NaN for larger than
+    every number.
+    """
+    tree = orjson.loads(pl.sql_expr(sql).meta.serialize(format="json"))
+    return pl.Expr.deserialize(orjson.dumps(_mended(tree)), format="json")
+
+
+def _mended(tree: Any) -> Any:
+    """The expression's tree with a sign at what is subtracted from, or multiplied, and no NaN."""
+    if isinstance(tree, list):
+        return [_mended(inner) for inner in tree]
+    if not isinstance(tree, dict):
+        return tree
+    whole = {key: inner if key == "Literal" else _mended(inner) for key, inner in tree.items()}
+    match whole:
+        case {"BinaryExpr": {"op": "Minus" | "Multiply", "left": left} as parts}:
+            return {"BinaryExpr": parts | {"left": _around(left, SIGNED)}}
+        case {"Function": {"function": {"Sql": {"Binary": "Minus" | "Mul"}}, "input": [a, b]} as f}:
+            return {"Function": f | {"input": [_around(a, SIGNED), b]}}
+        case {"BinaryExpr": {"op": "TrueDivide" | "Divide"}}:
+            return _around(whole, NUMBER)
+        case {"Function": {"function": {"Sql": {"Binary": "Div"}}}}:
+            return _around(whole, NUMBER)
+    return whole
+
+
+def _around(inner: Any, outer: pl.Expr) -> Any:
+    """The tree of ``outer`` with ``inner`` where it names the column HERE."""
+    if isinstance(inner, dict) and "Scalar" in inner.get("Literal", {}):
+        return inner  # 0.5: it has a sign
+    return _put(orjson.loads(outer.meta.serialize(format="json")), inner)
+
+
+def _put(tree: Any, inner: Any) -> Any:
+    if tree == {"Column": HERE}:
+        return inner
+    if isinstance(tree, list):
+        return [_put(part, inner) for part in tree]
+    if isinstance(tree, dict):
+        return {key: _put(part, inner) for key, part in tree.items()}
+    return tree
 
 
 def _modules(columns: Sequence[str]) -> list[Signal]:
@@ -153,14 +223,18 @@ def _modules(columns: Sequence[str]) -> list[Signal]:
 
 
 def _measured(
-    table: pl.DataFrame, frame: pl.DataFrame, columns: Sequence[str], reason: pl.Series
+    table: pl.DataFrame,
+    frame: pl.DataFrame,
+    columns: Sequence[str],
+    reason: pl.Series,
+    settings: Settings,
 ) -> pl.DataFrame:
     """``table`` with the modules that these columns still lack, measured where rows passed."""
     for module in _modules(columns):
         if set(module.COLUMNS) <= set(table.columns):
             continue
         passed = reason.is_null()
-        found = module.measure(frame.filter(passed)).with_columns(row=passed.arg_true())
+        found = module.measure(frame.filter(passed), settings).with_columns(row=passed.arg_true())
         rows = pl.DataFrame(
             {"row": pl.int_range(frame.height, dtype=pl.get_index_type(), eager=True)}
         )

@@ -30,6 +30,7 @@ from distill.progress import progress
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.endpoint import Endpoint
+from distill.verify.isolation import JAILED, Isolation
 from distill.wanted import Wanted
 
 log = logging.getLogger("distill")
@@ -37,7 +38,7 @@ Reach = Callable[[], AbstractContextManager[Sequence[Endpoint]]]
 LEFT_OUT = "left_out.jsonl"
 
 
-def make_plan(loaded: Loaded[PromptsRecipe], who: str) -> Plan:
+def make_plan(loaded: Loaded[PromptsRecipe], who: str, *, isolation: Isolation = JAILED) -> Plan:
     """The plan of a recipe: its template, sampling and number of samples, and who is asked."""
     recipe = loaded.recipe
     text = template_text(recipe.template, loaded.path)
@@ -50,7 +51,20 @@ def make_plan(loaded: Loaded[PromptsRecipe], who: str) -> Plan:
         samples=recipe.at_most,
         until=recipe.until,
         truncated=recipe.truncated,
+        isolation=isolation,
     )
+
+
+def refuse_unjailed(recipe: PromptsRecipe, isolation: Isolation) -> None:
+    """Refuses a recipe whose answers are programs where they could not be run.
+
+    Raises:
+        UserError: no jail holds here, and nobody said to do without.
+    """
+    if recipe.verify == "code":
+        from distill.verify.code import ready
+
+        ready(isolation)
 
 
 def carry_out(
@@ -224,7 +238,9 @@ def _check_known(ledger: Ledger, plan: Plan, count: int) -> None:
     unchecked = ledger.answered(
         plan=plan.digest, problems=count, samples=plan.samples, unchecked=True
     )
-    labels = [(verdict(a.problem, a.bodies), number) for number, a in unchecked]
+    labels = [
+        (verdict(a.problem, a.bodies, isolation=plan.isolation), number) for number, a in unchecked
+    ]
     if labels:
         ledger.set_verdicts(labels)
 

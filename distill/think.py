@@ -2,12 +2,23 @@
 
 OPEN = "<think>"
 CLOSE = "</think>"
+# How others mark a thought: Claude where it is asked to, Magistral, Kimi, OpenThoughts' own shape,
+# and what prompts for open models ask for.
+OTHERS = {
+    "<thinking>": "</thinking>",
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+}
+SOLUTION = ("<|begin_of_solution|>", "<|end_of_solution|>")  # what follows such a thought
 
 
 def split_think(text: str) -> tuple[str, str]:
     """(reasoning, response) of a completion that carries its thinking inline.
 
-    An opening tag counts only at the start; a missing one is forgiven when the closing tag is there
+    An opening tag counts only at the start; a missing one is forgiven when ``</think>`` is there
     (R1's chat template writes the opening tag into the prompt). The thinking ends at the first
     closing tag. A thought that never closes is all reasoning, with an empty response.
 
@@ -17,19 +28,33 @@ def split_think(text: str) -> tuple[str, str]:
     ('two and two', '4')
     >>> split_think("<think>two and")
     ('two and', '')
+    >>> split_think("[THINK]two and two[/THINK]4")
+    ('two and two', '4')
     >>> split_think("4")
     ('', '4')
     """
     body = text.lstrip()
-    opened = body.startswith(OPEN)
-    if opened:
-        body = body[len(OPEN) :]
-    thought, closed, rest = body.partition(CLOSE)
+    mark, end = _marks(body)
+    thought, closed, rest = body.removeprefix(mark).partition(end)
     if closed:
-        return thought.strip(), rest.strip()
-    if opened:
-        return body.strip(), ""
+        return thought.strip(), _solution(rest.strip())
+    if body.startswith(mark):
+        return thought.strip(), ""
     return "", text.strip()
+
+
+def _marks(body: str) -> tuple[str, str]:
+    """The pair that the text begins with. Where that never closes, ``</think>`` has a say."""
+    for mark, end in OTHERS.items():
+        if body.startswith(mark) and (end in body or CLOSE not in body):
+            return mark, end
+    return OPEN, CLOSE
+
+
+def _solution(text: str) -> str:
+    if not text.startswith(SOLUTION[0]):
+        return text
+    return text.removeprefix(SOLUTION[0]).removesuffix(SOLUTION[1]).strip()
 
 
 def join_think(reasoning: str, response: str) -> str:

@@ -16,6 +16,13 @@ SHARED_TALK = [
     {"from": "human", "value": "1 + 1?"},
     {"from": "gpt", "value": "<think>a</think>2"},
 ]
+TRACE = {"id": "t", "sample": 0, "reasoning": "a", "response": "2"}
+PARTS = {"role": "user", "content": [{"type": "text", "text": "1 + 1?"}]}
+THINKING = {"role": "assistant", "reasoning_content": "a"}
+IN_PARTS = [
+    {"type": "thinking", "thinking": [{"type": "text", "text": "a"}]},
+    {"type": "text", "text": "2"},
+]
 SYSTEM = {"role": "system", "content": "Be brief."}
 
 # One line of somebody's data, what was asked, and (reasoning, response) of its answers.
@@ -48,6 +55,41 @@ SHAPES: list[tuple[dict[str, Any], list[dict[str, str]] | None, list[tuple[str, 
         [("a", "2"), ("b", "")],
     ),
     ({"response": "2"}, None, [("", "2")]),
+    # Alpaca: the instruction is about an input, which may be empty
+    (
+        {"instruction": "Add.", "input": "1 + 1", "output": "2"},
+        [{"role": "user", "content": "Add.\n\n1 + 1"}],
+        [("", "2")],
+    ),
+    ({"instruction": "1 + 1?", "input": "", "output": "2"}, ASKED, [("", "2")]),
+    ({"input": "1 + 1?", "output": "2"}, ASKED, [("", "2")]),
+    ({"Question": "1 + 1?", "Response": "2"}, ASKED, [("", "2")]),
+    # ours but for the question or the reference, which are under other names
+    ({**TRACE, "question": "1 + 1?"}, ASKED, [("a", "2")]),
+    ({**TRACE, "messages": ASKED, "answer": "2"}, ASKED, [("a", "2")]),
+    # content in parts, and the thought beside it
+    ({"messages": [PARTS, {"role": "assistant", "content": IN_PARTS[1:]}]}, ASKED, [("", "2")]),
+    ({"prompt": [PARTS], "response": "2"}, ASKED, [("", "2")]),
+    ({**TRACE, "messages": [PARTS]}, ASKED, [("a", "2")]),
+    ({"messages": [*ASKED, THINKING | {"content": "2"}]}, ASKED, [("a", "2")]),
+    ({"messages": [*ASKED, THINKING | {"content": None}]}, ASKED, [("a", "")]),
+    ({"messages": [PARTS, {"role": "assistant", "content": IN_PARTS}]}, ASKED, [("a", "2")]),
+    # OpenThoughts-114k
+    (
+        {
+            "system": "s",
+            "conversations": [
+                {"from": "user", "value": "1 + 1?"},
+                {
+                    "from": "assistant",
+                    "value": "<|begin_of_thought|>\n\na\n\n<|end_of_thought|>\n\n"
+                    "<|begin_of_solution|>\n\n2\n\n<|end_of_solution|>",
+                },
+            ],
+        },
+        ASKED,
+        [("a", "2")],
+    ),
     # lines that are no rows: empty texts, for the rules to drop
     ({"question": "1 + 1?", "response": None}, ASKED, [("", "")]),
     ({"question": None, "response": ["2"]}, None, [("", "")]),
@@ -102,6 +144,11 @@ AMBIGUOUS: list[tuple[dict[str, Any], str]] = [
         {"question": "q", "response": "r", "output": "o"},
         "response and output could both be the resp",
     ),
+    (
+        {"question": "q", "input": "i", "output": "o"},
+        "question and input could both be the question",
+    ),
+    ({"question": "q", "Question": "p", "output": "o"}, "question and Question could both be"),
     ({"response": "r", "gold": "g", "answer": "a"}, "gold and answer could both be the reference"),
     ({"response": "r", "reasoning": "a", "thinking": "b"}, "reasoning and thinking could both be"),
     ({"messages": [], "conversations": []}, "messages and conversations could both be the conv"),
@@ -163,3 +210,53 @@ def test_what_the_data_says_of_an_answer_is_kept(tmp_path: Path) -> None:
     said = {"finish_reason": "stop", "completion_tokens": 9, "prompt_tokens": "x", "domain": "code"}
     (row,) = read_lines(tmp_path, {"response": "r", "model": "m", **said})
     assert [row[n] for n in ("teacher", *said)] == ["m", "stop", 9, None, "code"]
+
+
+@pytest.mark.parametrize("name", ["gpt", "chatgpt", "model", "bot", "Assistant", "ASSISTANT", "AI"])
+def test_an_answer_is_found_under_any_usual_name_of_who_gave_it(tmp_path: Path, name: str) -> None:
+    talk = [{"from": "Human", "value": "1 + 1?"}, {"from": name, "value": "2"}]
+    (row,) = read_lines(tmp_path, {"conversations": talk})
+    assert (row["messages"], row["response"]) == (ASKED, "2")
+
+
+def test_one_instruction_about_many_inputs_is_many_questions(tmp_path: Path) -> None:
+    rows = read_lines(
+        tmp_path, *({"instruction": "Add.", "input": f"1 + {i}", "output": "2"} for i in range(9))
+    )
+    assert len({row["id"] for row in rows}) == 9
+
+
+def test_one_last_turn_of_many_conversations_is_many_questions(tmp_path: Path) -> None:
+    talks = [[f"1 + {i}?", "What of it?", "Please solve it.", "2"] for i in range(9)]
+    lines = [
+        {
+            "messages": [
+                {"role": "user" if i % 2 == 0 else "assistant", "content": text}
+                for i, text in enumerate(talk)
+            ]
+        }
+        for talk in talks
+    ]
+    assert len({row["id"] for row in read_lines(tmp_path, *lines)}) == 9
+
+
+def test_each_of_many_answers_ended_in_its_own_way(tmp_path: Path) -> None:
+    line = {"problem": "q", "generations": ["2", "3", "4"], "finish_reasons": ["stop", "length"]}
+    found = [row["finish_reason"] for row in read_lines(tmp_path, line)]
+    assert found == ["stop", "length", None]
+
+
+def test_a_number_that_only_some_lines_have_is_kept(tmp_path: Path) -> None:
+    lines = [{"id": "a", "question": "q", "output": "x"}]
+    lines += [{"id": "a", "question": "q", "output": "y", "sample": 7}]  # type: ignore[dict-item]
+    assert [row["sample"] for row in read_lines(tmp_path, *lines)] == [0, 7]
+    with pytest.raises(UserError, match="id 'a' with sample 7 is there twice"):
+        read_lines(tmp_path, *lines, lines[1])
+
+
+def test_texts_that_a_parquet_file_calls_bytes_are_texts(tmp_path: Path) -> None:
+    pl.DataFrame({"question": [b"1 + 1?"], "output": [b"2\xff"]}).write_parquet(
+        tmp_path / "a.parquet"
+    )
+    (row,) = read(tmp_path / "a.parquet")
+    assert (row["messages"], row["response"]) == (ASKED, "2\ufffd")

@@ -1,64 +1,117 @@
+import multiprocessing
 import os
+import signal
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
-import polars as pl
 import pytest
 
-from distill.engines import AHEAD, map_tables
+from distill.engines import AHEAD, map_in_order
+from distill.errors import UserError
 
 
-def tables(count: int) -> list[pl.DataFrame]:
-    return [pl.DataFrame({"n": [i]}) for i in range(count)]
+def with_process(value: int) -> tuple[int, int]:
+    return value, os.getpid()
 
 
-def numbers(made: Iterator[pl.DataFrame]) -> list[int]:
-    return [table["n"].item() for table in made]
-
-
-def with_process(table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(process=pl.lit(os.getpid()))
-
-
-def fail_at_three(table: pl.DataFrame) -> pl.DataFrame:
-    if table["n"].item() == 3:
+def fail_at_three(value: int) -> int:
+    if value == 3:
         msg = "three"
         raise ValueError(msg)
-    return table
+    return value
+
+
+def die_at_three(value: int) -> int:
+    if value == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value
+
+
+def threads(_: int) -> str | None:
+    return os.environ.get("POLARS_MAX_THREADS")
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
-def test_results_come_in_the_order_of_the_tables(count: int) -> None:
-    assert numbers(map_tables(with_process, tables(count), workers=1)) == list(range(count))
+def test_results_come_in_the_order_of_the_values(count: int) -> None:
+    made = map_in_order(with_process, range(count), workers=1)
+    assert [value for value, _ in made] == list(range(count))
 
 
 def test_several_workers_are_other_processes_and_keep_the_order() -> None:
-    made = list(map_tables(with_process, tables(9), workers=2))
-    assert numbers(iter(made)) == list(range(9))
-    assert os.getpid() not in {table["process"].item() for table in made}
+    made = list(map_in_order(with_process, range(9), workers=2))
+    assert [value for value, _ in made] == list(range(9))
+    assert os.getpid() not in {process for _, process in made}
 
 
-def test_a_single_table_is_not_worth_another_process() -> None:
-    (made,) = map_tables(with_process, tables(1), workers=4)
-    assert made["process"].item() == os.getpid()
+def test_a_single_value_is_not_worth_another_process() -> None:
+    assert list(map_in_order(with_process, [1], workers=4)) == [(1, os.getpid())]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_of_the_work_reaches_the_caller_after_what_was_done_before(workers: int) -> None:
-    made = map_tables(fail_at_three, tables(9), workers=workers)
-    assert [next(made)["n"].item() for _ in range(3)] == [0, 1, 2]
+    made = map_in_order(fail_at_three, range(9), workers=workers)
+    assert [next(made) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three"):
         next(made)
 
 
-def test_tables_are_read_only_a_little_ahead() -> None:
-    read = []
+def test_a_worker_that_is_killed_is_one_line_that_says_what_to_do() -> None:
+    with pytest.raises(
+        UserError, match=r"a worker process was killed, .* the same command goes on"
+    ):
+        list(map_in_order(die_at_three, range(9), workers=2))
 
-    def source() -> Iterator[pl.DataFrame]:
-        for i, table in enumerate(tables(40)):
-            read.append(i)
-            yield table
 
-    made = map_tables(with_process, source(), workers=2)
+def report_and_wait(file: str) -> None:
+    Path(f"{file}-{os.getpid()}").touch()
+    time.sleep(60)
+
+
+def work_until_killed(file: str) -> None:
+    list(map_in_order(report_and_wait, [file, file], workers=2))
+
+
+def gone(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return False
+    return True
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    parent = context.Process(target=work_until_killed, args=(str(tmp_path / "worker"),))
+    parent.start()
+    deadline = time.monotonic() + 30
+    while len(workers := list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    parent.kill()
+    parent.join()
+    pids = [int(path.name.rpartition("-")[2]) for path in workers]
+    assert len(pids) == 2
+    while not all(map(gone, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert all(map(gone, pids))
+
+
+def test_values_are_taken_only_a_little_ahead() -> None:
+    taken = []
+
+    def source() -> Iterator[int]:
+        for i in range(40):
+            taken.append(i)
+            yield i
+
+    made = map_in_order(with_process, source(), workers=2)
     next(made)
-    assert len(read) <= 2 * AHEAD + 1
+    assert len(taken) <= 2 * AHEAD + 1
     assert len(list(made)) == 39
+
+
+def test_workers_share_the_cores_and_leave_the_setting_as_it_was() -> None:
+    before = os.environ.get("POLARS_MAX_THREADS")
+    shared = before or str(max(1, (os.cpu_count() or 1) // 2))
+    assert set(map_in_order(threads, range(4), workers=2)) == {shared}
+    assert os.environ.get("POLARS_MAX_THREADS") == before

@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 import distill
+import distill.run  # before its parts are exchanged
 from distill import attempts
 from distill.errors import Exit, Interrupted, StoppedError
 from distill.teachers import client, retry
@@ -246,7 +247,7 @@ def test_a_second_ctrl_c_while_an_answer_is_checked_does_not_lose_it(
 ) -> None:
     checking, go_on = threading.Event(), threading.Event()
 
-    def slow(problem: Any, bodies: Any) -> str:
+    def slow(problem: Any, bodies: Any, **isolation: Any) -> str:
         checking.set()
         assert go_on.wait(30)
         return "correct"

@@ -268,6 +268,23 @@ def test_a_report_of_somebody_elses_is_not_replaced(content: str, tmp_path: Path
     assert everything(tmp_path / "out") == before
 
 
+def test_code_is_refused_where_there_is_no_jail_before_anything_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    name = recipe(tmp_path)
+    distill.filter(name, write(tmp_path / "math.jsonl", [row(1)]), out=out)
+    before = everything(out)
+    monkeypatch.setattr("distill.jail.bwrap.find", lambda: None)
+    data = write(tmp_path / "code.jsonl", [row(1), row(2, verify="code", gold='{"kind": "x"}')])
+    with pytest.raises(UserError, match="code cannot be run safely here"):
+        distill.filter(name, data, out=out, force=True)
+    assert {p: d for p, d in everything(out).items() if ".rows" not in p.parts} == before
+    change = ["rules={malformed: response_chars > 0}"]  # nothing asks for a verdict
+    distill.filter(name, data, out=out, overrides=change, force=True)
+    assert read(out)[2]["kept"] == 2
+
+
 CHANGED = {
     "another order": [row(2, response="\\boxed{0}"), row(1)],
     "another text": [row(1), row(2, response="\\boxed{3}")],

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import UserError
-from distill.files.read import BATCH, frames
+from distill.files.find import data_files, left_out
+from distill.files.read import BATCH, frames, is_own, own_columns
 from distill.files.write import write_bytes, write_parquet
 from distill.rows import SCHEMA, Message, Row, from_frame, to_frame
 
@@ -186,8 +187,6 @@ BROKEN = [
     ("a.jsonl", lines(OWN) + b"\n{oops", "a.jsonl:3: not JSON"),
     ("a.jsonl", lines(OWN) + lines([OWN]), "a.jsonl:2: a line must be a JSON object; found list"),
     ("a.jsonl", b"null", "a.jsonl:1: a line must be a JSON object; found NoneType"),
-    ("a.jsonl", b'{"response": NaN}', "a.jsonl:1: not JSON"),
-    ("a.jsonl", b'{"response": "\\ud800"}', "a.jsonl:1: not JSON (no low surrogate in string)"),
     ("a.jsonl", b'{"a":' * 2000, "a.jsonl:1: not JSON"),
     ("a.jsonl.gz", lines(OWN), "cannot be read to its end: Not a gzipped file"),
     ("a.jsonl.zst", lines(OWN), "cannot be read to its end: zstd"),
@@ -197,8 +196,99 @@ BROKEN = [
     ("a.jsonl", lines({"question": "q", "answer": "4"}), "answers; found question, answer; wanted"),
     ("a.jsonl", lines(OWN | {"id": None}), "1 rows have no id"),
     ("a.jsonl", lines(OWN, OWN), "id 'a' with sample 1 is there twice"),
-    ("a.txt", lines(OWN), "cannot read this kind of file; give one of .parquet"),
+    ("a.txt", lines(OWN), "this kind of file cannot be read; give one of .parquet"),
 ]
+
+
+def test_what_only_python_writes_as_json_is_read(tmp_path: Path) -> None:
+    half = json.dumps(OWN | {"response": "2\ud800", "cost_usd": float("nan")}).encode()
+    found = read(put(tmp_path / "a.jsonl", half))
+    assert found == [OWN | {"response": "2\ufffd", "cost_usd": None}]
+
+
+def test_a_number_beyond_all_measure_is_null(tmp_path: Path) -> None:
+    line = lines(OWN).replace(b"0.25", b"1e999")
+    assert read(put(tmp_path / "a.jsonl", line)) == [OWN | {"cost_usd": None}]
+
+
+@pytest.mark.parametrize("digits", ["9223372036854775808", "12345678901234567890123", "7" * 5000])
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize("more", ["", ', "extra": NaN', ', "extra": {"a": [1e30]}'])
+def test_a_whole_number_of_any_size_is_every_digit_of_it(
+    tmp_path: Path, digits: str, sign: str, more: str
+) -> None:
+    line = lines(OWN).replace(b'"gold": "2"', f'"gold": {sign}{digits}{more}'.encode())
+    assert read(put(tmp_path / "a.jsonl", line)) == [OWN | {"gold": sign + digits}]
+
+
+def test_a_number_that_is_none_is_null_in_a_parquet_file_too(tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    wrong = {
+        "cost_usd": [nan, inf, 0.5],
+        "gold": [nan, inf, 2.0],
+        "completion_tokens": [nan, inf, 4.0],
+    }
+    texts = {
+        "id": ["a", "b", "c"],
+        "sample": [0] * 3,
+        "reasoning": ["r"] * 3,
+        "response": ["2"] * 3,
+    }
+    pl.DataFrame(texts | wrong).write_parquet(tmp_path / "a.parquet")
+    found = [(row["cost_usd"], row["gold"], row["completion_tokens"]) for row in read(tmp_path)]
+    assert found == [(None, None, None), (None, None, None), (0.5, "2.0", 4)]
+
+
+def test_one_value_that_is_no_text_leaves_the_column_its_others(tmp_path: Path) -> None:
+    texts = {"id": ["a", "b", "c"], "sample": [0] * 3, "reasoning": ["r"] * 3}
+    pl.DataFrame(texts | {"response": [b"2", b"3\xff", None]}).write_parquet(tmp_path / "a.parquet")
+    assert [row["response"] for row in read(tmp_path)] == ["2", "3\ufffd", ""]
+    numbers = {"response": ["2"] * 3, "cost_usd": [b"2", b"3", b"x"], "messages": [b"m"] * 3}
+    pl.DataFrame(texts | numbers).write_parquet(tmp_path / "a.parquet")
+    assert [row["cost_usd"] for row in read(tmp_path)] == [None] * 3
+
+
+TURNS: list[Any] = [
+    [{"role": "user", "content": "q"}],
+    [None],
+    [{"role": "user", "content": None}],
+    [{"role": None, "content": "q"}, {"role": "user", "content": "q"}],
+    [],
+    None,
+]
+
+
+def test_a_conversation_with_a_turn_that_is_none_is_not_known(tmp_path: Path) -> None:
+    rows = [OWN | {"id": str(i), "messages": turns} for i, turns in enumerate(TURNS)]
+    pl.DataFrame(rows, schema=SCHEMA).write_parquet(tmp_path / "a.parquet")
+    found = [row for frame in frames(tmp_path) for row in from_frame(frame)]
+    asked = (Message(role="user", content="q"),)
+    assert [row.messages for row in found] == [asked, None, None, None, (), None]
+
+
+@pytest.mark.parametrize("name", ["a[1]", "b*", "c?", "[d]"])
+def test_a_name_with_a_sign_of_patterns_is_a_name(tmp_path: Path, name: str) -> None:
+    pl.DataFrame([OWN], schema=SCHEMA).write_parquet(tmp_path / "other.parquet")
+    for path in (tmp_path / name / "a.parquet", tmp_path / f"{name}.parquet"):
+        path.parent.mkdir(exist_ok=True)
+        pl.DataFrame([OWN], schema=SCHEMA).write_parquet(path, mkdir=True)
+        assert is_own(path)
+        assert read(path) == [OWN]
+        assert own_columns(path, ["id"])["id"].to_list() == ["a"]
+    assert read(tmp_path / name) == [OWN]
+
+
+def test_ours_in_a_parquet_file_is_read_line_by_line_where_its_turns_are_not(
+    tmp_path: Path,
+) -> None:
+    shared = OWN | {"messages": [{"from": "human", "value": "1 + 1?"}]}
+    parts = OWN | {"messages": [{"role": "user", "content": [{"type": "text", "text": "1 + 1?"}]}]}
+    renamed = {k: v for k, v in OWN.items() if k != "messages"} | {"question": "1 + 1?"}
+    for i, row in enumerate((shared, parts, renamed)):
+        path = tmp_path / f"{i}.parquet"
+        pl.DataFrame([row]).write_parquet(path)
+        assert not is_own(path)
+        assert read(path) == [OWN]
 
 
 @pytest.mark.parametrize(("name", "content", "said"), BROKEN)
@@ -208,6 +298,20 @@ def test_an_unusable_file_is_one_line_that_names_it(
     path = put(tmp_path / name, content)
     assert mistake(path).startswith(str(path))
     assert said in mistake(path)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl"])
+def test_the_larger_the_rows_the_fewer_are_in_a_table(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distill.files.read.BYTES", 50_000)
+    rows = [OWN | {"id": str(i), "reasoning": str(i) * 2_000} for i in range(300)]
+    put(tmp_path / "a.jsonl", lines(*rows))
+    if name.endswith(".parquet"):
+        pl.DataFrame(rows, schema=SCHEMA).write_parquet(tmp_path / name)
+    found = list(frames(tmp_path / name))
+    assert pl.concat(found)["id"].to_list() == [row["id"] for row in rows]
+    assert max(table.height for table in found[1:]) <= 25
 
 
 def test_a_compressed_file_cut_between_two_lines_is_not_taken_for_a_whole_one(
@@ -283,7 +387,47 @@ def test_a_run_or_filtered_set_that_is_not_finished_is_refused(tmp_path: Path) -
     assert "unfinished; next: run its distill filter again" in mistake(out)
 
 
+@pytest.mark.parametrize("part", ["traces", "kept"])
+@pytest.mark.parametrize("other", ["new.jsonl", "dropped/a.jsonl"])
+def test_a_folder_that_could_be_a_run_or_any_other_is_refused(
+    tmp_path: Path, part: str, other: str
+) -> None:
+    put(tmp_path / part / "a.jsonl", lines(OWN))
+    assert len(read(tmp_path)) == 1
+    put(tmp_path / other, lines(OWN | {"id": "b"}))
+    said = f"{tmp_path}: is {part}/ meant, or {other} beside it too? give {tmp_path / part}, or a"
+    assert mistake(tmp_path).startswith(said)
+
+
+def test_what_is_hidden_is_not_read(tmp_path: Path) -> None:
+    hidden = tmp_path / ".hidden" / "set"
+    for place in ("a.jsonl", "out/.rows/b.jsonl", ".c/d.jsonl", ".e.jsonl"):
+        put(hidden / place, lines(OWN))
+    first = [hidden / "a.jsonl"]
+    assert data_files(hidden) == data_files(hidden / "**" / "*.jsonl") == first
+    assert data_files(hidden / ".c" / "*.jsonl") == [hidden / ".c" / "d.jsonl"]
+    assert data_files(hidden / ".*.jsonl") == [hidden / ".e.jsonl"]
+
+
+def test_a_linked_file_is_read_and_a_linked_folder_refused(tmp_path: Path) -> None:
+    put(tmp_path / "far" / "a.jsonl", lines(OWN))
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.jsonl").symlink_to(tmp_path / "far" / "a.jsonl")
+    assert len(read(data)) == 1
+    (data / "more").symlink_to(tmp_path / "far", target_is_directory=True)
+    assert mistake(data).startswith(f"{data / 'more'}: a link to a folder is not followed; give")
+
+
+def test_data_that_is_not_read_can_be_named(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl.xz", "c.json", "deep/d.txt", "README.md", ".e.txt"):
+        put(tmp_path / name, lines(OWN))
+    assert left_out(tmp_path) == [str(tmp_path / n) for n in ("b.jsonl.xz", "c.json", "deep/d.txt")]
+    assert left_out(tmp_path / "a.jsonl") == left_out("hf://datasets/a/b") == []
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+ROLE = st.sampled_from(["system", "user", "assistant", "tool"])
 COUNT = st.none() | st.integers(0, 2**32 - 1)
 ROWS = st.builds(
     Row,
@@ -291,7 +435,7 @@ ROWS = st.builds(
     sample=st.integers(0, 2**32 - 1),
     domain=TEXT,
     source=TEXT,
-    messages=st.none() | st.lists(st.builds(Message, role=TEXT, content=TEXT)).map(tuple),
+    messages=st.none() | st.lists(st.builds(Message, role=ROLE, content=TEXT)).map(tuple),
     gold=st.none() | TEXT,
     verify=st.none() | TEXT,
     reasoning=TEXT,

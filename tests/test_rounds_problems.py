@@ -158,7 +158,7 @@ MISTAKES = [
     ((trace(), trace()), (), "id 'a' with sample 0 is there twice"),
     ((), (), "no rows in it"),
     ((), ("problems.traces=none.parquet",), "problems.traces: none.parquet: no such file"),
-    ((), ("problems.traces=r.yaml",), "r.yaml: cannot read this kind of file"),
+    ((), ("problems.traces=r.yaml",), "this kind of file cannot be read; give one of"),
 ]
 
 
@@ -195,6 +195,8 @@ def test_a_folder_of_another_stage_is_read_as_filter_would(tmp_path: Path, part:
     (tmp_path / "made").mkdir()
     write(tmp_path, trace(), name=f"made/{part}/part-00000.parquet")
     write(tmp_path, trace("x"), name="made/other.parquet")
+    sign = {"traces": "traces/manifest.json", "kept": "report.json"}[part]
+    (tmp_path / "made" / sign).write_text("{}")
     assert [p.id for p in set_of(tmp_path, traces="made").first()] == ["a.0"]
 
 
@@ -224,11 +226,12 @@ def test_traces_come_table_by_table_before_the_last_is_read(tmp_path: Path) -> N
     write(tmp_path, *several(BATCH + 1), name="d/1.parquet")
     (tmp_path / "d" / "2.jsonl").write_text("{")
     tables: Iterator[pl.DataFrame] = set_of(tmp_path, traces="d").tables()
-    first, second = next(tables), next(tables)
-    assert (first.height, second.height) == (BATCH * 4 // 5, 1)
-    assert first.schema == second.schema == PROBLEM_SCHEMA
+    found = []
     with pytest.raises(UserError, match="not JSON"):
-        next(tables)
+        found.extend(tables)
+    assert len(found) > 1
+    assert sum(table.height for table in found) == BATCH * 4 // 5 + 1
+    assert all(table.schema == PROBLEM_SCHEMA for table in found)
 
 
 @given(

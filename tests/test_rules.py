@@ -52,7 +52,7 @@ REFUSED = [
     ("", "not an SQL expression"),
     ("*", "not an SQL expression"),
     ("total_tokens <= 5; sample > 1", "not an SQL expression"),
-    ("total_tokens", "gives UInt32; a rule must be true or false"),
+    ("total_tokens", "gives Int64; a rule must be true or false"),
     ("response", "gives String"),
     ("total_tokens <= 'many'", "cannot be evaluated"),
     ("TRUE", "names no column"),
@@ -91,6 +91,42 @@ def test_a_failing_cast_names_the_rule() -> None:
     assert judge(table(gold=["2"]), rules).to_list() == [None]
     with pytest.raises(UserError, match=r"filters/my.yaml: rules.big: fails on this data"):
         judge(table(gold=["two"]), rules)
+
+
+# (SQL, of a row with 12 characters of thought, 9 of response and 4 tokens): true, false, unknown
+EXACT = [
+    ("completion_tokens - 100 <= 100", True),
+    ("completion_tokens - prompt_tokens < 0", True),
+    ("-completion_tokens < 0", True),
+    ("LENGTH(response) - LENGTH(reasoning) > 0", False),
+    ("0 - LENGTH(response) > 0", False),
+    ("LENGTH(response) * 4000000000 > 4000000000", True),
+    ("completion_tokens BETWEEN LENGTH(response) - 20 AND 5", True),
+    ("completion_tokens * 0.5 = 2 AND 0.5 * completion_tokens - 3 < 0", True),
+    ("reasoning_tokens / sample >= 0", None),  # 0 / 0
+    ("COALESCE(reasoning_tokens / sample >= 0, TRUE)", True),
+    ("CASE WHEN sample = 0 THEN TRUE ELSE reasoning_tokens / sample > 1 END", True),
+    ("completion_tokens / sample > 1000", True),  # infinite
+    ("completion_tokens / prompt_tokens <= 0.5", True),
+    ("cost_usd > 0.05", None),
+    ("response || 'x' LIKE '%x'", True),
+]
+
+
+@pytest.mark.parametrize(("sql", "holds"), EXACT)
+def test_numbers_go_below_zero_and_nan_is_unknown(sql: str, holds: bool | None) -> None:
+    frame = table(
+        completion_tokens=[4], prompt_tokens=[8], reasoning_tokens=[0], cost_usd=[float("nan")]
+    )
+    reason = {True: None, False: "odd", None: "odd_unknown"}[holds]
+    assert judge(frame, compile({"odd": sql}, "r.yaml")).to_list() == [reason]
+
+
+def test_a_rule_may_fail_on_rows_that_are_gone() -> None:
+    rules = {"number": "gold NOT LIKE '%x%'", "big": "CAST(gold AS BIGINT) > 5"}
+    frame = table(gold=["2x", "3", "7", None])
+    expected = ["number", "big", None, "number_unknown"]
+    assert judge(frame, compile(rules, "r.yaml")).to_list() == expected
 
 
 # (finish_reason, completion_tokens, reason) under the two rules below
@@ -137,7 +173,7 @@ def test_only_needed_signals_are_measured_cheap_ones_first() -> None:
     assert rules.needed == ("total_tokens", "verdict")
     found = measure_and_judge(table(id=["a"]), rules)
     assert found.columns == [
-        *("id", "sample", "reasoning_chars", "total_tokens"),
+        *("id", "sample", "reasoning_chars", "total_tokens", "tokens_by"),
         *("verdict", "verdict_answer", "verdict_method", "verdict_detail", "reason"),
     ]
 
@@ -220,7 +256,8 @@ def first_broken(line: dict[str, object], rules: Rules) -> str | None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_recipe_compiles_and_keeps_a_clean_answer(path: Path) -> None:
-    found = measure_and_judge(table(id=["a"], completion_tokens=[9]), shipped(path))
+    clean = table(id=["a"], completion_tokens=[9], response=["```\n1 + 1\n```\n\\boxed{2}"])
+    found = measure_and_judge(clean, shipped(path))
     assert found["reason"].to_list() == [None]
     assert "verdict" in found.columns
 

@@ -19,15 +19,18 @@ from distill.files.done import fingerprint, is_done
 from distill.files.read import frames
 from distill.files.write import read_json, write_json
 from distill.forecast import forecast
-from distill.problems import problem_set
+from distill.plans import Plan
+from distill.problems import ProblemSet, problem_set
 from distill.recipes.load import Loaded, load
 from distill.recipes.prompts import PromptsRecipe
 from distill.rows import SCHEMA
-from distill.run import carry_out, make_plan, refuse_another_plan
+from distill.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
 from distill.scores import cons_at_k, pass_at_1, pass_at_k
 from distill.teachers.reach import reach, who_answers
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
+from distill.verify.isolation import Isolation
+from distill.verify.kinds import CODE
 
 log = logging.getLogger("distill")
 # A benchmark has the questions that it has, also those that no check can find right.
@@ -44,6 +47,8 @@ def eval(
     budget_usd: float | None = None,
     dry_run: bool = False,
     force: bool = False,
+    unsafe_no_sandbox: bool = False,
+    paranoid: bool = False,
 ) -> Exit:
     """Scores a model on a benchmark: a prompts recipe with ``verify``.
 
@@ -58,6 +63,8 @@ def eval(
         budget_usd: the most that it may cost.
         dry_run: say what would be asked; write and ask nothing.
         force: replace scores of another model or recipe.
+        unsafe_no_sandbox: run the model's programs as this user, without a jail; scores say so.
+        paranoid: a fresh jail for every program.
 
     Returns:
         ``DONE``, or ``ROWS_FAILED`` when some questions have no answer (they count as wrong; those
@@ -68,16 +75,13 @@ def eval(
     """
     loaded = load(recipe, PromptsRecipe, [*overrides, KEEP_ALL, *_serve(model)])
     _refuse_no_benchmark(loaded)
-    folder, plan = Path(out), make_plan(loaded, who_answers(loaded))
-    problems = problem_set(loaded)
+    isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
+    refuse_unjailed(loaded.recipe, isolation)
+    folder, plan = Path(out), make_plan(loaded, who_answers(loaded), isolation=isolation)
+    problems = problem_set(loaded, isolation=isolation)
     if dry_run:
-        if not force:
-            refuse_another_plan(folder, plan)
-        ahead = forecast(loaded, plan, problems, folder, limit=limit, force=force)
-        log.info("would ask %d requests, about %d tokens", ahead.requests, ahead.prompt_tokens)
-        return Exit.DONE
-    values = loaded.recipe.model_dump(mode="json")
-    wanted = fingerprint(plan=plan.values(), recipe=values, limit=limit)
+        return _say_ahead(loaded, plan, problems, folder, limit=limit, force=force)
+    wanted = _wanted(loaded, plan, limit)
     if is_done(folder / "scores.json", wanted, force=force):
         log.info("already done: %s", folder / "scores.json")
         return Exit.DONE
@@ -90,8 +94,29 @@ def eval(
     ids = [problem.id for problem in problems.first(limit)]
     # an outage is no property of the model: its scores are shown, and stand for no finished result
     whole = wanted if outcome.unanswered == 0 else None
-    _write_scores(loaded, folder, ids, model=model, whole=whole)
+    _write_scores(loaded, folder, ids, model=model, whole=whole, isolation=isolation)
     return _tell(outcome)
+
+
+def _say_ahead(
+    loaded: Loaded[PromptsRecipe],
+    plan: Plan,
+    problems: ProblemSet,
+    folder: Path,
+    *,
+    limit: int | None,
+    force: bool,
+) -> Exit:
+    if not force:
+        refuse_another_plan(folder, plan)
+    ahead = forecast(loaded, plan, problems, folder, limit=limit, force=force)
+    log.info("would ask %d requests, about %d tokens", ahead.requests, ahead.prompt_tokens)
+    return Exit.DONE
+
+
+def _wanted(loaded: Loaded[PromptsRecipe], plan: Plan, limit: int | None) -> str:
+    recipe = loaded.recipe.model_dump(mode="json")
+    return fingerprint(plan=plan.values(), recipe=recipe, limit=limit)
 
 
 def _refuse_no_benchmark(loaded: Loaded[PromptsRecipe]) -> None:
@@ -127,13 +152,21 @@ def _serve(model: str) -> list[str]:
 
 
 def _write_scores(
-    loaded: Loaded[PromptsRecipe], folder: Path, ids: list[str], *, model: str, whole: str | None
+    loaded: Loaded[PromptsRecipe],
+    folder: Path,
+    ids: list[str],
+    *,
+    model: str,
+    whole: str | None,
+    isolation: Isolation,
 ) -> None:
     found = folder / "traces"
     rows = read_json(found / "manifest.json")["rows"]
     traces = pl.concat(list(frames(found))) if rows else SCHEMA.to_frame()
-    questions = _graded(traces, ids, kind=loaded.recipe.verify or "", k=loaded.recipe.samples)
-    scores = _benchmark(questions, traces, k=loaded.recipe.samples)
+    kind, k = loaded.recipe.verify or "", loaded.recipe.samples
+    questions = _graded(traces, ids, kind=kind, k=k, isolation=isolation)
+    scores = _benchmark(questions, traces, k=k)
+    unsafe = kind == CODE and isolation.unsafe_no_sandbox
     write_json(
         folder / "scores.json",
         {
@@ -141,11 +174,14 @@ def _write_scores(
             "model": model,
             "benchmarks": {loaded.path.stem: scores},
             "recipe": loaded.recipe.model_dump(mode="json"),
+            **({"unsafe_no_sandbox": True} if unsafe else {}),
         },
     )
 
 
-def _graded(traces: pl.DataFrame, ids: list[str], *, kind: str, k: int) -> list[list[Verdict]]:
+def _graded(
+    traces: pl.DataFrame, ids: list[str], *, kind: str, k: int, isolation: Isolation
+) -> list[list[Verdict]]:
     """The k verdicts of every question; an answer that never came is no answer."""
     missing = Verdict(label="no_answer", answer=None, method="missing")
     questions: dict[str, list[Verdict]] = {name: [missing] * k for name in ids}
@@ -154,7 +190,8 @@ def _graded(traces: pl.DataFrame, ids: list[str], *, kind: str, k: int) -> list[
         for row in traces.select("id", "sample", "gold", "response").iter_rows()
         if row[0] in questions and row[1] < k
     ]
-    verdicts = grade_all([Item(gold, text, kind) for _, _, gold, text in rows], workers=SEVERAL)
+    items = [Item(gold, text, kind) for _, _, gold, text in rows]
+    verdicts = grade_all(items, workers=SEVERAL, isolation=isolation)
     for (name, sample, _, _), verdict in zip(rows, verdicts, strict=True):
         questions[name][sample] = verdict
     return list(questions.values())

@@ -13,8 +13,9 @@ from distill.forecast import Forecast, forecast
 from distill.problems import problem_set
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
-from distill.run import carry_out, make_plan, refuse_another_plan
+from distill.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
 from distill.teachers.reach import reach, who_answers
+from distill.verify.isolation import Isolation
 
 log = logging.getLogger("distill")
 
@@ -28,6 +29,8 @@ def generate(
     budget_usd: float | None = None,
     dry_run: bool = False,
     force: bool = False,
+    unsafe_no_sandbox: bool = False,
+    paranoid: bool = False,
 ) -> Exit:
     """Asks a teacher every question of a prompts recipe that ``out`` has no answer to yet.
 
@@ -39,6 +42,8 @@ def generate(
         budget_usd: the most that the run may cost, earlier passes counted in.
         dry_run: say what would be asked and what it could cost; write and ask nothing.
         force: ask anew although the folder holds answers to another recipe.
+        unsafe_no_sandbox: run programs that a model wrote as this user, without a jail.
+        paranoid: a fresh jail for every program.
 
     Returns:
         ``DONE``, or ``ROWS_FAILED`` when some requests have no answer.
@@ -48,9 +53,11 @@ def generate(
     """
     loaded = load(recipe, PromptsRecipe, overrides)
     _say_ignored(loaded.recipe)
+    isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
+    refuse_unjailed(loaded.recipe, isolation)
     folder = Path(out)
-    plan = make_plan(loaded, who_answers(loaded))
-    problems = problem_set(loaded)
+    plan = make_plan(loaded, who_answers(loaded), isolation=isolation)
+    problems = problem_set(loaded, isolation=isolation)
     if dry_run:
         if not force:
             refuse_another_plan(folder, plan)

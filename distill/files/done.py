@@ -17,12 +17,17 @@ def fingerprint(**parts: Any) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
+def file_digest(path: Path) -> str:
+    """64 hex digits of sha256 over the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def data_digest(data: str | Path) -> str:
     """16 hex digits over the bytes of DATA's files, in order; their names do not count."""
     whole = hashlib.sha256()
     for path in data_files(data):
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
+        whole.update(bytes.fromhex(file_digest(path)))
     return whole.hexdigest()[:16]
 
 

@@ -1,11 +1,21 @@
 """What DATA on the command line means: a list of files. Does not read them."""
 
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from distill.errors import UserError, missing_extra
+from distill.files.write import read_json
 
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".csv")
+CODE = (".pkl", ".pickle", ".py", ".pt", ".bin", ".joblib")  # pickles and scripts: never opened
+# Data all the same, which stands beside what is read: it is named, not passed over.
+UNREAD = (
+    *(".json", ".txt", ".tsv", ".arrow", ".feather", ".avro"),
+    *(".xz", ".bz2", ".lz4", ".gz", ".zst", ".zip", ".tar", ".7z"),
+)
+# What holds the rows of a run and of a filtered set, and what says that it is one.
+MADE = {"traces": ("ledger.sqlite", "traces/manifest.json"), "kept": ("report.json",)}
 HUB = "hf://datasets/"
 
 
@@ -23,19 +33,30 @@ def data_files(data: str | Path) -> list[Path]:
         return _in_folder(path)
     if path.is_file():
         return [_known(path)]
-    if found := _matching(path):
+    if found := matching(path):
         return [_known(p) for p in found]
     msg = f"{text}: no such file, folder or pattern; give a run, a Parquet or JSONL file, or {HUB}…"
     raise UserError(msg)
 
 
-def _matching(pattern: Path) -> list[Path]:
+def matching(pattern: Path) -> list[Path]:
+    """The files that a path with ``*``, ``?`` or ``[`` in it stands for, by name.
+
+    A part that begins with a dot is met only by a pattern that does too.
+    """
     if not any(sign in str(pattern) for sign in "*?["):
         return []
     relative = str(pattern.relative_to(pattern.anchor)) if pattern.anchor else str(pattern)
     with suppress(ValueError):  # not a pattern, e.g. a**
-        return sorted(p for p in Path(pattern.anchor or ".").glob(relative) if p.is_file())
+        found = Path(pattern.anchor or ".").glob(relative)
+        shown = (p for p in found if all(_is_asked(part, pattern) for part in p.parts))
+        return sorted(p for p in shown if p.is_file())
     return []
+
+
+def _is_asked(part: str, pattern: Path) -> bool:
+    dotted = (asked for asked in pattern.parts if asked.startswith("."))
+    return not part.startswith(".") or any(fnmatchcase(part, asked) for asked in dotted)
 
 
 def is_known(path: Path) -> bool:
@@ -45,25 +66,78 @@ def is_known(path: Path) -> bool:
 
 def _known(path: Path) -> Path:
     if not is_known(path):
-        msg = f"{path}: cannot read this kind of file; give one of {', '.join(SUFFIXES)}"
+        why = "runs code when it is read" if path.name.lower().endswith(CODE) else "cannot be read"
+        msg = f"{path}: this kind of file {why}; give one of {', '.join(SUFFIXES)}"
         raise UserError(msg)
     return path
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """Of a run its traces/, of a filtered set its kept/, else every data file in the folder."""
+    """Of a run its traces/, of a filtered set its kept/, else every data file in the folder.
+
+    What is hidden, or in a hidden folder, is not data.
+    """
     if (folder / "ledger.sqlite").exists() and not (folder / "traces" / "manifest.json").exists():
         msg = f"{folder}: this run has no exported traces yet; next: finish its distill generate"
         raise UserError(msg)
     if (folder / ".unfinished").exists():
         msg = f"{folder}: this filtered set is unfinished; next: run its distill filter again"
         raise UserError(msg)
-    root = next((folder / n for n in ("traces", "kept") if (folder / n).is_dir()), folder)
-    found = sorted(p for p in root.rglob("*") if p.is_file() and is_known(p) and p.name[0] != ".")
+    root = _root(folder)
+    there = [p for p in sorted(root.rglob("*")) if not _is_hidden(p.relative_to(root))]
+    if linked := [p for p in there if p.is_symlink() and p.is_dir()]:
+        msg = f"{linked[0]}: a link to a folder is not followed; give that folder, or copy it here"
+        raise UserError(msg)
+    found = [p for p in there if p.is_file() and is_known(p)]
+    if root == folder:
+        _refuse_unclear(folder, found)
+    _refuse_missing(root, {p.relative_to(root).as_posix() for p in found})
     if not found:
         msg = f"{root}: no data in it; looked for {', '.join(SUFFIXES)}"
         raise UserError(msg)
     return found
+
+
+def _root(folder: Path) -> Path:
+    """Where its rows are: in a part of it if it is a run or a filtered set, else in all of it."""
+    marked = (n for n, signs in MADE.items() if any((folder / sign).exists() for sign in signs))
+    return next((folder / name for name in marked if (folder / name).is_dir()), folder)
+
+
+def _refuse_unclear(folder: Path, found: list[Path]) -> None:
+    """Raises if it could be a run or a filtered set without its papers, or any folder of data."""
+    for part in (folder / name for name in MADE if (folder / name).is_dir()):
+        if beside := [path for path in found if not path.is_relative_to(part)]:
+            msg = (
+                f"{folder}: is {part.name}/ meant, or {beside[0].relative_to(folder)} beside it "
+                f"too? give {part}, or a folder without it"
+            )
+            raise UserError(msg)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def left_out(data: str | Path) -> list[str]:
+    """Files of a folder that look like data and are of a kind that is not read, by name."""
+    folder = Path(data)
+    if not folder.is_dir():
+        return []
+    root = _root(folder)
+    shown = (p for p in root.rglob("*") if not _is_hidden(p.relative_to(root)))
+    names = (p for p in shown if p.is_file() and not is_known(p))
+    return sorted(str(p) for p in names if p.name.lower().endswith(UNREAD))
+
+
+def _refuse_missing(root: Path, found: set[str]) -> None:
+    """Raises if a shard is gone that the manifest of an export names."""
+    manifest = read_json(root / "manifest.json")
+    shards = manifest.get("shards") if isinstance(manifest, dict) else None
+    missing = sorted(set(shards) - found) if isinstance(shards, dict) else []
+    if missing:
+        msg = f"{root / missing[0]}: missing, but manifest.json names it; export or copy it again"
+        raise UserError(msg)
 
 
 def _from_hub(repo: str) -> list[Path]:

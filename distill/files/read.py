@@ -4,25 +4,28 @@ A line that is JSON but no row becomes a row with empty texts, which the rules t
 reason. A file that is not readable at all is one clear error that names the file and line.
 """
 
-import gzip
-import zlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
-import zstandard
 
 from distill.errors import UserError
-from distill.files.columns import Columns, columns_of, own_values, rows_of
+from distill.files.columns import Columns, are_ours, columns_of, own_values, rows_of, sample_of
 from distill.files.find import data_files
+from distill.files.lines import text_lines
+from distill.files.objects import json_object
 from distill.rows import SCHEMA, to_frame
 
 BATCH = 2_000  # rows of one table: about 40 MB of text at R1's mean length
-OURS = ("id", "sample", "reasoning", "response")  # a table with these is read as our schema
+BYTES = 48 << 20  # of text in one table, wherever a single row is not larger
+# The first table of a part: so many rows at most, and what traces shrink by in a Parquet file.
+FIRST, PACKED = 100, 3
+# what stands where a row of our schema has nothing
+INSTEAD = {"sample": 0, "domain": "general", "source": "", "reasoning": "", "response": ""}
 
 
 def frames(data: str | Path, *, limit: int | None = None) -> Iterator[pl.DataFrame]:
@@ -59,116 +62,132 @@ def _all_frames(data: str | Path) -> Iterator[pl.DataFrame]:
 def records(path: Path) -> Iterator[pl.DataFrame | list[dict[str, Any]]]:
     """A file's content in batches of at most BATCH: tables (Parquet, CSV) or lists of objects."""
     if path.name.lower().endswith(".parquet"):
-        yield from _parquet(path)
+        yield from _slices(path, 0, height(path))
     elif path.name.lower().endswith(".csv"):
-        yield _csv(path)
+        yield from _csv(path)
     else:
         yield from _jsonl(path)
 
 
-def _parquet(path: Path) -> Iterator[pl.DataFrame]:
-    try:
+def is_own(path: Path) -> bool:
+    """Whether it is a Parquet file of our schema, of which any part can be read by itself.
+
+    Raises:
+        UserError: a Parquet file that cannot be read.
+    """
+    if not path.name.lower().endswith(".parquet"):
+        return False
+    with _readable(path, "Parquet"):
+        schema = pl.scan_parquet(path, glob=False).collect_schema()
+    return are_ours(schema) and _has_plain_turns(schema)
+
+
+def _has_plain_turns(schema: Mapping[str, pl.DataType]) -> bool:
+    """Whether the columns of messages can be taken as they are: texts by role, or no talk at all.
+
+    What names or nests them in another way (``from``, parts of content) is read line by line.
+    """
+    kind = schema.get("messages")
+    turn = kind.inner if isinstance(kind, pl.List) else None
+    if not isinstance(turn, pl.Struct):
+        return True
+    fields = {field.name: field.dtype for field in turn.fields}
+    return fields.get("role") == pl.String and fields.get("content") == pl.String
+
+
+def height(path: Path) -> int:
+    """Rows of a Parquet file, from its footer.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    with _readable(path, "Parquet"):
+        return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+
+
+def own_rows(path: Path, start: int, stop: int) -> Iterator[pl.DataFrame]:
+    """The rows ``start`` to ``stop`` of such a file, in tables of SCHEMA bounded as in ``frames``.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    for table in _slices(path, start, stop):
+        yield _cast(table)
+
+
+def own_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
+    """Columns of all rows of such a file, typed and filled as ``own_rows`` gives them.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    with _readable(path, "Parquet"):
         scan = pl.scan_parquet(path, glob=False)
-        total = scan.select(pl.len()).collect().item()
-        for start in range(0, total, BATCH):
-            yield scan.slice(start, BATCH).collect()
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        msg = f"{path}: not a readable Parquet file: {reason}"
-        raise UserError(msg) from None
+        there = set(scan.collect_schema())
+        table = scan.select(name for name in names if name in there).collect()
+    return _fill(pl.DataFrame([_column(table, name) for name in names]))
 
 
-def _csv(path: Path) -> pl.DataFrame:
+def _slices(path: Path, start: int, stop: int) -> Iterator[pl.DataFrame]:
+    """As many rows as fill a table: a guess at first, then by what the rows before took."""
+    with _readable(path, "Parquet"):
+        scan = pl.scan_parquet(path, glob=False)
+        packed = path.stat().st_size // max(height(path), 1)
+        step = max(1, min(FIRST, BYTES // max(PACKED * packed, 1)))
+        while start < stop:
+            table = scan.slice(start, min(step, stop - start)).collect()
+            if not table.height:
+                return
+            yield table
+            start += table.height
+            fitting = BYTES * table.height // max(int(table.estimated_size()), 1)
+            step = max(1, min(BATCH, fitting))
+
+
+@contextmanager
+def _readable(path: Path, kind: str) -> Iterator[None]:
     try:
-        return pl.read_csv(path, infer_schema=False)
-    except pl.exceptions.NoDataError:
-        return pl.DataFrame()
-    except pl.exceptions.PolarsError as error:
-        msg = f"{path}: not a readable CSV file: {str(error).splitlines()[0]}"
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = (str(error).splitlines() or ["unknown"])[0]
+        msg = f"{path}: not a readable {kind} file: {reason}"
         raise UserError(msg) from None
+
+
+def _csv(path: Path) -> Iterator[pl.DataFrame]:
+    with _readable(path, "CSV"), suppress(pl.exceptions.NoDataError):
+        yield from pl.scan_csv(path, infer_schema=False, glob=False).collect_batches(
+            chunk_size=BATCH, maintain_order=True
+        )
 
 
 def _jsonl(path: Path) -> Iterator[list[dict[str, Any]]]:
     batch: list[dict[str, Any]] = []
-    for number, line in enumerate(_lines(path), 1):
+    size = 0
+    for number, line in enumerate(text_lines(path), 1):
         text = line.strip()
         if number == 1:
             text = text.removeprefix(b"\xef\xbb\xbf")
         if not text:
             continue
-        batch.append(_object(text, path, number))
-        if len(batch) == BATCH:
+        batch.append(json_object(text, path, number))
+        size += len(text)
+        if len(batch) == BATCH or size >= BYTES:
             yield batch
-            batch = []
+            batch, size = [], 0
     if batch:
         yield batch
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    name = path.name.lower()
-    try:
-        if name.endswith(".zst"):
-            yield from _zstd_lines(path)
-            return
-        with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
-            yield from file
-    except (gzip.BadGzipFile, zstandard.ZstdError, zlib.error, EOFError, OSError) as error:
-        msg = f"{path}: cannot be read to its end: {error}; fetch or write the file again"
-        raise UserError(msg) from None
-
-
-def _zstd_lines(path: Path) -> Iterator[bytes]:
-    rest = b""
-    for text in _zstd_text(path):
-        *lines, rest = (rest + text).split(b"\n")
-        yield from lines
-    yield rest
-
-
-def _zstd_text(path: Path) -> Iterator[bytes]:
-    """The content frame by frame; zstandard's own reader takes a file cut short for a whole one."""
-    frame = None
-    with path.open("rb") as file:
-        while data := file.read(zstandard.DECOMPRESSION_RECOMMENDED_INPUT_SIZE):
-            while data:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                yield frame.decompress(data)
-                data, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
-    if frame is not None:
-        msg = "it ends within a frame"
-        raise EOFError(msg)
-
-
-def _object(text: bytes, path: Path, number: int) -> dict[str, Any]:
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        kind = "not UTF-8" if not _is_utf8(text) else f"not JSON ({error.msg})"
-        msg = f"{path}:{number}: {kind}; mend or remove the line"
-        raise UserError(msg) from None
-    if not isinstance(value, dict):
-        msg = f"{path}:{number}: a line must be a JSON object; found {type(value).__name__}"
-        raise UserError(msg)
-    return value
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _to_rows(
     lines: pl.DataFrame | list[dict[str, Any]], path: Path, samples: Counter[str]
 ) -> pl.DataFrame:
     if isinstance(lines, pl.DataFrame):
-        if set(OURS) <= set(lines.columns):
+        if are_ours(lines.columns) and _has_plain_turns(lines.schema):
             return _cast(lines)
         lines = lines.to_dicts()
     names = list(dict.fromkeys(name for line in lines for name in line))
-    if set(OURS) <= set(names):
+    if are_ours(names):
         return _own(lines)
     return _foreign(lines, columns_of(names, str(path)), path, samples)
 
@@ -182,8 +201,31 @@ def _column(table: pl.DataFrame, name: str) -> pl.Series:
     kind = SCHEMA[name]
     if name in table.columns and table.schema[name].is_nested() == kind.is_nested():
         with suppress(pl.exceptions.PolarsError):  # e.g. lists of numbers for messages
-            return table[name].cast(kind, strict=False)
+            return _typed(table[name], kind)
     return pl.Series(name, [], kind).clear(table.height)
+
+
+def _typed(found: pl.Series, kind: pl.DataType) -> pl.Series:
+    """A value that is no number, no text or no whole conversation becomes null, and it alone."""
+    column = pl.col(found.name)
+    if found.dtype.is_float():
+        found = found.to_frame().select(pl.when(column.is_finite()).then(column)).to_series()
+    if found.dtype == pl.Binary and kind == pl.String:
+        return _decoded(found)
+    cast = found.cast(kind, strict=False)
+    if not kind.is_nested():
+        return cast
+    turn = pl.element().struct
+    broken = column.list.eval(turn["role"].is_null() | turn["content"].is_null()).list.any()
+    return cast.to_frame().select(pl.when(~broken).then(column)).to_series()
+
+
+def _decoded(found: pl.Series) -> pl.Series:
+    try:
+        return found.cast(pl.String)
+    except pl.exceptions.PolarsError:  # some value is not UTF-8: what is broken in it is U+FFFD
+        texts = [None if value is None else value.decode("utf-8", "replace") for value in found]
+        return pl.Series(found.name, texts, pl.String)
 
 
 def _own(lines: list[dict[str, Any]]) -> pl.DataFrame:
@@ -191,33 +233,42 @@ def _own(lines: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def _fill(table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(
-        pl.col("sample").fill_null(0),
-        pl.col("domain").fill_null("general"),
-        pl.col("source", "reasoning", "response").fill_null(""),
-    )
+    there = [name for name in INSTEAD if name in table.columns]
+    return table.with_columns(pl.col(name).fill_null(INSTEAD[name]) for name in there)
 
 
 def _foreign(
     lines: list[dict[str, Any]], columns: Columns, path: Path, samples: Counter[str]
 ) -> pl.DataFrame:
-    table = to_frame(row for line in lines for row in rows_of(line, columns, path.name))
-    if "sample" in lines[0]:
-        return table
-    numbers = []
-    for name in table["id"]:
-        numbers.append(samples[name])
-        samples[name] += 1
-    return table.with_columns(pl.Series("sample", numbers, dtype=pl.UInt32))
+    rows = []
+    for line in lines:
+        given = sample_of(line, columns)
+        for row in rows_of(line, columns, path.name):
+            rows.append(replace(row, sample=samples[row.id] if given is None else given))
+            samples[row.id] += given is None
+    return to_frame(rows)
 
 
 def _refuse_repeats(frame: pl.DataFrame, seen: set[bytes], data: str | Path) -> None:
-    if frame["id"].null_count():
-        msg = f"{data}: {frame['id'].null_count()} rows have no id; fill the column or leave it out"
-        raise UserError(msg)
+    refuse_no_id(frame["id"], data)
     for name, sample in zip(frame["id"], frame["sample"], strict=True):
         key = f"{name}\0{sample}".encode("utf-8", "surrogatepass")
         if key in seen:
-            msg = f"{data}: id {name!r} with sample {sample} is there twice; ids must be unique"
-            raise UserError(msg)
+            raise twice(name, sample, data)
         seen.add(key)
+
+
+def refuse_no_id(ids: pl.Series, data: str | Path) -> None:
+    """Raises if a row has no id.
+
+    Raises:
+        UserError: says how many.
+    """
+    if ids.null_count():
+        msg = f"{data}: {ids.null_count()} rows have no id; fill the column or leave it out"
+        raise UserError(msg)
+
+
+def twice(name: str, sample: int, data: str | Path) -> UserError:
+    """The error for two rows of one key."""
+    return UserError(f"{data}: id {name!r} with sample {sample} is there twice; ids must be unique")

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 import polars as pl
 
+ZSTD = 3  # level: 1 takes a quarter less CPU and a quarter more disk
+
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Calls ``write`` with a temporary neighbour of ``path`` and moves the result into place."""
@@ -33,9 +35,14 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, orjson.dumps(value, option=options))
 
 
-def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+def write_parquet(path: Path, frame: pl.DataFrame, metadata: dict[str, str] | None = None) -> None:
     """Writes a zstd Parquet file atomically; the same table gives the same bytes."""
-    write_atomic(path, lambda part: frame.write_parquet(part, compression="zstd", statistics=True))
+    write_atomic(
+        path,
+        lambda part: frame.write_parquet(
+            part, compression="zstd", compression_level=ZSTD, statistics=True, metadata=metadata
+        ),
+    )
 
 
 def read_json(path: Path) -> Any:

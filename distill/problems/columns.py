@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from distill.errors import UserError
+from distill.errors import UserError, nearest
 from distill.problems.sources import Content
 from distill.recipes.prompts import Problems
 
@@ -16,6 +16,8 @@ PARTS = ("id", "question", "gold")
 QUESTIONS = ("question", "problem", "prompt", "instruction")
 GOLDS = ("gold", "answer", "expected_answer")
 NAMES = {"id": (), "question": QUESTIONS, "gold": GOLDS}
+# Instructions to follow (google/IFEval's columns): together they are the gold, as JSON.
+INSTRUCTIONS = ("instruction_id_list", "kwargs")
 
 
 def columns_needed(spec: Problems, where: str) -> tuple[str, ...] | None:
@@ -24,10 +26,14 @@ def columns_needed(spec: Problems, where: str) -> tuple[str, ...] | None:
     Raises:
         UserError: a text is not SQL.
     """
-    texts = {f"problems.map.{part}": text for part, text in spec.map.items()}
+    texts = {
+        f"problems.map.{part}": text for part, text in spec.map.items() if isinstance(text, str)
+    }
     if spec.where is not None:
         texts["problems.where"] = spec.where
     names = [name for part in PARTS if part not in spec.map for name in NAMES[part]]
+    names += INSTRUCTIONS if "gold" not in spec.map else ()
+    names += [name for one in spec.map.values() if not isinstance(one, str) for name in one]
     for at, text in texts.items():
         roots = parsed(text, f"{where}: {at}").meta.root_names()
         if not roots:  # COLUMNS('…'), or no column at all
@@ -97,16 +103,31 @@ def _part(
     part: str, spec: Problems, content: Content, where: str, source: str, *, checked: bool
 ) -> pl.Expr:
     text = spec.map.get(part) or _named(part, content.columns, where)  # type: ignore[call-overload]
+    at = f"{where}: problems.map.{part}"
+    if isinstance(text, tuple):
+        return _object(text, content, at).alias(part)
     if text is not None:
-        at = f"{where}: problems.map.{part}"
         made = _typed(text, content.table, content.columns, at, "text")
         return made.cast(pl.String).alias(part)
+    if part == "gold" and set(INSTRUCTIONS) <= set(content.columns):
+        return pl.struct(INSTRUCTIONS).struct.json_encode().alias("gold")
     if part == "question" or (part == "gold" and checked):
         there = ", ".join(content.columns)
         hint = "use map" if part == "question" else "use map, or verify: null"
         msg = f"{where}: problems: {source} has no {part} column; found {there}; {hint}"
         raise UserError(msg)
     return pl.lit(None, pl.String).alias(part)
+
+
+def _object(names: Sequence[str], content: Content, at: str) -> pl.Expr:
+    """A JSON object of these columns; what a column holds is JSON too, lists included."""
+    for name in names:
+        if name not in content.columns:
+            msg = (
+                f"{at}: names a column that is not there: {name}; {nearest(name, content.columns)}"
+            )
+            raise UserError(msg)
+    return pl.struct(names).struct.json_encode()
 
 
 def _named(part: str, columns: Sequence[str], where: str) -> str | None:

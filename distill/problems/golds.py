@@ -9,6 +9,9 @@ import polars as pl
 
 from distill.problems.left_out import UNCHECKABLE, Tally
 from distill.verify import Item, Verdict, grade_all
+from distill.verify.batch import SEVERAL
+from distill.verify.instructions import usable
+from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE
 from distill.verify.scorers import entry
 
@@ -17,12 +20,16 @@ NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 SURE = ("math", "exact")
 
 
-def checkable(table: pl.DataFrame, tally: Tally) -> pl.DataFrame:
-    """The rows without ``verify``, and those whose gold is right by it; the others are left out."""
+def checkable(table: pl.DataFrame, tally: Tally, *, isolation: Isolation = JAILED) -> pl.DataFrame:
+    """The rows without ``verify``, and those whose gold is right by it; the others are left out.
+
+    Raises:
+        UserError: a reference is a program to run, and there is no jail here.
+    """
     sure = pl.col("verify").is_in(SURE) & pl.col("gold").str.contains(NUMBER)
     doubtful = table.select("gold", "verify", sure=sure | pl.col("verify").is_null())
     pairs = doubtful.remove(pl.col("sure")).select("gold", "verify").unique().rows()
-    verdicts = zip(pairs, own_verdicts(pairs), strict=True)
+    verdicts = zip(pairs, own_verdicts(pairs, isolation=isolation), strict=True)
     reasons = {pair: reason for pair, verdict in verdicts if (reason := _reason(verdict))}
     if not reasons:
         return table
@@ -36,8 +43,9 @@ def own_verdict(gold: str, kind: str) -> Verdict:
     r"""What a check says of its own reference as an answer.
 
     Mathematics is answered in a box, as the templates ask for; a reference that is a whole
-    solution is an answer as it stands. The tests of a program are no answer: they are not run. A
-    kind that distill has no check for is ``unverifiable``.
+    solution is an answer as it stands. Tests of a program are answered by the solution that comes
+    with them; without one they only have to be tests. A kind that distill has no check for is
+    ``unverifiable``.
 
     >>> own_verdict("1/2", "math").label
     'correct'
@@ -47,10 +55,16 @@ def own_verdict(gold: str, kind: str) -> Verdict:
     return own_verdicts([(gold, kind)])[0]
 
 
-def own_verdicts(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+def own_verdicts(
+    pairs: Sequence[tuple[str, str]], *, isolation: Isolation = JAILED
+) -> list[Verdict]:
     """``own_verdict`` of many (reference, kind) in one batch, in order."""
-    asked = [number for number, (_, kind) in enumerate(pairs) if kind in CHECKS]
-    found = [_unchecked(*pair) for pair in pairs]
+    found = [Verdict("unverifiable", None, "no_checker", kind) for _, kind in pairs]  # data's own
+    _fill_code(pairs, found, isolation)
+    for number, (gold, kind) in enumerate(pairs):
+        if kind == "instructions":  # they are no answer to themselves
+            found[number] = usable(gold)
+    asked = [n for n, (_, kind) in enumerate(pairs) if kind in CHECKS and kind != "instructions"]
     boxed = grade_all([_boxed(*pairs[number]) for number in asked])
     for number, verdict in zip(asked, boxed, strict=True):
         found[number] = verdict
@@ -62,10 +76,22 @@ def own_verdicts(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
     return found
 
 
-def _unchecked(gold: str, kind: str) -> Verdict:
-    if kind == CODE and gold.strip():
-        return Verdict("correct", None, "not_run")
-    return Verdict("unverifiable", None, "no_checker", kind)  # a trace's own kind is data
+def _fill_code(
+    pairs: Sequence[tuple[str, str]], found: list[Verdict], isolation: Isolation
+) -> None:
+    places = [number for number, (_, kind) in enumerate(pairs) if kind == CODE]
+    if not places:
+        return
+    from distill.verify.code import own_answer
+
+    answers = {number: own_answer(pairs[number][0]) for number in places}
+    for number, answer in answers.items():
+        found[number] = answer if isinstance(answer, Verdict) else found[number]
+    run = [(number, answer) for number, answer in answers.items() if isinstance(answer, str)]
+    items = [Item(pairs[number][0], answer, CODE) for number, answer in run]
+    verdicts = grade_all(items, workers=SEVERAL, isolation=isolation)
+    for (number, _), verdict in zip(run, verdicts, strict=True):
+        found[number] = verdict
 
 
 def _boxed(gold: str, kind: str) -> Item:

@@ -22,6 +22,7 @@ from distill.problems.sources import Source, source_of
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import Problems, PromptsRecipe
 from distill.rows import PROBLEM_SCHEMA, Problem
+from distill.verify.isolation import JAILED, Isolation
 
 # Part of every digest: raised when the same source makes other problems than before, also because
 # another reference answer can be checked.
@@ -69,8 +70,10 @@ class ProblemSet:
         return (Problem(**row) for row in islice(rows, limit))
 
 
-def problem_set(loaded: Loaded[PromptsRecipe]) -> ProblemSet:
+def problem_set(loaded: Loaded[PromptsRecipe], *, isolation: Isolation = JAILED) -> ProblemSet:
     """The problem set of a recipe; reads what identifies its source, and no problem.
+
+    References that are programs are run once, when the problems are read, as ``isolation`` says.
 
     The digest covers the source's content, the recipe's ``problems`` with ``domain`` and
     ``verify``, and this code's version; not the path of a file, so a set may move.
@@ -82,12 +85,12 @@ def problem_set(loaded: Loaded[PromptsRecipe]) -> ProblemSet:
     spec = recipe.problems
     if spec.traces is not None:
         data, identity = place_of(spec, loaded.path)
-        read = partial(rounds, loaded, data)
+        read = partial(rounds, loaded, data, isolation=isolation)
     else:
         wanted = columns_needed(spec, where)
         source = source_of(spec, loaded.path)
         identity = source.identity
-        read = partial(_problems, loaded, source, wanted)
+        read = partial(_problems, loaded, source, wanted, isolation=isolation)
     digest = fingerprint(
         version=VERSION,
         source=identity,
@@ -110,7 +113,12 @@ def read_problems(loaded: Loaded[PromptsRecipe]) -> list[Problem]:
 
 
 def _problems(
-    loaded: Loaded[PromptsRecipe], source: Source, wanted: Sequence[str] | None, tally: Tally
+    loaded: Loaded[PromptsRecipe],
+    source: Source,
+    wanted: Sequence[str] | None,
+    tally: Tally,
+    *,
+    isolation: Isolation,
 ) -> Iterator[pl.DataFrame]:
     recipe, where = loaded.recipe, str(loaded.path)
     spec, checked = recipe.problems, recipe.verify is not None
@@ -125,15 +133,18 @@ def _problems(
     refuse_repeated_ids(rows["id"], where)
     said = {"domain": recipe.domain, "source": name, "verify": recipe.verify, "fields": None}
     rows = rows.with_columns(pl.lit(value, pl.String).alias(key) for key, value in said.items())
-    for part in _checked(rows, spec, tally, where):
+    for part in _checked(rows, spec, partial(checkable, tally=tally, isolation=isolation), where):
         yield part.select(PROBLEM_SCHEMA.names())
 
 
 def _checked(
-    rows: pl.DataFrame, spec: Problems, tally: Tally, where: str
+    rows: pl.DataFrame,
+    spec: Problems,
+    right: Callable[[pl.DataFrame], pl.DataFrame],
+    where: str,
 ) -> Iterator[pl.DataFrame]:
     """The rows that are asked, each gold checked once and none before it is needed."""
-    check = (lambda part: part) if spec.keep_uncheckable else partial(checkable, tally=tally)
+    check = (lambda part: part) if spec.keep_uncheckable else right
     if spec.sample is None:
         yield from map(check, rows.iter_slices(TABLE))
         return

@@ -24,6 +24,8 @@ from distill.recipes.load import Loaded
 from distill.recipes.prompts import Problems, PromptsRecipe
 from distill.rows import PROBLEM_SCHEMA, SCHEMA
 from distill.sql import looks_across
+from distill.verify.isolation import JAILED, Isolation
+from distill.verify.kinds import CODE
 
 # What a template can use of a trace, beside its question.
 FIELDS = ("id", "sample", "messages", "reasoning", "response", "gold", "verify", "teacher")
@@ -78,19 +80,23 @@ def _check(spec: Problems, recipe: Path) -> None:
             raise UserError(msg)
 
 
-def rounds(loaded: Loaded[PromptsRecipe], data: str | Path, tally: Tally) -> Iterator[pl.DataFrame]:
+def rounds(
+    loaded: Loaded[PromptsRecipe], data: str | Path, tally: Tally, *, isolation: Isolation = JAILED
+) -> Iterator[pl.DataFrame]:
     """Tables with PROBLEM_SCHEMA, in the order of the files.
 
     Raises:
-        UserError: as in ``frames``; ``where`` fails on a value.
+        UserError: as in ``frames``; ``where`` fails on a value; a gold is a program to run, and
+            there is no jail here.
     """
     spec = loaded.recipe.problems
     read = partial(_read, loaded, data)
+    usable = partial(_usable, tally=tally, recipe=loaded.recipe, isolation=isolation)
     if spec.sample is None:
-        yield from map(_whole, _usable(read(), tally, loaded.recipe))
+        yield from map(_whole, usable(read()))
         return
     # two readings: what is drawn is known only at the end of the first
-    ids = pl.concat([part.select("id") for part in _usable(read(), tally, loaded.recipe)])
+    ids = pl.concat([part.select("id") for part in usable(read())])
     chosen = set(drawn(ids, "id", count=spec.sample, seed=spec.seed).to_series())
     say_few(len(chosen), spec.sample, str(loaded.path))
     for prompts in read():
@@ -136,7 +142,7 @@ def _question() -> pl.Expr:
 
 
 def _usable(
-    parts: Iterator[pl.DataFrame], tally: Tally, recipe: PromptsRecipe
+    parts: Iterator[pl.DataFrame], tally: Tally, recipe: PromptsRecipe, isolation: Isolation
 ) -> Iterator[pl.DataFrame]:
     spec = recipe.problems
     for part in parts:
@@ -145,7 +151,11 @@ def _usable(
         rows = tally.only(part, pl.col("question").str.strip_chars() != "", "no_question")
         golden = pl.col("verify").is_null() | (pl.col("gold").str.strip_chars() != "")
         rows = tally.only(rows, golden, "no_gold")
-        yield rows if spec.keep_uncheckable else checkable(rows, tally)
+        if recipe.until is not None and (rows["verify"] == CODE).any():
+            from distill.verify.code import ready
+
+            ready(isolation)  # before an answer is bought that could not be checked
+        yield rows if spec.keep_uncheckable else checkable(rows, tally, isolation=isolation)
 
 
 def _whole(prompts: pl.DataFrame) -> pl.DataFrame:

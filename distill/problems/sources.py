@@ -17,8 +17,10 @@ from distill.errors import UserError, missing_extra, nearest
 from distill.files.done import data_digest
 from distill.files.find import is_known
 from distill.files.read import records
+from distill.problems.scored import reference
 from distill.recipes.prompts import GymTask, Problems
 
+REFERENCES = 2  # raised when the same generated problems get other references than before
 Wanted = Sequence[str] | None  # names of columns; None: all of them
 
 
@@ -136,7 +138,8 @@ def _gym(tasks: Sequence[GymTask], recipe: Path) -> Source:
             raise UserError(msg)
         made.append((task, _usable(task, recipe, partial(_created, task))))
     # what is asked is made by that version's code
-    identity = ["reasoning_gym", version("reasoning-gym"), [task.model_dump() for task in tasks]]
+    made_by = [version("reasoning-gym"), REFERENCES]
+    identity = ["reasoning_gym", *made_by, [task.model_dump() for task in tasks]]
     return Source(
         name="reasoning-gym", identity=identity, read=lambda wanted: _generated(made, recipe)
     )
@@ -146,7 +149,7 @@ def _generated(made: Sequence[tuple[GymTask, Any]], recipe: Path) -> Content:
     lines = [
         line
         for task, problems in made
-        for line in _usable(task, recipe, partial(_lines, problems, task.size))
+        for line in _usable(task, recipe, partial(_lines, task, problems))
     ]
     table = pl.DataFrame(lines, schema={"question": pl.String, "gold": pl.String}, orient="row")
     return Content(table=table, columns=tuple(table.columns), rows=table.height)
@@ -158,12 +161,9 @@ def _created(task: GymTask) -> Any:
     return create_dataset(task.name, size=task.size, seed=task.seed, **task.options)
 
 
-def _lines(problems: Any, size: int) -> list[tuple[str, str | None]]:
-    entries = (problems[i] for i in range(size))
-    return [
-        (entry["question"], None if entry["answer"] is None else str(entry["answer"]))
-        for entry in entries
-    ]
+def _lines(task: GymTask, problems: Any) -> list[tuple[str, str | None]]:
+    entries = (problems[i] for i in range(task.size))
+    return [(entry["question"], reference(task.name, problems, entry)) for entry in entries]
 
 
 def _usable(task: GymTask, recipe: Path, make: Callable[[], Any]) -> Any:

@@ -8,8 +8,8 @@ from distill.recipes.strict import Strict
 from distill.recipes.teachers import Serve, Switches, Teacher
 from distill.rows import Domain
 
-# Not judge or code yet: a recipe may only ask for a check that exists.
-Verify = Literal["math", "choice", "exact", "reasoning_gym"]
+# Not judge: a recipe may only ask for a check that exists.
+Verify = Literal["math", "choice", "exact", "reasoning_gym", "code", "instructions"]
 SOURCES = ("file", "dataset", "reasoning_gym", "traces")
 
 
@@ -36,12 +36,21 @@ class Problems(Strict):
     sha256: str | None = (
         None  # of the generated questions and golds: a changed generator is noticed
     )
-    map: dict[Literal["id", "question", "gold"], str] = {}  # polars SQL over the source's columns
+    # Polars SQL over the source's columns; a list of columns makes a gold that is a JSON object.
+    map: dict[Literal["id", "question", "gold"], str | tuple[str, ...]] = {}
     where: str | None = None  # polars SQL
     sample: Annotated[int, Field(ge=1)] | None = None  # that many of the problems, drawn by seed
     seed: int = 0
     keep_uncheckable: bool = False  # ask also where the gold is not right by its own check
     source: str | None = None  # what rows say they come from; part of their id
+
+    @model_validator(mode="after")
+    def _lists_of_columns(self) -> Self:
+        for part, value in self.map.items():
+            if not isinstance(value, str) and (part != "gold" or not value):
+                msg = f"map.{part}: only a gold may be a list of columns, and of one at least"
+                raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

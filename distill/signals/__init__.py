@@ -13,12 +13,20 @@ import polars as pl
 from distill.signals import (
     finish,
     format,
+    gibberish,
+    identity,
     language,
     length,
+    markup,
+    personal,
+    question,
     readability,
+    reflection,
     repetition,
+    score,
     verdict,
 )
+from distill.signals.settings import Settings
 
 
 class Signal(Protocol):
@@ -36,9 +44,9 @@ class Signal(Protocol):
 
     @property
     def COST(self) -> int:
-        """0 free, 1 reads every character in a slow way, 2 checks answers: see COSTLY."""
+        """0 free, 1 reads every character in a slow way, 2 checks answers, 3 runs a model."""
 
-    def measure(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         """A table of COLUMNS for a table of rows."""
 
 
@@ -47,10 +55,17 @@ MODULES: tuple[Signal, ...] = (
     finish,
     format,
     length,
+    question,
     readability,
     language,
     repetition,
+    identity,
+    markup,
+    reflection,
+    gibberish,
+    personal,
     verdict,
+    score,
 )  # cheap first
 
 

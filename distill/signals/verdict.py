@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from distill.verify import Item, Verdict, grade_all
+from distill.signals.settings import Settings
+from distill.verify import Isolation, Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
 from distill.verify.kinds import KINDS
 
@@ -12,15 +13,20 @@ COLUMNS: dict[str, pl.DataType] = {
     "verdict_method": pl.String(),
     "verdict_detail": pl.String(),
 }
-VERSION = 2
+VERSION = 3
 COST = 2
 
 LONGEST_ANSWER = 1_000  # characters of an extracted answer that are kept in the table
 
 
-def measure(frame: pl.DataFrame) -> pl.DataFrame:
-    """verdict: never null; a row that no check is there for is ``unverifiable``."""
-    verdicts = _verdicts(frame.select("gold", "response", "verify").rows())
+def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """verdict: never null; a row that no check is there for is ``unverifiable``.
+
+    Raises:
+        UserError: an answer is a program to run, and there is no jail here.
+    """
+    isolation = Isolation(paranoid=settings.paranoid, unsafe_no_sandbox=settings.unsafe_no_sandbox)
+    verdicts = _verdicts(frame.select("gold", "response", "verify").rows(), isolation)
     return pl.DataFrame(
         {
             "verdict": [verdict.label for verdict in verdicts],
@@ -32,7 +38,9 @@ def measure(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _verdicts(rows: list[tuple[str | None, str | None, str | None]]) -> list[Verdict]:
+def _verdicts(
+    rows: list[tuple[str | None, str | None, str | None]], isolation: Isolation
+) -> list[Verdict]:
     """All rows in one batch, but those of a kind without a check: data, not a recipe's mistake."""
     known = [kind is None or kind in KINDS for _, _, kind in rows]
     items = [
@@ -40,7 +48,7 @@ def _verdicts(rows: list[tuple[str | None, str | None, str | None]]) -> list[Ver
         for (gold, response, kind), can in zip(rows, known, strict=True)
         if can
     ]
-    graded = iter(grade_all(items, workers=SEVERAL))
+    graded = iter(grade_all(items, workers=SEVERAL, isolation=isolation))
     return [
         next(graded) if can else Verdict("unverifiable", None, "no_checker", kind or "")
         for (_, _, kind), can in zip(rows, known, strict=True)

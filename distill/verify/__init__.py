@@ -15,6 +15,10 @@
     question    what only a worker can decide
     symbolic    what runs in a worker: Math-Verify
     scorers     what runs in a worker: reasoning_gym's own scorers
+    code        are programs right? (a package)
+    instructions  IFEval's instructions, by rule (a package)
+    judged      a judge's word where no rule decides
+    isolation   how programs are kept apart from this machine
     inside      the loop and the limits of a worker
     workers     processes that can be killed
     batch       many answers at once
@@ -23,12 +27,28 @@ A label is meant to be trusted: what none of these can decide is ``unverifiable`
 """
 
 from distill.verify.batch import Item, grade_all
+from distill.verify.isolation import JAILED, Isolation
 from distill.verify.verdict import LABELS, VERSION, Label, Verdict
 
-__all__ = ["LABELS", "VERSION", "Item", "Label", "Verdict", "grade", "grade_all"]
+__all__ = [
+    "LABELS",
+    "VERSION",
+    "Isolation",
+    "Item",
+    "Label",
+    "Verdict",
+    "grade",
+    "grade_all",
+]
 
 
-def grade(gold: str | None, response: str, *, kind: str | None = "math") -> Verdict:
+def grade(
+    gold: str | None,
+    response: str,
+    *,
+    kind: str | None = "math",
+    isolation: Isolation = JAILED,
+) -> Verdict:
     r"""The verdict on what follows the thinking in one answer, against its reference.
 
     ``kind`` is one of:
@@ -39,13 +59,14 @@ def grade(gold: str | None, response: str, *, kind: str | None = "math") -> Verd
     - ``choice``: the same letter.
     - ``reasoning_gym``: by the task's scorer if the reference is ``{"task", "answer", "metadata"}``
       in JSON; else numbers like ``math`` and the rest like ``exact``, and never wrong by text.
-    - ``code``: the response's program passes the reference's tests, in a sandbox.
+    - ``instructions``: the response follows all instructions of an IFEval reference.
+    - ``code``: the response's program passes the reference's tests (``code.gold``), in a jail.
 
     Without a reference or a kind there is nothing to check against: ``unverifiable``. Many answers
     are graded faster by ``grade_all``.
 
     Raises:
-        UserError: no such kind.
+        UserError: no such kind; or there is a program to run and no jail here.
 
     >>> grade("1/2", r"So it is \boxed{0.50}.").label
     'correct'
@@ -54,4 +75,4 @@ def grade(gold: str | None, response: str, *, kind: str | None = "math") -> Verd
     >>> grade(r"\sqrt{8}", r"\boxed{2\sqrt{2}}").method
     'probe'
     """
-    return grade_all([Item(gold, response, kind)])[0]
+    return grade_all([Item(gold, response, kind)], isolation=isolation)[0]

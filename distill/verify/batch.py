@@ -5,9 +5,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 
 from distill.errors import UserError, nearest
+from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE, KINDS
 from distill.verify.question import Question
 from distill.verify.verdict import Verdict
@@ -29,21 +29,24 @@ class Item:
     kind: str | None = "math"
 
 
-def grade_all(items: Sequence[Item], *, workers: int = 1) -> list[Verdict]:
+def grade_all(
+    items: Sequence[Item], *, workers: int = 1, isolation: Isolation = JAILED
+) -> list[Verdict]:
     """The verdict on each item, in order.
 
     Numbers, texts, lists and most formulas are decided here, at about 50 microseconds each; only
     what is left goes to ``workers`` processes, each at most 2 s on one answer, and equal questions
-    once. Safe in threads. The processes stay for the next batch and end with this one.
+    once. Programs run in ``workers`` jails, apart from this machine as ``isolation`` says. Safe in
+    threads. The processes stay for the next batch and end with this one.
 
     Raises:
-        UserError: no such kind.
+        UserError: no such kind; or there is a program to run and no jail here.
 
     >>> [v.label for v in grade_all([Item("1/2", "0.5"), Item("(1, 2)", "(2, 1)")])]
     ['correct', 'wrong']
     """
     found = [_first(item) for item in items]
-    _fill_code(items, found, workers=workers)
+    _fill_code(items, found, workers=workers, isolation=isolation)
     for kind in POOLS:
         _fill_asked(kind, found, workers=workers)
     return [one for one in found if isinstance(one, Verdict)]
@@ -62,14 +65,20 @@ def _first(item: Item) -> Verdict | Question | None:
 
 
 def _fill_code(
-    items: Sequence[Item], found: list[Verdict | Question | None], *, workers: int
+    items: Sequence[Item],
+    found: list[Verdict | Question | None],
+    *,
+    workers: int,
+    isolation: Isolation,
 ) -> None:
     places = [number for number, one in enumerate(found) if one is None]
     if not places:
         return
-    check_all = import_module("distill.verify.code").check_all
+    from distill.verify.code import check_all  # for those who have programs to check
+
     pairs = [(items[number].gold, items[number].response) for number in places]
-    for number, verdict in zip(places, check_all(pairs, workers=workers), strict=True):
+    verdicts = check_all(pairs, workers=workers, isolation=isolation)
+    for number, verdict in zip(places, verdicts, strict=True):
         found[number] = verdict
 
 

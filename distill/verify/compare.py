@@ -22,6 +22,14 @@ UNKNOWN: Outcome = (None, "needs_symbolic")
 INFINITE = (INFINITY, MINUS_INFINITY)
 # From so many decimals on the rounding of an exact value is taken for it (Math-Verify's default).
 ROUNDED = 6
+# Words that may be the number, also in another unit (a dozen) or script (XII); and those for 0.
+_NUMERAL = re.compile(
+    r"\b(?:zero|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twent|thirt"
+    r"|fort|fift|sixt|sevent|ninet)(?:een|y|ieth|th)?|hundred|thousand|[mb]illion|dozen|hal(?:f|ves)"
+    r"|thirds?|quarters?|fifths?|both|pair|couple|single|once|twice|thrice)\b|\b(?-i:[IVXLCDM]{2,})\b",
+    re.IGNORECASE,
+)
+_NONE = re.compile(r"\b(?:no|none|nothing|nil|never|nobody)\b", re.IGNORECASE)
 _BASE = re.compile(r"([0-9A-F]{1,60})_\{?([0-9]{1,2})\}?")
 MANY = 400  # pairs of elements that are compared; longer lists only as a whole
 
@@ -120,7 +128,10 @@ def _base_or_not(digits: str, base: int, number: Number, *, asked: bool) -> Outc
 def _against_number(gold: Number, answer: Value) -> Outcome:
     if isinstance(answer, Text):
         if not answer.constant:
-            return False, "not_a_number"
+            says_one = _NUMERAL.search(answer.plain) or (
+                not gold.value and _NONE.search(answer.plain)
+            )
+            return (None, "number_in_words") if says_one else (False, "not_a_number")
         return _value(answer, gold, asked=False)
     if isinstance(answer, Listed) and _is_compound(answer):
         return None, "compound"

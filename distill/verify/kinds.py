@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from distill.verify.choice import choice
 from distill.verify.compare import same
 from distill.verify.extract import Found, boxes, extract, stated
+from distill.verify.instructions import instructions
 from distill.verify.latex import plain
 from distill.verify.question import Doubt, Question
 from distill.verify.rational import Number
@@ -132,13 +133,17 @@ def _reasoning_gym(gold: str, response: str) -> Verdict | Question:
 
 
 def _scored(task: dict[str, object], response: str) -> Verdict | Question:
+    """By the scorer. Its "no" proves nothing of LaTeX, nor of the last of several lines."""
     gold, name = str(task["answer"]), str(task["task"])
     first = _exact(gold, response)
     if first.label != "wrong" or first.answer is None:
         return first
-    if would_execute(name, first.answer):
+    given = first.answer if "\n" in first.answer else plain(first.answer[:LONGEST])
+    if would_execute(name, given):
         return Verdict("unverifiable", first.answer, "would_execute", first.detail)
-    return Question("gym", {**task, "given": first.answer}, first.answer, first.detail)
+    part = first.detail == "last_line" and "\n" in response.strip()
+    doubt: Doubt = "other_form" if part or "\\" in given else ""
+    return Question("gym", {**task, "given": given}, first.answer, first.detail, doubt)
 
 
 CHECKS: Mapping[str, Callable[[str, str], Verdict | Question]] = {
@@ -146,6 +151,7 @@ CHECKS: Mapping[str, Callable[[str, str], Verdict | Question]] = {
     "exact": _exact,
     "choice": choice,
     "reasoning_gym": _reasoning_gym,
+    "instructions": instructions,
 }
-CODE = "code"  # run in a sandbox, by ``distill.verify.code``
+CODE = "code"  # a program, which ``distill.verify.code`` runs in a jail
 KINDS = (*CHECKS, CODE)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from distill.verify.verdict import Verdict
 from distill.verify.workers import Answer
 
-# Mathematics: why a "no" is no proof of a wrong answer. "" where it is one.
-Doubt = Literal["", "prose", "relation_or_value", "brackets", "rounded"]
+# Why a "no" is no proof of a wrong answer. "" where it is one.
+Doubt = Literal["", "prose", "relation_or_value", "brackets", "rounded", "other_form"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,74 @@
+"""``distill filter --explain`` and ``--sample``: shows rows and why they went. Changes nothing."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from distill.errors import Exit
+from distill.filtering.explain import Line, examples
+from distill.filtering.explain import explain as steps_of
+from distill.filtering.prepare import prepare
+from distill.signals.settings import Settings
+
+
+def explain(
+    recipe: str,
+    data: str | Path,
+    key: str,
+    sample: int | None = None,
+    *,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    unsafe_no_sandbox: bool = False,
+    paranoid: bool = False,
+) -> Exit:
+    """Prints every signal and rule of one row: its value, and whether the rule holds.
+
+    Args:
+        recipe: name or path of a filters recipe.
+        data: where the row is.
+        key: the row's id.
+        sample: which of its answers; else the first that DATA has.
+        out: a filtered set whose stored values are used, and which says what became of the row.
+        overrides: ``key.path=value`` for values of the recipe.
+        unsafe_no_sandbox: run the code of answers without a jail.
+        paranoid: run each answer's code in a jail of its own.
+
+    Raises:
+        UserError: recipe or data unusable, or no such row.
+    """
+    settings = Settings(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
+    ready = prepare(recipe, Path(out or NOWHERE), overrides, settings)
+    _print(steps_of(data, key, sample, ready))
+    return Exit.DONE
+
+
+def sample(out: str | Path, reason: str, count: int = 5) -> Exit:
+    """Prints some rows that were dropped for a reason, or ``kept``; always the same ones.
+
+    Raises:
+        UserError: no such reason in ``out``, or no filtered set.
+    """
+    for lines in examples(Path(out), reason, count):
+        _print(lines)
+    return Exit.DONE
+
+
+NOWHERE = "/nonexistent"  # a result that is not there
+
+
+def _print(lines: Iterable[Line]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", style="dim")
+    style = {"broken": "red", "cannot be told": "yellow", "holds": "green"}
+    for line in lines:
+        if line.kind == "rule":
+            table.add_section()
+        name = Text(line.name, style="bold" if line.kind == "rule" else "")
+        table.add_row(name, Text(line.value, style.get(line.value, "")), Text(line.note))
+    Console().print(table)

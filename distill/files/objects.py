@@ -1,0 +1,84 @@
+"""One line of JSON as an object, exactly as it was written. Does not know what it stands for."""
+
+import json
+from contextlib import suppress
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from distill.errors import UserError
+
+LARGE = 2.0**63  # from here on orjson may have rounded a whole number
+
+
+def json_object(text: bytes, path: Path, number: int) -> dict[str, Any]:
+    """What line ``number`` of a file holds. Whole numbers beyond 64 bits are texts of their digits.
+
+    Raises:
+        UserError: it is not UTF-8, not JSON, or no object.
+    """
+    try:
+        value = orjson.loads(text)
+        if _holds_large(value):
+            with suppress(RecursionError):
+                value = json.loads(text, parse_int=_whole)
+    except orjson.JSONDecodeError as error:
+        if (mended := _mended(text)) is not None:
+            return mended
+        kind = "not UTF-8" if not _is_utf8(text) else f"not JSON ({error.msg})"
+        msg = f"{path}:{number}: {kind}; mend or remove the line"
+        raise UserError(msg) from None
+    if not isinstance(value, dict):
+        msg = f"{path}:{number}: a line must be a JSON object; found {type(value).__name__}"
+        raise UserError(msg)
+    return value
+
+
+def _holds_large(value: Any) -> bool:
+    """Whether a number in it may be a whole one of more than 64 bits, which orjson rounds."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, float) and abs(one) >= LARGE:
+            return True
+    return False
+
+
+def _whole(digits: str) -> int | str:
+    """A whole number; its digits where polars and orjson have no type for it."""
+    return int(digits) if len(digits) < 20 and abs(int(digits)) < LARGE else digits
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if isfinite(number) else None
+
+
+def _mended(text: bytes) -> dict[str, Any] | None:
+    """What Python's own json writes and no other reads, and numbers beyond all measure.
+
+    NaN and what is as good as infinite as null, half a character as U+FFFD.
+    """
+    try:
+        value = json.loads(
+            text, parse_constant=lambda _: None, parse_int=_whole, parse_float=_finite
+        )
+    except (ValueError, RecursionError):
+        return None
+    whole = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+    read = orjson.loads(whole.decode("utf-16-le", "replace"))
+    return read if isinstance(read, dict) else None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""Rows that ask, or spell out, what a benchmark asks: reads the benchmarks, marks the rows.
+
+How texts are compared is told by ``distill.near.contamination``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from distill.errors import UserError
+from distill.files.columns import QUESTION, TALK
+from distill.files.done import data_digest, fingerprint
+from distill.files.find import HUB, data_files, matching
+from distill.files.read import records
+from distill.filtering import hashes
+from distill.near.contamination import Benchmarks
+from distill.problems.read import problem_set
+from distill.recipes.filters import Decontaminate
+from distill.recipes.find import shipped
+from distill.recipes.load import load
+from distill.recipes.prompts import PromptsRecipe
+from distill.rules import Rule
+from distill.signals import COSTLY
+from distill.signals.settings import Settings
+
+CONTAMINATED = Rule("contaminated", "contaminated_by IS NULL", ("contaminated_by",))
+TABLE = {"benchmark": pl.String, "row": pl.String, "question": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """Compares rows with benchmarks; measured like a signal, for filter itself."""
+
+    digest: str  # of the benchmarks and of how they are compared
+    benchmarks: Benchmarks
+
+    COLUMNS = {
+        "contaminated_by": pl.String(),  # the benchmark, null where no row of it was met
+        "contaminated_row": pl.String(),  # its row
+        "contaminated_kind": pl.String(),  # ngram, exact, fuzzy
+        "contaminated_share": pl.Float64(),  # of the question's words that were met, 0 … 1
+        "contaminated_text": pl.String(),  # what both say
+        "_compared": pl.Boolean(),  # false where the row's question is not known
+    }
+    VERSION = 2
+    COST = COSTLY
+
+    @property
+    def __name__(self) -> str:
+        """Another one for other benchmarks: their hits are not these."""
+        return f"contamination-{self.digest}"
+
+    def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+        """The strongest hit of each row: of the largest share of a question."""
+        more = pl.concat_str("reasoning", "response", separator="\n")
+        asked = hashes.question(frame)
+        hits = self.benchmarks.hits(asked, frame.select(more).to_series())
+        order = ["row", "share", "benchmark", "benchmark_row", "kind"]
+        falls = [name == "share" for name in order]
+        first = hits.sort(order, descending=falls).unique("row", keep="first", maintain_order=True)
+        rows = pl.DataFrame({"row": pl.int_range(frame.height, eager=True)})
+        return rows.join(first, on="row", how="left", maintain_order="left").select(
+            contaminated_by="benchmark",
+            contaminated_row="benchmark_row",
+            contaminated_kind="kind",
+            contaminated_share="share",
+            contaminated_text="text",
+            _compared=asked != frame["id"],  # which stands for a question that is not there
+        )
+
+
+def contamination(recipe: Decontaminate, where: str) -> Contamination:
+    """What the recipe names, read and made ready.
+
+    Raises:
+        UserError: a benchmark is not there, or no column of it holds questions.
+    """
+    said, tables = [], []
+    for i, given in enumerate(recipe.against):
+        at = f"{where}: decontaminate.against.{i}: {given!r}"
+        for name in _named(given, Path(where).parent):
+            digest, table = _benchmark(name, at)
+            said.append([name, digest])
+            tables.append(table)
+    words, fuzzy, share = recipe.words, recipe.fuzzy, recipe.share
+    made = Benchmarks.build(pl.concat(tables), words=words, fuzzy=fuzzy, least=share)
+    digest = fingerprint(benchmarks=said, words=words, fuzzy=fuzzy, share=share)
+    return Contamination(digest, made)
+
+
+def _named(name: str, beside: Path) -> list[str]:
+    """The files or recipes meant by a name: as given, beside the recipe, or shipped."""
+    if name.startswith(HUB):
+        return [name]
+    for root in (Path(), beside, shipped("prompts").parent):
+        place = root / name
+        if found := [place] if place.exists() else matching(place):
+            return list(map(str, found))
+    return [name]
+
+
+def _benchmark(name: str, at: str) -> tuple[str, pl.DataFrame]:
+    """Digest and questions of a file, folder, hf:// address or prompts recipe."""
+    if name.startswith(HUB) or (Path(name).exists() and not name.endswith(".yaml")):
+        rows = pl.DataFrame(list(_questions(name, at)), schema=TABLE, orient="row")
+        digest = fingerprint(data=data_digest(name), names=[p.name for p in data_files(name)])
+    else:
+        digest, rows = _of_recipe(name, at)
+    if not (rows["question"] != "").any():
+        msg = f"{at}: no question in it"
+        raise UserError(msg)
+    return digest, rows
+
+
+def _of_recipe(name: str, at: str) -> tuple[str, pl.DataFrame]:
+    try:
+        problems = problem_set(load(name, PromptsRecipe))
+        asked = pl.concat(problems.tables())
+    except UserError as error:
+        msg = f"{at}: no such file, and not a prompts recipe that can be read: {error}"
+        raise UserError(msg) from None
+    return problems.digest, asked.select(
+        pl.lit(Path(name).stem).alias("benchmark"), row="id", question="question"
+    )
+
+
+def _questions(data: str, at: str) -> Iterator[tuple[str, str, str]]:
+    for path in data_files(data):
+        number = 0
+        for part in records(path):
+            lines = part.to_dicts() if isinstance(part, pl.DataFrame) else part
+            names = list(dict.fromkeys(name for line in lines for name in line))
+            column = next((n for n in (*QUESTION, *TALK, "text") if n in names), None)
+            if lines and column is None:
+                there, wanted = ", ".join(names), ", ".join((*QUESTION, *TALK, "text"))
+                msg = f"{at}: {path}: no column of questions: found {there}; wanted {wanted}"
+                raise UserError(msg)
+            for line in lines:
+                number += 1
+                yield path.name, str(line.get("id") or number), _asked(line.get(column or ""))
+
+
+def _asked(value: Any) -> str:
+    """The text of a question, or of the last turn of a user."""
+    if isinstance(value, list):
+        turns = [turn for turn in value if isinstance(turn, dict)]
+        users = [t for t in turns if t.get("role", t.get("from")) in ("user", "human")]
+        value = (users or [{}])[-1].get("content", (users or [{}])[-1].get("value"))
+    return value if isinstance(value, str) else ""

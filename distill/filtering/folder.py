@@ -1,0 +1,111 @@
+"""The folder of a result: what in it may be replaced, and when it is whole. Measures nothing."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from distill.errors import UserError
+from distill.files.find import data_files
+from distill.files.write import read_json, write_json
+from distill.filtering.judging import FOLDER as JUDGED
+from distill.filtering.stored import FOLDER as SIGNALS
+from distill.filtering.units import Unit
+from distill.filtering.write import DROPPED, KEPT, SHUFFLING
+
+REPORT = "report.json"
+DUPLICATES = "duplicates.parquet"
+UNFINISHED = ".unfinished"  # stands in OUT from the first deletion to the report
+ROWS = ".rows"  # DATA in our form, where it was in another one
+TEXTS = ".texts"  # of candidates for near copies
+REPLACED = (KEPT, DROPPED, DUPLICATES)
+OURS = (*REPLACED, SIGNALS)
+SCRATCH = (ROWS, TEXTS, SHUFFLING, JUDGED)
+
+
+def refuse_own_input(data: str | Path, folder: Path) -> None:
+    """Keeps DATA apart from what is removed before DATA is read, and OUT from being DATA later.
+
+    Raises:
+        UserError: a file of DATA is in kept/, dropped/ or signals/ of the result's folder; or the
+            result's folder is in the folder whose files are DATA.
+    """
+    replaced = [(folder / name).resolve() for name in OURS]
+    files = data_files(data)
+    for path in files:
+        places = (path.resolve(), path.parent.resolve() / path.name)  # a link may lead elsewhere
+        if any(place.is_relative_to(part) for place in places for part in replaced):
+            msg = (
+                f"{path}: is in the result that is to be replaced; choose another -o than {folder}"
+            )
+            raise UserError(msg)
+    if (read := _searched(Path(data), files)) and folder.resolve().is_relative_to(read):
+        msg = f"{folder}: is in {data}, so its files would be read as DATA; choose another -o"
+        raise UserError(msg)
+
+
+def _searched(data: Path, files: Sequence[Path]) -> Path | None:
+    """The folder that DATA is read from: of a run its traces/, of a set its kept/; or None."""
+    if not data.is_dir():
+        return None
+    parts = (data / "traces", data / KEPT)
+    inner = (part for part in parts if all(path.is_relative_to(part) for path in files))
+    return next(inner, data).resolve()
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Keeps what distill did not make from being replaced.
+
+    Raises:
+        UserError: there are folders or a report of the same names that distill did not make, or a
+            link in the place of one: what it leads to is not removed, and would be taken for ours.
+    """
+    for name in (*OURS, *SCRATCH):
+        if (folder / name).is_symlink():
+            msg = f"{folder / name}: is a link; remove it, or make {folder} itself a link"
+            raise UserError(msg)
+    report = read_json(folder / REPORT)
+    finished = isinstance(report, dict) and "fingerprint" in report
+    mine = finished or (folder / UNFINISHED).exists()
+    for name in (*OURS, REPORT):
+        if (folder / name).exists() and not mine:
+            msg = f"{folder / name}: was not made by distill filter; choose another -o"
+            raise UserError(msg)
+
+
+def clear(folder: Path) -> None:
+    """Removes an earlier or interrupted result; the report first, for it says "done".
+
+    What was measured stays: it says itself whether it still holds.
+
+    Raises:
+        UserError: a part of it cannot be removed; its rows would be taken for the new result's.
+    """
+    (folder / UNFINISHED).touch()
+    (folder / REPORT).unlink(missing_ok=True)
+    (folder / DUPLICATES).unlink(missing_ok=True)
+    for name in (KEPT, DROPPED, SHUFFLING, TEXTS):
+        _remove(folder / name)
+
+
+def finish(folder: Path, units: Sequence[Unit], report: dict[str, Any]) -> None:
+    """Removes what the result does not need, then writes the report: now it is done."""
+    names = {f"{unit.name}.parquet" for unit in units}
+    for path in (folder / SIGNALS).iterdir():
+        if path.name not in names:  # of a larger set that was here before
+            path.unlink()
+    for name in (ROWS, SHUFFLING, JUDGED):
+        _remove(folder / name)
+    write_json(folder / REPORT, report)
+    (folder / UNFINISHED).unlink()
+
+
+def _remove(path: Path) -> None:
+    """Removes a folder, if it is there."""
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        msg = f"{path}: cannot be removed: {error.strerror}; remove it, or choose another -o"
+        raise UserError(msg) from None

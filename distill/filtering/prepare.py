@@ -1,0 +1,87 @@
+"""A recipe made ready: its rules checked, its benchmarks read, its order known. Reads no DATA."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from distill.agreement import NEEDED as JUDGED
+from distill.files.done import file_digest, fingerprint
+from distill.filtering.benchmarks import contamination
+from distill.filtering.copies import Sketch
+from distill.filtering.judging import judging
+from distill.filtering.report import HIT
+from distill.filtering.steps import Job
+from distill.filtering.stored import SCALARS
+from distill.recipes.filters import FilterRecipe
+from distill.recipes.load import load
+from distill.rules import compile as compile_rules
+from distill.selection import NEEDED, Order, orders
+from distill.signals.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a recipe asks for."""
+
+    recipe: FilterRecipe
+    job: Job
+    by: tuple[Order, Order]  # preference among copies and among answers of a prompt
+
+
+def prepare(
+    name: str,
+    folder: Path,
+    overrides: Sequence[str],
+    settings: Settings,
+    *,
+    all_signals: bool = False,
+) -> Prepared:
+    """The recipe of that name with ``--set`` applied, for a result in ``folder``.
+
+    Raises:
+        UserError: the recipe, or a file that it names, cannot be used.
+    """
+    loaded = load(name, FilterRecipe, overrides)
+    recipe, where, select = loaded.recipe, str(loaded.path), loaded.recipe.select
+    rules = compile_rules(
+        recipe.rules,
+        where,
+        measure=(*recipe.measure, *(["verdict"] if select.difficulty or recipe.judge else [])),
+        settings=replace(settings, tokenizer=recipe.tokenizer, score_model=recipe.score_model),
+    )
+    by = orders(select, [*SCALARS, *rules.needed], where)
+    sketch = Sketch(select.near) if select.dedupe == "near" else None
+    needed = [
+        *NEEDED,
+        "text_bytes",
+        *(["verdict"] if select.difficulty else []),
+        *(column for order in by for column, _ in order),
+        *((*HIT, "_compared") if recipe.decontaminate else ()),
+        *(JUDGED if recipe.judge else ()),
+        *(sketch.COLUMNS if sketch else ()),
+    ]
+    job = Job(
+        folder=folder,
+        rules=rules,
+        needed=tuple(dict.fromkeys(column for column in needed if column != "reason")),
+        all_signals=all_signals,
+        contamination=contamination(recipe.decontaminate, where) if recipe.decontaminate else None,
+        judging=judging(recipe.judge, where, folder) if recipe.judge else None,
+        sketch=sketch,
+        files=_digests(rules.settings),
+    )
+    return Prepared(recipe, job, by)
+
+
+def _digests(settings: Settings) -> dict[str, str]:
+    """Of the files that the settings name: reads every byte of them."""
+    named = {"tokenizer": settings.tokenizer, "score_model": settings.score_model}
+    return {key: _digest(Path(name)) for key, name in named.items() if name is not None}
+
+
+def _digest(path: Path) -> str:
+    """Of a file, or of all files in a folder and their names."""
+    if path.is_file():
+        return file_digest(path)
+    inside = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
+    return fingerprint(files=[[file.name, file_digest(file)] for file in inside])

@@ -1,0 +1,88 @@
+"""The steps of a job: signals and rules in the order in which they are tried. Measures nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from distill.filtering import hashes
+from distill.filtering.benchmarks import CONTAMINATED, Contamination
+from distill.filtering.copies import Sketch
+from distill.filtering.judging import Judging
+from distill.filtering.stored import Measured
+from distill.rules import Rule, Rules
+from distill.signals import COSTLY, MODULES, verdict
+from distill.verify.judged import overlaid
+
+Step = Measured | Rule
+OVERSIZED = Rule("oversized", f"text_bytes <= {hashes.LARGEST}", ("text_bytes",))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is done with every unit; picklable, some megabytes with benchmarks."""
+
+    folder: Path  # OUT
+    rules: Rules
+    needed: tuple[str, ...]  # columns that selection looks at
+    all_signals: bool = False
+    contamination: Contamination | None = None
+    judging: Judging | None = None
+    sketch: Sketch | None = None
+    files: Mapping[str, str] = field(default_factory=dict)  # digests of what settings name
+
+
+def steps(job: Job) -> tuple[Step, ...]:
+    """Cheap signals, then the recipe's rules, costly signals just before the first that needs them.
+
+    The benchmarks are looked for before the first costly signal, near copies among what passed.
+    """
+    wanted = [m for m in MODULES if job.all_signals or set(job.rules.needed) & set(m.COLUMNS)]
+    early = [m for m in wanted if job.all_signals or m.COST < COSTLY]
+    late = [m for m in wanted if m not in early]
+    checks: list[Step] = [job.contamination, CONTAMINATED] if job.contamination else []
+    made: list[Step] = [hashes, OVERSIZED, *early]
+    for rule in job.rules.rules:
+        new = [m for m in late if set(rule.columns) & set(m.COLUMNS)]
+        if new:
+            made += checks
+            checks = []
+        late = [m for m in late if m not in new]
+        made += [*new, rule]
+    made += [*checks, *late]
+    if job.judging and verdict in made:  # its votes beside what the rules say
+        made.insert(made.index(verdict) + 1, job.judging)
+    return (*made, job.sketch) if job.sketch else tuple(made)
+
+
+def measured(plan: Sequence[Step]) -> list[Measured]:
+    """What a plan measures."""
+    return [step for step in plan if not isinstance(step, Rule)]
+
+
+def shown(table: pl.DataFrame, plan: Sequence[Step], *, all_signals: bool) -> pl.DataFrame:
+    """The values of ``table`` that this job asked for, and ``reason``.
+
+    Left out are columns of no step and, of costly ones, values of rows that were dropped before:
+    an earlier job may have stored them. So the result does not depend on what was stored.
+    """
+    table = overlaid(table)
+    gone: list[str] = []
+    columns = []
+    for step in plan:
+        if isinstance(step, Rule):
+            gone += [step.name, f"{step.name}_unknown"]
+            continue
+        reached = pl.col("reason").is_null() | ~pl.col("reason").is_in(gone)
+        hides = step.COST >= COSTLY and not all_signals
+        for name in visible(step):
+            value = pl.col(name) if name in table.columns else pl.lit(None, step.COLUMNS[name])
+            columns.append((pl.when(reached).then(value) if hides else value).alias(name))
+    return table.select(*columns, "reason")
+
+
+def visible(step: Measured) -> list[str]:
+    """The columns of a signal that a person may want to see."""
+    own = step.__name__ == hashes.__name__
+    return [name for name in step.COLUMNS if not own and not name.startswith("_")]

@@ -1,0 +1,96 @@
+"""What was measured of a unit, in a Parquet file, and whether it still holds. Measures nothing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+import orjson
+import polars as pl
+
+from distill.files.done import fingerprint
+from distill.files.write import write_parquet
+from distill.rows import SCHEMA
+from distill.signals import MODULES, verdict
+from distill.signals.settings import Settings
+
+FOLDER = "signals"
+TEXTS = ("messages", "gold", "reasoning", "response")
+SCALARS = [name for name in SCHEMA.names() if name not in TEXTS]  # small enough to hold of all rows
+ISOLATION = ("unsafe_no_sandbox", "paranoid")  # settings that concern verdicts and nothing else
+LABEL = "distill"  # of our part of the file's metadata
+
+
+class Measured(Protocol):
+    """A module of signals, or what filter itself measures in the same way; see ``Signal``."""
+
+    @property
+    def __name__(self) -> str:
+        """By it stored values are found again."""
+
+    @property
+    def COLUMNS(self) -> Mapping[str, pl.DataType]:
+        """With their types."""
+
+    @property
+    def VERSION(self) -> int:
+        """Goes up whenever the same row may get another value."""
+
+    @property
+    def COST(self) -> int:
+        """From COSTLY on, it is measured only on rows that passed the steps before."""
+
+    def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+        """A table of COLUMNS for a table of rows."""
+
+
+def tags(
+    modules: Iterable[Measured], settings: Settings, files: Mapping[str, str]
+) -> dict[str, str]:
+    """What the values of each module depend on beside the row, in 16 hex digits.
+
+    ``files`` has the digest of what each setting names: it counts, not where that is.
+    """
+    said = {**asdict(settings), **files}
+    isolation = {name: said.pop(name) for name in ISOLATION}
+    return {
+        m.__name__: fingerprint(version=m.VERSION, settings=isolation if m is verdict else said)
+        for m in modules
+    }
+
+
+def load(path: Path, key: str | None, made: dict[str, str]) -> pl.DataFrame | None:
+    """What is stored of the unit ``key``, without what other versions or settings made.
+
+    None if nothing is, or it is of other rows; a ``key`` of None takes whatever rows it is of.
+    """
+    try:
+        label = orjson.loads(pl.read_parquet_metadata(path).get(LABEL, "null"))
+        if not label or key not in (None, label["key"]):
+            return None
+        stale = {name for name, tag in label["made"].items() if made.get(name) != tag}
+        table = pl.read_parquet(path, glob=False)
+    except (OSError, pl.exceptions.PolarsError):  # none yet, or cut short by a full disk
+        return None
+    gone = [column for name in stale for column in label["columns"][name]]
+    return table.drop(gone)
+
+
+def save(
+    path: Path, table: pl.DataFrame, key: str, modules: Iterable[Measured], made: dict[str, str]
+) -> None:
+    """Stores the columns of those modules that ``table`` has, and the row's own small ones."""
+    there = [m for m in modules if set(m.COLUMNS) <= set(table.columns)]
+    label = {
+        "key": key,
+        "made": {m.__name__: made[m.__name__] for m in there},
+        "columns": {m.__name__: list(m.COLUMNS) for m in there},
+    }
+    columns = table.select(*SCALARS, *(name for m in there for name in m.COLUMNS))
+    write_parquet(path, columns, metadata={LABEL: orjson.dumps(label).decode()})
+
+
+def known(own: Iterable[Measured]) -> list[Measured]:
+    """Every module whose values may be stored: those of a plan first, then all other signals."""
+    first = list(own)
+    return [*first, *(module for module in MODULES if module not in first)]

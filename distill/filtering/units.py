@@ -1,0 +1,170 @@
+"""DATA as units: ranges of rows of Parquet files of our schema, each of which is read by itself.
+
+What is in another form (JSON lines, CSV, other people's columns) is first written as such files.
+Does not judge. Memory is bounded by a table, however large the set.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from distill.errors import UserError
+from distill.files.done import file_digest, fingerprint
+from distill.files.find import data_files
+from distill.files.read import (
+    BATCH,
+    frames,
+    height,
+    is_own,
+    own_columns,
+    own_rows,
+    refuse_no_id,
+    twice,
+)
+from distill.files.write import read_json, write_json, write_parquet
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A range of rows of one file: what is measured, stored and written at one time."""
+
+    number: int  # 0 …, in the order of DATA
+    before: int  # rows of DATA before it
+    path: Path
+    start: int
+    stop: int
+    key: str  # another one wherever the rows could be others
+
+    @property
+    def name(self) -> str:
+        """The name of each file that is made of it."""
+        return f"part-{self.number:05}"
+
+    @property
+    def after(self) -> int:
+        """Rows of DATA up to its end."""
+        return self.before + self.stop - self.start
+
+    def rows(self) -> Iterator[pl.DataFrame]:
+        """Its rows in tables of SCHEMA that are bounded in bytes.
+
+        Raises:
+            UserError: the file cannot be read, or has fewer rows than it had.
+        """
+        left = self.stop - self.start
+        for table in own_rows(self.path, self.start, self.stop):
+            left -= table.height
+            yield table
+        if left:
+            raise changed(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files of DATA as they are now."""
+
+    data: str
+    files: tuple[Path, ...]
+    digests: tuple[str, ...]
+    stamps: tuple[tuple[int, int], ...]  # size and time of change, in nanoseconds
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of the content; and of names, where rows are named after their file."""
+        named = [None if is_own(path) else path.name for path in self.files]
+        return fingerprint(files=self.digests, named=named)
+
+    def refuse_changed(self) -> None:
+        """Raises if a file is not as it was.
+
+        Raises:
+            UserError: names it.
+        """
+        for path, stamp in zip(self.files, self.stamps, strict=True):
+            if not path.is_file() or _stamp(path) != stamp:
+                raise changed(path)
+
+
+def changed(path: Path) -> UserError:
+    """The error for rows that are not those that were measured."""
+    return UserError(f"{path}: DATA changed while it was read; run it again")
+
+
+def source(data: str | Path) -> Source:
+    """What DATA is: reads every byte of it once.
+
+    Raises:
+        UserError: it is not there, or of a kind that distill does not read.
+    """
+    files = tuple(data_files(data))
+    stamps = tuple(map(_stamp, files))  # before the digests: a later change is then seen
+    return Source(str(data), files, tuple(map(file_digest, files)), stamps)
+
+
+def units(found: Source, scratch: Path, *, limit: int | None = None) -> list[Unit]:
+    """The rows of DATA, at most ``limit``, in order. ``scratch`` takes what must be rewritten.
+
+    Raises:
+        UserError: a file cannot be read; no row, no id, or a key twice.
+    """
+    own = [is_own(path) for path in found.files]  # looks at every file: one may be cut short
+    if all(own):
+        made = _ranges(found.files, found.digests, limit)
+        _refuse_repeats(made, found.data)
+        return made
+    wanted = {"digest": found.digest, "limit": limit}
+    manifest = read_json(scratch / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("of") != wanted:
+        shutil.rmtree(scratch, ignore_errors=True)
+        manifest = {"of": wanted, "parts": _rewritten(found.data, scratch, limit)}
+        found.refuse_changed()
+        write_json(scratch / MANIFEST, manifest)
+    parts = manifest["parts"]
+    return _ranges([scratch / name for name in parts], list(parts.values()), None)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _rewritten(data: str, scratch: Path, limit: int | None) -> dict[str, str]:
+    """Name and digest of each file that was made."""
+    parts = {}
+    for i, frame in enumerate(frames(data, limit=limit)):
+        path = scratch / f"part-{i:05}.parquet"
+        write_parquet(path, frame)
+        parts[path.name] = file_digest(path)
+    return parts
+
+
+def _ranges(files: Sequence[Path], digests: Sequence[str], limit: int | None) -> list[Unit]:
+    made: list[Unit] = []
+    left = limit
+    for path, digest in zip(files, digests, strict=True):
+        rows = height(path) if left is None else min(left, height(path))
+        left = None if left is None else left - rows
+        for start in range(0, rows, BATCH):
+            stop = min(start + BATCH, rows)
+            before = made[-1].after if made else 0
+            made.append(Unit(len(made), before, path, start, stop, f"{digest}:{start}:{stop}"))
+    return made
+
+
+def _refuse_repeats(made: Sequence[Unit], data: str) -> None:
+    """Raises if there is no row, a row has no id, or two have one key: by two small columns."""
+    ends = {unit.path: unit.stop for unit in made}
+    tables = [own_columns(path, ("id", "sample")).head(stop) for path, stop in ends.items()]
+    if not tables:
+        msg = f"{data}: no rows in it"
+        raise UserError(msg)
+    keys = pl.concat(tables)
+    refuse_no_id(keys["id"], data)
+    again = keys.filter(keys.is_duplicated())
+    if again.height:
+        raise twice(again["id"][0], again["sample"][0], data)

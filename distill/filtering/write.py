@@ -1,0 +1,101 @@
+"""Writes the rows of one unit to kept/ and dropped/, each by its reason. Does not decide.
+
+The rows of unit 12 are in part-00012.parquet, whoever writes it and whenever; of a unit of very
+large rows there are part-00012-1.parquet and so on.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from distill.files.write import write_parquet
+from distill.filtering import stored
+from distill.filtering.steps import Job, measured, shown, steps
+from distill.filtering.units import Unit, changed
+from distill.rows import SCHEMA
+
+PART = 128 << 20  # bytes of text in one file, wherever a single table is not larger
+KEPT, DROPPED = "kept", "dropped"
+SHUFFLING = ".shuffling"  # kept rows on their way to another order
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Files of one unit in one folder."""
+
+    folder: Path
+    name: str
+    waiting: list[pl.DataFrame] = field(default_factory=list)
+    written: int = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        if frame.height:
+            self.waiting.append(frame)
+            if sum(part.estimated_size() for part in self.waiting) > PART:
+                self.flush()
+
+    def flush(self) -> None:
+        if self.waiting:
+            suffix = f"-{self.written}" if self.written else ""
+            write_parquet(self.folder / f"{self.name}{suffix}.parquet", pl.concat(self.waiting))
+            self.written += 1
+            self.waiting.clear()
+
+
+def write(task: tuple[Unit, pl.DataFrame], job: Job) -> int:
+    """Writes every row of the unit once; returns how many there were.
+
+    The table beside the unit says of each row its ``reason`` (null: kept) and, of a set that is to
+    be shuffled, the ``group`` and the ``place`` that a kept row goes to.
+
+    Raises:
+        UserError: the file cannot be read, or has other rows than when it was measured.
+    """
+    unit, fate = task
+    plan = steps(job)
+    made = stored.tags(stored.known(measured(plan)), job.rules.settings, job.files)
+    path = job.folder / stored.FOLDER / f"{unit.name}.parquet"
+    table = stored.load(path, unit.key, made)
+    if table is None or table.height != fate.height:
+        raise changed(unit.path)
+    values = shown(table.with_columns(fate["reason"]), plan, all_signals=job.all_signals)
+    kept = _Parts(job.folder / KEPT, unit.name)
+    dropped = _Parts(job.folder / DROPPED, unit.name)
+    at = 0
+    for frame in unit.rows():
+        here = slice(at, at + frame.height)
+        if not frame.select(stored.SCALARS).equals(table[here].select(stored.SCALARS)):
+            raise changed(unit.path)
+        stays = fate[here]["reason"].is_null()
+        dropped.add(pl.concat([frame, values[here]], how="horizontal").filter(~stays))
+        if "group" in fate.columns:
+            _scatter(frame.filter(stays), fate[here].filter(stays), job.folder, f"{unit.name}-{at}")
+        else:
+            kept.add(frame.filter(stays))
+        at += frame.height
+    kept.flush()
+    dropped.flush()
+    return at
+
+
+def write_empty(job: Job) -> None:
+    """Puts a file without rows where a folder has none: it still tells a reader its columns."""
+    nothing = SCHEMA.to_frame()
+    reason = pl.lit(None, pl.String).alias("reason")
+    values = shown(nothing.with_columns(reason), steps(job), all_signals=True)
+    wide = pl.concat([nothing, values], how="horizontal")
+    for name, table in ((KEPT, nothing), (DROPPED, wide)):
+        if not list((job.folder / name).glob("*.parquet")):
+            write_parquet(job.folder / name / "part-00000.parquet", table)
+
+
+def _scatter(frame: pl.DataFrame, fate: pl.DataFrame, folder: Path, name: str) -> None:
+    """Lays rows into the folder of the group that they go to."""
+    placed = frame.with_columns(fate["group"], fate["place"])
+    for part in placed.partition_by("group"):
+        into = folder / SHUFFLING / f"{part['group'][0]:05}"
+        into.mkdir(parents=True, exist_ok=True)
+        part.drop("group").write_parquet(
+            into / f"{name}.parquet", compression="lz4", statistics=False
+        )

@@ -1,0 +1,1 @@
+"""Python that a model wrote runs here, and nowhere else. Does not decide what is right."""

@@ -1,0 +1,104 @@
+"""Attacks the jail from inside before anything is trusted to it. Does not run candidates.
+
+A bubblewrap that is installed proves nothing: kernels, containers and wrappers differ. What counts
+is that a program inside could not reach what this process put within reach.
+"""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from distill.errors import UserError
+from distill.jail import attack, bwrap
+from distill.jail.program import Program
+from distill.jail.session import Jail
+
+TIMEOUT_S = 20  # it takes 0.2 s
+
+
+def jail_or_refuse() -> None:
+    """Return if the jail repels every attack; tried once per process and bubblewrap.
+
+    Raises:
+        UserError: it does not, or there is none; says what to install, and what it means to do
+            without.
+    """
+    trust_or_refuse(bwrap.find())
+
+
+@cache
+def trust_or_refuse(bubblewrap: Path | None) -> None:
+    """The same for one bubblewrap. What was refused is tried again when it is asked for again."""
+    if problem := weakness(bubblewrap):
+        text = f"model-written code cannot be run safely here: {problem}; {bwrap.HINT}"
+        raise UserError(text)
+
+
+def weakness(bubblewrap: Path | None) -> str:
+    """What is wrong with a jail made by this program, in words; nothing if it holds."""
+    if bubblewrap is None:
+        return "bubblewrap is not installed"
+    script = Path(attack.__file__).read_text(encoding="utf-8")
+    with _canaries() as given, Jail(bubblewrap=bubblewrap) as jail:
+        program = Program(script, stdin=json.dumps(given))
+        ran = jail.run(program, timeout_s=TIMEOUT_S)
+        written = sorted(path.name for path in Path(given["folder"]).iterdir())
+    if ran.status != "ended":
+        return f"{bubblewrap} does not start a jail ({ran.status}: {ran.error[:300]})"
+    try:
+        made = json.loads(ran.stdout)
+    except ValueError:
+        made = None
+    names = {each.__name__ for each in attack.ATTACKS}
+    if not isinstance(made, dict) or set(made) != names:
+        return f"{bubblewrap} started something that did not answer"
+    reached = [name for name in names if made[name] is not False]
+    if written != ["canary"]:
+        reached.append("left_a_file")
+    if not reached:
+        return ""
+    return f"a program in a jail of {bubblewrap} " + ", ".join(sorted(reached)).replace("_", " ")
+
+
+@contextmanager
+def _canaries() -> Iterator[dict[str, Any]]:
+    """Put a secret where only a leaking jail finds it: file, environment, process, sockets."""
+    canary = f"canary-{secrets.token_hex(8)}"
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="distill-")))
+        folder.chmod(0o777)
+        file = folder / "canary"
+        file.write_text(canary, encoding="utf-8")
+        file.chmod(0o644)
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        named = stack.enter_context(socket.socket(socket.AF_UNIX))
+        named.bind("\0" + canary)
+        named.listen()
+        stack.enter_context(_neighbour(canary))
+        yield {
+            "canary": canary,
+            "file": str(file),
+            "folder": str(folder),
+            "port": tcp.getsockname()[1],
+        }
+
+
+@contextmanager
+def _neighbour(canary: str) -> Iterator[None]:
+    """A process of the jail's own user, which has the canary in its name and its environment."""
+    command = ["/bin/sh", "-c", "read wait", canary]
+    quiet = subprocess.DEVNULL
+    env = {"CANARY": canary, "PATH": os.defpath}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, env=env, **bwrap.account()
+    ) as process:
+        yield
+        process.kill()

@@ -1,0 +1,221 @@
+"""One running jail: starts it, exchanges frames with it, ends it. Does not know what they mean."""
+
+import marshal
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+from types import CodeType
+
+from distill.jail import begin, bwrap, codec, inside, leftovers, seccomp, supervise
+
+START_S = 20  # for a jail to be ready; it takes 0.05 s, but machines can be busy
+END_S = 2  # for a jail to go by itself; it takes 0.005 s
+MAX_FRAME = 1 << 20  # bytes; the supervisor's are 64 KiB at most
+_FLAGS = ("-P", "-s", "-S", "-B", "-X", "utf8")
+
+
+class JailFailed(Exception):
+    """The jail could not be started, or broke: our doing, or the machine's."""
+
+
+# Reads its own modules from the pipe and calls the last of them.
+_BOOT = """
+import marshal, os, sys
+data = b""
+while len(data) < {size}:
+    more = os.read(0, {size} - len(data))
+    if not more:
+        os._exit(0)
+    data += more
+for name, code in marshal.loads(data).items():
+    sys.modules[name] = module = type(sys)(name)
+    parent, _, last = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], last, module)
+    exec(code, module.__dict__)
+module.main()
+"""
+
+
+@cache
+def program(*, compiled: bool) -> bytes:
+    """The modules that run inside; as text for a Python of another version than this one."""
+    modules: dict[str, str | CodeType] = {"distill": "", "distill.jail": ""}
+    for module in (codec, inside, begin, leftovers, supervise):
+        name = module.__name__
+        text = Path(str(module.__file__)).read_text(encoding="utf-8")
+        modules[name] = compile(text, name, "exec", dont_inherit=True) if compiled else text
+    return marshal.dumps(modules)
+
+
+class Process:
+    """A jail that was just started. Without ``bubblewrap`` it is none: only limits hold."""
+
+    def __init__(self, *, preload: bool, bubblewrap: Path | None) -> None:
+        self.started_by = threading.current_thread()  # bubblewrap dies with the thread, too
+        self.runs = 0
+        self._ready = False
+        compiled = not bubblewrap or bwrap.interpreter().magic == MAGIC_NUMBER
+        modules = program(compiled=compiled)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close
+        self._folder = None if bubblewrap else tempfile.TemporaryDirectory(prefix="distill-")
+        folders = [self._folder.name] if self._folder else ["/tmp", "/dev/shm"]
+        arguments = [*_FLAGS, "-c", _BOOT.format(size=len(modules)), *folders]
+        arguments += [",", *(bwrap.PRELOADED if preload else ())]
+        if bubblewrap:
+            self._popen = self._jailed(bubblewrap, arguments)
+        else:
+            self._popen = self._bare(arguments, folders[0])
+        assert self._popen.stdin is not None
+        assert self._popen.stdout is not None
+        self._pipes = (self._popen.stdin, self._popen.stdout)
+        for pipe in self._pipes:
+            os.set_blocking(pipe.fileno(), False)
+        self._buffer = bytearray()
+        self._unsent = memoryview(modules)
+        with suppress(BrokenPipeError, BlockingIOError):  # said by ready, sent by ready
+            # 25 KB: most pipes hold it, but those of a user who has many are smaller (pipe(7))
+            self._unsent = self._unsent[os.write(self._pipes[0].fileno(), modules) :]
+
+    def _jailed(self, bubblewrap: Path, arguments: list[str]) -> "subprocess.Popen[bytes]":
+        rules = seccomp.program()
+        filter_fd, write = os.pipe()
+        os.write(write, rules)  # 2 KB: the pipe holds it
+        os.close(write)
+        jail = bwrap.command(bubblewrap, bwrap.interpreter(), filter_fd=filter_fd)
+        try:
+            return self._start([*jail, *arguments], pass_fds=(filter_fd,), account=bwrap.account())
+        finally:
+            os.close(filter_fd)
+
+    def _bare(self, arguments: list[str], folder: str) -> "subprocess.Popen[bytes]":
+        python = str(Path(sys.base_prefix, "bin", "python3"))
+        environment = bwrap.environment(sys.base_prefix) | {"TMPDIR": folder}
+        return self._start([python, *arguments], cwd=folder, env=environment, account={})
+
+    def _start(
+        self,
+        command: list[str],
+        *,
+        account: bwrap.Account,
+        env: dict[str, str] | None = None,
+        cwd: str = "/",
+        pass_fds: tuple[int, ...] = (),
+    ) -> "subprocess.Popen[bytes]":
+        """An own session: Ctrl-C is for us, and must not look like a broken jail."""
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                bufsize=0,
+                start_new_session=True,
+                env=env or {},
+                cwd=cwd,
+                pass_fds=pass_fds,
+                **account,
+            )
+        except OSError as error:
+            self._clear()
+            raise JailFailed(str(error)) from None
+
+    def ready(self) -> None:
+        """Wait until it takes programs.
+
+        Raises:
+            JailFailed: it does not; the text is what bubblewrap said.
+        """
+        if self._ready:
+            return
+        deadline_s = time.monotonic() + START_S
+        try:
+            self._write(self._unsent, deadline_s)
+            self.receive(deadline_s)
+        except TimeoutError:
+            text = f"the jail was not ready after {START_S} s"
+            raise JailFailed(text) from None
+        self._ready = True
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, and the thread whose end would end it as well."""
+        return self._popen.poll() is None and self.started_by.is_alive()
+
+    def send(self, kind: bytes, nonce: bytes, body: bytes, deadline_s: float) -> None:
+        """Write one frame before ``deadline_s`` of the monotonic clock, or raise TimeoutError."""
+        head = supervise.HEAD.pack(len(body), nonce, kind)
+        self._write(memoryview(head + body), deadline_s)
+
+    def _write(self, data: memoryview, deadline_s: float) -> None:
+        fd = self._pipes[0].fileno()
+        while data:
+            _wait(fd, select.POLLOUT, deadline_s)
+            try:
+                data = data[os.write(fd, data) :]
+            except BrokenPipeError:
+                raise self._broken() from None
+
+    def receive(self, deadline_s: float) -> tuple[bytes, bytes, bytes]:
+        """Read one frame, (kind, nonce, body), before ``deadline_s``, or raise TimeoutError."""
+        head = supervise.HEAD
+        self._fill(head.size, deadline_s)
+        size, nonce, kind = head.unpack(self._buffer[: head.size])
+        if size > MAX_FRAME:
+            raise self._broken()
+        self._fill(head.size + size, deadline_s)
+        body = bytes(self._buffer[head.size : head.size + size])
+        del self._buffer[: head.size + size]
+        return kind, nonce, body
+
+    def _fill(self, n: int, deadline_s: float) -> None:
+        fd = self._pipes[1].fileno()
+        while len(self._buffer) < n:
+            _wait(fd, select.POLLIN, deadline_s)
+            more = os.read(fd, 1 << 20)
+            if not more:
+                raise self._broken()
+            self._buffer += more
+
+    def _broken(self) -> JailFailed:
+        self._errors.seek(0)
+        said = self._errors.read(2000).decode("utf-8", "replace").strip()
+        return JailFailed(said or "the jail ended without a word")
+
+    def end(self) -> None:
+        """Have it end, and everything in it; ``close`` waits for that.
+
+        Process 1 of the jail ends with our pipes, and its pid namespace with it.
+        """
+        for pipe in self._pipes:
+            pipe.close()
+
+    def close(self) -> None:
+        """End it; nothing is left afterwards, zombies neither."""
+        self.end()
+        try:
+            self._popen.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._errors.close()
+        if self._folder:
+            self._folder.cleanup()
+
+
+def _wait(fd: int, event: int, deadline_s: float) -> None:
+    poll = select.poll()
+    poll.register(fd, event)
+    if not poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
+        raise TimeoutError

@@ -1,0 +1,184 @@
+"""One jail and the programs that run in it, one after the other. Does not judge them.
+
+A jail is started anew after anything out of the ordinary: a program that was ended, that left a
+file, or that broke the protocol, and after ``MAX_RUNS`` programs in any case.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from distill.errors import UserError
+from distill.jail import bwrap
+from distill.jail.conversation import Conversation
+from distill.jail.exchange import Exchange, Frame, Malformed, returned
+from distill.jail.process import JailFailed, Process
+from distill.jail.program import Program, Ran, Returned
+
+MAX_RUNS = 200
+
+
+class Jail:
+    """Runs programs one at a time; for several at once, one jail for each thread or process.
+
+    ``once`` starts a jail for every program. ``unsafe_no_sandbox`` is no jail at all: the same
+    runner and limits, but with the user's files, network and processes in reach. ``bubblewrap``
+    is for the tests of the probe; otherwise it is looked for.
+
+    Raises:
+        UserError: bubblewrap is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        once: bool = False,
+        unsafe_no_sandbox: bool = False,
+        bubblewrap: Path | None = None,
+    ) -> None:
+        self._once = once
+        self._unsafe = unsafe_no_sandbox
+        self._bubblewrap = bubblewrap or bwrap.find()
+        self._process: Process | None = None
+        self._ending: list[Process] = []
+        if self._bubblewrap is None and not unsafe_no_sandbox:
+            text = f"bubblewrap is not installed; {bwrap.HINT}"
+            raise UserError(text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+        self._end()
+
+    def run(self, program: Program, *, timeout_s: float) -> Ran:
+        """Run one program for ``timeout_s`` of wall clock at most; no deed of it raises."""
+        names = [call.function for call in program.calls]
+        data = [call.arguments for call in program.calls]
+        kind = "calls"
+        if program.stdin is not None:
+            kind, names, data = "script", [], [program.stdin.encode("utf-8", "surrogatepass")]
+        given: list[Returned] = []
+
+        def take(_: Exchange, frame: Frame) -> None:
+            match frame:
+                case ("returned", value, raised) if kind == "calls" and len(given) < len(names):
+                    given.append(returned(value, raised))
+                case _:
+                    text = "a frame that nobody asked for"
+                    raise Malformed(text)
+
+        ran = self._drive((kind, program.source, names, data), take, timeout_s=timeout_s)
+        if ran.status == "ended" and kind == "calls" and len(given) < len(names):
+            ran = Ran("died", error="it left before the last call")
+        return replace(ran, returned=tuple(given))
+
+    def ask(
+        self,
+        tester: str,
+        *,
+        names: Sequence[str],
+        answer: Callable[[str, bytes], Returned],
+        timeout_s: float,
+    ) -> Ran:
+        """Run a tester, whose calls of ``names`` are answered here by ``answer(name, arguments)``.
+
+        Names that raised come up in the tester as the built-in exception of that name, or as
+        RuntimeError. Arguments and values are encoded; what cannot travel arrives as ``Opaque``.
+        """
+
+        def take(exchange: Exchange, frame: Frame) -> None:
+            match frame:
+                case ("ask", str(name), bytes(arguments)) if name in names:
+                    given = answer(name, arguments)
+                    exchange.tell((given.value, given.raised))
+                case _:
+                    text = "a frame that nobody asked for"
+                    raise Malformed(text)
+
+        return self._drive(("ask", tester, names, ()), take, timeout_s=timeout_s)
+
+    @contextmanager
+    def talk(self, source: str, *, timeout_s: float) -> Iterator[Conversation]:
+        """Load a candidate once, to call it many times, for ``timeout_s`` in all."""
+        try:
+            exchange = self._exchange(timeout_s)
+        except JailFailed as error:
+            self._end()
+            yield Conversation(None, Ran("jail_failed", error=str(error)))
+            return
+        try:
+            conversation = Conversation(exchange)
+            conversation.load(source)
+            yield conversation
+        finally:
+            exchange.guarded(exchange.hang_up)
+            self._settle(exchange)
+
+    def _drive(
+        self,
+        program: tuple[str, str, Sequence[str], Sequence[bytes]],
+        take: Callable[[Exchange, Frame], None],
+        *,
+        timeout_s: float,
+    ) -> Ran:
+        try:
+            exchange = self._exchange(timeout_s)
+        except JailFailed as error:
+            self._end()
+            return Ran("jail_failed", error=str(error))
+
+        def all_frames() -> None:
+            exchange.start(*program)
+            while (frame := exchange.next()) is not None:
+                take(exchange, frame)
+
+        try:
+            exchange.guarded(all_frames)
+        finally:  # Ctrl-C too
+            self._settle(exchange)
+        status, text = exchange.ended()
+        return Ran(status, stdout=exchange.stdout.decode("utf-8", "replace"), error=text)
+
+    def _exchange(self, timeout_s: float) -> Exchange:
+        """With a jail that is ready."""
+        if self._process is not None and not self._process.alive:
+            self._end()
+        if self._process is None:
+            self._start()
+        assert self._process is not None
+        self._process.ready()
+        self._process.runs += 1
+        return Exchange(self._process, timeout_s=timeout_s, blames_candidate=self._unsafe)
+
+    def _settle(self, exchange: Exchange) -> None:
+        """Keep the jail where that is safe; otherwise start another, to be ready when needed."""
+        usual = exchange.clean and exchange.ended()[0] in ("ended", "raised")
+        if usual and not self._once and self._process and self._process.runs < MAX_RUNS:
+            return
+        self._end()
+        with suppress(JailFailed):  # said by the next program
+            self._start()  # boots while the next program is fetched
+
+    def _start(self) -> None:
+        bubblewrap = None if self._unsafe else self._bubblewrap
+        self._process = Process(preload=not self._once, bubblewrap=bubblewrap)
+
+    def _end(self) -> None:
+        """End the jail. The kernel takes 10 ms to clear it away, which only ``close`` waits for."""
+        for process in self._ending:
+            process.close()
+        self._ending.clear()
+        if self._process is not None:
+            self._process.end()
+            self._ending.append(self._process)
+            self._process = None

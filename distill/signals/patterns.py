@@ -1,0 +1,20 @@
+"""How patterns of text are counted fast. Holds no pattern of its own."""
+
+import polars as pl
+
+
+def plain(pattern: str) -> str:
+    r"""The pattern with ``\b`` as ASCII knows it: on any other text Unicode's is 10 times slower.
+
+    >>> plain(r"\bwait\b")
+    '(?-u:\\b)wait(?-u:\\b)'
+    """
+    return pattern.replace(r"\b", r"(?-u:\b)")
+
+
+def counts(text: pl.Expr, patterns: dict[str, str]) -> list[pl.Expr]:
+    """A column of each name: how often its pattern is in ``text``, without overlap."""
+    return [
+        text.str.count_matches(pattern).cast(pl.UInt32).alias(name)
+        for name, pattern in patterns.items()
+    ]

@@ -1,0 +1,22 @@
+"""Checks programs: is what a model wrote right by the tests of its reference?
+
+    gold      reads a reference: asserts, inputs and outputs, or arguments and results
+    source    Python as a syntax tree
+    beyond    what tests ask that no result can show
+    bounded   functions that no result can keep busy
+    claims    what one assert claims about what a program returns
+    suite     the tests of a reference, ready to run
+    response  finds the program in a response
+    plain     makes a Counter a dict, and tells what is not plain data
+    output    compares what was written
+    judge     runs a program and compares what it gives
+    tester    runs tests that have to be run themselves
+    crew      threads, each with jails of its own
+    check     all of it together
+
+What is expected never enters the jail of the program. Runs nothing outside a jail.
+"""
+
+from distill.verify.code.check import check_all, own_answer, ready
+
+__all__ = ["check_all", "own_answer", "ready"]

@@ -1,0 +1,158 @@
+"""Whether one program is right: runs it in a jail and compares out here. Finds no program.
+
+What a program did not do in time is a ``timeout`` and never ``wrong``; what cannot be compared is
+``unverifiable``; and a jail that failed twice is an ``error``.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from distill.jail.codec import CodecError, Opaque, decode
+from distill.jail.program import Program, Ran, Returned, Status
+from distill.jail.session import Jail
+from distill.verify.code.bounded import TooLarge
+from distill.verify.code.crew import Jails
+from distill.verify.code.gold import Cases
+from distill.verify.code.output import difference
+from distill.verify.code.plain import opaque, plainly
+from distill.verify.code.source import foreign, tree
+from distill.verify.code.suite import SHOWN, Suite, Test
+from distill.verify.verdict import Label
+
+TRIES = 2  # of a program whose jail failed
+# Timeouts of one input that all inputs of a program may take together.
+WHOLE = 6
+UNREADABLE = "CodecError"  # a value too large or too deep to leave the jail
+One = tuple[Returned, object]  # what one call gave, and its value
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict without its answer."""
+
+    label: Label
+    method: str
+    detail: str = ""
+
+
+RIGHT = Finding("correct", "tests")
+_ENDS: dict[Status, Finding] = {
+    "timeout": Finding("timeout", "killed"),
+    "memory": Finding("timeout", "memory"),
+    "died": Finding("wrong", "died"),
+    "flooded": Finding("wrong", "flooded"),
+    "jail_failed": Finding("error", "jail_failed"),
+}
+
+
+def run(jail: Jail, program: Program, *, timeout_s: float) -> Ran:
+    """How it went; a jail that fails gets another chance."""
+    return again(lambda: jail.run(program, timeout_s=timeout_s))
+
+
+def again(attempt: Callable[[], Ran]) -> Ran:
+    """What the last attempt gave."""
+    for _ in range(TRIES - 1):
+        if (ran := attempt()).status != "jail_failed":
+            return ran
+    return attempt()
+
+
+def judge_calls(jails: Jails, suite: Suite, source: str, *, timeout_s: float) -> Finding:
+    """By what its functions return."""
+    calls = tuple(call for test in suite.tests for call in test.calls)
+    program = Program(f"{source}\n\n{suite.after}\n" if suite.after else source, calls)
+    ran = run(jails.program, program, timeout_s=timeout_s)
+    values = [value_of(one) for one in ran.returned]
+    if any(map(opaque, values)):
+        ran = run(jails.program, plainly(program), timeout_s=timeout_s)
+        values = [value_of(one) for one in ran.returned]
+    doubt: Finding | None = None
+    for test, part in _by_test(suite.tests, list(zip(ran.returned, values, strict=True))):
+        found = _of_test(test, part, source)
+        if found.label == "wrong":
+            return found
+        doubt = doubt or (found if found.label != "correct" else None)
+    if len(values) < len(calls):
+        return doubt or ended(ran, source)
+    return doubt or RIGHT
+
+
+def judge_output(jails: Jails, gold: Cases, source: str, *, timeout_s: float) -> Finding:
+    """By what it writes, input by input."""
+    doubt: Finding | None = None
+    until = time.monotonic() + WHOLE * timeout_s
+    for number, case in enumerate(gold.cases, 1):
+        left = min(timeout_s, until - time.monotonic())
+        if left <= 0:
+            return Finding("timeout", "killed", f"before input {number}")
+        ran = run(jails.program, Program(source, stdin=case.given), timeout_s=left)
+        if ran.status != "ended":
+            found = ended(ran, source)
+            return Finding(found.label, found.method, f"input {number}: {found.detail}".strip())
+        differ = [difference(ran.stdout, one, gold.tolerance) for one in case.accepted]
+        if None in differ:
+            continue
+        method = next((one for one in differ if one and one != "value"), "value")
+        if method == "value" and not gold.checked_elsewhere:
+            return Finding("wrong", "output", f"input {number}: {ran.stdout[:SHOWN]!r}")
+        method = "checker" if method == "value" else method
+        doubt = doubt or Finding("unverifiable", method, f"input {number}")
+    return doubt or RIGHT
+
+
+def ended(ran: Ran, source: str) -> Finding:
+    """Of a program that ended before its tests did."""
+    if ran.status in _ENDS:
+        found = _ENDS[ran.status]
+        return Finding(found.label, found.method, ran.error[:SHOWN])
+    kind = ran.error.split(":", maxsplit=1)[0] if ran.status == "raised" else "nothing returned"
+    return raised(kind, ran.error, source)
+
+
+def raised(kind: str, detail: str, source: str) -> Finding:
+    """Of a program that raised an error of this type; its word is not believed for a pass."""
+    if kind == "MemoryError":
+        return Finding("timeout", "memory", detail[:SHOWN])
+    if kind == UNREADABLE:
+        return Finding("unverifiable", "too_large", detail[:SHOWN])
+    if kind in ("ModuleNotFoundError", "ImportError"):
+        module = tree(source)
+        if missing := foreign(module) if module else []:
+            return Finding("unverifiable", "missing_module", ", ".join(missing)[:SHOWN])
+    return Finding("wrong", "raised", detail[:SHOWN])
+
+
+def value_of(returned: Returned) -> object:
+    """The value; None where something was raised, and nobody knows what if it cannot be read."""
+    if returned.value is None:
+        return None
+    try:
+        return decode(returned.value)
+    except CodecError:
+        return Opaque("unreadable")
+
+
+def _by_test(tests: Sequence[Test], found: Sequence[One]) -> Iterator[tuple[Test, Sequence[One]]]:
+    """Each test with what its calls returned, as far as they did."""
+    start = 0
+    for test in tests:
+        part = found[start : start + len(test.calls)]
+        start += len(test.calls)
+        if len(part) == len(test.calls):
+            yield test, part
+
+
+def _of_test(test: Test, found: Sequence[One], source: str) -> Finding:
+    for returned, value in found:
+        if returned.value is None:
+            kind = returned.raised or "nothing returned"
+            return raised(kind, f"{test.text}: {kind}", source)
+        if (type_name := opaque(value)) is not None:
+            return Finding("unverifiable", "opaque_value", type_name[:SHOWN])
+    try:
+        met = test.met([value for _, value in found])
+    except TooLarge as error:
+        return Finding("unverifiable", "too_large", f"{test.text}: {error}")
+    return RIGHT if met else Finding("wrong", "value", test.text)

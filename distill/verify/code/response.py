@@ -1,0 +1,163 @@
+"""Finds the program in a response. Runs nothing.
+
+In this order; the first that there is:
+
+1. the last fenced block, marked as Python or not marked, that defines the entry point. Without an
+   entry point (a program that reads its input): of the blocks that are Python and do something, the
+   last one that reads input, else the last one; marked blocks before unmarked ones;
+2. the whole response, if it is Python that does so;
+3. a block, or the response, as what goes on where the problem's own code ends: as it is or
+   indented, and up to the first line that is not part of it;
+4. the last block marked as Python, although it does not define the entry point or is no Python.
+
+A block that is not closed counts, up to the end. Blocks marked as another language never do.
+"""
+
+import ast
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from distill.verify.code.source import LONGEST, joined, names, tree
+
+Place = Literal["block", "whole", "completion"]
+_FENCE = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})[ \t]*([^\n`]*)\Z")
+_PYTHON = ("python", "python3", "py", "py3", "python3.11", "python3.12")
+_GIVES = re.compile(r"\b(return|yield)\b")
+_READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block."""
+
+    text: str
+    marked: bool  # as Python; else not marked at all
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is to be run."""
+
+    source: str
+    place: Place
+    fault: Literal["", "syntax_error", "no_entry_point"] = ""
+
+
+def program(
+    response: str, *, entry: str | None, prompt: str = "", before: str = ""
+) -> Program | None:
+    """The program of a response; None if there is none.
+
+    Args:
+        response: what follows the thinking.
+        entry: the function or class that it has to define; None: it is run as it stands.
+        prompt: the code that it was asked to go on with.
+        before: what is put before a program that does not go on with it, such as imports.
+    """
+    blocks = [block for block in fenced(response) if len(block.text) <= LONGEST]
+    good = _defines(entry)
+    if (source := _chosen(blocks, good, entry)) is not None:
+        return Program(joined(before, source) if before else source, "block")
+    if not blocks and good(response):
+        return Program(joined(before, response) if before else response, "whole")
+    if entry is not None and prompt and (source := _completion(prompt, blocks, response, entry)):
+        return Program(source, "completion")
+    marked = [block for block in blocks if block.marked and block.text.strip()]
+    if not marked or (not marked[-1].closed and tree(marked[-1].text) is None):
+        return None
+    readable = tree(marked[-1].text) is not None
+    fault: Literal["syntax_error", "no_entry_point"] = "no_entry_point"
+    return Program(marked[-1].text, "block", fault if readable else "syntax_error")
+
+
+def fenced(response: str) -> Iterator[Block]:
+    """The blocks that are marked as Python or not marked, in order."""
+    fence, language, lines = "", "", list[str]()
+    for line in response.replace("\r\n", "\n").split("\n"):
+        found = _FENCE.match(line)
+        if not fence and found:
+            fence, language, lines = found[1], found[2].strip().lower(), []
+        elif fence and found and not found[2].strip() and found[1].startswith(fence):
+            yield from _block(language, lines, closed=True)
+            fence = ""
+        elif fence:
+            lines.append(line)
+    if fence:
+        yield from _block(language, lines, closed=False)
+
+
+def _block(language: str, lines: list[str], *, closed: bool) -> Iterator[Block]:
+    first = re.split(r"[\s,{:]", language.lstrip("{."), maxsplit=1)[0]
+    if not first or first in _PYTHON:
+        yield Block("\n".join(lines) + "\n", bool(first), closed)
+
+
+def _defines(entry: str | None) -> Callable[[str], bool]:
+    def good(source: str) -> bool:
+        module = tree(source)
+        if module is None:
+            return False
+        return _acts(module) if entry is None else entry in names(module)
+
+    return good
+
+
+def _acts(module: ast.Module) -> bool:
+    """Whether it does anything: a block of numbers or words is Python too."""
+    return any(
+        not isinstance(node, ast.Expr) or any(isinstance(one, ast.Call) for one in ast.walk(node))
+        for node in module.body
+    )
+
+
+def _chosen(blocks: list[Block], good: Callable[[str], bool], entry: str | None) -> str | None:
+    fit = []
+    for block in blocks:
+        for text in dict.fromkeys((block.text, textwrap.dedent(block.text))):
+            if good(text):
+                fit.append((block.marked, text))
+                break
+    if not fit:
+        return None
+    if entry is not None:
+        return fit[-1][1]
+    best = max(enumerate(fit), key=lambda one: (one[1][0], bool(_READS.search(one[1][1])), one[0]))
+    return best[1][1]
+
+
+def _completion(prompt: str, blocks: list[Block], response: str, entry: str) -> str | None:
+    """The problem's code and what goes on with it."""
+    if entry not in names(tree(prompt + "\n    pass\n") or ast.Module([], [])):
+        return None
+    for text in [block.text for block in reversed(blocks)] or [response]:
+        for body in _bodies(text.strip("\n"), is_code=bool(blocks)):
+            if (whole := _longest(prompt, body)) is not None:
+                return whole
+    return None
+
+
+def _bodies(text: str, *, is_code: bool) -> Iterator[str]:
+    """The text as the inside of a function: servers cut the indent of the first line off."""
+    if text[:1].isspace():
+        yield text
+    elif is_code or _GIVES.search(text):  # and no word alone, which is Python too
+        first, *rest = text.split("\n")
+        if all(not line or line[0].isspace() for line in rest):
+            yield "\n".join(["    " + first, *rest])
+        yield textwrap.indent(text, "    ")
+
+
+def _longest(prompt: str, rest: str) -> str | None:
+    """With all of it, or with its lines before the first that is not indented."""
+    end = "" if prompt.endswith("\n") else "\n"
+    lines = rest.split("\n")
+    cut = next((n for n, line in enumerate(lines) if n and line and not line[0].isspace()), None)
+    for part in (lines, lines[:cut]):
+        whole = prompt + end + "\n".join(part) + "\n"
+        if any(line.strip() for line in part) and tree(whole) is not None:
+            return whole
+    return None

@@ -1,0 +1,14 @@
+"""How programs that a model wrote are kept apart from this machine. Keeps nothing apart itself."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """Of one command; told to whoever checks answers, in whichever process that is."""
+
+    paranoid: bool = False  # a fresh jail for every program, not one for many
+    unsafe_no_sandbox: bool = False  # no jail: programs run as this user
+
+
+JAILED = Isolation()

@@ -1,0 +1,1 @@
+"""Hostile programs and what they try. Runs none of them."""

@@ -1,0 +1,65 @@
+"""Labels that would be wrong by form alone: numbers in words, answers that a scorer cannot read."""
+
+import json
+
+import pytest
+
+from distill import grade
+
+IN_WORDS = [
+    ("3", "three"),
+    ("3", r"\text{three}"),
+    ("7", "seven apples"),
+    ("12", "a dozen"),
+    ("1/2", "one half"),
+    ("21", "twenty-one"),
+    ("12", "XII"),
+    ("2", "both"),
+    ("0", "zero"),
+    ("0", r"\text{none}"),
+    ("0", "there are no solutions"),
+]
+
+
+@pytest.mark.parametrize(("gold", "answer"), IN_WORDS)
+def test_a_number_in_words_is_not_called_wrong(gold: str, answer: str) -> None:
+    verdict = grade(gold, rf"\boxed{{{answer}}}")
+    assert (verdict.label, verdict.method) == ("unverifiable", "number_in_words")
+
+
+@pytest.mark.parametrize(
+    "answer", [r"\text{Cannot be determined}", "no solution", "x", "blue", "mix"]
+)
+def test_an_answer_without_any_number_is_wrong_where_a_number_is_asked(answer: str) -> None:
+    verdict = grade("3", rf"\boxed{{{answer}}}")
+    assert (verdict.label, verdict.method) == ("wrong", "not_a_number")
+
+
+KNIGHTS = json.dumps(
+    {"task": "knights_knaves", "answer": "Ann is a sage, and Bo is a fool.", "metadata": {}}
+)
+SUDOKU = json.dumps(
+    {
+        "task": "mini_sudoku",
+        "answer": "2 4 3 1\n3 1 2 4\n4 3 1 2\n1 2 4 3",
+        "metadata": {"puzzle": [[2, 4, 0, 0], [0] * 4, [0] * 4, [0] * 4]},
+    }
+)
+HOURS = json.dumps({"task": "time_intervals", "answer": "02:58", "metadata": {"task_type": "time"}})
+SCORED = [
+    (KNIGHTS, r"\boxed{\text{Bo is a fool, and Ann is a sage.}}", "correct"),
+    (KNIGHTS, r"\boxed{Bo is a sage, and Ann is a sage.}", "wrong"),
+    (KNIGHTS, r"\boxed{\begin{cases} Bo \\ Ann\end{cases}}", "unverifiable"),  # LaTeX
+    (KNIGHTS, "So:\n- Bo is a fool\n- Ann is a sage", "unverifiable"),  # one line of two
+    (SUDOKU, "The grid is\n2 4 3 1\n3 1 2 4\n4 3 1 2\n1 2 4 3", "unverifiable"),
+    (HOURS, r"\boxed{02:57}", "wrong"),
+    (HOURS, r"\boxed{02:58:00}", "correct"),
+]
+
+
+@pytest.mark.parametrize(("gold", "response", "label"), SCORED)
+def test_a_scorers_no_counts_only_for_what_it_can_read(
+    gold: str, response: str, label: str
+) -> None:
+    pytest.importorskip("reasoning_gym")
+    assert grade(gold, response, kind="reasoning_gym").label == label
