@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,32 @@ def test_contaminated_rows_name_what_they_met_and_are_never_verified(tmp_path: P
     dropped = pl.read_parquet(out / "dropped/*.parquet")
     assert dropped["verdict"].null_count() == 2
     assert set(dropped["contaminated_row"]) == {"b0", "b1"}
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda q: {"Question": q},
+        lambda q: {"instruction": "Solve this.", "input": q},
+        lambda q: {"messages": [{"role": "user", "content": [{"type": "text", "text": q}]}]},
+        lambda q: {
+            "conversations": [
+                {"from": "human", "value": q},
+                {"from": "gpt", "value": "Do you want hints?"},
+                {"from": "human", "value": "No."},
+            ]
+        },
+    ],
+)
+def test_a_benchmarks_question_is_found_in_whatever_shape_it_is_kept(
+    tmp_path: Path, shape: Callable[[str], dict[str, Any]]
+) -> None:
+    question = ASKED.format(n=3)
+    (tmp_path / "bench.jsonl").write_text(json.dumps(shape(question)))
+    rows = [row("asks", messages=[{"role": "user", "content": question}]), row("clean")]
+    against = {"against": [str(tmp_path / "bench.jsonl")], "words": 10, "fuzzy": None}
+    _, out = run(tmp_path, rows, rules={"short": "total_tokens < 99999"}, decontaminate=against)
+    assert fates(out) == {"asks": "contaminated", "clean": None}
 
 
 def test_a_benchmark_may_be_a_pattern_of_prompts_recipes(

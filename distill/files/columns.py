@@ -191,6 +191,12 @@ def _turns(line: Mapping[str, Any], columns: Columns) -> tuple[Message, ...]:
     return tuple(filter(None, map(_turn, talk))) if isinstance(talk, list) else ()
 
 
+def user_text(talk: Iterable[Any]) -> str:
+    """All that the user says in a conversation."""
+    turns = filter(None, map(_turn, talk))
+    return "\n".join(turn.content for turn in turns if turn.role == "user")
+
+
 def _turn(turn: Any) -> Message | None:
     if not isinstance(turn, dict):
         return None

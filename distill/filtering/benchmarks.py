@@ -3,7 +3,7 @@
 How texts are compared is told by ``distill.near.contamination``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from distill.errors import UserError
-from distill.files.columns import QUESTION, TALK
+from distill.files.columns import ALPACA, QUESTION, TALK, user_text
 from distill.files.done import data_digest, fingerprint
 from distill.files.find import HUB, data_files, matching
 from distill.files.read import records
@@ -133,20 +133,23 @@ def _questions(data: str, at: str) -> Iterator[tuple[str, str, str]]:
         for part in records(path):
             lines = part.to_dicts() if isinstance(part, pl.DataFrame) else part
             names = list(dict.fromkeys(name for line in lines for name in line))
-            column = next((n for n in (*QUESTION, *TALK, "text") if n in names), None)
+            wanted = (*QUESTION, *TALK, "text")
+            column = next((n for part in wanted for n in names if n.lower() == part), None)
             if lines and column is None:
-                there, wanted = ", ".join(names), ", ".join((*QUESTION, *TALK, "text"))
-                msg = f"{at}: {path}: no column of questions: found {there}; wanted {wanted}"
-                raise UserError(msg)
+                there = ", ".join(names)
+                msg = f"{at}: {path}: no column of questions: found {there}; wanted "
+                raise UserError(msg + ", ".join(wanted))
             for line in lines:
                 number += 1
-                yield path.name, str(line.get("id") or number), _asked(line.get(column or ""))
+                yield path.name, str(line.get("id") or number), _asked(line, column or "")
 
 
-def _asked(value: Any) -> str:
-    """The text of a question, or of the last turn of a user."""
+def _asked(line: Mapping[str, Any], column: str) -> str:
+    """The text of a question, or all that the user says; an instruction with what it is about."""
+    value = line.get(column)
     if isinstance(value, list):
-        turns = [turn for turn in value if isinstance(turn, dict)]
-        users = [t for t in turns if t.get("role", t.get("from")) in ("user", "human")]
-        value = (users or [{}])[-1].get("content", (users or [{}])[-1].get("value"))
-    return value if isinstance(value, str) else ""
+        return user_text(value)
+    if not isinstance(value, str):
+        return ""
+    about = line.get(ALPACA[1]) if column == ALPACA[0] else None
+    return f"{value}\n{about}" if isinstance(about, str) and about else value
