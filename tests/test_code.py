@@ -124,6 +124,42 @@ def test_no_mutant_of_a_solution_is_correct(kind: str) -> None:
     assert labels.count("unverifiable") <= (len(labels) if opaque else 0)
 
 
+EVEN = "def even(n):\n    return n % 2 == 0"
+ODD_ONLY = {"test_list": ["assert even(3) == False", "assert even(5) == False"]}
+LOOPED = {
+    "entry_point": "even",
+    "test": "def check(candidate):\n    for n in (3, 5):\n        assert candidate(n) is False\n",
+}
+
+
+@needs_jail
+@pytest.mark.parametrize("gold", [ODD_ONLY, LOOPED, {"test_list": ["assert even(3) == False"]}])
+@pytest.mark.parametrize("reference", [{}, {"code": EVEN}])
+def test_a_constant_is_not_correct_where_tests_expect_one_value(gold: Any, reference: Any) -> None:
+    gold = gold | reference
+    assert says(gold, EVEN).label == "correct"
+    constant = says(gold, "def even(n):\n    return False")
+    assert (constant.label, constant.method) == ("unverifiable", "weak_tests")
+    memory = EVEN.replace("n % 2 == 0", "first.append(n % 2 == 0) or first[0]") + "\nfirst = []"
+    assert says(gold, memory).method == "weak_tests"
+
+
+@needs_jail
+@pytest.mark.parametrize(
+    ("test", "source", "reference"),
+    [
+        ("assert f() == 42", "def f():\n    return 42", None),  # there is nothing to vary
+        ("assert f([1]) == []", "def f(x):\n    return []", "def f(x):\n    return x[:0]"),
+        ("assert f({'a': 1}) == 1", "def f(x):\n    return sum(x.values())", None),
+        ("assert f(-1) == 2", "def f(n):\n    while n < -1: pass\n    return n + 3", None),
+    ],
+)
+def test_a_right_program_stays_correct_though_its_tests_expect_one_value(
+    test: str, source: str, reference: str | None
+) -> None:
+    assert says({"test_list": [test], "code": reference}, source).label == "correct"
+
+
 @needs_jail
 @needs_data
 def test_more_workers_than_cores_make_no_error() -> None:
@@ -161,6 +197,11 @@ SHAPES = [
      ADD + "\nclass Pair:\n    def __init__(self, *both): self.both = both"),
     ({"test": "from solution import add\nimport math\n\ndef test_add():\n"
       "    assert add(1, 2) == 3\n    assert math.gcd(add(0, 5), 10) == 5"}, ADD),
+    ({"kind": "assert", "tests": "assert add(1, 2) == 3\nassert add(0, 5) == 5",
+      "entry_point": "add"}, ADD),
+    ({"kind": "assert", "tests": HUMANEVAL["test"] + "\ncheck(add)", "entry_point": "add"}, ADD),
+    ({"kind": "stdin", "cases": [{"in": "1 2\n", "out": "3\n"}, {"in": "3 4\n", "out": "7\n"}]},
+     SUM),
     (PAIRS, SUM),
     ({"input_output": json.dumps(PAIRS)}, SUM),
     ({"inputs": [["1 2"], ["3 4"]], "outputs": [["3"], ["7"]]}, SUM),  # TACO: lists of lines
@@ -390,7 +431,7 @@ def test_a_program_that_leaves_has_not_raised_an_error_for_tests_to_catch() -> N
     ],
 )  # fmt: skip
 def test_a_result_cannot_keep_the_host_busy(test: str, value: str, label: str, method: str) -> None:
-    verdict = says([f"assert {test}"], f"def f(x):\n    return {value}")
+    verdict = says([f"assert {test}"], f"def f(x):\n    return {value} if x == 1 else x")
     assert (verdict.label, verdict.method) == (label, method)
 
 

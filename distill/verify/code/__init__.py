@@ -8,6 +8,7 @@
     suite     the tests of a reference, ready to run
     response  finds the program in a response
     plain     makes a Counter a dict, and tells what is not plain data
+    constant  tells a program that gives one value to everything
     output    compares what was written
     judge     runs a program and compares what it gives
     tester    runs tests that have to be run themselves

@@ -4,6 +4,8 @@ r"""Reads a reference of the kind ``code``: JSON that holds the tests of a progr
     {"test_list": ["assert f(1) == 2", …], "test_setup_code": "…"}                    MBPP
     ["assert f(1) == 2", …]                                                           the same
     {"test": "from solution import f\ndef test_f(): …"}                               KodCode
+    {"kind": "assert", "tests": "assert f(1) == 2", "entry_point": "f"}               our own
+    {"kind": "stdin", "cases": [{"in": "1 2\n", "out": "3\n"}]}                       our own
     {"inputs": ["1 2\n", …], "outputs": ["3\n", …]}                                   APPS, TACO
     {"inputs": [[1, 2], …], "outputs": [3, …], "fn_name": "add"}                      APPS, TACO
     {"public_tests": {"input": […], "output": […]}, "private_tests": …}               CodeContests
@@ -21,10 +23,12 @@ from typing import Any
 from distill.verify.code.source import tree
 
 SOLUTIONS = ("canonical_solution", "reference_solution", "solution", "solutions", "code")
+WHOLE = ("test", "tests")  # all tests in one piece of Python
 ASSERTS = ("test_list", "tests", "test_cases", "unit_tests", "asserts", "challenge_test_list")
 SETUPS = ("test_imports", "test_setup_code")
 # Where lists of cases may be.
 NESTED = (
+    "cases",
     "input_output",
     "official_tests",
     "public_tests",
@@ -35,7 +39,7 @@ NESTED = (
     "test_cases",
     "tests",
 )
-INPUTS, OUTPUTS = ("input", "inputs"), ("output", "outputs", "expected_output")
+INPUTS, OUTPUTS = ("input", "inputs", "in"), ("output", "outputs", "expected_output", "out")
 NAMES = ("fn_name", "func_name", "function_name")
 CHECKERS = ("checker", "generated_checker", "special_judge")
 TOLERANCES = ("float_tolerance", "tolerance")
@@ -96,8 +100,9 @@ def _read(value: Any) -> Gold | None:
     if not isinstance(value, dict):
         return None
     reference = _reference(value)
-    if isinstance(test := value.get("test"), str) and _tests(test):
-        return _asserts([test], value, reference)
+    for key in WHOLE:
+        if isinstance(test := _opened(value.get(key)), str) and _tests(test):
+            return _asserts([test], value, reference)
     if sources := [one for key in ASSERTS for one in _texts(value.get(key)) if _tests(one)]:
         return _asserts(sources, value, reference)
     pairs = list(_pairs(value))

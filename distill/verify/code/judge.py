@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from distill.jail.codec import CodecError, Opaque, decode
-from distill.jail.program import Program, Ran, Returned, Status
+from distill.jail.program import Call, Program, Ran, Returned, Status
 from distill.jail.session import Jail
 from distill.verify.code.bounded import TooLarge
+from distill.verify.code.constant import one_value, only_constant
 from distill.verify.code.crew import Jails
 from distill.verify.code.gold import Cases
 from distill.verify.code.output import difference
 from distill.verify.code.plain import opaque, plainly
-from distill.verify.code.source import foreign, tree
+from distill.verify.code.source import foreign, joined, tree
 from distill.verify.code.suite import SHOWN, Suite, Test
 from distill.verify.verdict import Label
 
@@ -37,6 +38,7 @@ class Finding:
 
 
 RIGHT = Finding("correct", "tests")
+WEAK = Finding("unverifiable", "weak_tests", "all expect one value, and it gives no other")
 _ENDS: dict[Status, Finding] = {
     "timeout": Finding("timeout", "killed"),
     "memory": Finding("timeout", "memory"),
@@ -76,7 +78,19 @@ def judge_calls(jails: Jails, suite: Suite, source: str, *, timeout_s: float) ->
         doubt = doubt or (found if found.label != "correct" else None)
     if len(values) < len(calls):
         return doubt or ended(ran, source)
-    return doubt or RIGHT
+    return doubt or right(jails, suite, source, calls, ran.returned)
+
+
+def right(
+    jails: Jails, suite: Suite, source: str, calls: Sequence[Call], returned: Sequence[Returned]
+) -> Finding:
+    """Of a program that passed; unless any constant would have passed too, and it is one."""
+    if not calls or not one_value(returned):
+        return RIGHT
+    known = suite.reference and joined(suite.before, suite.reference, suite.after)
+    whole = joined(source, suite.after)
+    constant = only_constant(jails.program, whole, calls, reference=known or None)
+    return WEAK if constant else RIGHT
 
 
 def judge_output(jails: Jails, gold: Cases, source: str, *, timeout_s: float) -> Finding:

@@ -7,9 +7,9 @@ are believed once, they must have failed a program that returns nothing of use.
 from collections.abc import Callable, Sequence
 
 from distill.jail.codec import encode
-from distill.jail.program import Ran, Returned
+from distill.jail.program import Call, Ran, Returned
 from distill.verify.code.crew import Jails
-from distill.verify.code.judge import RIGHT, Finding, again, ended, raised, value_of
+from distill.verify.code.judge import RIGHT, Finding, again, ended, raised, right, value_of
 from distill.verify.code.plain import CHANGED, NAME, opaque, watched
 from distill.verify.code.suite import SHOWN, STUB, Suite
 
@@ -29,17 +29,20 @@ def judge_by_tester(jails: Jails, suite: Suite, source: str, *, timeout_s: float
     if suite.doubt:
         return Finding("unverifiable", suite.doubt)
     heard: list[Returned] = []
+    asked: list[Call] = []
     ends: list[Ran | None] = []
     changed: list[bool] = []
 
     def attempt() -> Ran:
         heard.clear()
+        asked.clear()
         with jails.program.talk(_source(suite, source), timeout_s=timeout_s) as candidate:
             if candidate.ended is not None:
                 ends.append(candidate.ended)
                 return candidate.ended
 
             def answer(_: str, arguments: bytes) -> Returned:
+                asked.append(Call(suite.entry, arguments))
                 heard.append(candidate.call(NAME, arguments))
                 return heard[-1]
 
@@ -56,7 +59,7 @@ def judge_by_tester(jails: Jails, suite: Suite, source: str, *, timeout_s: float
         return Finding("unverifiable", "weak_tests")
     if changed[-1] and found.label in ("correct", "wrong"):  # which the tests could not see
         return Finding("unverifiable", "changed_arguments", found.detail)
-    return found
+    return right(jails, suite, source, asked, heard) if found is RIGHT else found
 
 
 def _source(suite: Suite, source: str) -> str:

@@ -1,0 +1,99 @@
+"""Whether a program that gave one value to all its tests gives anything else at all.
+
+Such tests hold for ``return True`` too. So the program is called with other arguments, near those
+of the tests; what is right for them nobody knows, and nobody asks. Does not know the tests.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from distill.jail.codec import decode, encode
+from distill.jail.program import Call, Program, Returned
+from distill.jail.session import Jail
+from distill.verify.code.plain import plainly
+
+MOST = 64  # calls with other arguments; of HumanEval's and MBPP's functions all vary within 30
+EACH = 8  # other values of one argument, or calls that are varied
+LIMIT_S = 1.0  # of all of them: a function may never end with -1
+
+
+def one_value(returned: Sequence[Returned]) -> bool:
+    """Whether all calls gave the same value."""
+    return len({one.value for one in returned}) == 1
+
+
+def only_constant(jail: Jail, source: str, calls: Sequence[Call], *, reference: str | None) -> bool:
+    """Whether the program gives that value to everything, and should not.
+
+    False too where there are no other arguments to give, and where the ``reference``, a program
+    that is right, gives only one value to them as well.
+    """
+    others = list(islice(_others(calls), MOST))
+    if not others or _varies(jail, source, [*calls[:1], *others]):
+        return False
+    return reference is None or _varies(jail, reference, [*calls[:1], *others])
+
+
+def _varies(jail: Jail, source: str, calls: Sequence[Call]) -> bool:
+    """The first of the tests' own comes before: what a program remembers of it is no answer."""
+    ran = jail.run(plainly(Program(source, tuple(calls))), timeout_s=LIMIT_S)
+    return len({one.value for one in ran.returned if one.value is not None}) > 1
+
+
+def _others(calls: Sequence[Call]) -> Iterator[Call]:
+    """Calls with one argument changed, those of the first test last: it may be the odd one."""
+    seen = {(call.function, call.arguments) for call in calls}
+    streams = [_changed(call) for call in reversed(calls[:EACH])]
+    while streams:
+        for stream in list(streams):
+            call = next(stream, None)
+            if call is None:
+                streams.remove(stream)
+            elif (call.function, call.arguments) not in seen:
+                seen.add((call.function, call.arguments))
+                yield call
+
+
+def _changed(call: Call) -> Iterator[Call]:
+    decoded: Any = decode(call.arguments)
+    given, named = decoded
+    streams = [(place, _near(value)) for place, value in enumerate(given)]
+    for _ in range(EACH):
+        for place, stream in streams:
+            for value in islice(stream, 1):
+                other = [*given[:place], value, *given[place + 1 :]]
+                yield Call(call.function, encode((other, named)))
+
+
+def _near(value: object) -> Iterator[object]:
+    """Other values of the same type."""
+    match value:
+        case bool():
+            yield not value
+        case int() | float():
+            yield from (value + 1, value - 1, 2 * value + 1, -value, value * 10, value // 2)
+        case str():
+            yield from (value[:-1], value + "a", value[::-1], value + value, value.swapcase())
+            yield from (value[1:] + value[:1], value + "1", "")
+        case list() | tuple():
+            yield from _near_list(value)
+        case dict() if value:
+            *_, last = value
+            yield {key: one for key, one in value.items() if key != last}
+            yield from ({**value, last: one} for one in _near(value[last]))
+        case set() | frozenset() if value:
+            yield from (value - {one} for one in sorted(value, key=repr)[-2:])
+
+
+def _near_list(value: list[object] | tuple[object, ...]) -> Iterator[object]:
+    kind, items = type(value), list(value)
+    if items:
+        yield kind([*items[:-1], *islice(_near(items[-1]), 1)])
+        yield kind(items[:-1])
+        yield kind(items[::-1])
+        yield kind([*islice(_near(items[0]), 1), *items[1:]])
+        yield kind([*items, items[0]])
+        yield kind([*islice(_near(items[0]), 2, 3), *items[1:]])
+        yield kind(sorted(items, key=repr))
+        yield kind(items[1:])
