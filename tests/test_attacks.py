@@ -14,7 +14,7 @@ from secrets import token_hex
 
 import pytest
 
-from distill.jail import bwrap
+from distill.jail.interpreter import account
 from distill.jail.probe import jail_or_refuse
 from distill.jail.program import Program
 from distill.jail.session import Jail
@@ -130,9 +130,7 @@ def host() -> Iterator[Host]:
             one.listen()
         (folder / "socket").chmod(0o777)
         words = ["/bin/sh", "-c", "read wait", canary]
-        near = subprocess.Popen(
-            words, stdin=subprocess.PIPE, env={"CANARY": canary}, **bwrap.account()
-        )
+        near = subprocess.Popen(words, stdin=subprocess.PIPE, env={"CANARY": canary}, **account())
         for each in (tcp, udp, *unix):
             each.setblocking(False)
         yield Host(folder, canary, tcp, udp, unix)

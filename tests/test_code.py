@@ -838,7 +838,7 @@ def test_without_a_jail_nothing_is_asked(tmp_path: Path, command: str) -> None:
         name = recipe(tmp_path, ["assert f(1) == 1"], server.url, **where)
         words = ["--model", f"{server.url}#m"] if command == "eval" else []
         code = (
-            "import sys; from distill.jail import bwrap; bwrap.find = lambda: None; "
+            "import sys; from distill.jail import probe; probe.installed = list; "
             "from distill.cli import main; sys.exit(main(sys.argv[1:]))"
         )
         done = subprocess.run(

@@ -275,7 +275,7 @@ def test_code_is_refused_where_there_is_no_jail_before_anything_is_replaced(
     name = recipe(tmp_path)
     distill.filter(name, write(tmp_path / "math.jsonl", [row(1)]), out=out)
     before = everything(out)
-    monkeypatch.setattr("distill.jail.bwrap.find", lambda: None)
+    monkeypatch.setattr("distill.jail.probe.installed", list)
     data = write(tmp_path / "code.jsonl", [row(1), row(2, verify="code", gold='{"kind": "x"}')])
     with pytest.raises(UserError, match="code cannot be run safely here"):
         distill.filter(name, data, out=out, force=True)

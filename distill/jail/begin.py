@@ -7,7 +7,7 @@ that it inherits. Does not execute the program (``inside`` does).
 import os
 import struct
 
-from distill.jail import inside
+from distill.jail import build, inside
 from distill.jail.codec import decode
 
 TYPE_CHECKING = False
@@ -29,14 +29,23 @@ def become(
     ``up``, ``down`` and ``out`` are its ends of its pipes; 0 and 1 are /dev/null here.
     """
     kind, source, names, data, cpu_s = unpacked(inside.read_exactly(host_in, size))
+    if kind == "run":
+        stdin, program = (unnamed(f"{folder}/{n}", one, 0o500) for n, one in enumerate(data))
+        os.write(up, READ)
+        keep_only(stdin, out, up, program, inherited=4)
+        build.limit(cpu_s=cpu_s, processes=processes, file_bytes=build.FILE_BYTES)
+        build.execute(names)
     file, payload = 0, names
     if kind == "script":
-        file = unnamed(f"{folder}/stdin", data[0])
+        file = unnamed(f"{folder}/stdin", data[0], 0o400)
     elif kind == "calls":
         payload = list(zip(names, data, strict=True))
     os.write(up, READ)
     keep_only(file, out if kind == "script" else 1, 1, up, down)
-    inside.limit(cpu_s=cpu_s, processes=processes)
+    if kind == "build":
+        build.limit(cpu_s=cpu_s, processes=processes, file_bytes=build.BUILT_BYTES)
+    else:
+        inside.limit(cpu_s=cpu_s, processes=processes)
     inside.child(inside.Pipes(up=3, down=4), kind, source, payload)
 
 
@@ -53,19 +62,23 @@ def unpacked(body: bytes) -> "tuple[str, str, list[Any], list[bytes], int]":
     return kind, source, names, data, cpu_s
 
 
-def unnamed(path: str, data: bytes) -> int:
-    """An open file with the data, which has no name any more."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+def unnamed(path: str, data: bytes, mode: int) -> int:
+    """An open file with the data, to be read or executed, which has no name any more."""
+    written = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    file = os.open(path, os.O_RDONLY)
     os.unlink(path)  # noqa: PTH108  # pathlib is slow to import
     view = memoryview(data)
     while view:
-        view = view[os.write(file, view) :]
-    os.lseek(file, 0, os.SEEK_SET)
+        view = view[os.write(written, view) :]
+    os.close(written)  # what is open for writing cannot be executed
     return file
 
 
-def keep_only(*descriptors: int) -> None:
-    """These become 0, 1, 2, ..., nothing else stays open, signals are as usual."""
+def keep_only(*descriptors: int, inherited: int = 3) -> None:
+    """These become 0, 1, 2, ..., nothing else stays open, signals are as usual.
+
+    The first ``inherited`` stay open in a program that this process turns into.
+    """
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -74,5 +87,5 @@ def keep_only(*descriptors: int) -> None:
     for i, fd in enumerate(descriptors):
         os.dup2(fd, above + i)
     for i in range(len(descriptors)):
-        os.dup2(above + i, i, inheritable=i < 3)
+        os.dup2(above + i, i, inheritable=i < inherited)
     os.closerange(len(descriptors), 256)

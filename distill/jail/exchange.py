@@ -51,6 +51,7 @@ class Exchange:
         self._failed: tuple[Status, str] | None = None  # seen from here
         self._kind = ""
         self.stdout = bytearray()
+        self.stderr = b""  # the end of it
 
     def start(self, kind: str, source: str, names: Sequence[str], data: Sequence[bytes]) -> None:
         """Send the program: the names it is about, and the arguments of each, or its input.
@@ -117,7 +118,9 @@ class Exchange:
         if self._left < 0:
             text = f"more than {MAX_UP} bytes"
             raise Flooded(text)
-        if kind == b"u":
+        if kind == b"u" and self._kind == "run":  # what it writes to its standard error
+            self.stderr = (self.stderr + body)[-MAX_TEXT:]
+        elif kind == b"u":
             self._up += body
         else:
             self.stdout += body
@@ -185,9 +188,12 @@ class Exchange:
         code = os.WEXITSTATUS(status)
         if code == 0 and self._said is not None:
             return self._said
-        if code == 0 and self._kind == "script":  # os._exit(0): all that counts is the output
+        if code == 0 and self._kind in (
+            "script",
+            "run",
+        ):  # os._exit(0): all that counts is the output
             return "ended", ""
-        return "died", f"exit code {code}, without a word"
+        return "died", f"exit code {code}{'' if self._kind == 'run' else ', without a word'}"
 
 
 def _encoded(value: object) -> bytes:

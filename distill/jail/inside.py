@@ -11,6 +11,7 @@ import resource
 import struct
 import sys
 
+from distill.jail import build
 from distill.jail.codec import CodecError, decode, encode
 
 TYPE_CHECKING = False
@@ -198,11 +199,18 @@ def run_answering(pipes: Pipes, source: str, _: object) -> "tuple[str, str]":
         pipes.send(("answer", number, *outcome(namespace, function, arguments)))
 
 
+def run_build(pipes: Pipes, source: str, names: "list[str]") -> "tuple[str, str]":
+    """A compiler, on a source that is only read."""
+    pipes.send(("built", *build.compiled(names, source)))
+    return "ended", ""
+
+
 KINDS: "dict[str, Callable[[Pipes, str, Any], tuple[str, str]]]" = {
     "calls": run_calls,
     "script": run_script,
     "ask": run_asking,
     "talk": run_answering,
+    "build": run_build,
 }
 
 

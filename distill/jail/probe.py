@@ -1,6 +1,6 @@
 """Attacks the jail from inside before anything is trusted to it. Does not run candidates.
 
-A bubblewrap that is installed proves nothing: kernels, containers and wrappers differ. What counts
+A jailer that is installed proves nothing: kernels, containers and wrappers differ. What counts
 is that a program inside could not reach what this process put within reach.
 """
 
@@ -17,55 +17,68 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import UserError
-from distill.jail import attack, bwrap
+from distill.jail import attack
+from distill.jail.interpreter import account
+from distill.jail.jailer import HINT, Jailer, installed
 from distill.jail.program import Program
+from distill.jail.room import PLAIN, Room
 from distill.jail.session import Jail
 
 TIMEOUT_S = 20  # it takes 0.2 s
 
 
-def jail_or_refuse() -> None:
-    """Return if the jail repels every attack; tried once per process and bubblewrap.
+def jail_or_refuse() -> Jailer:
+    """What makes jails that repel every attack; tried once per process.
 
     Raises:
-        UserError: it does not, or there is none; says what to install, and what it means to do
+        UserError: none does, or there is none; says what to install, and what it means to do
             without.
     """
-    trust_or_refuse(bwrap.find())
+    return first_trusted(tuple(installed()))
 
 
 @cache
-def trust_or_refuse(bubblewrap: Path | None) -> None:
-    """The same for one bubblewrap. What was refused is tried again when it is asked for again."""
-    if problem := weakness(bubblewrap):
-        text = f"model-written code cannot be run safely here: {problem}; {bwrap.HINT}"
-        raise UserError(text)
+def first_trusted(jailers: tuple[Jailer, ...]) -> Jailer:
+    """The first that holds. What was refused is tried again when it is asked for again."""
+    problems = []
+    for jailer in jailers:
+        problem = weakness(jailer)
+        if not problem:
+            return jailer
+        problems.append(problem)
+    said = "; ".join(problems) or "neither bubblewrap nor nsjail is installed"
+    text = f"model-written code cannot be run safely here: {said}; {HINT}"
+    raise UserError(text)
 
 
-def weakness(bubblewrap: Path | None) -> str:
+@cache
+def holds(jailer: Jailer, room: Room) -> bool:
+    """Whether a jail that holds more than Python repels every attack, too; tried once."""
+    return not weakness(jailer, room)
+
+
+def weakness(jailer: Jailer, room: Room = PLAIN) -> str:
     """What is wrong with a jail made by this program, in words; nothing if it holds."""
-    if bubblewrap is None:
-        return "bubblewrap is not installed"
     script = Path(attack.__file__).read_text(encoding="utf-8")
-    with _canaries() as given, Jail(bubblewrap=bubblewrap) as jail:
+    with _canaries() as given, Jail(jailer=jailer, room=room) as jail:
         program = Program(script, stdin=json.dumps(given))
         ran = jail.run(program, timeout_s=TIMEOUT_S)
         written = sorted(path.name for path in Path(given["folder"]).iterdir())
     if ran.status != "ended":
-        return f"{bubblewrap} does not start a jail ({ran.status}: {ran.error[:300]})"
+        return f"{jailer.path} does not start a jail ({ran.status}: {ran.error[:300]})"
     try:
         made = json.loads(ran.stdout)
     except ValueError:
         made = None
     names = {each.__name__ for each in attack.ATTACKS}
     if not isinstance(made, dict) or set(made) != names:
-        return f"{bubblewrap} started something that did not answer"
+        return f"{jailer.path} started something that did not answer"
     reached = [name for name in names if made[name] is not False]
     if written != ["canary"]:
         reached.append("left_a_file")
     if not reached:
         return ""
-    return f"a program in a jail of {bubblewrap} " + ", ".join(sorted(reached)).replace("_", " ")
+    return f"a program in a jail of {jailer.path} " + ", ".join(sorted(reached)).replace("_", " ")
 
 
 @contextmanager
@@ -98,7 +111,7 @@ def _neighbour(canary: str) -> Iterator[None]:
     quiet = subprocess.DEVNULL
     env = {"CANARY": canary, "PATH": os.defpath}
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, env=env, **bwrap.account()
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, env=env, **account()
     ) as process:
         yield
         process.kill()

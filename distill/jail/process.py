@@ -14,7 +14,10 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import CodeType
 
-from distill.jail import begin, bwrap, codec, inside, leftovers, seccomp, supervise
+from distill.jail import begin, build, codec, confine, inside, leftovers, seccomp, supervise
+from distill.jail.interpreter import PRELOADED, Account, account, environment, interpreter
+from distill.jail.jailer import Jailer
+from distill.jail.room import Room
 
 START_S = 20  # for a jail to be ready; it takes 0.05 s, but machines can be busy
 END_S = 2  # for a jail to go by itself; it takes 0.005 s
@@ -35,43 +38,50 @@ while len(data) < {size}:
     if not more:
         os._exit(0)
     data += more
-for name, code in marshal.loads(data).items():
+rules, modules = marshal.loads(data)
+for name, code in modules.items():
     sys.modules[name] = module = type(sys)(name)
     parent, _, last = name.rpartition(".")
     if parent:
         setattr(sys.modules[parent], last, module)
     exec(code, module.__dict__)
+if rules:
+    sys.modules["distill.jail.confine"].confine(rules)
 module.main()
 """
 
 
 @cache
-def program(*, compiled: bool) -> bytes:
-    """The modules that run inside; as text for a Python of another version than this one."""
+def program(*, compiled: bool, rules: bytes) -> bytes:
+    """The modules that run inside; as text for a Python of another version than this one.
+
+    Before them the filter of system calls, if process 1 is to load that.
+    """
     modules: dict[str, str | CodeType] = {"distill": "", "distill.jail": ""}
-    for module in (codec, inside, begin, leftovers, supervise):
+    for module in (codec, confine, build, inside, begin, leftovers, supervise):
         name = module.__name__
         text = Path(str(module.__file__)).read_text(encoding="utf-8")
         modules[name] = compile(text, name, "exec", dont_inherit=True) if compiled else text
-    return marshal.dumps(modules)
+    return marshal.dumps((rules, modules))
 
 
 class Process:
-    """A jail that was just started. Without ``bubblewrap`` it is none: only limits hold."""
+    """A jail that was just started. Without a ``jailer`` it is none: only limits hold."""
 
-    def __init__(self, *, preload: bool, bubblewrap: Path | None) -> None:
+    def __init__(self, *, preload: bool, jailer: Jailer | None, room: Room) -> None:
         self.started_by = threading.current_thread()  # bubblewrap dies with the thread, too
         self.runs = 0
         self._ready = False
-        compiled = not bubblewrap or bwrap.interpreter().magic == MAGIC_NUMBER
-        modules = program(compiled=compiled)
+        compiled = not jailer or interpreter().magic == MAGIC_NUMBER
+        rules = b"" if not jailer or jailer.filters else seccomp.program()
+        modules = program(compiled=compiled, rules=rules)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close
-        self._folder = None if bubblewrap else tempfile.TemporaryDirectory(prefix="distill-")
+        self._folder = None if jailer else tempfile.TemporaryDirectory(prefix="distill-")
         folders = [self._folder.name] if self._folder else ["/tmp", "/dev/shm"]
         arguments = [*_FLAGS, "-c", _BOOT.format(size=len(modules)), *folders]
-        arguments += [",", *(bwrap.PRELOADED if preload else ())]
-        if bubblewrap:
-            self._popen = self._jailed(bubblewrap, arguments)
+        arguments += [",", *(PRELOADED if preload else ())]
+        if jailer:
+            self._popen = self._jailed(jailer, room, arguments)
         else:
             self._popen = self._bare(arguments, folders[0])
         assert self._popen.stdin is not None
@@ -85,27 +95,29 @@ class Process:
             # 25 KB: most pipes hold it, but those of a user who has many are smaller (pipe(7))
             self._unsent = self._unsent[os.write(self._pipes[0].fileno(), modules) :]
 
-    def _jailed(self, bubblewrap: Path, arguments: list[str]) -> "subprocess.Popen[bytes]":
+    def _jailed(
+        self, jailer: Jailer, room: Room, arguments: list[str]
+    ) -> "subprocess.Popen[bytes]":
         rules = seccomp.program()
         filter_fd, write = os.pipe()
         os.write(write, rules)  # 2 KB: the pipe holds it
         os.close(write)
-        jail = bwrap.command(bubblewrap, bwrap.interpreter(), filter_fd=filter_fd)
+        jail = jailer.command(interpreter(), room, filter_fd=filter_fd)
         try:
-            return self._start([*jail, *arguments], pass_fds=(filter_fd,), account=bwrap.account())
+            return self._start([*jail, *arguments], pass_fds=(filter_fd,), account=account())
         finally:
             os.close(filter_fd)
 
     def _bare(self, arguments: list[str], folder: str) -> "subprocess.Popen[bytes]":
         python = str(Path(sys.base_prefix, "bin", "python3"))
-        environment = bwrap.environment(sys.base_prefix) | {"TMPDIR": folder}
-        return self._start([python, *arguments], cwd=folder, env=environment, account={})
+        env = environment(sys.base_prefix) | {"TMPDIR": folder}
+        return self._start([python, *arguments], cwd=folder, env=env, account={})
 
     def _start(
         self,
         command: list[str],
         *,
-        account: bwrap.Account,
+        account: Account,
         env: dict[str, str] | None = None,
         cwd: str = "/",
         pass_fds: tuple[int, ...] = (),
@@ -132,7 +144,7 @@ class Process:
         """Wait until it takes programs.
 
         Raises:
-            JailFailed: it does not; the text is what bubblewrap said.
+            JailFailed: it does not; the text is what its maker said.
         """
         if self._ready:
             return

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-# jail_failed: ours, to be tried again, never a verdict. died: killed by a signal, or left without
-# a word (os._exit). flooded: more output, or more files, than the jail holds.
+# jail_failed: ours, to be tried again, never a verdict. died: killed by a signal, left without a
+# word (os._exit) or, if it is no Python, with another exit code than 0. flooded: more output, or
+# more files, than the jail holds.
 Status = Literal["ended", "raised", "timeout", "memory", "died", "flooded", "jail_failed"]
 
 
@@ -46,3 +47,32 @@ class Ran:
     returned: tuple[Returned, ...] = ()
     stdout: str = ""
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A source, and the compiler that makes a program of it."""
+
+    source: str
+    file: str  # the name under which the compiler reads it
+    made: str  # and under which it writes: a file, or a folder, which comes out as a zip archive
+    command: tuple[str, ...]  # with absolute paths
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a compiler made: nothing, if ``code`` is not 0. Untrusted."""
+
+    ran: Ran
+    code: int = -1
+    said: str = ""
+    file: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A program that is no Python source, and its input; its standard output is the result."""
+
+    command: tuple[str, ...]  # which finds the file at build.PROGRAM
+    file: bytes
+    stdin: str

@@ -7,16 +7,16 @@ file, or that broke the protocol, and after ``MAX_RUNS`` programs in any case.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from distill.errors import UserError
-from distill.jail import bwrap
 from distill.jail.conversation import Conversation
 from distill.jail.exchange import Exchange, Frame, Malformed, returned
+from distill.jail.jailer import HINT, Jailer, installed
 from distill.jail.process import JailFailed, Process
-from distill.jail.program import Program, Ran, Returned
+from distill.jail.program import Binary, Build, Built, Program, Ran, Returned
+from distill.jail.room import PLAIN, Room
 
 MAX_RUNS = 200
 
@@ -25,11 +25,11 @@ class Jail:
     """Runs programs one at a time; for several at once, one jail for each thread or process.
 
     ``once`` starts a jail for every program. ``unsafe_no_sandbox`` is no jail at all: the same
-    runner and limits, but with the user's files, network and processes in reach. ``bubblewrap``
-    is for the tests of the probe; otherwise it is looked for.
+    runner and limits, but with the user's files, network and processes in reach. ``jailer`` makes
+    it, the first that is installed unless said; ``room`` is what it holds.
 
     Raises:
-        UserError: bubblewrap is not installed.
+        UserError: nothing is installed that makes jails.
     """
 
     def __init__(
@@ -37,15 +37,17 @@ class Jail:
         *,
         once: bool = False,
         unsafe_no_sandbox: bool = False,
-        bubblewrap: Path | None = None,
+        jailer: Jailer | None = None,
+        room: Room = PLAIN,
     ) -> None:
         self._once = once
         self._unsafe = unsafe_no_sandbox
-        self._bubblewrap = bubblewrap or bwrap.find()
+        self._jailer = jailer or next(iter(installed()), None)
+        self._room = room
         self._process: Process | None = None
         self._ending: list[Process] = []
-        if self._bubblewrap is None and not unsafe_no_sandbox:
-            text = f"bubblewrap is not installed; {bwrap.HINT}"
+        if self._jailer is None and not unsafe_no_sandbox:
+            text = f"neither bubblewrap nor nsjail is installed; {HINT}"
             raise UserError(text)
 
     def __enter__(self) -> Self:
@@ -81,6 +83,32 @@ class Jail:
         if ran.status == "ended" and kind == "calls" and len(given) < len(names):
             ran = Ran("died", error="it left before the last call")
         return replace(ran, returned=tuple(given))
+
+    def build(self, build: Build, *, timeout_s: float) -> Built:
+        """Run one compiler; ``ran`` says how that went, and not whether it was content."""
+        made: list[tuple[int, str, bytes]] = []
+
+        def take(_: Exchange, frame: Frame) -> None:
+            match frame:
+                case ("built", int(code), str(said), bytes(file)) if not made:
+                    made.append((code, said, file))
+                case _:
+                    text = "a frame that nobody asked for"
+                    raise Malformed(text)
+
+        names = [build.file, build.made, *build.command]
+        ran = self._drive(("build", build.source, names, ()), take, timeout_s=timeout_s)
+        return Built(ran, *made[0]) if made else Built(ran)
+
+    def execute(self, binary: Binary, *, timeout_s: float) -> Ran:
+        """Run one program that is no Python source; ``error`` is the end of its errors."""
+        data = [binary.stdin.encode("utf-8", "surrogatepass"), binary.file]
+
+        def take(_: Exchange, __: Frame) -> None:
+            text = "a frame that nobody asked for"
+            raise Malformed(text)
+
+        return self._drive(("run", "", binary.command, data), take, timeout_s=timeout_s)
 
     def ask(
         self,
@@ -147,6 +175,8 @@ class Jail:
         finally:  # Ctrl-C too
             self._settle(exchange)
         status, text = exchange.ended()
+        if exchange.stderr:
+            text = f"{text}: {exchange.stderr.decode('utf-8', 'replace')}"
         return Ran(status, stdout=exchange.stdout.decode("utf-8", "replace"), error=text)
 
     def _exchange(self, timeout_s: float) -> Exchange:
@@ -170,8 +200,8 @@ class Jail:
             self._start()  # boots while the next program is fetched
 
     def _start(self) -> None:
-        bubblewrap = None if self._unsafe else self._bubblewrap
-        self._process = Process(preload=not self._once, bubblewrap=bubblewrap)
+        jailer = None if self._unsafe else self._jailer
+        self._process = Process(preload=not self._once, jailer=jailer, room=self._room)
 
     def _end(self) -> None:
         """End the jail. The kernel takes 10 ms to clear it away, which only ``close`` waits for."""

@@ -10,6 +10,8 @@
     plain     makes a Counter a dict, and tells what is not plain data
     constant  tells a program that gives one value to everything
     output    compares what was written
+    languages other languages: how their programs are told, compiled and started
+    compiled  runs programs in these and compares what they write
     judge     runs a program and compares what it gives
     tester    runs tests that have to be run themselves
     crew      threads, each with jails of its own

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 from distill.jail.probe import jail_or_refuse
 from distill.jail.program import Call
+from distill.verify.code.compiled import judge_compiled
 from distill.verify.code.crew import CREW, Jails
 from distill.verify.code.gold import Cases, read_gold
-from distill.verify.code.judge import RIGHT, Finding, judge_calls, judge_output
-from distill.verify.code.response import Program, program
+from distill.verify.code.judge import RIGHT, Finding, judge_calls, judge_script
+from distill.verify.code.languages import of_source
+from distill.verify.code.response import Program, program, script
+from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
 from distill.verify.code.tester import judge_by_tester
 from distill.verify.isolation import JAILED, Isolation
@@ -81,8 +84,14 @@ def own_answer(gold: str) -> str | Verdict:
     """A reference's own solution as a response; where it has none, whether it has tests at all."""
     found = read_gold(gold)
     if found is not None and found.reference is not None:
-        return f"{FENCE}python\n{found.reference}\n{FENCE}"
+        language = found.language if isinstance(found, Cases) else "python"
+        language = language or _language(found.reference)
+        return f"{FENCE}{language}\n{found.reference}\n{FENCE}"
     return Verdict("correct", None, "not_run") if suite(gold) is not None else _unusable(gold)
+
+
+def _language(source: str) -> str:
+    return "python" if tree(source) is not None else of_source(source) or "python"
 
 
 def _verdict(jails: Jails, tests: Suite | Cases, response: str, timeout_s: float) -> Verdict:
@@ -92,8 +101,9 @@ def _verdict(jails: Jails, tests: Suite | Cases, response: str, timeout_s: float
     answer = _clean(found.source)
     if found.fault:
         return Verdict("wrong", answer, found.fault, found.place)
-    finding = _judge(jails, tests, found.source, timeout_s)
-    detail = _clean(finding.detail) or found.place
+    finding = _judge(jails, tests, found, timeout_s)
+    place = found.place if found.language == "python" else f"{found.place}: {found.language}"
+    detail = _clean(finding.detail) or place
     return Verdict(finding.label, answer, finding.method, detail)
 
 
@@ -110,7 +120,7 @@ def _unusable(gold: str) -> Verdict:
 def _found(tests: Suite | Cases, response: str) -> tuple[Suite | Cases, Program | None]:
     """The program, and the tests as they fit it: a site's function may be a class's method."""
     if isinstance(tests, Cases):
-        return tests, program(response, entry=None)
+        return tests, script(response, language=tests.language)
     found = program(response, entry=tests.defines, prompt=tests.prompt, before=tests.before)
     if tests.maybe_method and (found is None or found.fault == "no_entry_point"):
         method = program(response, entry="Solution", before=tests.before)
@@ -128,9 +138,12 @@ def _as_method(tests: Suite) -> Suite:
     return replace(tests, entry=entry, tests=renamed)
 
 
-def _judge(jails: Jails, tests: Suite | Cases, source: str, timeout_s: float) -> Finding:
+def _judge(jails: Jails, tests: Suite | Cases, program: Program, timeout_s: float) -> Finding:
+    source = program.source
     if isinstance(tests, Cases):
-        return judge_output(jails, tests, source, timeout_s=timeout_s)
+        if program.language != "python":
+            return judge_compiled(jails, tests, source, program.language, timeout_s=timeout_s)
+        return judge_script(jails, tests, source, timeout_s=timeout_s)
     found = RIGHT
     if tests.tests:
         found = judge_calls(jails, tests, source, timeout_s=timeout_s)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+from distill.jail.probe import jail_or_refuse
+from distill.jail.room import PLAIN, Room
 from distill.jail.session import Jail
 from distill.verify.isolation import Isolation
 
@@ -18,13 +20,13 @@ MOST = max(8, os.cpu_count() or 1)  # threads of all batches together
 
 
 class Jails:
-    """Of one thread: one for programs, and one for tests that have to be run too."""
+    """Of one thread: for programs, for tests that have to be run too, for compilers."""
 
     def __init__(self, isolation: Isolation) -> None:
         """Starts nothing yet."""
-        self._isolation = isolation
+        self.isolation = isolation
         self._stack = ExitStack()
-        self._open: dict[str, Jail] = {}
+        self._open: dict[tuple[str, Room], Jail] = {}
 
     @property
     def program(self) -> Jail:
@@ -36,15 +38,28 @@ class Jails:
         """For what the reference says."""
         return self._jail("tester")
 
-    def _jail(self, name: str) -> Jail:
-        if name not in self._open:
-            how = self._isolation
-            jail = Jail(once=how.paranoid, unsafe_no_sandbox=how.unsafe_no_sandbox)
-            self._open[name] = self._stack.enter_context(jail)
-        return self._open[name]
+    def compiler(self, room: Room) -> Jail:
+        """For what makes programs of sources, in a jail that holds it."""
+        return self._jail("compiler", room)
+
+    def runtime(self, room: Room) -> Jail:
+        """For programs that are no Python."""
+        return self._jail("program", room)
+
+    def _jail(self, name: str, room: Room = PLAIN) -> Jail:
+        if (name, room) not in self._open:
+            how = self.isolation
+            jail = Jail(
+                once=how.paranoid,
+                unsafe_no_sandbox=how.unsafe_no_sandbox,
+                jailer=None if how.unsafe_no_sandbox else jail_or_refuse(),
+                room=room,
+            )
+            self._open[name, room] = self._stack.enter_context(jail)
+        return self._open[name, room]
 
     def close(self) -> None:
-        """Ends both."""
+        """Ends all."""
         self._open.clear()
         self._stack.close()
 

@@ -11,6 +11,7 @@ r"""Reads a reference of the kind ``code``: JSON that holds the tests of a progr
     {"public_tests": {"input": […], "output": […]}, "private_tests": …}               CodeContests
     [{"input": "1 2\n", "output": "3\n"}, …]                            Codeforces, LiveCodeBench
 
+Of a program that reads and writes text, ``"language": "cpp"`` says what it has to be written in.
 A key's value may itself be JSON in a string. Any of them may hold a solution, under one of the
 names in SOLUTIONS, which is only used to try the tests.
 """
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distill.verify.code.languages import of_mark
 from distill.verify.code.source import tree
 
 SOLUTIONS = ("canonical_solution", "reference_solution", "solution", "solutions", "code")
@@ -71,6 +73,7 @@ class Cases:
     cases: tuple[Case, ...]
     tolerance: float | None  # of a number; None: the text counts
     checked_elsewhere: bool  # the reference names a checker: another output may be right too
+    language: str  # in which it is to be written, as ``languages`` calls it; "": in any
     reference: str | None
 
 
@@ -221,6 +224,7 @@ def _of_text(
         cases=tuple(cases),
         tolerance=None if tolerance is None else float(tolerance),
         checked_elsewhere=any(value.get(key) for key in CHECKERS),
+        language=of_mark(said) if isinstance(said := value.get("language"), str) else "",
         reference=reference,
     )
 

@@ -39,7 +39,7 @@ class Finding:
 
 RIGHT = Finding("correct", "tests")
 WEAK = Finding("unverifiable", "weak_tests", "all expect one value, and it gives no other")
-_ENDS: dict[Status, Finding] = {
+ENDS: dict[Status, Finding] = {
     "timeout": Finding("timeout", "killed"),
     "memory": Finding("timeout", "memory"),
     "died": Finding("wrong", "died"),
@@ -93,17 +93,32 @@ def right(
     return WEAK if constant else RIGHT
 
 
-def judge_output(jails: Jails, gold: Cases, source: str, *, timeout_s: float) -> Finding:
-    """By what it writes, input by input."""
+def judge_script(jails: Jails, gold: Cases, source: str, *, timeout_s: float) -> Finding:
+    """A Python program, by what it writes."""
+
+    def attempt(given: str, left_s: float) -> Ran:
+        return run(jails.program, Program(source, stdin=given), timeout_s=left_s)
+
+    return judge_output(gold, attempt, lambda ran: ended(ran, source), timeout_s=timeout_s)
+
+
+def judge_output(
+    gold: Cases,
+    attempt: Callable[[str, float], Ran],
+    fault: Callable[[Ran], Finding],
+    *,
+    timeout_s: float,
+) -> Finding:
+    """By what ``attempt(input, seconds)`` writes, input by input; ``fault`` is of a bad end."""
     doubt: Finding | None = None
     until = time.monotonic() + WHOLE * timeout_s
     for number, case in enumerate(gold.cases, 1):
         left = min(timeout_s, until - time.monotonic())
         if left <= 0:
             return Finding("timeout", "killed", f"before input {number}")
-        ran = run(jails.program, Program(source, stdin=case.given), timeout_s=left)
+        ran = attempt(case.given, left)
         if ran.status != "ended":
-            found = ended(ran, source)
+            found = fault(ran)
             return Finding(found.label, found.method, f"input {number}: {found.detail}".strip())
         differ = [difference(ran.stdout, one, gold.tolerance) for one in case.accepted]
         if None in differ:
@@ -118,8 +133,8 @@ def judge_output(jails: Jails, gold: Cases, source: str, *, timeout_s: float) ->
 
 def ended(ran: Ran, source: str) -> Finding:
     """Of a program that ended before its tests did."""
-    if ran.status in _ENDS:
-        found = _ENDS[ran.status]
+    if ran.status in ENDS:
+        found = ENDS[ran.status]
         return Finding(found.label, found.method, ran.error[:SHOWN])
     kind = ran.error.split(":", maxsplit=1)[0] if ran.status == "raised" else "nothing returned"
     return raised(kind, ran.error, source)

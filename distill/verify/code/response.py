@@ -10,21 +10,22 @@ In this order; the first that there is:
    indented, and up to the first line that is not part of it;
 4. the last block marked as Python, although it does not define the entry point or is no Python.
 
-A block that is not closed counts, up to the end. Blocks marked as another language never do.
+A block that is not closed counts, up to the end. Blocks marked as another language never do where a
+function is asked for. Of a program that reads its input see ``script``.
 """
 
 import ast
 import re
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from distill.verify.code.languages import named, of_mark, of_source
 from distill.verify.code.source import LONGEST, joined, names, tree
 
 Place = Literal["block", "whole", "completion"]
 _FENCE = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})[ \t]*([^\n`]*)\Z")
-_PYTHON = ("python", "python3", "py", "py3", "python3.11", "python3.12")
 _GIVES = re.compile(r"\b(return|yield)\b")
 _READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0")
 
@@ -34,8 +35,13 @@ class Block:
     """A fenced block."""
 
     text: str
-    marked: bool  # as Python; else not marked at all
+    language: str  # as it is marked: python, another of ``languages``, or nothing
     closed: bool
+
+    @property
+    def marked(self) -> bool:
+        """As Python."""
+        return self.language == "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Program:
     source: str
     place: Place
     fault: Literal["", "syntax_error", "no_entry_point"] = ""
+    language: str = "python"
 
 
 def program(
@@ -74,8 +81,50 @@ def program(
     return Program(marked[-1].text, "block", fault if readable else "syntax_error")
 
 
+def script(response: str, *, language: str = "") -> Program | None:
+    """A program that reads its input, in any language or, if it is said, in that one.
+
+    Of the best in Python and the last in another: the one that runs by itself; if both do, the
+    later one; if neither does, Python.
+    """
+    python = None if language not in ("", "python") else program(response, entry=None)
+    other = _other(response, language)
+    if python is None or other is None:
+        return python or (Program(other.text, "block", language=other.language) if other else None)
+    every = list(blocks(response))
+    ours = [n for n, one in enumerate(every) if one.text.strip() == python.source.strip()]
+    reads = bool(_READS.search(python.source)) and not python.fault
+    theirs = [n for n, one in enumerate(every) if one.text == other.text]
+    later = not ours or theirs[-1] > ours[-1]
+    if not _whole(other) or (reads and not later):
+        return python
+    return Program(other.text, "block", language=other.language)
+
+
+def _other(response: str, language: str) -> Block | None:
+    """The last block in another language that is a whole program, else the last one."""
+    found = []
+    for one in blocks(response):
+        name = one.language
+        if not name and tree(one.text) is None:
+            name = of_source(one.text)
+        if name not in ("", "python") and (not language or name == language):
+            found.append(replace(one, language=name))
+    found = [one for one in found if one.text.strip() and len(one.text) <= LONGEST]
+    return next((one for one in reversed(found) if _whole(one)), found[-1] if found else None)
+
+
+def _whole(block: Block) -> bool:
+    return bool(named(block.language).whole.search(block.text))
+
+
 def fenced(response: str) -> Iterator[Block]:
     """The blocks that are marked as Python or not marked, in order."""
+    return (one for one in blocks(response) if one.language in ("", "python"))
+
+
+def blocks(response: str) -> Iterator[Block]:
+    """The blocks that are not marked, or as a language that can be run, in order."""
     fence, language, lines = "", "", list[str]()
     for line in response.replace("\r\n", "\n").split("\n"):
         found = _FENCE.match(line)
@@ -92,8 +141,9 @@ def fenced(response: str) -> Iterator[Block]:
 
 def _block(language: str, lines: list[str], *, closed: bool) -> Iterator[Block]:
     first = re.split(r"[\s,{:]", language.lstrip("{."), maxsplit=1)[0]
-    if not first or first in _PYTHON:
-        yield Block("\n".join(lines) + "\n", bool(first), closed)
+    name = of_mark(first)
+    if not first or name:
+        yield Block("\n".join(lines) + "\n", name, closed)
 
 
 def _defines(entry: str | None) -> Callable[[str], bool]:

