@@ -150,19 +150,24 @@ def _cpu_of(pid: int) -> float:
 
 def _hostile() -> str:
     from distill.verify import grade
+    from distill.verify.workers import close_all
 
-    grade("x+2n", r"\boxed{x+2}")  # a worker is there
     rows, worst = [], 0.0
     for name, text in HOSTILE.items():
-        for gold in ("5", "x^2+1", text):
+        for number, gold in enumerate(("5", "x^2+1", text)):
+            close_all()
+            if number:  # a worker is there; it is not for the first, as in a fresh program
+                grade("x+2n", r"\boxed{x+2}")
             began = time.perf_counter()
             verdict = grade(gold, rf"\boxed{{{text}}}")
             took = time.perf_counter() - began
             worst = max(worst, took)
             against = gold if gold != text else "itself"
-            rows.append([name, against, f"{took:.2f}", f"{verdict.label}/{verdict.method}"])
-    rows.append(["worst", "", f"{worst:.2f}", ""])
-    return table(["answer", "reference", "s", "verdict"], rows)
+            worker = "there" if number else "not started"
+            label = f"{verdict.label}/{verdict.method}"
+            rows.append([name, against, worker, f"{took:.2f}", label])
+    rows.append(["worst", "", "", f"{worst:.2f}", ""])
+    return table(["answer", "reference", "worker", "s", "verdict"], rows)
 
 
 def _memory(pairs: list[Pair], count: int) -> str:

@@ -14,7 +14,11 @@ COMPILER_BYTES = 512 << 20  # of files while a compiler runs: Go keeps the packa
 # What compilers of the system read besides the libraries, and what Debian moves out of their homes.
 _PARTS = ("/usr/bin", "/usr/include", "/usr/libexec")
 _MOVED = (("/usr/share", "go-*"), ("/etc", "java-*-openjdk"))
-_ASKED = {"go": ["version"], "rustc": ["--print", "sysroot"], "javac": ["-version"]}
+_ASKED = {
+    "go": ["version"],
+    "rustc": ["--print", "sysroot"],
+    "javac": ["-J-XX:-UsePerfData", "-version"],
+}
 
 
 @cache

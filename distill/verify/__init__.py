@@ -23,12 +23,17 @@
     workers     processes that can be killed
     batch       many answers at once
 
-A label is meant to be trusted: what none of these can decide is ``unverifiable``.
+A label is meant to be trusted: what none of these can decide is ``unverifiable``. A worker imports
+this package as well, and its start is part of the first answer's time: the checks come when used.
 """
 
-from distill.verify.batch import Item, grade_all
+from typing import TYPE_CHECKING, Any
+
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.verdict import LABELS, VERSION, Label, Verdict
+
+if TYPE_CHECKING:
+    from distill.verify.batch import Item, grade_all
 
 __all__ = [
     "LABELS",
@@ -40,6 +45,15 @@ __all__ = [
     "grade",
     "grade_all",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("Item", "grade_all"):
+        msg = f"module 'distill.verify' has no attribute {name!r}"
+        raise AttributeError(msg)
+    from distill.verify import batch
+
+    return getattr(batch, name)
 
 
 def grade(
@@ -75,4 +89,6 @@ def grade(
     >>> grade(r"\sqrt{8}", r"\boxed{2\sqrt{2}}").method
     'probe'
     """
+    from distill.verify.batch import Item, grade_all
+
     return grade_all([Item(gold, response, kind)], isolation=isolation)[0]

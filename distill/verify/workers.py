@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 LIMIT_S = 2.0  # wall-clock seconds of one question
+# And of one that had to wait for its worker to start, with that wait; but it gets half its time.
+WHOLE_S = 2.4
 SLOW_S = 0.4  # once one takes this long, the worker that may replace its own is started
 START_S = 60.0  # to import what it needs, on a machine that is busy
 RECYCLE = 5_000  # questions, after which a worker is replaced: sympy's and the parser's caches grow
@@ -206,6 +208,7 @@ def _work(crew: Crew) -> None:
 
 def _start(crew: Crew, selector: selectors.BaseSelector) -> None:
     worker, number = crew.idle.pop(), crew.waiting.popleft()
+    asked = time.monotonic()
     try:
         ready = worker.wait_ready()
     except Missing:
@@ -214,7 +217,9 @@ def _start(crew: Crew, selector: selectors.BaseSelector) -> None:
     if not ready or not worker.send(crew.jobs[number]):
         _died(crew, worker, number)
         return
-    crew.busy[worker] = (number, time.monotonic())
+    now = time.monotonic()  # as if it had been sent earlier, if the wait was long
+    since = max(min(now, asked + WHOLE_S - LIMIT_S), now - LIMIT_S / 2)
+    crew.busy[worker] = (number, since)
     selector.register(worker, selectors.EVENT_READ)
 
 

@@ -76,7 +76,7 @@ def _built(jails: Jails, tools: Toolchain, source: str) -> bytes | Finding:
 
 def _refused(built: Built, language: Language) -> Finding:
     found = _ERROR.search(built.said)
-    detail = (found[0] if found else built.said).strip()[:SHOWN]
+    detail = " ".join((found[0] if found else built.said).split())[:SHOWN]
     if built.ran.status == "ended" and built.code > 0 and "internal compiler" not in built.said:
         if language.missing.search(built.said):
             return Finding("unverifiable", "missing_module", detail)
