@@ -240,7 +240,7 @@ def test_no_reference_makes_a_program_wrong_or_ends_the_run(reference: Reference
 def test_what_a_program_returned_is_not_there_for_the_next() -> None:
     right = " and ".join(["nobody would guess this"] * 3)
     gold = json.dumps({"test_list": [f"assert f(3) == {right!r}"]})
-    source = "def f(x):\n    return ' and '.join(['nobody would ' + 'guess this'] * 3)\n"
+    source = "def f(x):\n    return ' and '.join(['nobody would ' + 'guess this'] * x)\n"
     found = check_all([(gold, block(source)), (gold, block(THIEF))])
     assert [one.label for one in found] == ["correct", "wrong"]
 

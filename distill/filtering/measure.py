@@ -112,7 +112,8 @@ def texts_of(rule: Rule) -> list[str]:
 def is_measured(table: pl.DataFrame, module: Measured) -> pl.Series:
     """Where a module's values are there. Costly ones leave no row that they measured all null.
 
-    A verdict ``error`` is our own failure, such as a jail that did not start: it is asked again.
+    A verdict ``error`` is our own failure, such as a jail that did not start: it is asked again, as
+    is what could not be verified for lack of a program that may be installed by now.
     """
     if not set(module.COLUMNS) <= set(table.columns):
         return pl.Series([False]).new_from_index(0, table.height)
@@ -121,6 +122,7 @@ def is_measured(table: pl.DataFrame, module: Measured) -> pl.Series:
     there = pl.any_horizontal(pl.col(name).is_not_null() for name in module.COLUMNS)
     if module is verdict:
         there &= pl.col("verdict") != "error"
+        there &= ~pl.col("verdict_method").is_in(verdict.LACKING).fill_null(value=False)
     return table.select(there).to_series()
 
 

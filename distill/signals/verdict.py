@@ -13,8 +13,10 @@ COLUMNS: dict[str, pl.DataType] = {
     "verdict_method": pl.String(),
     "verdict_detail": pl.String(),
 }
-VERSION = 3
+VERSION = 4
 COST = 2
+# Methods of ``unverifiable`` that say that something is not installed here: it may be next time.
+LACKING = ("no_compiler", "needs_symbolic")
 
 LONGEST_ANSWER = 1_000  # characters of an extracted answer that are kept in the table
 
