@@ -441,7 +441,7 @@ def test_a_result_that_ends_a_comparison_costs_the_others_nothing(
 ) -> None:
     gold = json.dumps({"fn_name": "f", "inputs": [[1]], "outputs": [{"1": 2, "null": 3}]})
     values = ("{10**5000: 2}", "{1: 2, '1': 2, 'null': 3}", "{1: 2, None: 3}")
-    items = [(gold, block(f"def f(x):\n    return {value}")) for value in values]
+    items = [(gold, block(f"def f(x):\n    return x == 1 and {value}")) for value in values]
     assert [v.label for v in check_all(items)] == ["wrong", "wrong", "correct"]
     judge = check.judge_calls
 
@@ -502,6 +502,8 @@ def test_the_tests_are_nowhere_that_a_program_could_look() -> None:
     spy = f"""
 import gc, hashlib, re, sys
 def f(x):
+    if x == 2:
+        return 2
     seen = [repr(one) for one in gc.get_objects()]
     frame = sys._getframe()
     while frame:
@@ -513,7 +515,7 @@ def f(x):
     hashes = {{hashlib.sha256(one.encode()).hexdigest() for one in numbers}}
     return "{sha256(str(secret).encode()).hexdigest()}" in hashes
 """
-    gold = [f"assert f(1) is False or f(1) == {secret}"]
+    gold = [f"assert f(1) is False or f(1) == {secret}", "assert f(2) == 2"]
     assert says(gold, spy).label == "correct"
     assert says([*gold, f"assert f({secret}) is True"], spy).label == "correct"  # it does look
 

@@ -9,7 +9,7 @@ from distill.jail.program import Call
 from distill.verify.code.compiled import judge_compiled
 from distill.verify.code.crew import CREW, Jails
 from distill.verify.code.gold import Cases, read_gold
-from distill.verify.code.judge import RIGHT, Finding, judge_calls, judge_script
+from distill.verify.code.judge import RIGHT, Finding, judge_calls, judge_script, unless_constant
 from distill.verify.code.languages import of_source
 from distill.verify.code.response import Program, program, script
 from distill.verify.code.source import tree
@@ -148,5 +148,6 @@ def _judge(jails: Jails, tests: Suite | Cases, program: Program, timeout_s: floa
     if tests.tests:
         found = judge_calls(jails, tests, source, timeout_s=timeout_s)
     if found.label == "correct" and tests.tester is not None:
-        return judge_by_tester(jails, tests, source, timeout_s=timeout_s)
-    return found
+        more = judge_by_tester(jails, tests, source, timeout_s=timeout_s)
+        found = replace(more, seen=found.seen + more.seen)
+    return unless_constant(jails, tests, source, found) if found.label == "correct" else found

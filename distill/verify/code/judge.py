@@ -6,7 +6,7 @@ What a program did not do in time is a ``timeout`` and never ``wrong``; what can
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distill.jail.codec import CodecError, Opaque, decode
 from distill.jail.program import Call, Program, Ran, Returned, Status
@@ -35,6 +35,7 @@ class Finding:
     label: Label
     method: str
     detail: str = ""
+    seen: tuple[tuple[Call, Returned], ...] = ()  # of a correct one: its calls, and what they gave
 
 
 RIGHT = Finding("correct", "tests")
@@ -78,19 +79,17 @@ def judge_calls(jails: Jails, suite: Suite, source: str, *, timeout_s: float) ->
         doubt = doubt or (found if found.label != "correct" else None)
     if len(values) < len(calls):
         return doubt or ended(ran, source)
-    return doubt or right(jails, suite, source, calls, ran.returned)
+    return doubt or replace(RIGHT, seen=tuple(zip(calls, ran.returned, strict=True)))
 
 
-def right(
-    jails: Jails, suite: Suite, source: str, calls: Sequence[Call], returned: Sequence[Returned]
-) -> Finding:
-    """Of a program that passed; unless any constant would have passed too, and it is one."""
-    if not calls or not one_value(returned):
-        return RIGHT
+def unless_constant(jails: Jails, suite: Suite, source: str, found: Finding) -> Finding:
+    """What was found of all tests; but a constant passes none where any constant would."""
+    calls = [call for call, _ in found.seen]
+    if not calls or not one_value([returned for _, returned in found.seen]):
+        return found
     known = suite.reference and joined(suite.before, suite.reference, suite.after)
     whole = joined(source, suite.after)
-    constant = only_constant(jails.program, whole, calls, reference=known or None)
-    return WEAK if constant else RIGHT
+    return WEAK if only_constant(jails.program, whole, calls, reference=known or None) else found
 
 
 def judge_script(jails: Jails, gold: Cases, source: str, *, timeout_s: float) -> Finding:

@@ -5,11 +5,12 @@ are believed once, they must have failed a program that returns nothing of use.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from distill.jail.codec import encode
 from distill.jail.program import Call, Ran, Returned
 from distill.verify.code.crew import Jails
-from distill.verify.code.judge import RIGHT, Finding, again, ended, raised, right, value_of
+from distill.verify.code.judge import RIGHT, Finding, again, ended, raised, value_of
 from distill.verify.code.plain import CHANGED, NAME, opaque, watched
 from distill.verify.code.suite import SHOWN, STUB, Suite
 
@@ -59,7 +60,8 @@ def judge_by_tester(jails: Jails, suite: Suite, source: str, *, timeout_s: float
         return Finding("unverifiable", "weak_tests")
     if changed[-1] and found.label in ("correct", "wrong"):  # which the tests could not see
         return Finding("unverifiable", "changed_arguments", found.detail)
-    return right(jails, suite, source, asked, heard) if found is RIGHT else found
+    seen = tuple(zip(asked, heard, strict=True))
+    return replace(found, seen=seen) if found is RIGHT else found
 
 
 def _source(suite: Suite, source: str) -> str:
