@@ -230,3 +230,6 @@ def test_scores_are_on_the_card_with_their_intervals() -> None:
     with_scores = student_card(TRAIN, repo_id="ada/student", adapter=True, scores=scores)
     assert "| gsm8k | pass@1 | 0.421 | 0.35 to 0.49 |" in with_scores
     assert "## Scores" not in student_card(TRAIN, repo_id="ada/student", adapter=True)
+    unsafe = {"benchmarks": scores, "unsafe_no_sandbox": True}
+    marked = student_card(TRAIN, repo_id="ada/student", adapter=True, scores=unsafe)
+    assert "| all | unsafe_no_sandbox | programs ran without a sandbox |" in marked

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import distill
+from distill.cards import dataset_card
 from distill.engines import Engine
 from distill.errors import Exit, UserError
 from distill.files.write import read_json
@@ -283,6 +284,23 @@ def test_code_is_refused_where_there_is_no_jail_before_anything_is_replaced(
     change = ["rules={malformed: response_chars > 0}"]  # nothing asks for a verdict
     distill.filter(name, data, out=out, overrides=change, force=True)
     assert read(out)[2]["kept"] == 2
+
+
+def test_rows_that_were_checked_without_a_sandbox_are_marked_as_such(tmp_path: Path) -> None:
+    gold = '{"test_list": ["assert f(1) == 2", "assert f(2) == 3"]}'
+    code = {"verify": "code", "gold": gold, "response": "```python\ndef f(x): return x + 1\n```"}
+    data = write(tmp_path / "code.jsonl", [row(1), row(2, **code)])
+    out, change = tmp_path / "out", ["rules={wrong: \"verdict = 'correct'\"}"]
+    distill.filter(
+        recipe(tmp_path), data, out=out, overrides=change, unsafe_no_sandbox=True, force=True
+    )
+    kept, _, said = read(out)
+    assert dict(kept.select("id", "unsafe_no_sandbox").rows()) == {
+        row(1)["id"]: False, row(2)["id"]: True,
+    }  # fmt: skip
+    assert said["unsafe_no_sandbox"] == {"read": 1, "kept": 1}
+    card = dataset_card(said, sorted((out / "kept").glob("*.parquet")), repo_id="a/b")
+    assert "1 kept rows were checked without a sandbox" in card
 
 
 CHANGED = {

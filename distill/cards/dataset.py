@@ -12,6 +12,7 @@ import polars as pl
 from distill.cards.markdown import as_yaml, code, front_matter, page, table
 from distill.errors import UserError
 from distill.rows import SCHEMA
+from distill.verify.isolation import UNSAFE
 
 # The Hub's own names (hub-docs, datasetcard.md), each with the first row count above it.
 SIZES = (
@@ -87,7 +88,18 @@ def dataset_card(report: Mapping[str, Any], shards: Sequence[Path], *, repo_id: 
         _fields(rows.collect_schema()),
         *_recipe(report.get("recipe")),
         "## Limits",
+        *_unsafe(report.get(UNSAFE)),
         LIMITS,
+    )
+
+
+def _unsafe(counts: Any) -> tuple[str, ...]:
+    """A warning, where programs could have read what they were checked against."""
+    if not isinstance(counts, Mapping):
+        return ()
+    return (
+        f"**Programs of {counts.get('kept')} kept rows were checked without a sandbox** "
+        f"(`--unsafe-no-sandbox`, column `{UNSAFE}`): a hostile one may have passed.",
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distill.cards.markdown import as_yaml, cell, code, flat, front_matter, page, table
+from distill.verify.isolation import UNSAFE
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 ASIDE = ("base", "base_model", "recipe", "versions", "fingerprint")  # shown elsewhere, or not
@@ -113,7 +114,9 @@ def _recipe(recipe: Any) -> tuple[str, ...]:
 
 def _score_lines(scores: Mapping[str, Any]) -> list[tuple[str, str, Any, str]]:
     """One line a metric; a metric is a block with a ``value``, as eval writes it."""
-    lines = []
+    lines: list[tuple[str, str, Any, str]] = []
+    if scores.get(UNSAFE) is True:
+        lines.append(("all", UNSAFE, "programs ran without a sandbox", ""))
     for bench, metrics in _mapping(scores.get("benchmarks", scores)).items():
         for metric, found in _mapping(metrics).items():
             value = _mapping(found).get("value")

@@ -16,6 +16,7 @@ from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.rules import compile as compile_rules
 from distill.selection import NEEDED, Order, orders
+from distill.signals import verdict
 from distill.signals.settings import Settings
 
 
@@ -55,6 +56,7 @@ def prepare(
         *NEEDED,
         "text_bytes",
         *(["verdict"] if select.difficulty else []),
+        *(["verdict_detail"] if settings.unsafe_no_sandbox and _verifies(rules.needed) else []),
         *(column for order in by for column, _ in order),
         *((*HIT, "_compared") if recipe.decontaminate else ()),
         *(JUDGED if recipe.judge else ()),
@@ -71,6 +73,10 @@ def prepare(
         files=_digests(rules.settings),
     )
     return Prepared(recipe, job, by)
+
+
+def _verifies(columns: Sequence[str]) -> bool:
+    return any(name in verdict.COLUMNS for name in columns)
 
 
 def _digests(settings: Settings) -> dict[str, str]:

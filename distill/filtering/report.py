@@ -13,6 +13,7 @@ import polars as pl
 from distill.agreement import agreement
 from distill.recipes.filters import FilterRecipe, Quota
 from distill.selection import Choice
+from distill.verify.isolation import UNSAFE
 
 log = logging.getLogger("distill")
 LISTED = 1_000  # rows of a kind that the report names; all of them are in dropped/
@@ -33,10 +34,20 @@ def report(judged: pl.DataFrame, choice: Choice, recipe: FilterRecipe) -> dict[s
         "sources": _by(table, "source"),
         **({"contaminated": _contaminated(table)} if recipe.decontaminate else {}),
         **({"duplicates": _duplicates(choice.duplicates)} if recipe.select.dedupe else {}),
+        **_unsafe(table),
         **_judge(judged),
         **({"quotas": _quotas(table, recipe)} if recipe.select.quota else {}),
         "recipe": recipe.model_dump(mode="json"),
     }
+
+
+def _unsafe(table: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """How many rows were checked by running their programs without a jail, where any was."""
+    if "verdict_detail" not in table.columns:
+        return {}
+    rows = table.filter(pl.col("verdict_detail").str.starts_with(UNSAFE))
+    counts = {"read": rows.height, "kept": int(rows["kept"].sum())}
+    return {UNSAFE: counts} if rows.height else {}
 
 
 def _judge(judged: pl.DataFrame) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from distill.filtering import stored
 from distill.filtering.steps import Job, measured, shown, steps
 from distill.filtering.units import Unit, changed
 from distill.rows import SCHEMA
+from distill.verify.isolation import UNSAFE
 
 PART = 128 << 20  # bytes of text in one file, wherever a single table is not larger
 KEPT, DROPPED = "kept", "dropped"
@@ -69,6 +70,7 @@ def write(task: tuple[Unit, pl.DataFrame], job: Job) -> int:
             raise changed(unit.path)
         stays = fate[here]["reason"].is_null()
         dropped.add(pl.concat([frame, values[here]], how="horizontal").filter(~stays))
+        frame = _marked(frame, table[here], job)
         if "group" in fate.columns:
             _scatter(frame.filter(stays), fate[here].filter(stays), job.folder, f"{unit.name}-{at}")
         else:
@@ -82,12 +84,23 @@ def write(task: tuple[Unit, pl.DataFrame], job: Job) -> int:
 def write_empty(job: Job) -> None:
     """Puts a file without rows where a folder has none: it still tells a reader its columns."""
     nothing = SCHEMA.to_frame()
+    empty = _marked(nothing, nothing, job)
     reason = pl.lit(None, pl.String).alias("reason")
     values = shown(nothing.with_columns(reason), steps(job), all_signals=True)
     wide = pl.concat([nothing, values], how="horizontal")
-    for name, table in ((KEPT, nothing), (DROPPED, wide)):
+    for name, table in ((KEPT, empty), (DROPPED, wide)):
         if not list((job.folder / name).glob("*.parquet")):
             write_parquet(job.folder / name / "part-00000.parquet", table)
+
+
+def _marked(frame: pl.DataFrame, table: pl.DataFrame, job: Job) -> pl.DataFrame:
+    """With a column that says whose programs ran without a jail, if that was allowed."""
+    if not job.rules.settings.unsafe_no_sandbox:
+        return frame
+    marks = pl.Series(UNSAFE, [False], pl.Boolean).new_from_index(0, table.height)
+    if "verdict_detail" in table.columns:
+        marks = table["verdict_detail"].str.starts_with(UNSAFE).fill_null(value=False)
+    return frame.with_columns(marks.alias(UNSAFE))
 
 
 def _scatter(frame: pl.DataFrame, fate: pl.DataFrame, folder: Path, name: str) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+UNSAFE = "unsafe_no_sandbox"  # how the detail of a verdict begins whose program ran without a jail
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:

