@@ -16,6 +16,7 @@ from distill.cards import dataset_card
 from distill.engines import Engine
 from distill.errors import Exit, UserError
 from distill.files.write import read_json
+from distill.jail.probe import jail_or_refuse
 from distill.rows import SCHEMA
 
 TRACES = Path(__file__).parents[2] / "shared" / "data" / "traces.jsonl.gz"
@@ -277,6 +278,7 @@ def test_code_is_refused_where_there_is_no_jail_before_anything_is_replaced(
     distill.filter(name, write(tmp_path / "math.jsonl", [row(1)]), out=out)
     before = everything(out)
     monkeypatch.setattr("distill.jail.probe.installed", list)
+    jail_or_refuse.cache_clear()
     data = write(tmp_path / "code.jsonl", [row(1), row(2, verify="code", gold='{"kind": "x"}')])
     with pytest.raises(UserError, match="code cannot be run safely here"):
         distill.filter(name, data, out=out, force=True)

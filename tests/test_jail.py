@@ -965,7 +965,7 @@ def test_the_jail_here_repels_the_attacks_that_are_made_before_it_is_trusted() -
 
 
 def test_a_second_choice_is_taken_where_the_first_does_not_hold(nsjail: Jailer) -> None:
-    assert first_trusted((Jailer(Path("/bin/false")), nsjail)) == nsjail
+    assert first_trusted([Jailer(Path("/bin/false")), nsjail]) == nsjail
     assert weakness(nsjail) == ""
 
 

@@ -10,7 +10,7 @@ import secrets
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -27,19 +27,25 @@ from distill.jail.session import Jail
 TIMEOUT_S = 20  # it takes 0.2 s
 
 
+@cache
 def jail_or_refuse() -> Jailer:
-    """What makes jails that repel every attack; tried once per process.
+    """What makes jails that repel every attack; looked for and tried once per process.
+
+    What was refused is tried again when it is asked for again.
 
     Raises:
         UserError: none does, or there is none; says what to install, and what it means to do
             without.
     """
-    return first_trusted(tuple(installed()))
+    return first_trusted(installed())
 
 
-@cache
-def first_trusted(jailers: tuple[Jailer, ...]) -> Jailer:
-    """The first that holds. What was refused is tried again when it is asked for again."""
+def first_trusted(jailers: Sequence[Jailer]) -> Jailer:
+    """The first that holds.
+
+    Raises:
+        UserError: none does.
+    """
     problems = []
     for jailer in jailers:
         problem = weakness(jailer)

@@ -15,6 +15,8 @@ from distill.verify.code.languages import Language, Toolchain, named, toolchain
 from distill.verify.code.suite import SHOWN
 
 COMPILE_S = 60.0  # a large C++ program takes 3 s, a first Go program 2 s, on a machine at rest
+# Of what a compiler makes; Go's and Rust's are 2 MB. The jail's folder holds it and 16 MB of input.
+MADE_BYTES = 12 << 20
 # What the runtimes of these languages say when they get no more memory.
 _MEMORY = re.compile(
     r"OutOfMemoryError|bad_alloc|out of memory|memory allocation of \d+ bytes failed"
@@ -69,7 +71,8 @@ def _built(jails: Jails, tools: Toolchain, source: str) -> bytes | Finding:
             if built.ran.status != "jail_failed":
                 break
         if built.ran.status == "ended" and built.code == 0:
-            return built.file
+            large = len(built.file) > MADE_BYTES
+            return Finding("unverifiable", "too_large", "compiled") if large else built.file
         failed.append(_refused(built, tools.language))
     return next((one for one in failed if one.label != "wrong"), failed[0])
 
