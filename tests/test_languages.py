@@ -172,6 +172,13 @@ def test_a_source_that_attacks_its_compiler_is_no_error(source: str) -> None:
          "  std::cout << a + b + f(1000000) - 1000000 << '\\n'; }"),
         ("cpp", "#include <bits/stdc++.h>\nstatic int big[50000000];\nint main() {"
          " long long a, b; std::cin >> a >> b; big[49999999] = 1;\n std::cout << a + b; }\r\n"),
+        (
+            "cpp",
+            "#include <cstdio>\nint main() {\n#ifndef ONLINE_JUDGE\n"
+            '  freopen("input.txt", "r", stdin);\n#endif\n'
+            '  long long a, b; char s[99]; gets(s); sscanf(s, "%lld %lld", &a, &b);\n'
+            '  printf("%lld", a + b); }',
+        ),
         ("javascript", "import fs from 'fs';\nconst [a, b] = fs.readFileSync('/dev/stdin', 'utf8')"
          ".split(' ').map(Number);\nconsole.log(a + b);"),
         ("javascript", "let s = '';\nprocess.stdin.on('data', d => s += d).on('end', () =>"

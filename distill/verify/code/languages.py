@@ -43,7 +43,7 @@ class Language:
 
 
 _C_MISSING = re.compile(r"fatal error: \S+ (No such file|file not found)|unrecognized .*-std=")
-_C = ("-O2", "-w", "-pipe", "-fno-diagnostics-color", "-o", "made")
+_C = ("-DONLINE_JUDGE", "-O2", "-w", "-pipe", "-fno-diagnostics-color", "-o", "made")
 LANGUAGES = (
     Language(
         name="cpp",
@@ -51,7 +51,7 @@ LANGUAGES = (
         tools=("g++", "clang++"),
         package="g++",
         file="main.cpp",
-        compile=tuple(("{tool}", f"-std=gnu++{year}", *_C, "main.cpp") for year in (20, 17)),
+        compile=tuple(("{tool}", f"-std=gnu++{year}", *_C, "main.cpp") for year in (20, 17, 11)),
         whole=re.compile(r"\bmain\s*\("),
         unmarked=re.compile(r"#\s*include\s*<(bits/stdc\+\+\.h|iostream|vector|string)>"),
         missing=_C_MISSING,
