@@ -55,12 +55,14 @@ def _started(name: str, path: Path) -> Path | None:
 
 def compiler_room(*tools: Path) -> Room:
     """A jail for these, and for whatever else of the system they need."""
-    return Room(_folders(*_PARTS, *map(_home, tools)), COMPILER_BYTES)
+    return Room(_there(*_PARTS, *map(_home, tools), *_moved()), COMPILER_BYTES)
 
 
 def runtime_room(tool: Path) -> Room:
     """A jail for programs that this one runs; nothing else of the system is there."""
-    return Room(_folders(str(tool) if tool.parent == Path(SYSTEM) else _home(tool)))
+    if tool.parent == Path(SYSTEM):
+        return Room((str(tool),))
+    return Room(_there(_home(tool), *_moved()))
 
 
 def _home(tool: Path) -> str:
@@ -69,8 +71,11 @@ def _home(tool: Path) -> str:
     return "" if home in ("/", "/usr") else home
 
 
-def _folders(*wanted: str) -> tuple[str, ...]:
+def _moved() -> list[str]:
+    return [str(path) for place, name in _MOVED for path in sorted(Path(place).glob(name))]
+
+
+def _there(*wanted: str) -> tuple[str, ...]:
     """Each once, and none that libraries are bound from in any case."""
-    moved = [str(path) for place, name in _MOVED for path in sorted(Path(place).glob(name))]
-    there = [path for path in dict.fromkeys([*wanted, *moved]) if path and Path(path).exists()]
+    there = [path for path in dict.fromkeys(wanted) if path and Path(path).exists()]
     return tuple(path for path in there if not path.startswith("/usr/lib/"))
