@@ -127,6 +127,7 @@ LANGUAGES = (
     ),
 )
 PYTHON = ("python", "py")
+LONGEST_MARK = 40  # characters of a mark that are looked at
 _VERSION = re.compile(r"[-\s]?[0-9.]+\Z")
 _BY_MARK = {mark: one for one in LANGUAGES for mark in one.marks}
 
@@ -137,7 +138,7 @@ def of_mark(mark: str) -> str:
     >>> of_mark("C++17"), of_mark("py3"), of_mark("text")
     ('cpp', 'python', '')
     """
-    plain = _VERSION.sub("", mark.strip().lower())
+    plain = _VERSION.sub("", mark.strip().lower()[:LONGEST_MARK])
     if plain in PYTHON:
         return "python"
     found = _BY_MARK.get(plain)
@@ -217,8 +218,11 @@ def toolchain(language: Language) -> Toolchain | None:
     return Toolchain(language, found, None)
 
 
+# Up to the end where one is not closed: the time that this takes grows with the length, not faster.
 _NO_CODE = re.compile(
-    r"//[^\n]*|/\*.*?\*/|\"\"\".*?\"\"\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL
+    r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"\"\".*?(?:\"\"\"|\Z)"
+    r"|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?",
+    re.DOTALL,
 )
 _TOKEN = re.compile(r"[{}]|\b(?:class|enum|record|interface)\s+(\w+)|\bvoid\s+main\s*\(")
 _PACKAGE = re.compile(r"^\s*package\s+([\w.]+)\s*;")

@@ -25,7 +25,7 @@ from distill.verify.code.languages import named, of_mark, of_source
 from distill.verify.code.source import LONGEST, joined, names, tree
 
 Place = Literal["block", "whole", "completion"]
-_FENCE = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})[ \t]*([^\n`]*)\Z")
+_FENCE = re.compile(r"[ \t]{0,12}(`{3,}+|~{3,}+)[ \t]*+([^\n`]*+)\Z")
 _GIVES = re.compile(r"\b(return|yield)\b")
 _READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0")
 
