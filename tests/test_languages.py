@@ -11,7 +11,7 @@ from distill.verify import Isolation, Verdict
 from distill.verify.code import check_all, compiled, own_answer
 from distill.verify.code.crew import CREW
 from distill.verify.code.languages import LANGUAGES, _main_class, named, of_mark, toolchain
-from distill.verify.code.response import script
+from distill.verify.code.response import blocks, script
 from tests.test_code import needs_jail
 
 CASES = [{"in": f"{a} {b}\n", "out": f"{a + b}\n"} for a, b in ((1, 2), (40, 2), (10**9, 10**9))]
@@ -288,3 +288,11 @@ def test_no_two_languages_share_a_mark() -> None:
     assert [of_mark(mark) for mark in ("Python3", "c++14", "JS", "java 17", "", "json")] == [
         "python", "cpp", "javascript", "java", "", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["/*", "void ", "class  ", '"\\', "'", "//", '/*"', '"""\\'])
+def test_a_long_source_is_read_in_linear_time(text: str) -> None:
+    """Quadratic, these would take minutes: the test would be ended."""
+    _main_class(text * 50_000)
+    list(blocks("~" * 100_000 + "`"))
+    list(blocks("```" + "1" * 100_000 + "x\n```"))
