@@ -10,7 +10,7 @@ from distill.jail.room import PLAIN
 from distill.verify import Isolation, Verdict
 from distill.verify.code import check_all, compiled, own_answer
 from distill.verify.code.crew import CREW
-from distill.verify.code.languages import LANGUAGES, _main_class, named, of_mark, toolchain
+from distill.verify.code.languages import LANGUAGES, java_names, named, of_mark, toolchain
 from distill.verify.code.response import blocks, script
 from tests.test_code import needs_jail
 
@@ -271,15 +271,18 @@ def test_a_reference_in_another_language_is_tried_in_it() -> None:
 @pytest.mark.parametrize(
     ("source", "found"),
     [
-        ("public class A { public static void main(String[] a) {} }", ("", "A")),
-        ("class P { } class Q { static class R { } void main(", ("", "Q")),
-        ('class A { String s = "class B { void main("; } class C { void main(', ("", "C")),
-        ("package x.y; enum E { } class F { void main(", ("x.y", "F")),
-        ("", ("", "Main")),
+        ("public class A { public static void main(String[] a) {} }", ("A", "A")),
+        ("class P { } class Q { static class R { } static void main(", ("Q", "Q")),
+        ('class A { String s = "class B { void main("; } class C { void main(', ("C", "C")),
+        ("package x.y; enum E { } class F { void main(", ("F", "x.y.F")),
+        ("public class S { int f; } class M { static public void main(", ("S", "M")),
+        ("class T { void main() { } } class M { public static void main(", ("M", "M")),
+        ("", ("Main", "Main")),
     ],
 )
-def test_the_class_that_has_the_main_method_is_found(source: str, found: tuple[str, str]) -> None:
-    assert _main_class(source) == found
+def test_the_classes_of_a_java_program_are_found(source: str, found: tuple[str, str]) -> None:
+    names = java_names(source)
+    assert (names.file, names.main) == found
 
 
 def test_no_two_languages_share_a_mark() -> None:
@@ -293,6 +296,6 @@ def test_no_two_languages_share_a_mark() -> None:
 @pytest.mark.parametrize("text", ["/*", "void ", "class  ", '"\\', "'", "//", '/*"', '"""\\'])
 def test_a_long_source_is_read_in_linear_time(text: str) -> None:
     """Quadratic, these would take minutes: the test would be ended."""
-    _main_class(text * 50_000)
+    java_names(text * 50_000)
     list(blocks("~" * 100_000 + "`"))
     list(blocks("```" + "1" * 100_000 + "x\n```"))

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,11 @@ def connects_by_name(given: dict[str, Any]) -> bool:
 
 def writes_outside(given: dict[str, Any]) -> bool:
     """A file in a folder that anyone may write to on the host, or in a system folder."""
-    for folder in (given["folder"], "/", "/usr/lib", "/etc", "/home", "/proc/sys/kernel", "/dev"):
+    theirs = (given["folder"], "/", "/usr/lib", "/etc", "/home", "/proc/sys/kernel", "/dev")
+    for folder in (*theirs, "/proc/1", "/python", "/usr/bin"):
         path = Path(folder, "written-from-the-jail")
+        with suppress(OSError):
+            path.parent.chmod(0o777)
         try:
             path.write_text("x", encoding="utf-8")
         except OSError:

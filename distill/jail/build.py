@@ -57,9 +57,10 @@ def environment() -> "dict[str, str]":
         "LANG": "C.UTF-8",
         "GOCACHE": f"{folder}/build/cache",
         "GOPATH": f"{folder}/build/go",
-        "GOFLAGS": "-mod=mod",
+        "GOFLAGS": "-p=2",
         "GO111MODULE": "off",
         "CGO_ENABLED": "0",
+        "GOMAXPROCS": "2",  # a machine of many cores would start more threads than there may be
     }
 
 

@@ -37,4 +37,4 @@ def command(nsjail: Path, python: Interpreter, room: Room) -> list[str]:
 
 
 def _tmpfs(path: str, size: int, *, final: bool = False) -> list[str]:
-    return ["--mount", f"none:{path}:tmpfs:size={size}{',mode=555' if final else ''}"]
+    return ["--mount", f"none:{path}:tmpfs:{'ro,' if final else ''}size={size}"]

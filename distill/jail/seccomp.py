@@ -134,19 +134,23 @@ LAST_KNOWN = 450
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 # (call, (x86_64, aarch64), argument, test, value): refused where the test of the argument holds.
 # clone: any CLONE_NEW* flag. socket: all but AF_UNIX. prlimit64: the limits of another process.
-# ioctl: TIOCSTI, TIOCLINUX. prctl: PR_SET_SECCOMP.
+# ioctl: TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR (marks on folders that stay). prctl:
+# PR_SET_SECCOMP. mmap: MAP_SHARED with MAP_ANONYMOUS, memory that counts for nobody once let go.
 BY_ARGUMENT: tuple[tuple[str, tuple[int, int], int, str, int], ...] = (
     ("clone", (56, 220), 0, "any", 0x7E020000),
     ("socket", (41, 198), 0, "not", 1),
     ("prlimit64", (302, 261), 0, "not", 0),
     ("ioctl", (16, 29), 1, "is", 0x5412),
     ("ioctl", (16, 29), 1, "is", 0x541C),
+    ("ioctl", (16, 29), 1, "is", 0x40086602),
+    ("ioctl", (16, 29), 1, "is", 0x401C5820),
     ("prctl", (157, 167), 0, "is", 22),
+    ("mmap", (9, 222), 3, "all", 0x21),
 )
 CLONE3 = 435  # its flags are behind a pointer, out of a filter's sight; libc falls back to clone
 
 # Instructions of linux/bpf_common.h: load a word, jump if equal / greater / any bit, return.
-_LOAD, _EQUAL, _GREATER, _BITS, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+_LOAD, _EQUAL, _GREATER, _BITS, _RETURN, _AND = 0x20, 0x15, 0x25, 0x45, 0x06, 0x54
 # linux/seccomp.h; the low half is the errno.
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
@@ -167,9 +171,11 @@ def _argument(call: int, which: int, test: str, value: int) -> list[bytes]:
     """
     code = _BITS if test == "any" else _EQUAL
     skip = {"then": 1} if test == "not" else {"other": 1}
+    mask = [_step(_AND, value)] if test == "all" else []
     return [
-        _step(_EQUAL, call, other=4),
+        _step(_EQUAL, call, other=4 + len(mask)),
         _step(_LOAD, 16 + 8 * which),  # struct seccomp_data: nr, arch, instruction pointer, args
+        *mask,
         _step(code, value, **skip),
         _refuse(),
         _step(_LOAD, 0),

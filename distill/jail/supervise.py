@@ -106,7 +106,7 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        pages = mmap.mmap(-1, HEAD.size + CHUNK)
+        pages = mmap.mmap(-1, HEAD.size + CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         pages.madvise(mmap.MADV_DONTFORK)
         self._passing = memoryview(pages)  # the only place where data of a program ever are
         self._left = 0  # bytes of the host's last frame that are still to come
@@ -150,6 +150,8 @@ class Supervisor:
 
     def _clean(self, folder: str) -> bool:
         """Whether it is as it was: empty, and as much room for the next program."""
+        if self._first:
+            os.utime(folder, ns=(0, 0))  # times could be a message to the next program
         state = leftovers.state_of(folder, own=self._first)
         return state == self._folders[folder] and not leftovers.names_in(folder)
 

@@ -60,15 +60,20 @@ def compiler_room(*tools: Path) -> Room:
 
 def runtime_room(tool: Path) -> Room:
     """A jail for programs that this one runs; nothing else of the system is there."""
-    if tool.parent == Path(SYSTEM):
+    if tool.name == "node":
         return Room((str(tool),))
     return Room(_there(_home(tool), *_moved()))
 
 
 def _home(tool: Path) -> str:
-    """/usr/local/go for /usr/local/go/bin/go; nothing if that is everyone's."""
-    home = str(tool.parent.parent)
-    return "" if home in ("/", "/usr") else home
+    """/usr/local/go for /usr/local/go/bin/go; the program alone where that holds other things too.
+
+    A toolchain's folder has what only such have; a folder of a person is none, whatever is in it.
+    """
+    home = tool.parent.parent
+    personal = home in (Path.home(), *Path.home().parents) or home.name.startswith(".")
+    own = any((home / mark).exists() for mark in ("pkg/tool", "lib/rustlib", "release"))
+    return str(home) if own and not personal and str(home) != "/usr" else str(tool)
 
 
 def _moved() -> list[str]:

@@ -22,6 +22,10 @@ _MEMORY = re.compile(
     r"OutOfMemoryError|bad_alloc|out of memory|memory allocation of \d+ bytes failed"
     r"|[Cc]annot allocate memory|Array buffer allocation failed"
 )
+# A compiler that breaks, or the jail's limits: no mistake of the source.
+_BROKE = re.compile(
+    r"internal compiler|Resource temporarily unavailable|pthread_create failed|No space left"
+)
 _ERROR = re.compile(r"^.*\berror\b.*$|^.*\bError\b.*$|^\S+\.go:\d+:.*$", re.MULTILINE)
 
 
@@ -33,6 +37,7 @@ def judge_compiled(
     tools = toolchain(language)
     if tools is None or not _safe(jails, tools):
         return Finding("unverifiable", "no_compiler", f"{name}: apt-get install {language.package}")
+    source = source.lstrip("\ufeff")
     program = source.encode("utf-8", "replace")
     if language.compile:
         built = _built(jails, tools, source)
@@ -74,13 +79,15 @@ def _built(jails: Jails, tools: Toolchain, source: str) -> bytes | Finding:
             large = len(built.file) > MADE_BYTES
             return Finding("unverifiable", "too_large", "compiled") if large else built.file
         failed.append(_refused(built, tools.language))
+        if failed[-1].label != "wrong" and failed[-1].method != "missing_module":
+            break  # it took all its time or memory, or broke: so it would the next way
     return next((one for one in failed if one.label != "wrong"), failed[0])
 
 
 def _refused(built: Built, language: Language) -> Finding:
     found = _ERROR.search(built.said)
     detail = " ".join((found[0] if found else built.said).split())[:SHOWN]
-    if built.ran.status == "ended" and built.code > 0 and "internal compiler" not in built.said:
+    if built.ran.status == "ended" and built.code > 0 and not _BROKE.search(built.said):
         if language.missing.search(built.said):
             return Finding("unverifiable", "missing_module", detail)
         if _MEMORY.search(built.said):

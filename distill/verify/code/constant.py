@@ -5,7 +5,7 @@ of the tests; what is right for them nobody knows, and nobody asks. Does not kno
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from distill.jail.codec import decode, encode
@@ -15,6 +15,7 @@ from distill.verify.code.plain import plainly
 
 MOST = 64  # calls with other arguments; of HumanEval's and MBPP's functions all vary within 30
 EACH = 8  # other values of one argument, or calls that are varied
+ENOUGH = 8  # calls that say something, where there was no time for all
 LIMIT_S = 1.0  # of all of them: a function may never end with -1
 
 
@@ -36,12 +37,12 @@ def only_constant(jail: Jail, source: str, calls: Sequence[Call], *, reference: 
 
 
 def _given(jail: Jail, source: str, calls: Sequence[Call]) -> int:
-    """How many different values it gives to these, 0 if the time was over after the first.
+    """How many different values it gives to these, 0 if the time was over soon.
 
     That one is of the tests: what a program remembers of it is no answer to the others.
     """
     ran = jail.run(plainly(Program(source, tuple(calls))), timeout_s=LIMIT_S)
-    if len(ran.returned) < 2:
+    if len(ran.returned) < ENOUGH and ran.status != "ended":
         return 0
     return len({one.value for one in ran.returned if one.value is not None})
 
@@ -63,12 +64,21 @@ def _others(calls: Sequence[Call]) -> Iterator[Call]:
 def _changed(call: Call) -> Iterator[Call]:
     decoded: Any = decode(call.arguments)
     given, named = decoded
-    streams = [(place, _near(value)) for place, value in enumerate(given)]
+    streams = [
+        (place, chain(_found_in(given, value), _near(value))) for place, value in enumerate(given)
+    ]
     for _ in range(EACH):
         for place, stream in streams:
             for value in islice(stream, 1):
                 other = [*given[:place], value, *given[place + 1 :]]
                 yield Call(call.function, encode((other, named)))
+
+
+def _found_in(given: Sequence[object], value: object) -> Iterator[object]:
+    """What stands in the lists beside it: it may be looked for in them."""
+    for one in given:
+        if isinstance(one, list | tuple):
+            yield from (item for item in one[:2] if type(item) is type(value))
 
 
 def _near(value: object) -> Iterator[object]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from distill.jail.codec import CodecError, Opaque, decode
+from distill.jail.codec import MAX_BYTES, CodecError, Opaque, decode
 from distill.jail.program import Call, Program, Ran, Returned, Status
 from distill.jail.session import Jail
 from distill.verify.code.bounded import TooLarge
@@ -115,6 +115,8 @@ def judge_output(
         left = min(timeout_s, until - time.monotonic())
         if left <= 0:
             return Finding("timeout", "killed", f"before input {number}")
+        if len(case.given.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+            return Finding("unverifiable", "too_large", f"input {number}")
         ran = attempt(case.given, left)
         if ran.status != "ended":
             found = fault(ran)

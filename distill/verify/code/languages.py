@@ -12,16 +12,20 @@ from distill.jail.tools import compiler_room, runtime_room, tool
 # Runs the JavaScript of descriptor 3 as the main module: ``node FILE`` wants a file with a name.
 _NODE = """
 const {readFileSync} = require("fs"), text = readFileSync(3, "utf8");
-if (/^\\s*(import\\s*[\\w{*"']|export\\s)/m.test(text))
-  import("data:text/javascript;base64," + Buffer.from(text).toString("base64"));
-else {
-  const main = new module.constructor("solution.js");
-  main.paths = [];
-  process.mainModule = main;
+const main = new module.constructor("solution.js");
+main.paths = [];
+process.mainModule = main;
+const no = /^(Cannot use (import|'import.meta)|Unexpected token 'export'|await is only)/;
+try {
   main._compile(text, "solution.js");
+} catch (error) {
+  if (!(error instanceof SyntaxError && no.test(error.message))) throw error;
+  const url = text.replaceAll("import.meta.url", '"file:///tmp/solution.mjs"');
+  import("data:text/javascript;base64," + Buffer.from(url).toString("base64"));
 }
 """
-_NO_FILES = ("-XX:-UsePerfData", "-XX:+UseSerialGC")  # which would be left behind; fewer threads
+# No files, which would be left behind; fewer threads, also on a machine of many cores.
+_NO_FILES = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +36,20 @@ class Language:
     marks: tuple[str, ...]  # of fenced blocks, without the version at their end
     tools: tuple[str, ...]  # any of these compiles it, or runs it if there is no ``compile``
     package: str  # Debian's, which has one
-    file: str  # {main}: the class that has the main method
+    file: str  # {main}: Java's class
     compile: tuple[tuple[str, ...], ...] = ()  # tried in turn; none: it is run as it is
     run: tuple[str, ...] = ("{program}",)
     made: str = "made"
-    whole: re.Pattern[str]  # what a program has that runs by itself
+    whole: tuple[re.Pattern[str], ...]  # all that a program has that runs by itself
     unmarked: re.Pattern[str] | None = None  # what only this one has
     # What a compiler, or a program, says that lacks a library, or is too old for its language.
     missing: re.Pattern[str]
 
 
-_C_MISSING = re.compile(r"fatal error: \S+ (No such file|file not found)|unrecognized .*-std=")
+_C_MISSING = re.compile(
+    r"fatal error: \S+ (No such file|file not found)|unrecognized .*-std="
+    r"|undefined reference to .(omp_|GOMP_|__atomic_)"
+)
 _C = ("-DONLINE_JUDGE", "-O2", "-w", "-pipe", "-fno-diagnostics-color", "-o", "made")
 LANGUAGES = (
     Language(
@@ -51,9 +58,11 @@ LANGUAGES = (
         tools=("g++", "clang++"),
         package="g++",
         file="main.cpp",
-        compile=tuple(("{tool}", f"-std=gnu++{year}", *_C, "main.cpp") for year in (20, 17, 11)),
-        whole=re.compile(r"\bmain\s*\("),
-        unmarked=re.compile(r"#\s*include\s*<(bits/stdc\+\+\.h|iostream|vector|string)>"),
+        compile=tuple(
+            ("{tool}", f"-std=gnu++{year}", *_C, "main.cpp") for year in ("20", "2b", "17", "11")
+        ),
+        whole=(re.compile(r"#\s*include"), re.compile(r"\bmain\s*\(")),
+        unmarked=re.compile(r"#\s*include\s*<(bits/stdc\+\+\.h|[a-z_]+)>"),
         missing=_C_MISSING,
     ),
     Language(
@@ -63,7 +72,7 @@ LANGUAGES = (
         package="gcc",
         file="main.c",
         compile=(("{tool}", "-std=gnu17", *_C, "main.c", "-lm"),),
-        whole=re.compile(r"\bmain\s*\("),
+        whole=(re.compile(r"#\s*include"), re.compile(r"\bmain\s*\(")),
         unmarked=re.compile(r"#\s*include\s*<std(io|lib)\.h>"),
         missing=_C_MISSING,
     ),
@@ -79,7 +88,7 @@ LANGUAGES = (
                 *("-Clinker={linker}", "-o", "made", "main.rs"),
             ),
         ),
-        whole=re.compile(r"\bfn\s+main\s*\("),
+        whole=(re.compile(r"\bfn\s+main\s*\("),),
         unmarked=re.compile(r"\bfn\s+main\s*\(\s*\)"),
         # unknown crates and imports; features and methods of another year
         missing=re.compile(r"error\[E0(432|433|463|599|658)\]"),
@@ -91,11 +100,11 @@ LANGUAGES = (
         package="golang-go",
         file="main.go",
         compile=(("{tool}", "build", "-ldflags=-s -w", "-o", "made", "main.go"),),
-        whole=re.compile(r"\bfunc\s+main\s*\("),
+        whole=(re.compile(r"\bpackage\s+main\b"), re.compile(r"\bfunc\s+main\s*\(")),
         unmarked=re.compile(r"^package\s+main\s*$", re.MULTILINE),
         missing=re.compile(
             r"is not in (GOROOT|std)|cannot find package|no required module|requires go1"
-            r"|undefined: (min|max|clear)\b"
+            r"|undefined: (min|max|clear|\w+\.\w+)\b|cannot range over"
         ),
     ),
     Language(
@@ -111,9 +120,12 @@ LANGUAGES = (
             ),
         ),
         run=("{java}", *_NO_FILES, "-Xss64m", "-Xmx768m", "-cp", "{program}", "{class}"),
-        whole=re.compile(r"\bmain\s*\("),
+        whole=(re.compile(r"\bclass\b|\binterface\b"), re.compile(r"\bmain\s*\(")),
         unmarked=re.compile(r"\bpublic\s+static\s+void\s+main\s*\("),
-        missing=re.compile(r"package \S+ does not exist|not supported in -source|-preview to"),
+        missing=re.compile(
+            r"package \S+ does not exist|not supported in -source|-preview to"
+            r"|symbol:\s+method (getFirst|getLast|removeFirst|removeLast|reversed|clamp)\("
+        ),
     ),
     Language(
         name="javascript",
@@ -122,7 +134,7 @@ LANGUAGES = (
         package="nodejs",
         file="solution.js",
         run=("{tool}", "--stack-size=60000", "-e", _NODE),
-        whole=re.compile(r"readFileSync|process\s*\.\s*stdin|\breadline\b"),
+        whole=(re.compile(r"readFileSync|readSync|process\s*\.\s*stdin|\breadline\b"),),
         missing=re.compile(r"Cannot find (module|package)"),
     ),
 )
@@ -194,14 +206,14 @@ class Toolchain:
         )
 
     def _words(self, source: str) -> dict[str, str]:
-        package, main = _main_class(source) if self.language.name == "java" else ("", "main")
+        names = java_names(source) if self.language.name == "java" else JavaNames("", "")
         return {
             "tool": str(self.tool),
             "linker": str(self.helper),
             "java": str(self.helper),
             "program": PROGRAM,
-            "main": main,
-            "class": f"{package}.{main}" if package else main,
+            "main": names.file,
+            "class": names.main,
         }
 
 
@@ -224,20 +236,33 @@ _NO_CODE = re.compile(
     r"|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?",
     re.DOTALL,
 )
-_TOKEN = re.compile(r"[{}]|\b(?:class|enum|record|interface)\s+(\w+)|\bvoid\s+main\s*\(")
+_TOKEN = re.compile(r"[{};]|\b(?:class|enum|record|interface)\s+(\w+)|\bvoid\s+main\s*\(")
 _PACKAGE = re.compile(r"^\s*package\s+([\w.]+)\s*;")
 
 
-def _main_class(source: str) -> tuple[str, str]:
-    """The package and the outermost class that has the main method; ``Main`` if none is seen."""
+@dataclass(frozen=True, slots=True)
+class JavaNames:
+    """What javac and java have to be told."""
+
+    file: str  # the outermost class that is public, which the file has to be called after
+    main: str  # and the one that has the main method, with its package
+
+
+def java_names(source: str) -> JavaNames:
+    """``Main`` where no class is seen; a static main method before one that is not."""
     code = _NO_CODE.sub(" ", source)
     package = _PACKAGE.match(code)
-    depth, outer, main = 0, "Main", ""
+    depth, start, outer = 0, 0, "Main"
+    public, mains = "", dict[bool, str]()
     for token in _TOKEN.finditer(code):
-        if token[0] in "{}":
-            depth += 1 if token[0] == "{" else -1
+        before = code[max(start, token.start() - 200) : token.start()].split()
+        if token[0] in "{};":
+            depth += {"{": 1, "}": -1, ";": 0}[token[0]]
+            start = token.end()
         elif token[1] and depth == 0:
             outer = token[1]
-        elif not token[1] and not main:
-            main = outer
-    return package[1] if package else "", main or outer
+            public = public or (outer if "public" in before else "")
+        elif not token[1]:
+            mains.setdefault("static" in before, outer)
+    main = mains.get(True) or mains.get(False) or outer
+    return JavaNames(public or main, f"{package[1]}.{main}" if package else main)

@@ -27,7 +27,7 @@ from distill.verify.code.source import LONGEST, joined, names, tree
 Place = Literal["block", "whole", "completion"]
 _FENCE = re.compile(r"[ \t]{0,12}(`{3,}+|~{3,}+)[ \t]*+([^\n`]*+)\Z")
 _GIVES = re.compile(r"\b(return|yield)\b")
-_READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0")
+_READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0|\bread\s*\(\s*0|\bfileinput\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,7 @@ def _other(response: str, language: str) -> Block | None:
         name = one.language
         if not name and tree(one.text) is None:
             name = of_source(one.text)
+        name = "cpp" if name == "c" and language == "cpp" else name
         if name not in ("", "python") and (not language or name == language):
             found.append(replace(one, language=name))
     found = [one for one in found if one.text.strip() and len(one.text) <= LONGEST]
@@ -115,7 +116,7 @@ def _other(response: str, language: str) -> Block | None:
 
 
 def _whole(block: Block) -> bool:
-    return bool(named(block.language).whole.search(block.text))
+    return all(one.search(block.text) for one in named(block.language).whole)
 
 
 def fenced(response: str) -> Iterator[Block]:
