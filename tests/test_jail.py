@@ -266,6 +266,36 @@ def test_what_a_module_runs_only_as_a_script_is_not_run_for_calls(jail: Jail) ->
     assert value(ran.returned[0]) == 1
 
 
+def test_memory_that_nobody_counts_cannot_be_had(jail: Jail) -> None:
+    source = (
+        "import mmap\ntry:\n    mmap.mmap(-1, 1 << 20)\nexcept OSError as e:\n    print(e.errno)"
+    )
+    assert said(jail, source) == "1\n"
+    private = source.replace("20)", "20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)")
+    assert said(jail, private) == ""
+    assert said(jail, "import os\nprint(os.path.exists('/dev/zero'))") == "False\n"
+
+
+def test_times_of_folders_carry_nothing_to_the_next_program(jail: Jail) -> None:
+    folders = ("/tmp", "/dev/shm")
+    said(jail, f"import os\nfor f in {folders}:\n    os.utime(f, ns=(123456789, 987654321))")
+    source = (
+        f"import os\nfor f in {folders}:\n    s = os.stat(f)\n"
+        "    print(s.st_atime_ns in (0, 123456789) and s.st_atime_ns, s.st_mtime_ns == 987654321)"
+    )
+    assert "123456789" not in said(jail, source)
+    assert "True" not in said(jail, source)
+
+
+@pytest.mark.parametrize("folder", ["/proc/1", "/python", "/", "/usr/lib"])
+def test_nothing_but_its_own_folders_can_be_opened_to_writing(jail: Jail, folder: str) -> None:
+    source = (
+        f"import os\ntry:\n    os.chmod({folder!r}, 0o777)\n    open({folder + '/x'!r}, 'w')\n"
+        "except OSError:\n    print('no')"
+    )
+    assert said(jail, source) == "no\n"
+
+
 def test_common_modules_and_threads_work(jail: Jail) -> None:
     source = (
         "import asyncio, collections, ctypes, dataclasses, datetime, decimal, heapq, re, typing\n"

@@ -90,6 +90,8 @@ def test_right_programs_are_told_from_wrong_ones_in_every_language(
         ("cpp", "#include <boost/any.hpp>\nint main() {}"),
         ("rust", "use rand::Rng;\nfn main() {}"),
         ("go", 'package main\n\nimport "github.com/a/b"\n\nfunc main() { b.C() }'),
+        ("go", 'package main\n\nimport "strings"\n\nfunc main() { strings.NoSuchYet("a") }'),
+        ("cpp", "#include <vector>\nint main() { return std::byteswap(1); }"),
         ("java", "import org.apache.commons.lang3.*;\nclass A { void main() {} }"),
         ("javascript", "const _ = require('lodash');\nconsole.log(3);"),
     ],
@@ -173,6 +175,23 @@ def test_a_source_that_attacks_its_compiler_is_no_error(source: str) -> None:
         ("cpp", "#include <bits/stdc++.h>\nstatic int big[50000000];\nint main() {"
          " long long a, b; std::cin >> a >> b; big[49999999] = 1;\n std::cout << a + b; }\r\n"),
         (
+            "javascript",
+            "let s = '';\nfor await (const part of process.stdin) s += part;\n"
+            "console.log(s.split(' ').map(Number).reduce((a, b) => a + b));",
+        ),
+        (
+            "javascript",
+            "/*\nimport the numbers\n*/\nlet [a, b] = require('fs').readFileSync(0, 'utf8')"
+            ".split(' ').map(Number);\nif (require.main === module) console.log(a + b);",
+        ),
+        (
+            "java",
+            "public class Solution { long add(long a, long b) { return a + b; } }\n"
+            "class Main { public static void main(String[] x) { var s ="
+            " new java.util.Scanner(System.in);\n  System.out.println("
+            "new Solution().add(s.nextLong(), s.nextLong())); } }",
+        ),
+        (
             "cpp",
             "#include <cstdio>\nint main() {\n#ifndef ONLINE_JUDGE\n"
             '  freopen("input.txt", "r", stdin);\n#endif\n'
@@ -240,6 +259,7 @@ PIECE = "```cpp\nlong long x = 1LL * a * b;\n```\n"
         (CPP_BLOCK + PY, "python"),
         (PY + PIECE, "python"),
         (CPP_BLOCK + HELPER, "cpp"),
+        (CPP_BLOCK + "The key part:\n```cpp\nint main() { cin >> a >> b; }\n```\n", "cpp"),
         ("```text\nint main() {}\n```\n", None),
         ("```kotlin\nfun main() {}\n```\n", None),
         (f"```java\n{RIGHT['java']}\n```\n```\n3 4\n```\n", "java"),
@@ -248,6 +268,8 @@ PIECE = "```cpp\nlong long x = 1LL * a * b;\n```\n"
 def test_the_program_is_the_last_that_runs_by_itself(response: str, language: str | None) -> None:
     found = script(response)
     assert (found.language if found else None) == language
+    if found and language == "cpp":
+        assert "#include" in found.source
 
 
 def test_a_reference_may_say_the_language() -> None:

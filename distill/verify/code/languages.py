@@ -19,7 +19,8 @@ const no = /^(Cannot use (import|'import.meta)|Unexpected token 'export'|await i
 try {
   main._compile(text, "solution.js");
 } catch (error) {
-  if (!(error instanceof SyntaxError && no.test(error.message))) throw error;
+  const later = error.code === "ERR_REQUIRE_ASYNC_MODULE";
+  if (!later && !(error instanceof SyntaxError && no.test(error.message))) throw error;
   const url = text.replaceAll("import.meta.url", '"file:///tmp/solution.mjs"');
   import("data:text/javascript;base64," + Buffer.from(url).toString("base64"));
 }
@@ -49,6 +50,9 @@ class Language:
 _C_MISSING = re.compile(
     r"fatal error: \S+ (No such file|file not found)|unrecognized .*-std="
     r"|undefined reference to .(omp_|GOMP_|__atomic_)"
+    # of C++20 and C++23, which libraries of 2022 lack
+    r"|.(zip\w*|enumerate|chunk\w*|slide|stride|to|fold_\w+|print|println|format|expected|flat_\w+"
+    r"|mdspan|cartesian_product|contains|byteswap|generator). is not a member of .std"
 )
 _C = ("-DONLINE_JUDGE", "-O2", "-w", "-pipe", "-fno-diagnostics-color", "-o", "made")
 LANGUAGES = (
