@@ -55,9 +55,13 @@ class NotPlain(Exception):
 class Claim:
     """One assert."""
 
-    text: str
+    test: ast.expr
     calls: tuple[ast.Call, ...]
     holds: Value
+
+    def text(self) -> str:
+        """As source; it is made when someone wants to see it, as few do."""
+        return shown(self.test)
 
     def met(self, found: Found) -> bool:
         """Whether it holds; what cannot be computed, as in ``abs(None - 1)``, does not.
@@ -91,7 +95,7 @@ def claim(statement: ast.Assert, entries: frozenset[str]) -> Claim:
     """
     reader = _Reader(entries)
     holds = reader.value(statement.test)
-    return Claim(shown(statement.test), tuple(reader.calls), holds)
+    return Claim(statement.test, tuple(reader.calls), holds)
 
 
 class _Reader:

@@ -50,9 +50,14 @@ SHOWN = 120  # characters of a test that a verdict shows
 class Test:
     """What some calls return, and whether that is right."""
 
-    text: str
+    told: Callable[[], str]
     calls: tuple[Call, ...]
     met: Callable[[Found], bool]
+
+    @property
+    def text(self) -> str:
+        """What it asks, as source; its beginning."""
+        return self.told()[:SHOWN]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +99,7 @@ def suite(gold: str) -> Suite | Cases | None:
 def _of_values(gold: Calls) -> Suite | None:
     try:
         tests = [
-            Test(
-                f"{gold.entry}{given!r}"[:SHOWN], (_call(gold.entry, given, {}),), _equals(accepted)
-            )
+            Test(_told(gold.entry, given), (_call(gold.entry, given, {}),), _equals(accepted))
             for given, accepted in gold.cases
         ]
     except (RecursionError, ValueError):  # CodecError is one
@@ -110,6 +113,10 @@ def _of_values(gold: Calls) -> Suite | None:
         tests=tuple(tests),
         reference=gold.reference,
     )
+
+
+def _told(entry: str, given: Sequence[Any]) -> Callable[[], str]:
+    return lambda: f"{entry}{tuple(given)!r}"
 
 
 def _equals(accepted: Sequence[Any]) -> Callable[[Found], bool]:
@@ -229,7 +236,7 @@ class _Maker:
 
     def _test(self, one: Claim, own: set[str]) -> Test:
         calls = tuple(self._of(node, own) for node in one.calls)
-        return Test(one.text[:SHOWN], calls, one.met)
+        return Test(one.text, calls, one.met)
 
     def _of(self, node: ast.Call, own: set[str]) -> Call:
         arguments = [*node.args, *(one.value for one in node.keywords)]
