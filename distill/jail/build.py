@@ -38,13 +38,18 @@ def limit(*, cpu_s: int, processes: bool, file_bytes: int) -> None:
     ]
     if processes:
         limits.append((resource.RLIMIT_NPROC, PROCESSES))
+    lower(limits, cpu_s=cpu_s)
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def lower(limits: "list[tuple[int, int]]", *, cpu_s: int) -> None:
+    """Set these and the seconds of processor, as far as they are not lower already."""
     for which, most in limits:
         _, hard = resource.getrlimit(which)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(which, (most, most))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_DFL)
 
 
 def environment() -> "dict[str, str]":

@@ -80,11 +80,7 @@ def limit(*, cpu_s: int, processes: bool) -> None:
     ]
     if processes:  # outside a user namespace of its own it would count all of the user's processes
         limits.append((resource.RLIMIT_NPROC, PROCESSES))
-    for which, most in limits:
-        _, hard = resource.getrlimit(which)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(which, (most, most))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+    build.lower(limits, cpu_s=cpu_s)
 
 
 def attempt(function: "Callable[[], Any]") -> "tuple[Any, BaseException | None]":
