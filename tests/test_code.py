@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ from distill.verify.code.gold import (
 )  # fmt: skip
 from distill.verify.code.judge import Finding
 from distill.verify.code.output import difference
-from distill.verify.code.response import fenced, program
+from distill.verify.code.response import fenced, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
 from tests.teacher_server import completion, teacher_server
@@ -600,10 +601,12 @@ def test_a_fenced_program_is_found_whatever_stands_around_it(
 def test_any_text_is_read_without_an_error(text: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        list(fenced(text))
-        program(text, entry="f", prompt="def f(x):\n")
-        program(text, entry=None)
-        read_gold(text)
+        found = [program(text, entry="f", prompt="def f(x):\n"), program(text, entry=None)]
+        found.append(script(text))
+        taken = [one.source for one in found if one and one.place == "block"]
+        marked = [dedent(one.text) for one in fenced(text)]
+        assert all(dedent(source) in marked for source in taken)
+        assert read_gold(text) is None  # no JSON can be made of these letters
         tree(text)
 
 

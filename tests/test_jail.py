@@ -163,9 +163,10 @@ def test_damaged_bytes_raise_nothing_but_codec_errors(before: object, data: st.D
     body = bytearray(encode(before))
     body[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(1, 255))
     try:
-        decode(bytes(body[: data.draw(st.integers(0, len(body)))]))
+        found = decode(bytes(body[: data.draw(st.integers(0, len(body)))]))
     except CodecError:
         return
+    assert shape(decode(encode(found))) == shape(found)
 
 
 def test_a_subclass_is_not_taken_for_the_type_that_it_claims_to_be() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from distill.errors import UserError
 from distill.jail.room import PLAIN
 from distill.verify import Isolation, Verdict
 from distill.verify.code import check_all, compiled, own_answer
@@ -231,6 +232,18 @@ def test_without_its_compiler_a_program_is_unverifiable(monkeypatch: pytest.Monk
     assert verdict.detail == "cpp: apt-get install g++"
 
 
+@needs_jail
+def test_a_jail_that_does_not_hold_is_our_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def weak(*_: object) -> None:
+        raise UserError("it reads a file")
+
+    monkeypatch.setattr(compiled, "prove", weak)
+    verdict = says("cpp", RIGHT["cpp"])
+    assert (verdict.label, verdict.method, verdict.detail) == (
+        "error", "jail_failed", "it reads a file",
+    )  # fmt: skip
+
+
 def test_built_programs_run_where_no_compiler_is() -> None:
     found = toolchain(named("cpp"))
     if found is None:
@@ -318,6 +331,8 @@ def test_no_two_languages_share_a_mark() -> None:
 @pytest.mark.parametrize("text", ["/*", "void ", "class  ", '"\\', "'", "//", '/*"', '"""\\'])
 def test_a_long_source_is_read_in_linear_time(text: str) -> None:
     """Quadratic, these would take minutes: the test would be ended."""
-    java_names(text * 50_000)
-    list(blocks("~" * 100_000 + "`"))
-    list(blocks("```" + "1" * 100_000 + "x\n```"))
+    names = java_names(text * 50_000)
+    name = "class" if text.startswith("class") else "Main"  # no word is forbidden as a name here
+    assert (names.file, names.main) == (name, name)
+    assert list(blocks("~" * 100_000 + "`")) == []
+    assert list(blocks("```" + "1" * 100_000 + "x\nfoo\n```")) == []

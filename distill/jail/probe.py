@@ -58,9 +58,14 @@ def first_trusted(jailers: Sequence[Jailer]) -> Jailer:
 
 
 @cache
-def holds(jailer: Jailer, room: Room) -> bool:
-    """Whether a jail that holds more than Python repels every attack, too; tried once."""
-    return not weakness(jailer, room)
+def prove(jailer: Jailer, room: Room) -> None:
+    """Return if a jail that holds more than Python repels every attack, too; tried once.
+
+    Raises:
+        UserError: it does not; it is tried again when it is asked for again.
+    """
+    if problem := weakness(jailer, room):
+        raise UserError(problem)
 
 
 def weakness(jailer: Jailer, room: Room = PLAIN) -> str:

@@ -6,7 +6,8 @@ Its compiler is as little trusted with its source as the jail with the program: 
 import re
 import time
 
-from distill.jail.probe import holds, jail_or_refuse
+from distill.errors import UserError
+from distill.jail.probe import jail_or_refuse, prove
 from distill.jail.program import Binary, Built, Ran
 from distill.verify.code.crew import Jails
 from distill.verify.code.gold import Cases
@@ -35,8 +36,10 @@ def judge_compiled(
     """By what it writes, input by input; ``name`` is a language's."""
     language = named(name)
     tools = toolchain(language)
-    if tools is None or not _safe(jails, tools):
+    if tools is None:
         return Finding("unverifiable", "no_compiler", f"{name}: apt-get install {language.package}")
+    if weak := _weakness(jails, tools):
+        return weak
     source = source.lstrip("\ufeff")
     program = source.encode("utf-8", "replace")
     if language.compile:
@@ -53,16 +56,17 @@ def judge_compiled(
     return judge_output(gold, attempt, lambda ran: _ended(ran, language), timeout_s=timeout_s)
 
 
-def _safe(jails: Jails, tools: Toolchain) -> bool:
-    """Whether jails that hold more than Python were attacked as well, and in vain."""
+def _weakness(jails: Jails, tools: Toolchain) -> Finding | None:
+    """Ours, and tried again: a jail that holds more than Python and was not attacked in vain."""
     if jails.isolation.unsafe_no_sandbox:
-        return True
-    rooms = (
-        {tools.compiler_room, tools.runtime_room}
-        if tools.language.compile
-        else {tools.runtime_room}
-    )
-    return all(holds(jail_or_refuse(), room) for room in rooms)
+        return None
+    rooms = [tools.runtime_room, *([tools.compiler_room] if tools.language.compile else [])]
+    try:
+        for room in rooms:
+            prove(jail_or_refuse(), room)
+    except UserError as error:
+        return Finding("error", "jail_failed", str(error)[:SHOWN])
+    return None
 
 
 def _built(jails: Jails, tools: Toolchain, source: str) -> bytes | Finding:
