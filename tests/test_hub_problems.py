@@ -6,6 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from distill.errors import UserError
+from distill.recipes.load import load
+from distill.recipes.prompts import PromptsRecipe
 from tests.hub_server import hub_server, run_client
 from tests.hub_state import Blob
 
@@ -82,6 +85,33 @@ def test_a_set_of_the_hub_is_known_by_its_revision_on_every_machine(tmp_path: Pa
         other = {"main/train.parquet": Blob(parquet(3, "Other"), lfs=True)}
         repo.commit(repo.commits[-1][1] | other)
         assert digest("another") != known
+
+
+def test_a_folder_of_the_same_name_is_never_read_in_place_of_the_hub(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    files = {"README.md": CARD.encode(), "main/train.parquet": parquet(3, "Hub")}
+    files["main/test.parquet"] = parquet(1, "Hub")
+    local = tmp_path / "openai" / "gsm8k" / "main"
+    local.mkdir(parents=True)
+    (local / "train.jsonl").write_text('{"question": "Local?", "answer": "#### 1"}\n')
+    with hub_server(TOKEN) as hub:
+        hub.add_repo("dataset", "openai/gsm8k", private=False, **files)
+        there = f"import os; os.chdir({str(tmp_path)!r})\n"
+        done = run_client(there + READ, hub, tmp_path / "home", token=None)
+    assert done.returncode == 0, done.stderr
+    assert [line.split("|")[1] for line in done.stdout.splitlines()] == [
+        f"Hub {i}?" for i in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["json", "/etc", "../data", "./a/b", "a/b/c", "buckets/a/b", "hf://datasets/a/b", "a/.."]
+)
+def test_a_data_set_is_a_hub_id_and_no_path(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(f"problems: {{dataset: {name!r}}}\nserve: {{model: smollm2-135m-instruct}}\n")
+    with pytest.raises(UserError, match=r"problems\.dataset"):
+        load(str(file), PromptsRecipe)
 
 
 def test_a_hub_that_does_not_have_it_is_one_line_that_names_the_way_out(tmp_path: Path) -> None:

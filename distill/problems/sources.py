@@ -15,7 +15,7 @@ import polars as pl
 
 from distill.errors import UserError, missing_extra, nearest
 from distill.files.done import data_digest
-from distill.files.find import is_known
+from distill.files.find import HUB, is_known
 from distill.files.read import records
 from distill.problems.scored import reference
 from distill.recipes.prompts import GymTask, Problems
@@ -184,7 +184,8 @@ def _dataset(spec: Problems, recipe: Path) -> Source:
         raise missing_extra(module="datasets", extra="hub") from None
     datasets.disable_progress_bars()
     try:
-        loaded = datasets.load_dataset(str(spec.dataset), spec.config, split=spec.split)
+        # without the prefix a folder of this name here would be read instead
+        loaded = datasets.load_dataset(f"{HUB}{spec.dataset}", spec.config, split=spec.split)
     except (DatasetNotFoundError, OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         msg = (

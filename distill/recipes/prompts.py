@@ -11,6 +11,9 @@ from distill.rows import Domain
 # Not judge: a recipe may only ask for a check that exists.
 Verify = Literal["math", "choice", "exact", "reasoning_gym", "code", "instructions"]
 SOURCES = ("file", "dataset", "reasoning_gym", "traces")
+# owner/name and nothing else: the library takes a folder of that name, or a bare "json", for files
+# of this machine.
+HubId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
 
 
 class GymTask(Strict):
@@ -26,7 +29,7 @@ class Problems(Strict):
     """Where the questions come from: exactly one of file, dataset, reasoning_gym, traces."""
 
     file: str | None = None  # JSONL(.gz, .zst), Parquet or CSV; beside the recipe or as given
-    dataset: str | None = None  # a Hub id
+    dataset: HubId | None = None
     config: str | None = None  # of the Hub data set
     split: str = "train"
     reasoning_gym: tuple[GymTask, ...] | None = None
