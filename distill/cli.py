@@ -12,6 +12,7 @@ from typing import Any
 
 import distill
 from distill.errors import DistillError, Exit, UserError
+from distill.imports import own_imports_only
 
 Command = argparse.ArgumentParser
 
@@ -19,7 +20,7 @@ Command = argparse.ArgumentParser
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status (see ``distill.errors.Exit``)."""
     arguments = _parser().parse_args(argv)
-    with _log_to_stderr(verbose=arguments.verbose):
+    with own_imports_only(), _log_to_stderr(verbose=arguments.verbose):
         return _run(arguments)
 
 

@@ -128,11 +128,14 @@ def _on_ray(work: Callable[[T], R], stream: Iterator[T], workers: int) -> Iterat
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read at import; nothing is reported
     try:
         import ray
+        from ray.job_config import JobConfig
     except ImportError:
         raise missing_extra(module="ray", extra="ray") from None
     mine = not ray.is_initialized()
     if mine:
-        ray.init(log_to_driver=False, **_local_cluster(workers))
+        # so Ray's workers do not import from the folder in which the command was started
+        elsewhere = JobConfig(_client_job=True)
+        ray.init(log_to_driver=False, job_config=elsewhere, **_local_cluster(workers))
     try:
         task = ray.remote(_work_on)
         shipped = ray.put(work)

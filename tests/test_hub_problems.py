@@ -105,7 +105,8 @@ def test_a_folder_of_the_same_name_is_never_read_in_place_of_the_hub(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "name", ["json", "/etc", "../data", "./a/b", "a/b/c", "buckets/a/b", "hf://datasets/a/b", "a/.."]
+    "name",
+    ["json", "/etc", "../data", "./a/b", "a/b/c", "buckets/a/b", "hf://datasets/a/b", "a/.."],
 )
 def test_a_data_set_is_a_hub_id_and_no_path(name: str, tmp_path: Path) -> None:
     file = tmp_path / "r.yaml"

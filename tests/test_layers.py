@@ -27,7 +27,7 @@ LAYERS = (
     ("chat", "engines", "ledger", "near", "progress", "verify"),
     ("files", "jail"),
     ("recipes",),
-    ("rows", "sql", "think"),
+    ("imports", "rows", "sql", "think"),
     ("errors",),
 )
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}

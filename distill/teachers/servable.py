@@ -56,6 +56,6 @@ def _ends(folder: Path) -> dict[str, Any]:
 
 
 def _merged(adapter: Path, whole: Path) -> Path:
-    command = [sys.executable, "-m", "distill.teachers.merge", str(adapter), str(whole)]
+    command = [sys.executable, "-P", "-m", "distill.teachers.merge", str(adapter), str(whole)]
     run_quietly(command, failed=f"{adapter}: the adapter cannot be merged into its base")
     return whole

