@@ -145,11 +145,11 @@ def _generate(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "generate", "prompts → traces of a teacher")
     command.add_argument("recipe", help="a prompts recipe: a name or a file")
     _stage(command, limited="problems")
-    _budget(command)
+    _sends(command)
     _sandbox(command)
     command.set_defaults(
         run=lambda a: distill.generate(
-            a.recipe, budget_usd=a.budget_usd, **_isolation(a), **_common(a)
+            a.recipe, budget_usd=a.budget_usd, yes=a.yes, **_isolation(a), **_common(a)
         )
     )
 
@@ -232,11 +232,16 @@ def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
         "--model", required=True, help="folder, GGUF file, Hub id, or http://host/v1#name"
     )
     _stage(command, limited="questions")
-    _budget(command)
+    _sends(command)
     _sandbox(command)
     command.set_defaults(
         run=lambda a: distill.eval(
-            a.recipe, model=a.model, budget_usd=a.budget_usd, **_isolation(a), **_common(a)
+            a.recipe,
+            model=a.model,
+            budget_usd=a.budget_usd,
+            yes=a.yes,
+            **_isolation(a),
+            **_common(a),
         )
     )
 
@@ -266,9 +271,15 @@ def _status(commands: "argparse._SubParsersAction[Command]") -> None:
     command.set_defaults(run=lambda a: distill.status(*a.paths, repair=a.repair))
 
 
-def _budget(command: Command) -> None:
+def _sends(command: Command) -> None:
+    """The flags of every stage that sends prompts."""
     command.add_argument(
         "--budget-usd", type=_usd, metavar="USD", help="the most that this run may ever cost"
+    )
+    command.add_argument(
+        "--yes",
+        action="store_true",
+        help="let the recipe send the keys that it names to the hosts that it names, from now on",
     )
 
 

@@ -27,6 +27,7 @@ from distill.rows import SCHEMA
 from distill.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
 from distill.scores import cons_at_k, pass_at_1, pass_at_k
 from distill.teachers.reach import reach, who_answers
+from distill.teachers.sending import foresay, settle
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
 from distill.verify.isolation import Isolation
@@ -47,6 +48,7 @@ def eval(
     budget_usd: float | None = None,
     dry_run: bool = False,
     force: bool = False,
+    yes: bool = False,
     unsafe_no_sandbox: bool = False,
     paranoid: bool = False,
 ) -> Exit:
@@ -63,6 +65,8 @@ def eval(
         budget_usd: the most that it may cost.
         dry_run: say what would be asked; write and ask nothing.
         force: replace scores of another model or recipe.
+        yes: allow the recipe to send the keys that it names to the hosts that it names, from now
+            on; not over plain http.
         unsafe_no_sandbox: run the model's programs as this user, without a jail; scores say so.
         paranoid: a fresh jail for every program.
 
@@ -77,6 +81,7 @@ def eval(
     _refuse_no_benchmark(loaded)
     isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
     refuse_unjailed(loaded.recipe, isolation)
+    foresay(loaded) if dry_run else settle(loaded, yes=yes)
     folder, plan = Path(out), make_plan(loaded, who_answers(loaded), isolation=isolation)
     problems = problem_set(loaded, isolation=isolation)
     if dry_run:

@@ -3,6 +3,7 @@
 Does not read traces (``rounds``) and does not know which column is the question (``columns``).
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +16,14 @@ import polars as pl
 
 from distill.errors import UserError, missing_extra, nearest
 from distill.files.done import data_digest
-from distill.files.find import is_known
+from distill.files.find import SUFFIXES, is_known
+from distill.files.hub import HUB_ID, hub
 from distill.files.read import records
 from distill.problems.scored import reference
+from distill.recipes.places import Kind, Origin, missing, place
 from distill.recipes.prompts import GymTask, Problems
 
+log = logging.getLogger("distill")
 REFERENCES = 2  # raised when the same generated problems get other references than before
 Wanted = Sequence[str] | None  # names of columns; None: all of them
 
@@ -42,25 +46,26 @@ class Source:
     read: Callable[[Wanted], Content]
 
 
-def source_of(spec: Problems, recipe: Path) -> Source:
+def source_of(spec: Problems, origin: Origin) -> Source:
     """The source of a recipe's questions: a file, generators, or a Hub data set (fetched here).
 
     Raises:
-        UserError: it is not there, or of a kind that distill does not read; later, from ``read``:
-            its content cannot be read.
+        UserError: it is not there, not the recipe's to read, or of a kind that distill does not
+            read; later, from ``read``: its content cannot be read.
     """
+    recipe = origin.path
     if spec.reasoning_gym is not None:
         return _gym(spec.reasoning_gym, recipe)
     if spec.dataset is not None:
         return _dataset(spec, recipe)
-    return _file(Path(spec.file or ""), recipe)
+    return _file(spec.file or "", origin)
 
 
-def _file(path: Path, recipe: Path) -> Source:
-    chosen = path if path.is_file() else recipe.parent / path
-    if not chosen.is_file():
-        msg = f"{recipe}: problems.file: {path}: no such file"
-        raise UserError(msg)
+def _file(given: str, origin: Origin) -> Source:
+    key, recipe, path = "problems.file", origin.path, Path(given)
+    chosen = place(given, key, origin, Kind(suffixes=SUFFIXES))
+    if chosen is None:
+        raise missing(given, key, origin)
     if not is_known(chosen):
         msg = f"{recipe}: problems.file: {path}: give JSONL(.gz, .zst), Parquet or CSV"
         raise UserError(msg)
@@ -177,14 +182,21 @@ def _usable(task: GymTask, recipe: Path, make: Callable[[], Any]) -> Any:
 
 
 def _dataset(spec: Problems, recipe: Path) -> Source:
+    name = str(spec.dataset)
+    # the package would take a folder of that name for it, and a bare name for a reader of folders
+    if HUB_ID.fullmatch(name) is None or Path(name).exists():
+        kind = "a folder here" if HUB_ID.fullmatch(name) else "no data set of the Hub (owner/name)"
+        msg = f"{recipe}: problems.dataset: {name!r:.100}: is {kind}; "
+        raise UserError(msg + "for a file of your own: --set problems.file=FILE.jsonl")
     try:
         import datasets
         from datasets.exceptions import DatasetNotFoundError
     except ImportError:
         raise missing_extra(module="datasets", extra="hub") from None
     datasets.disable_progress_bars()
+    log.info("reads %s from %s", spec.dataset, hub())
     try:
-        loaded = datasets.load_dataset(str(spec.dataset), spec.config, split=spec.split)
+        loaded = datasets.load_dataset(name, spec.config, split=spec.split)
     except (DatasetNotFoundError, OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         msg = (
