@@ -144,7 +144,7 @@ def test_a_recipe_in_a_folder_below_finds_the_shipped_template(tmp_path: Path) -
 
 
 def test_a_template_that_is_not_there_offers_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"maths\.jinja': no such .* did you mean 'math'"):
+    with pytest.raises(UserError, match=r"maths\.jinja: no such .* did you mean 'math'"):
         template_text("maths.jinja", Origin(path=tmp_path / "r.yaml"))
 
 

@@ -60,8 +60,8 @@ def test_a_recipes_files_are_looked_for_beside_it(tmp_path: Path) -> None:
 
 # (what the recipe names, rules, what the message says)
 REFUSED: list[tuple[dict[str, str], str, str]] = [
-    ({"tokenizer": "no/where"}, "sample = 0", "tokenizer: 'no/where': no tokenizer.json"),
-    ({"score_model": "no/where"}, "sample = 0", "score_model: 'no/where': no config.json"),
+    ({"tokenizer": "no/where"}, "sample = 0", "tokenizer: no/where: no tokenizer.json"),
+    ({"score_model": "no/where"}, "sample = 0", "score_model: no/where: no config.json"),
     ({}, "nll_per_token < 3", "score_model: missing, and 'nll_per_token' is measured by"),
 ]
 

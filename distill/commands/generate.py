@@ -44,8 +44,7 @@ def generate(
         budget_usd: the most that the run may cost, earlier passes counted in.
         dry_run: say what would be asked and what it could cost; write and ask nothing.
         force: ask anew although the folder holds answers to another recipe.
-        yes: allow the recipe to send the keys that it names to the hosts that it names, from now
-            on; not over plain http.
+        yes: let the recipe send the keys that it names where it says, except over plain http.
         unsafe_no_sandbox: run programs that a model wrote as this user, without a jail.
         paranoid: a fresh jail for every program.
 
@@ -59,11 +58,13 @@ def generate(
     _say_ignored(loaded.recipe)
     isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
     refuse_unjailed(loaded.recipe, isolation)
-    foresay(loaded) if dry_run else settle(loaded, yes=yes)
+    if not dry_run:
+        settle(loaded, yes=yes)
     folder = Path(out)
     plan = make_plan(loaded, who_answers(loaded), isolation=isolation)
     problems = problem_set(loaded, isolation=isolation)
     if dry_run:
+        foresay(loaded)
         if not force:
             refuse_another_plan(folder, plan)
         ahead = forecast(loaded, plan, problems, folder, limit=limit, force=force)

@@ -5,8 +5,11 @@ from pathlib import Path
 from distill.files.find import HUB, SUFFIXES, matching
 from distill.recipes.places import Kind, Origin, own, pattern, place
 
-DATA = Kind(suffixes=SUFFIXES, folder=True)
-BENCHMARK = Kind(suffixes=(*SUFFIXES, ".yaml"), folder=True)  # or a recipe that has its questions
+ROWS = "JSONL(.gz, .zst), Parquet or CSV"
+TABLE = Kind(wanted=ROWS, suffixes=SUFFIXES)
+DATA = Kind(wanted=f"{ROWS}, or a folder", suffixes=SUFFIXES, folder=True)
+# Or a recipe that has its questions.
+BENCHMARK = Kind(wanted=f"{ROWS}, .yaml, or a folder", suffixes=(*SUFFIXES, ".yaml"), folder=True)
 
 
 def data_at(text: str, key: str, origin: Origin, kind: Kind = DATA) -> str | Path | None:
@@ -21,9 +24,9 @@ def data_at(text: str, key: str, origin: Origin, kind: Kind = DATA) -> str | Pat
         return found
     if not any(sign in text for sign in "*?["):
         return None
+    free = Path(text).expanduser()
+    if origin.gave(key) and (matching(free) or free.is_absolute()):
+        return free
     asked = pattern(text, key, origin)
-    if not (met := matching(asked)):
-        return None
-    if not origin.gave(key):
-        own(met, key, origin, kind)
-    return asked
+    met = own(matching(asked), key, origin, kind)
+    return asked if met else None

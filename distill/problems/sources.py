@@ -16,11 +16,12 @@ import polars as pl
 
 from distill.errors import UserError, missing_extra, nearest
 from distill.files.done import data_digest
-from distill.files.find import SUFFIXES, is_known
+from distill.files.find import is_known
 from distill.files.hub import HUB_ID, hub
+from distill.files.named import ROWS, TABLE
 from distill.files.read import records
 from distill.problems.scored import reference
-from distill.recipes.places import Kind, Origin, missing, place
+from distill.recipes.places import Origin, missing, place
 from distill.recipes.prompts import GymTask, Problems
 
 log = logging.getLogger("distill")
@@ -63,11 +64,11 @@ def source_of(spec: Problems, origin: Origin) -> Source:
 
 def _file(given: str, origin: Origin) -> Source:
     key, recipe, path = "problems.file", origin.path, Path(given)
-    chosen = place(given, key, origin, Kind(suffixes=SUFFIXES))
+    chosen = place(given, key, origin, TABLE)
     if chosen is None:
         raise missing(given, key, origin)
     if not is_known(chosen):
-        msg = f"{recipe}: problems.file: {path}: give JSONL(.gz, .zst), Parquet or CSV"
+        msg = f"{recipe}: problems.file: {path}: give {ROWS}"
         raise UserError(msg)
     name = path.name.split(".")[0]
     identity = ["file", path.name, data_digest(chosen)]

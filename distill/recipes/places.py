@@ -57,15 +57,16 @@ class Origin:
 class Kind:
     """What may stand at a key."""
 
+    wanted: str  # for people
     suffixes: tuple[str, ...] = ()  # of a file, in lower case; none: no file
     folder: bool = False
 
 
-TEMPLATE: Final = Kind(suffixes=(".jinja",))
-RECIPE: Final = Kind(suffixes=(".yaml",))
-WEIGHTS: Final = Kind(suffixes=(".gguf",), folder=True)
-TOKENIZER: Final = Kind(suffixes=(".json",), folder=True)
-FOLDER: Final = Kind(folder=True)
+TEMPLATE: Final = Kind(wanted="a .jinja file", suffixes=(".jinja",))
+RECIPE: Final = Kind(wanted="a .yaml file", suffixes=(".yaml",))
+WEIGHTS: Final = Kind(wanted="a folder or a .gguf file", suffixes=(".gguf",), folder=True)
+TOKENIZER: Final = Kind(wanted="a folder or a .json file", suffixes=(".json",), folder=True)
+FOLDER: Final = Kind(wanted="a folder", folder=True)
 
 
 def place(text: str, key: str, origin: Origin, kind: Kind) -> Path | None:
@@ -89,16 +90,12 @@ def place(text: str, key: str, origin: Origin, kind: Kind) -> Path | None:
 
 
 def pattern(text: str, key: str, origin: Origin) -> Path:
-    """A text with ``*`` in it as a pattern; a recipe's own begins in its folder.
-
-    What it finds is for ``own`` to check.
+    """A recipe's text with ``*`` in it as a pattern in its folder; what it finds ``own`` checks.
 
     Raises:
-        UserError: a recipe's own looks elsewhere.
+        UserError: it looks elsewhere.
     """
     path = Path(text)
-    if origin.gave(key):
-        return _at_home(path)
     if path.is_absolute() or ".." in path.parts or text.startswith("~"):
         raise _refused(text, key, origin, f"looks outside of the recipe's folder ({origin.folder})")
     return origin.folder / path
@@ -128,7 +125,10 @@ def _own(text: str, key: str, origin: Origin, kind: Kind) -> Path | None:
 
 def _checked(asked: Path, text: str, key: str, origin: Origin, kind: Kind) -> Path:
     found = asked.resolve()
-    why = _strange(found, origin.folder, kind)
+    why = _strange(found, origin.folder)
+    if why is None and not (kind.folder if found.is_dir() else _has_suffix(found, kind)):
+        msg = f"{origin.path}: {key}: {_shown(text)}: give {kind.wanted}"
+        raise UserError(msg)
     if why is None and found.is_dir():
         why = next(filter(None, (_leads_out(p, origin.folder) for p in _inside(found))), None)
     if why is not None:
@@ -143,18 +143,15 @@ def _refused(text: str, key: str, origin: Origin, why: str) -> UserError:
     )
 
 
-def _strange(found: Path, folder: Path, kind: Kind) -> str | None:
+def _strange(found: Path, folder: Path) -> str | None:
     """Why a recipe in ``folder`` may not read it; None if it may."""
     if (why := _not_inside(found, folder)) is not None:
         return why
-    mode = found.stat().st_mode
-    if stat.S_ISDIR(mode):
-        return None if kind.folder else f"is a folder; wanted {_wanted(kind)}"
-    if not stat.S_ISREG(mode):
-        return "is no regular file"
-    if not found.name.lower().endswith(kind.suffixes or ("/",)):
-        return f"is not {_wanted(kind)}"
-    return None
+    return None if found.is_dir() or found.is_file() else "is no regular file"
+
+
+def _has_suffix(found: Path, kind: Kind) -> bool:
+    return any(found.name.lower().endswith(suffix) for suffix in kind.suffixes)
 
 
 def _not_inside(found: Path, folder: Path) -> str | None:
@@ -207,13 +204,9 @@ def _at_home(path: Path) -> Path:
         return path
 
 
-def _wanted(kind: Kind) -> str:
-    kinds = [", ".join(f"a {suffix} file" for suffix in kind.suffixes)] if kind.suffixes else []
-    return " or ".join([*kinds, *(["a folder"] if kind.folder else [])])
-
-
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+    short = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return short if text.isprintable() else repr(short)
 
 
 def _way_out(text: str, key: str) -> str:

@@ -114,8 +114,8 @@ def _refuse_shipped_name(found: Path, recipe: Path) -> None:
         ours = shipped(PRESETS) / f"{name}.yaml"
         if found.stem.casefold() == name and not ours.samefile(found):
             msg = (
-                f"{recipe}: the preset {found} has the name of a shipped one, {ours}; rename it, "
-                "and the recipe's at"
+                f"{recipe}: the preset {found.resolve()} has the name of a shipped one, {ours}; "
+                "rename it, and the recipe's at"
             )
             raise UserError(msg)
 

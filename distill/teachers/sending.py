@@ -135,7 +135,7 @@ def _agreed(sending: Sending, origin: Origin, listed: TrustList, *, yes: bool) -
         return False
     plain = f" ({OPEN})" if is_open(sending.to) else ""
     sys.stderr.write(
-        f"{_plain(str(origin.path))} wants to send the environment variable {key_env} as the key to "
+        f"{_plain(str(origin.path))} wants to send the variable {key_env} as the key to "
         f"{sending.to}{plain}.\nType {YES} to allow that from now on: "
     )
     sys.stderr.flush()

@@ -59,7 +59,7 @@ class TrustList:
         Raises:
             UserError: as ``holds``, or it cannot be written.
         """
-        entries = [*self._read(), Entry(origin=origin, key_env=key_env)]
+        entries = dict.fromkeys([*self._read(), Entry(origin=origin, key_env=key_env)])
         lines = [f"- {orjson.dumps(entry.model_dump()).decode()}\n" for entry in entries]
         try:
             self.path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
