@@ -24,9 +24,8 @@ def data_at(text: str, key: str, origin: Origin, kind: Kind = DATA) -> str | Pat
         return found
     if not any(sign in text for sign in "*?["):
         return None
-    free = Path(text).expanduser()
-    if origin.gave(key) and (matching(free) or free.is_absolute()):
-        return free
+    if origin.gave(key) and (Path(text).is_absolute() or matching(Path(text))):
+        return Path(text)
     asked = pattern(text, key, origin)
     met = own(matching(asked), key, origin, kind)
     return asked if met else None
