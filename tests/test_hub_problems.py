@@ -60,6 +60,12 @@ def test_the_gsm8k_recipe_reads_its_split_from_the_hub(tmp_path: Path) -> None:
         done = run_client(READ, hub, tmp_path / "home", token=None)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines() == [f"openai/gsm8k:train|Train {i}?|{i}" for i in range(3)]
+        said = run_client(DRY_RUN, hub, tmp_path / "home", token=None).stderr
+        assert f"reads openai/gsm8k from {hub.url} (no token)\n" in said
+        assert "sends prompts of gsm8k to https://api.deepseek.com (key: $DEEPSEEK_API_KEY" in said
+        said = run_client(DRY_RUN, hub, tmp_path / "home", token=TOKEN).stderr
+        assert f"reads openai/gsm8k from {hub.url} (token: $HF_TOKEN)\n" in said
+        assert TOKEN not in said
 
 
 def test_a_set_of_the_hub_is_known_by_its_revision_on_every_machine(tmp_path: Path) -> None:

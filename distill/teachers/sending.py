@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from yarl import URL
+
 from distill.errors import UserError
 from distill.recipes.load import Loaded
 from distill.recipes.places import Origin
@@ -30,7 +32,7 @@ class Sending:
 
     where: str  # of the recipe: teacher, teachers.0
     to: str  # origin
-    address: str  # as the recipe or the user wrote it
+    address: str  # the whole of it, foreign letters as punycode
     key_env: str | None
     allowed_by: str | None  # None: nobody
 
@@ -109,7 +111,7 @@ def _sending(where: str, teacher: Teacher, origin: Origin) -> Sending:
     return Sending(
         where=where,
         to=to,
-        address=teacher.base_url,
+        address=str(URL(teacher.base_url)),
         key_env=teacher.key_env,
         allowed_by=allowed,
     )
