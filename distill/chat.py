@@ -3,7 +3,8 @@
 A template is the text of one user turn, with ``{{ question }}`` in it; where traces are the
 prompts it can use their ``gold``, ``reasoning`` and ``response`` too. A template that needs more
 turns wraps each in ``{% call system() %}``, ``{% call user() %}`` or ``{% call assistant() %}``.
-Templates run in Jinja's sandbox; the question is data and is never rendered again.
+Templates run in Jinja's sandbox, which loads no other file and holds nothing but the problem; the
+question is data and is never rendered again.
 """
 
 from collections.abc import Callable
@@ -13,28 +14,40 @@ import orjson
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from distill.errors import UserError
-from distill.recipes.find import find
+from distill.errors import UserError, nearest
+from distill.recipes.find import names, own_file, shipped_file
+from distill.recipes.places import TEMPLATE, Origin, missing, place
 from distill.rows import Message, Problem
 
+# Of Jinja's own functions; the others draw at random or are objects of a class.
+GLOBALS = ("range", "dict", "namespace")
 ROLES = ("system", "user", "assistant")
 # What a template's own expressions raise: 1/0, a missing item, a call of the wrong form, …
 FAULTS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
 
 
-def template_text(name: str, recipe: Path) -> str:
-    """The text of a template: beside the recipe, as a path, or shipped.
+def template_text(name: str, origin: Origin) -> str:
+    """The text of a template: beside the recipe, shipped, or wherever the user said.
 
     Raises:
-        UserError: there is none of that name, or it is not UTF-8.
+        UserError: there is none of that name, it is not the recipe's to read, or it is not UTF-8.
     """
-    beside = recipe.parent / name
-    path = beside if beside.is_file() else find(name, "prompts", ".jinja")
+    key = "template"
+    path = place(name, key, origin, TEMPLATE) or _elsewhere(name, key, origin)
+    if path is None:
+        hint = nearest(name.removesuffix(".jinja"), names("prompts", ".jinja"))
+        raise missing(name, key, origin, f"no such template; {hint}")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         msg = f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"
         raise UserError(msg) from None
+
+
+def _elsewhere(name: str, key: str, origin: Origin) -> Path | None:
+    """A template of the user's own ./prompts, where the user named it; else a shipped one."""
+    here = own_file(name, "prompts", ".jinja") if origin.gave(key) else None
+    return here or shipped_file(name, "prompts", ".jinja")
 
 
 def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
@@ -44,7 +57,10 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
         UserError: the template cannot be read; later, from the function: it fails, or makes
             no turn, or its last turn is not the user's.
     """
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, loader=None
+    )
+    environment.globals = {name: environment.globals[name] for name in GLOBALS}
     try:
         template = environment.from_string(text)
     except TemplateError as error:

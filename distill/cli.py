@@ -146,12 +146,10 @@ def _generate(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "generate", "prompts → traces of a teacher")
     command.add_argument("recipe", help="a prompts recipe: a name or a file")
     _stage(command, limited="problems")
-    _budget(command)
+    _sends(command)
     _sandbox(command)
     command.set_defaults(
-        run=lambda a: distill.generate(
-            a.recipe, budget_usd=a.budget_usd, **_isolation(a), **_common(a)
-        )
+        run=lambda a: distill.generate(a.recipe, **_sending(a), **_isolation(a), **_common(a))
     )
 
 
@@ -233,11 +231,11 @@ def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
         "--model", required=True, help="folder, GGUF file, Hub id, or http://host/v1#name"
     )
     _stage(command, limited="questions")
-    _budget(command)
+    _sends(command)
     _sandbox(command)
     command.set_defaults(
         run=lambda a: distill.eval(
-            a.recipe, model=a.model, budget_usd=a.budget_usd, **_isolation(a), **_common(a)
+            a.recipe, model=a.model, **_sending(a), **_isolation(a), **_common(a)
         )
     )
 
@@ -267,10 +265,13 @@ def _status(commands: "argparse._SubParsersAction[Command]") -> None:
     command.set_defaults(run=lambda a: distill.status(*a.paths, repair=a.repair))
 
 
-def _budget(command: Command) -> None:
+def _sends(command: Command) -> None:
+    """The flags of every stage that sends prompts."""
     command.add_argument(
         "--budget-usd", type=_usd, metavar="USD", help="the most that this run may ever cost"
     )
+    say = "let the recipe send the keys that it names to the hosts that it names, from now on"
+    command.add_argument("--yes", action="store_true", help=say)
 
 
 def _sandbox(command: Command) -> None:
@@ -285,13 +286,13 @@ def _sandbox(command: Command) -> None:
     )
 
 
-def _isolation(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(arguments, name) for name in ("unsafe_no_sandbox", "paranoid")}
+def _given(*names: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    return lambda arguments: {name: getattr(arguments, name) for name in names}
 
 
-def _common(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = ("out", "overrides", "limit", "dry_run", "force")
-    return {name: getattr(arguments, name) for name in names}
+_sending = _given("budget_usd", "yes")
+_isolation = _given("unsafe_no_sandbox", "paranoid")
+_common = _given("out", "overrides", "limit", "dry_run", "force")
 
 
 def _number(kind: Callable[[str], float], least: float, text: str) -> float:

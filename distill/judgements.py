@@ -16,6 +16,7 @@ from distill.errors import UserError
 from distill.files.done import fingerprint
 from distill.ledger import Ledger
 from distill.ledger.explain import explained
+from distill.recipes.places import FOLDER, Origin, missing, place
 from distill.rows import Problem
 from distill.teachers.continuing import joined
 from distill.verify.judged import Judged, Judgement, answer_key, collected, said
@@ -25,20 +26,23 @@ FINAL = "SELECT id, sample, attempt FROM requests WHERE state = 'done' ORDER BY 
 BODIES = "SELECT attempt, body FROM answers ORDER BY attempt"
 
 
-def run_of(judge: str, where: str) -> Path:
-    """The folder of the judge's run: ``judge`` as given, or beside the recipe ``where``.
+def run_of(judge: str, origin: Origin) -> Path:
+    """The folder of the judge's run, as a filters recipe names it.
 
     Raises:
-        UserError: there is no ledger in it.
+        UserError: there is no ledger in it, or it is not the recipe's to read.
     """
-    for run in (Path(judge).expanduser(), Path(where).parent / judge):
-        if (run / "ledger.sqlite").is_file():
-            return run
-    msg = (
-        f"{where}: judge: {judge}: no ledger.sqlite in it; give the folder of a run of "
-        "distill generate whose problems are traces, as of the recipe r1-800k/judge"
-    )
-    raise UserError(msg)
+    run = place(judge, "judge", origin, FOLDER)
+    if run is None or not (run / "ledger.sqlite").is_file():
+        what = (
+            "no ledger.sqlite in it; give the folder of a run of distill generate whose problems "
+            "are traces, as of the recipe r1-800k/judge"
+        )
+        if run is None:
+            raise missing(judge, "judge", origin, what)
+        msg = f"{origin.path}: judge: {judge}: {what}"
+        raise UserError(msg)
+    return run
 
 
 def identity(run: Path) -> str:

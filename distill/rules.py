@@ -15,8 +15,8 @@ import polars as pl
 from distill.errors import UserError, nearest
 from distill.rows import SCHEMA
 from distill.signals import COSTLY, MODULES, Signal, all_columns, owner
-from distill.signals.settings import PLAIN, Settings, located
-from distill.sql import first_line, looks_across
+from distill.signals.settings import PLAIN, Settings, refuse_unserved
+from distill.sql import first_line, looks_across, parse_sql
 
 HERE = "_"  # stands for a part of an expression in the two that follow
 SIGNED = pl.col(HERE) + pl.lit(0, pl.Int64)  # an integer gets a sign, a float stays one
@@ -70,7 +70,8 @@ def compile(
     read = {name for rule in checked for name in rule.columns}
     needed = tuple(name for name in all_columns() if name in read or name in measure)
     extra = tuple(name for name in needed if name not in read)
-    return Rules(where, checked, needed, extra, located(settings, where, needed))
+    refuse_unserved(settings, where, needed)
+    return Rules(where, checked, needed, extra, settings)
 
 
 def judge(frame: pl.DataFrame, rules: Rules) -> pl.Series:
@@ -178,7 +179,7 @@ def _exact(sql: str) -> pl.Expr:
     polars counts lengths without a sign, so that 3 - 5 is 4294967294, and takes NaN for larger than
     every number.
     """
-    tree = orjson.loads(pl.sql_expr(sql).meta.serialize(format="json"))
+    tree = orjson.loads(parse_sql(sql).meta.serialize(format="json"))
     return pl.Expr.deserialize(orjson.dumps(_mended(tree)), format="json")
 
 

@@ -41,7 +41,7 @@ LEFT_OUT = "left_out.jsonl"
 def make_plan(loaded: Loaded[PromptsRecipe], who: str, *, isolation: Isolation = JAILED) -> Plan:
     """The plan of a recipe: its template, sampling and number of samples, and who is asked."""
     recipe = loaded.recipe
-    text = template_text(recipe.template, loaded.path)
+    text = template_text(recipe.template, loaded.origin)
     render = renderer(text, f"{loaded.path}: template {recipe.template}")
     return Plan(
         who=who,

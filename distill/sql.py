@@ -1,5 +1,6 @@
-"""Polars SQL expressions over one row, as recipes write them. Evaluates nothing."""
+"""Polars SQL expressions over one row, as recipes write them. Evaluates nothing, reads no file."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,36 @@ import polars as pl
 _ACROSS = frozenset({"Agg", "Over", "Window", "Explode", "Len", "Shift", "Quantile", "Correlation"})
 
 
+# polars opens what these name while it reads the text, be it a file, a pipe or an address. They are
+# refused wherever they stand, in quotes too: telling quotes apart takes polars' own parser.
+_OPENS = re.compile(
+    r"\b(?:read|scan)_(?:\w+[\"`\s]*\(|(?:csv|parquet|ipc|json|ndjson)\b)", re.IGNORECASE
+)
+
+
+def parse_sql(text: str) -> pl.Expr:
+    """The expression that a text is.
+
+    Raises:
+        PolarsError: it is none, or holds a query or what would open a file.
+    """
+    if found := _OPENS.search(text):
+        msg = f"{found[0].rstrip('(')} opens files, and an expression is over one row's columns"
+        raise pl.exceptions.SQLSyntaxError(msg)
+    made = pl.sql_expr(text)
+    if "SubPlan" in _nodes(_tree(made)):
+        msg = "holds a query; write an expression over one row's columns"
+        raise pl.exceptions.SQLSyntaxError(msg)
+    return made
+
+
 def looks_across(expression: pl.Expr) -> bool:
     """Whether its value for a row depends on other rows."""
-    tree = orjson.loads(expression.meta.serialize(format="json"))
-    return not _ACROSS.isdisjoint(_nodes(tree))
+    return not _ACROSS.isdisjoint(_nodes(_tree(expression)))
+
+
+def _tree(expression: pl.Expr) -> Any:
+    return orjson.loads(expression.meta.serialize(format="json"))
 
 
 def first_line(error: pl.exceptions.PolarsError) -> str:

@@ -1,6 +1,23 @@
-"""Settings of all tests: a busy machine is no failure."""
+"""Settings of all tests: a busy machine is no failure, and nobody's own trust list is touched."""
 
+from itertools import count
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("distill", settings.default, deadline=None)
 settings.load_profile("distill")
+
+
+@pytest.fixture(autouse=True)
+def _no_trust_of_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """An empty configuration folder for each test."""
+    folder = tmp_path_factory.getbasetemp() / "config" / str(next(_NUMBERS))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    return folder
+
+
+_NUMBERS = count()

@@ -25,6 +25,7 @@ from distill.errors import DistillError
 from distill.ledger.pages import records
 from distill.teachers import retry
 from tests.teacher_server import completion
+from tests.trusting import trusting
 
 CANARY = "canary-51ab9e77c04d2f36-3f"
 KEY_ENV = "TEST_TEACHER_KEY"
@@ -97,6 +98,7 @@ def recipe(tmp_path: Path, *urls: str, problems: int = 5, **values: Any) -> str:
         "sampling": {"max_tokens": 100},
         **values,
     }
+    trusting(shared["key_env"], *urls)
     path = tmp_path / "recipe.yaml"
     path.write_text(json.dumps(whole))
     return str(path)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from distill.chat import renderer, template_text
 from distill.errors import UserError
 from distill.recipes.find import shipped
+from distill.recipes.places import Origin
 from distill.rows import Message, Problem
 
 SHIPPED = shipped("prompts")
@@ -133,24 +134,24 @@ def test_a_template_that_fails_is_one_line(text: str) -> None:
 
 def test_a_template_beside_the_recipe_goes_before_the_shipped_one(tmp_path: Path) -> None:
     recipe = tmp_path / "r.yaml"
-    assert DIRECTIVE in template_text("math.jinja", recipe)
+    assert DIRECTIVE in template_text("math.jinja", Origin(path=recipe))
     (tmp_path / "math.jinja").write_text("mine {{ question }}")
-    assert template_text("math.jinja", recipe) == "mine {{ question }}"
+    assert template_text("math.jinja", Origin(path=recipe)) == "mine {{ question }}"
 
 
 def test_a_recipe_in_a_folder_below_finds_the_shipped_template(tmp_path: Path) -> None:
-    assert DIRECTIVE in template_text("math.jinja", SHIPPED / "eval" / "gsm8k.yaml")
+    assert DIRECTIVE in template_text("math.jinja", Origin(path=SHIPPED / "eval" / "gsm8k.yaml"))
 
 
 def test_a_template_that_is_not_there_offers_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"maths\.jinja: no such .* did you mean 'math'"):
-        template_text("maths.jinja", tmp_path / "r.yaml")
+        template_text("maths.jinja", Origin(path=tmp_path / "r.yaml"))
 
 
 def test_a_template_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.jinja").write_bytes(b"\xff")
     with pytest.raises(UserError, match="not UTF-8 at byte 0"):
-        template_text("t.jinja", tmp_path / "r.yaml")
+        template_text("t.jinja", Origin(path=tmp_path / "r.yaml"))
 
 
 def test_a_trace_as_the_prompt_brings_its_parts() -> None:

@@ -22,6 +22,7 @@ from distill.errors import BudgetReached, Exit, Interrupted, StoppedError, UserE
 from distill.rows import SCHEMA
 from distill.teachers import retry
 from tests.teacher_server import TeacherServer, completion, refusal, teacher_server
+from tests.trusting import trusting
 
 CANARY = "canary-8c1f0b7e2d"
 
@@ -46,6 +47,7 @@ def recipe(tmp_path: Path, server: TeacherServer, problems: int = 5, **values: A
         "sampling": {"max_tokens": 100},
         **values,
     }
+    trusting(teacher.get("key_env"), teacher["base_url"])
     path = tmp_path / "recipe.yaml"
     path.write_text(json.dumps(whole))
     (tmp_path / "math.jinja").write_text("{{ question }}")

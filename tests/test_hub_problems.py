@@ -6,9 +6,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from distill.errors import UserError
-from distill.recipes.load import load
-from distill.recipes.prompts import PromptsRecipe
 from tests.hub_server import hub_server, run_client
 from tests.hub_state import Blob
 
@@ -63,6 +60,12 @@ def test_the_gsm8k_recipe_reads_its_split_from_the_hub(tmp_path: Path) -> None:
         done = run_client(READ, hub, tmp_path / "home", token=None)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines() == [f"openai/gsm8k:train|Train {i}?|{i}" for i in range(3)]
+        said = run_client(DRY_RUN, hub, tmp_path / "home", token=None).stderr
+        assert f"reads openai/gsm8k from {hub.url} (no token)\n" in said
+        assert "sends prompts of gsm8k to https://api.deepseek.com (key: $DEEPSEEK_API_KEY" in said
+        said = run_client(DRY_RUN, hub, tmp_path / "home", token=TOKEN).stderr
+        assert f"reads openai/gsm8k from {hub.url} (token: $HF_TOKEN)\n" in said
+        assert TOKEN not in said
 
 
 def test_a_set_of_the_hub_is_known_by_its_revision_on_every_machine(tmp_path: Path) -> None:
@@ -102,17 +105,6 @@ def test_a_folder_of_the_same_name_is_never_read_in_place_of_the_hub(tmp_path: P
     assert [line.split("|")[1] for line in done.stdout.splitlines()] == [
         f"Hub {i}?" for i in range(3)
     ]
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["json", "/etc", "../data", "./a/b", "a/b/c", "buckets/a/b", "hf://datasets/a/b", "a/.."],
-)
-def test_a_data_set_is_a_hub_id_and_no_path(name: str, tmp_path: Path) -> None:
-    file = tmp_path / "r.yaml"
-    file.write_text(f"problems: {{dataset: {name!r}}}\nserve: {{model: smollm2-135m-instruct}}\n")
-    with pytest.raises(UserError, match=r"problems\.dataset"):
-        load(str(file), PromptsRecipe)
 
 
 def test_a_hub_that_does_not_have_it_is_one_line_that_names_the_way_out(tmp_path: Path) -> None:

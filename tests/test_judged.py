@@ -19,6 +19,7 @@ from distill.cli import main
 from distill.errors import Exit, UserError
 from distill.files.read import frames
 from distill.judgements import identity, judgements_of, run_of
+from distill.recipes.places import Origin
 from distill.signals import verdict
 from distill.signals.settings import PLAIN
 from distill.verify.judged import (
@@ -242,7 +243,7 @@ def judge(body: dict[str, Any], n: int) -> dict[str, Any]:
     )
 
 
-def run(folder: Path, server: TeacherServer, name: str, **values: Any) -> Path:
+def run(folder: Path, server: TeacherServer, name: str, *sets: str, **values: Any) -> Path:
     whole = {
         "teacher": {"model": "m", "base_url": server.url, "concurrency": 4},
         "sampling": {"max_tokens": 100},
@@ -250,7 +251,7 @@ def run(folder: Path, server: TeacherServer, name: str, **values: Any) -> Path:
         **values,
     }
     (folder / f"{name}.yaml").write_text(json.dumps(whole))
-    distill.generate(str(folder / f"{name}.yaml"), out=folder / name)
+    distill.generate(str(folder / f"{name}.yaml"), out=folder / name, overrides=sets)
     return folder / name
 
 
@@ -273,7 +274,7 @@ def judged_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_judges_run_decides_what_the_rules_cannot_and_is_measured_where_they_can(
     judged_run: Path,
 ) -> None:
-    judged = judgements_of(run_of("judged", str(judged_run / "filters.yaml")))
+    judged = judgements_of(run_of("judged", Origin(path=judged_run / "filters.yaml")))
     (frame,) = frames(judged_run / "answers")
     found = cascade(verdict.measure(frame, PLAIN), judged.onto(frame))
     labels = dict(zip(frame["gold"], found.rows(named=True), strict=True))
@@ -316,13 +317,13 @@ def test_the_identity_of_a_judges_run_changes_with_its_answers(judged_run: Path)
 
 def test_what_is_no_judges_run_is_one_line(judged_run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"f\.yaml: judge: none: no ledger\.sqlite in it; give"):
-        run_of("none", "f.yaml")
+        run_of("none", Origin(path=Path("f.yaml")))
     with pytest.raises(UserError, match="its problems are no traces, so it judges nothing"):
         judgements_of(judged_run / "answers")
     with teacher_server(lambda body, n: completion("shorter")) as server:
         (tmp_path / "x.jinja").write_text("{{ response }}")
-        traces = {"traces": str(judged_run / "answers")}
-        wordy = run(tmp_path, server, "x", problems=traces, becomes="response")
+        traces = f"problems.traces={judged_run / 'answers'}"
+        wordy = run(tmp_path, server, "x", traces, problems={}, becomes="response")
     with pytest.raises(UserError, match="none of its answers states a verdict; a judge ends with"):
         judgements_of(wordy)
     (tmp_path / "ledger.sqlite").write_bytes(b"no ledger")

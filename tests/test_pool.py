@@ -24,6 +24,7 @@ from distill.teachers.throttle import LATE_PACE, LATE_SHARE, LOWER, LOWER_LATE, 
 from distill.teachers.wire import Reply
 from tests.teacher_server import TeacherServer, completion, refusal, teacher_server
 from tests.test_generate import recipe, traces
+from tests.trusting import trusting
 
 DEADLINE_S = 100.0
 # What may happen at an endpoint: an overload, or an answer of so many seconds for so many tokens.
@@ -412,6 +413,8 @@ def several(tmp_path: Path, *teachers: dict[str, Any], **values: Any) -> str:
     whole = json.loads(path.read_text())
     del whole["teacher"]
     whole["teachers"] = teachers
+    for each in teachers:
+        trusting(each.get("key_env"), each["base_url"])
     path.write_text(json.dumps(whole))
     return str(path)
 

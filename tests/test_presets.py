@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from distill.errors import UserError
 from distill.recipes.find import PRESETS, names, shipped
 from distill.recipes.load import load
+from distill.recipes.places import Origin
 from distill.recipes.presets import Preset, fill_presets, find_preset, read_preset
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Teacher
 from distill.teachers.wire import parse
 
 WIRE = Path(__file__).parent / "wire"
-HERE = Path("mine.yaml")  # a recipe in a folder without presets
+HERE = Origin(path=Path("mine.yaml"))  # a recipe in a folder without presets
 VENDORS = {
     "deepseek": ("https://api.deepseek.com", "DEEPSEEK_API_KEY"),
     "openrouter": ("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
@@ -182,10 +183,10 @@ def test_filling_changes_nothing_that_it_was_given() -> None:
     ("block", "said"),
     [
         # unknown
-        ("teacher: {at: deepseak, model: m}", "teacher.at: 'deepseak': no such preset; did you"),
-        ("teacher: {at: zzz, model: m}", "teacher.at: 'zzz': no such preset; one of: deepseek, f"),
-        ("teacher: {at: a/b.yaml, model: m}", "teacher.at: 'a/b.yaml': no such preset; one of"),
-        ("teachers: [{at: vllm, model: m}, {at: vlm, model: m}]", "teachers.1.at: 'vlm': no such"),
+        ("teacher: {at: deepseak, model: m}", "teacher.at: deepseak: no such preset; did you"),
+        ("teacher: {at: zzz, model: m}", "teacher.at: zzz: no such preset; one of: deepseek, f"),
+        ("teacher: {at: a/b.yaml, model: m}", "teacher.at: a/b.yaml: no such preset; one of"),
+        ("teachers: [{at: vllm, model: m}, {at: vlm, model: m}]", "teachers.1.at: vlm: no such"),
         (f"teacher: {{at: {'a' * 500}, model: m}}", "no such preset"),
         # retired, by the preset's name and by its host
         (
@@ -282,19 +283,52 @@ def write(path: Path, text: str = MINE) -> Path:
     return path
 
 
-def test_a_preset_of_ones_own_is_found_before_the_shipped(tmp_path: Path) -> None:
-    recipes = tmp_path / "recipes"
-    asked = recipes / "mine.yaml"
-    assert find_preset("vllm", asked) == shipped(PRESETS) / "vllm.yaml"
-    write(tmp_path / "prompts" / "teachers" / "vllm.yaml")
-    assert find_preset("vllm", asked) == Path("prompts/teachers/vllm.yaml")
-    beside = write(recipes / "teachers" / "vllm.yaml")
-    assert find_preset("vllm", asked) == beside
-    assert find_preset("vllm.yaml", asked) == beside
-    named = write(recipes / "other.yaml")
-    assert find_preset("other.yaml", asked) == named
-    assert find_preset("recipes/other.yaml", Path("elsewhere/x.yaml")) == Path("recipes/other.yaml")
-    assert find_preset(str(named), asked) == named
+def found(name: str, recipe: Path, *, by_user: bool = False) -> Path | None:
+    given = frozenset({("teacher", "at")} if by_user else ())
+    return find_preset(name, "teacher.at", Origin(path=recipe, given=given))
+
+
+def test_a_preset_is_shipped_or_beside_the_recipe_or_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = tmp_path / "recipes" / "mine.yaml"
+    assert found("vllm", asked) == found("vllm.yaml", asked) == shipped(PRESETS) / "vllm.yaml"
+    assert found("our-gpu", asked) is None
+    here = write(tmp_path / PRESETS / "our-gpu.yaml")
+    assert found("our-gpu", asked) == here
+    beside = write(asked.parent / "teachers" / "our-gpu.yaml")
+    assert found("our-gpu", asked) == found("our-gpu.yaml", asked) == beside
+    named = write(asked.parent / "other.yaml")
+    assert found("other.yaml", asked) == found(str(named), asked) == named
+    assert found("recipes/other.yaml", Path("elsewhere/x.yaml")) is None
+    path = Path("recipes/other.yaml")
+    assert found("recipes/other.yaml", Path("elsewhere/x.yaml"), by_user=True) == path
+
+
+@pytest.mark.parametrize("folder", ["teachers", "presets", "."])
+@pytest.mark.parametrize("name", ["deepseek", "DeepSeek"])
+def test_no_other_preset_has_a_shipped_name(folder: str, name: str, tmp_path: Path) -> None:
+    asked = tmp_path / "mine.yaml"
+    path = write(tmp_path / folder / f"{name}.yaml")
+    at = name if folder == "teachers" else f"{folder}/{name}.yaml"
+    refused(at, asked, path)
+    refused(at, asked, path, by_user=True)
+
+
+def test_a_preset_of_a_shipped_name_in_the_working_folder_is_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path / PRESETS / "deepseek.yaml")
+    refused("deepseek", tmp_path / "recipes" / "mine.yaml", path)
+
+
+def refused(at: str, recipe: Path, path: Path, *, by_user: bool = False) -> None:
+    with pytest.raises(UserError, match="has the name of a shipped one") as said:
+        found(at, recipe, by_user=by_user)
+    assert str(path) in str(said.value)
+    assert str(shipped(PRESETS) / "deepseek.yaml") in str(said.value)
 
 
 def test_a_program_of_a_presets_name_is_no_preset(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from distill.problems.golds import own_verdict
 from distill.recipes.find import shipped
 from distill.recipes.load import Loaded, load
 from distill.recipes.mix import NAME, MixRecipe, Part, read_mix
+from distill.recipes.places import Origin
 from distill.recipes.prompts import PromptsRecipe
 from distill.rows import Message, Problem, Row, to_frame
 
@@ -40,10 +41,12 @@ def mix() -> MixRecipe:
 
 
 def with_problems(name: str, **changed: Any) -> Loaded[PromptsRecipe]:
-    """The recipe with other values in its block ``problems``."""
+    """The recipe with other values in its block ``problems``, as by ``--set``."""
     loaded = recipe(name)
     problems = loaded.recipe.problems.model_copy(update=changed)
-    return replace(loaded, recipe=loaded.recipe.model_copy(update={"problems": problems}))
+    given = frozenset(("problems", name) for name in changed)
+    changed_recipe = loaded.recipe.model_copy(update={"problems": problems})
+    return Loaded(recipe=changed_recipe, origin=Origin(path=loaded.path, given=given))
 
 
 def from_rows(name: str, tmp_path: Path, rows: list[dict[str, Any]]) -> list[Problem]:
@@ -55,7 +58,7 @@ def from_rows(name: str, tmp_path: Path, rows: list[dict[str, Any]]) -> list[Pro
 
 def asked(name: str, problem: Problem) -> tuple[Message, ...]:
     loaded = recipe(name)
-    text = template_text(loaded.recipe.template, loaded.path)
+    text = template_text(loaded.recipe.template, loaded.origin)
     return renderer(text, f"template of {name}")(problem)
 
 

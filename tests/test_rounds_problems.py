@@ -158,7 +158,7 @@ MISTAKES = [
     ((trace(), trace()), (), "id 'a' with sample 0 is there twice"),
     ((), (), "no rows in it"),
     ((), ("problems.traces=none.parquet",), "problems.traces: none.parquet: no such file"),
-    ((), ("problems.traces=r.yaml",), "this kind of file cannot be read; give one of"),
+    ((), ("problems.traces=r.yaml",), "problems.traces: r.yaml: give JSONL"),
 ]
 
 
@@ -174,7 +174,7 @@ def test_the_literals_of_a_where_are_no_looking_across(tmp_path: Path) -> None:
     assert problem.source == "Over"
 
 
-def test_traces_are_found_as_given_or_beside_the_recipe(
+def test_traces_are_found_beside_the_recipe_and_anywhere_if_the_user_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, beside = tmp_path / "here", tmp_path / "beside"
@@ -185,9 +185,13 @@ def test_traces_are_found_as_given_or_beside_the_recipe(
     def ids(traces: str) -> list[str]:
         return [p.id for p in set_of(beside, traces=traces).first()]
 
-    assert ids("t.parquet") == ids("*.parquet") == ids(str(here)) == ["given.0"]
-    (here / "t.parquet").unlink()
+    def said(traces: str) -> list[str]:
+        return [p.id for p in set_of(beside, f"problems.traces={traces}").first()]
+
     assert ids("t.parquet") == ids("t.*") == ["next.0"]
+    assert said("t.parquet") == said("'*.parquet'") == said(str(here)) == ["given.0"]
+    (here / "t.parquet").unlink()
+    assert said("t.parquet") == said("t.*") == ["next.0"]
 
 
 @pytest.mark.parametrize("part", ["traces", "kept"])

@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 
 from distill.errors import UserError
+from distill.recipes.filters import FilterRecipe
+from distill.recipes.places import Origin
 from distill.rows import SCHEMA
 from distill.rules import compile, measure_and_judge
 from distill.signals import length, score
-from distill.signals.settings import PLAIN, Settings, located
+from distill.signals.settings import PLAIN, Settings, placed
 
 TOKENIZER = Path(__file__).parents[2] / "shared" / "tokenizers" / "smollm2"
 needs_tokenizer = pytest.mark.skipif(not TOKENIZER.is_dir(), reason="no tokenizers here")
@@ -35,7 +37,9 @@ def test_the_students_tokens_are_counted_where_its_tokenizer_is_named(name: str)
     tokenizers = pytest.importorskip("tokenizers")
     plain = tokenizers.Tokenizer.from_file(str(TOKENIZER / "tokenizer.json"))
     texts = [("two and <|im_end|> two", "4"), ("", ""), ("日本 " * 300, "x" * 999)] * 30
-    settings = located(Settings(tokenizer=str(TOKENIZER / name)), "r.yaml", ())
+    named = FilterRecipe(rules={}, tokenizer=str(TOKENIZER / name))
+    by_user = Origin(path=Path("r.yaml"), given=frozenset({("tokenizer",)}))
+    settings = placed(PLAIN, named, by_user)
     found = length.measure(frame(*texts), settings)
     expected = [
         sum(len(plain.encode(text, add_special_tokens=False).ids) for text in pair)
@@ -45,28 +49,31 @@ def test_the_students_tokens_are_counted_where_its_tokenizer_is_named(name: str)
     assert set(found["tokens_by"]) == {"student"}
 
 
-def test_a_recipes_files_are_looked_for_beside_it_too(tmp_path: Path) -> None:
+def test_a_recipes_files_are_looked_for_beside_it(tmp_path: Path) -> None:
     (tmp_path / "student").mkdir()
     (tmp_path / "student" / "tokenizer.json").write_text("{}")
-    found = located(Settings(tokenizer="student"), str(tmp_path / "r.yaml"), ())
+    recipe = Origin(path=tmp_path / "r.yaml")
+    found = placed(PLAIN, FilterRecipe(rules={}, tokenizer="student"), recipe)
     assert found.tokenizer == str(tmp_path / "student" / "tokenizer.json")
-    assert located(PLAIN, "r.yaml", ()) == PLAIN
+    assert placed(PLAIN, FilterRecipe(rules={}), recipe) == PLAIN
 
 
-# (settings, rules, what the message says)
-REFUSED: list[tuple[Settings, str, str]] = [
-    (Settings(tokenizer="no/where"), "sample = 0", "tokenizer: 'no/where': no tokenizer.json"),
-    (Settings(score_model="no/where"), "sample = 0", "score_model: 'no/where': no config.json"),
-    (PLAIN, "nll_per_token < 3", "score_model: missing, and 'nll_per_token' is measured by"),
+# (what the recipe names, rules, what the message says)
+REFUSED: list[tuple[dict[str, str], str, str]] = [
+    ({"tokenizer": "no/where"}, "sample = 0", "tokenizer: no/where: no tokenizer.json"),
+    ({"score_model": "no/where"}, "sample = 0", "score_model: no/where: no config.json"),
+    ({}, "nll_per_token < 3", "score_model: missing, and 'nll_per_token' is measured by"),
 ]
 
 
-@pytest.mark.parametrize(("settings", "rule", "says"), REFUSED)
+@pytest.mark.parametrize(("named", "rule", "says"), REFUSED)
 def test_what_is_not_there_is_one_line_before_anything_is_read(
-    settings: Settings, rule: str, says: str
+    named: dict[str, str], rule: str, says: str
 ) -> None:
+    recipe = FilterRecipe(rules={"likely": rule}, **named)
+    origin = Origin(path=Path("filters/my.yaml"))
     with pytest.raises(UserError, match=says) as caught:
-        compile({"likely": rule}, "filters/my.yaml", settings=settings)
+        compile(recipe.rules, str(origin.path), settings=placed(PLAIN, recipe, origin))
     assert str(caught.value).startswith("filters/my.yaml: ")
     assert "\n" not in str(caught.value)
 

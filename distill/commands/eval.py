@@ -27,6 +27,7 @@ from distill.rows import SCHEMA
 from distill.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
 from distill.scores import cons_at_k, pass_at_1, pass_at_k
 from distill.teachers.reach import reach, who_answers
+from distill.teachers.sending import foresay, settle
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
 from distill.verify.isolation import Isolation
@@ -47,6 +48,7 @@ def eval(
     budget_usd: float | None = None,
     dry_run: bool = False,
     force: bool = False,
+    yes: bool = False,
     unsafe_no_sandbox: bool = False,
     paranoid: bool = False,
 ) -> Exit:
@@ -63,6 +65,7 @@ def eval(
         budget_usd: the most that it may cost.
         dry_run: say what would be asked; write and ask nothing.
         force: replace scores of another model or recipe.
+        yes: as in ``generate``.
         unsafe_no_sandbox: run the model's programs as this user, without a jail; scores say so.
         paranoid: a fresh jail for every program.
 
@@ -74,9 +77,8 @@ def eval(
         UserError, StoppedError, BudgetReached, Interrupted: see ``distill.errors``.
     """
     loaded = load(recipe, PromptsRecipe, [*overrides, KEEP_ALL, *_serve(model)])
-    _refuse_no_benchmark(loaded)
     isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
-    refuse_unjailed(loaded.recipe, isolation)
+    _refuse_unfit(loaded, isolation)
     folder, plan = Path(out), make_plan(loaded, who_answers(loaded), isolation=isolation)
     problems = problem_set(loaded, isolation=isolation)
     if dry_run:
@@ -85,14 +87,14 @@ def eval(
     if is_done(folder / "scores.json", wanted, force=force):
         log.info("already done: %s", folder / "scores.json")
         return Exit.DONE
+    settle(loaded, yes=yes)
     way = partial(reach, loaded, log_file=folder / "server.log")
-    outcome = carry_out(
-        loaded, plan, problems, folder, reach=way, limit=limit, budget_usd=budget_usd, force=force
-    )
+    given: dict[str, Any] = {"limit": limit, "budget_usd": budget_usd, "force": force}
+    outcome = carry_out(loaded, plan, problems, folder, reach=way, **given)
     if outcome.stopped is not None:
         raise outcome.stopped
     ids = [problem.id for problem in problems.first(limit)]
-    # an outage is no property of the model: its scores are shown, and stand for no finished result
+    # an outage is no property of the model: its scores are shown, and stand for no result
     whole = wanted if outcome.unanswered == 0 else None
     _write_scores(loaded, folder, ids, model=model, whole=whole, isolation=isolation)
     return _tell(outcome)
@@ -107,6 +109,7 @@ def _say_ahead(
     limit: int | None,
     force: bool,
 ) -> Exit:
+    foresay(loaded)
     if not force:
         refuse_another_plan(folder, plan)
     ahead = forecast(loaded, plan, problems, folder, limit=limit, force=force)
@@ -119,13 +122,14 @@ def _wanted(loaded: Loaded[PromptsRecipe], plan: Plan, limit: int | None) -> str
     return fingerprint(plan=plan.values(), recipe=recipe, limit=limit)
 
 
-def _refuse_no_benchmark(loaded: Loaded[PromptsRecipe]) -> None:
+def _refuse_unfit(loaded: Loaded[PromptsRecipe], isolation: Isolation) -> None:
     if loaded.recipe.verify is None:
         msg = f"{loaded.path}: verify: missing; a benchmark needs something to check against"
         raise UserError(msg)
     if loaded.recipe.until is not None or loaded.recipe.becomes is not None:
         msg = f"{loaded.path}: a benchmark asks every question equally often; use samples"
         raise UserError(msg)
+    refuse_unjailed(loaded.recipe, isolation)
 
 
 def _tell(outcome: Outcome) -> Exit:

@@ -15,6 +15,7 @@ from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
 from distill.teachers.reach import reach, who_answers
+from distill.teachers.sending import foresay, settle
 from distill.verify.isolation import Isolation
 
 log = logging.getLogger("distill")
@@ -29,6 +30,7 @@ def generate(
     budget_usd: float | None = None,
     dry_run: bool = False,
     force: bool = False,
+    yes: bool = False,
     unsafe_no_sandbox: bool = False,
     paranoid: bool = False,
 ) -> Exit:
@@ -42,6 +44,7 @@ def generate(
         budget_usd: the most that the run may cost, earlier passes counted in.
         dry_run: say what would be asked and what it could cost; write and ask nothing.
         force: ask anew although the folder holds answers to another recipe.
+        yes: let the recipe send the keys that it names where it says, except over plain http.
         unsafe_no_sandbox: run programs that a model wrote as this user, without a jail.
         paranoid: a fresh jail for every program.
 
@@ -55,10 +58,13 @@ def generate(
     _say_ignored(loaded.recipe)
     isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
     refuse_unjailed(loaded.recipe, isolation)
+    if not dry_run:
+        settle(loaded, yes=yes)
     folder = Path(out)
     plan = make_plan(loaded, who_answers(loaded), isolation=isolation)
     problems = problem_set(loaded, isolation=isolation)
     if dry_run:
+        foresay(loaded)
         if not force:
             refuse_another_plan(folder, plan)
         ahead = forecast(loaded, plan, problems, folder, limit=limit, force=force)

@@ -14,6 +14,7 @@ from distill.errors import Exit, UserError, nearest
 from distill.forecast import TOKENS_PER_S
 from distill.recipes.find import PRESETS, names
 from distill.recipes.mix import MILLION, Need, cost_usd, hours, needs, read_mix
+from distill.recipes.places import Origin
 from distill.recipes.presets import Preset, find_preset, read_preset
 from distill.recipes.teachers import Price
 
@@ -88,10 +89,8 @@ def _offers(name: str, mix: Path) -> Iterator[Offer]:
 
 
 def _preset(name: str, mix: Path) -> Preset:
-    try:
-        found = find_preset(name, mix)
-    except OSError:  # a name that no file can have
-        found = None
+    said = Origin(path=mix, given=frozenset({("--at",)}))  # the user's own word
+    found = find_preset(name, "--at", said)
     if found is None:
         msg = f"--at {name:.80}: no such preset; {nearest(name, names(PRESETS))}"
         raise UserError(msg)

@@ -24,6 +24,7 @@ from distill.students.proof import Proof
 from distill.students.save import UNFINISHED, refuse_foreign, save
 from distill.students.store import Store, store
 from distill.students.tokens import tokenize
+from distill.teachers.named import model_at
 
 log = logging.getLogger("distill")
 PACKAGES = ("torch", "transformers", "trl", "peft")
@@ -62,7 +63,7 @@ def train(
     """
     loaded = load(recipe, StudentRecipe, overrides)
     folder = Path(out)
-    refuse_foreign(folder, loaded.recipe.base)
+    refuse_foreign(folder, model_at(loaded.recipe.base, "base", loaded.origin))
     job = _job(loaded, data, limit)
     if dry_run:
         return _rehearse(job)
@@ -90,8 +91,8 @@ def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> 
     return Job(
         recipe=recipe,
         options=checked(recipe, loaded.path),
-        base=_base(recipe.base),
-        template=chat_template_text(recipe.chat_template, loaded.path),
+        base=_base(model_at(recipe.base, "base", loaded.origin)),
+        template=chat_template_text(recipe.chat_template, loaded.origin),
         data=data,
         limit=limit,
         main=os.environ.get("RANK", "0") == "0",  # torch's own: set by its launcher

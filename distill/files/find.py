@@ -1,12 +1,15 @@
 """What DATA on the command line means: a list of files. Does not read them."""
 
+import logging
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from distill.errors import UserError, missing_extra
+from distill.files.hub import hub
 from distill.files.write import read_json
 
+log = logging.getLogger("distill")
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".csv")
 CODE = (".pkl", ".pickle", ".py", ".pt", ".bin", ".joblib")  # pickles and scripts: never opened
 # Data all the same, which stands beside what is read: it is named, not passed over.
@@ -146,6 +149,7 @@ def _from_hub(repo: str) -> list[Path]:
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
         raise missing_extra(module="huggingface_hub", extra="hub") from None
+    log.info("reads %s%s from %s", HUB, repo, hub())
     patterns = [f"*{suffix}" for suffix in SUFFIXES]
     try:
         folder = snapshot_download(repo, repo_type="dataset", allow_patterns=patterns)

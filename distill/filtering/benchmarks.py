@@ -10,17 +10,19 @@ from typing import Any
 
 import polars as pl
 
-from distill.errors import UserError
+from distill.errors import UserError, nearest
 from distill.files.columns import ALPACA, QUESTION, TALK, user_text
 from distill.files.done import data_digest, fingerprint
-from distill.files.find import HUB, data_files, matching
+from distill.files.find import data_files, matching
+from distill.files.named import BENCHMARK, data_at
 from distill.files.read import records
 from distill.filtering import hashes
 from distill.near.contamination import Benchmarks
 from distill.problems.read import problem_set
 from distill.recipes.filters import Decontaminate
-from distill.recipes.find import shipped
+from distill.recipes.find import names, own_file, shipped, shipped_file
 from distill.recipes.load import load
+from distill.recipes.places import Origin, missing
 from distill.recipes.prompts import PromptsRecipe
 from distill.rules import Rule
 from distill.signals import COSTLY
@@ -72,17 +74,18 @@ class Contamination:
         )
 
 
-def contamination(recipe: Decontaminate, where: str) -> Contamination:
+def contamination(recipe: Decontaminate, origin: Origin) -> Contamination:
     """What the recipe names, read and made ready.
 
     Raises:
-        UserError: a benchmark is not there, or no column of it holds questions.
+        UserError: a benchmark is not there, not the recipe's to read, or no column of it holds
+            questions.
     """
     said, tables = [], []
     for i, given in enumerate(recipe.against):
-        at = f"{where}: decontaminate.against.{i}: {given!r}"
-        for name in _named(given, Path(where).parent):
-            digest, table = _benchmark(name, at)
+        key = f"decontaminate.against.{i}"
+        for name, found in _named(given, key, origin):
+            digest, table = _benchmark(found, f"{origin.path}: {key}: {given!r}")
             said.append([name, digest])
             tables.append(table)
     words, fuzzy, share = recipe.words, recipe.fuzzy, recipe.share
@@ -91,43 +94,53 @@ def contamination(recipe: Decontaminate, where: str) -> Contamination:
     return Contamination(digest, made)
 
 
-def _named(name: str, beside: Path) -> list[str]:
-    """The files or recipes meant by a name: as given, beside the recipe, or shipped."""
-    if name.startswith(HUB):
-        return [name]
-    for root in (Path(), beside, shipped("prompts").parent):
-        place = root / name
-        if found := [place] if place.exists() else matching(place):
-            return list(map(str, found))
-    return [name]
+def _named(given: str, key: str, origin: Origin) -> list[tuple[str, str | Path]]:
+    """Names and places of the files or recipes that are meant: at the recipe, or shipped."""
+    found = data_at(given, key, origin, BENCHMARK) or _recipe(given, key, origin)
+    if found is None:
+        what = f"no such file, and no such prompts recipe; {nearest(given, names('prompts'))}"
+        raise missing(given, key, origin, what)
+    if isinstance(found, Path) and (met := matching(found)):
+        return [(path.name, path.resolve()) for path in met]
+    return [(given, found)]
 
 
-def _benchmark(name: str, at: str) -> tuple[str, pl.DataFrame]:
+def _recipe(given: str, key: str, origin: Origin) -> Path | None:
+    """A prompts recipe of the user's own ./prompts, where the user named it; else shipped ones."""
+    if origin.gave(key) and (here := own_file(given, "prompts")) is not None:
+        return here
+    root = shipped("prompts")
+    inside = given.removeprefix(f"{root.name}/")
+    shown = matching(root / inside) if ".." not in Path(inside).parts else []
+    return root / inside if shown else shipped_file(inside, "prompts")
+
+
+def _benchmark(found: str | Path, at: str) -> tuple[str, pl.DataFrame]:
     """Digest and questions of a file, folder, hf:// address or prompts recipe."""
-    if name.startswith(HUB) or (Path(name).exists() and not name.endswith(".yaml")):
-        rows = pl.DataFrame(list(_questions(name, at)), schema=TABLE, orient="row")
-        digest = fingerprint(data=data_digest(name), names=[p.name for p in data_files(name)])
+    if Path(found).suffix == ".yaml":
+        digest, rows = _of_recipe(Path(found), at)
     else:
-        digest, rows = _of_recipe(name, at)
+        rows = pl.DataFrame(list(_questions(found, at)), schema=TABLE, orient="row")
+        digest = fingerprint(data=data_digest(found), names=[p.name for p in data_files(found)])
     if not (rows["question"] != "").any():
         msg = f"{at}: no question in it"
         raise UserError(msg)
     return digest, rows
 
 
-def _of_recipe(name: str, at: str) -> tuple[str, pl.DataFrame]:
+def _of_recipe(path: Path, at: str) -> tuple[str, pl.DataFrame]:
     try:
-        problems = problem_set(load(name, PromptsRecipe))
+        problems = problem_set(load(str(path), PromptsRecipe))
         asked = pl.concat(problems.tables())
     except UserError as error:
-        msg = f"{at}: no such file, and not a prompts recipe that can be read: {error}"
+        msg = f"{at}: not a prompts recipe that can be read: {error}"
         raise UserError(msg) from None
     return problems.digest, asked.select(
-        pl.lit(Path(name).stem).alias("benchmark"), row="id", question="question"
+        pl.lit(path.stem).alias("benchmark"), row="id", question="question"
     )
 
 
-def _questions(data: str, at: str) -> Iterator[tuple[str, str, str]]:
+def _questions(data: str | Path, at: str) -> Iterator[tuple[str, str, str]]:
     for path in data_files(data):
         number = 0
         for part in records(path):

@@ -12,6 +12,7 @@ import polars as pl
 
 from distill.files.write import write_parquet
 from distill.judgements import identity, judgements_of, run_of
+from distill.recipes.places import Origin
 from distill.signals import COSTLY
 from distill.signals.settings import Settings
 from distill.verify.judged import ATTACHED, Judged
@@ -72,11 +73,11 @@ def _votes(judging: Judging) -> pl.DataFrame:
     return judgements_of(judging.run).table
 
 
-def judging(judge: str, where: str, folder: Path) -> Judging:
+def judging(judge: str, origin: Origin, folder: Path) -> Judging:
     """The judge that a recipe names, found; nothing is written yet.
 
     Raises:
-        UserError: it is no run, or its ledger cannot be read.
+        UserError: it is no run, not the recipe's to read, or its ledger cannot be read.
     """
-    run = run_of(judge, where)
+    run = run_of(judge, origin)
     return Judging(run, identity(run), folder)

@@ -1,7 +1,7 @@
 """A recipe made ready: its rules checked, its benchmarks read, its order known. Reads no DATA."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from distill.agreement import NEEDED as JUDGED
@@ -17,7 +17,7 @@ from distill.recipes.load import load
 from distill.rules import compile as compile_rules
 from distill.selection import NEEDED, Order, orders
 from distill.signals import verdict
-from distill.signals.settings import Settings
+from distill.signals.settings import Settings, placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def prepare(
         recipe.rules,
         where,
         measure=(*recipe.measure, *(["verdict"] if select.difficulty or recipe.judge else [])),
-        settings=replace(settings, tokenizer=recipe.tokenizer, score_model=recipe.score_model),
+        settings=placed(settings, recipe, loaded.origin),
     )
     by = orders(select, [*SCALARS, *rules.needed], where)
     sketch = Sketch(select.near) if select.dedupe == "near" else None
@@ -67,8 +67,10 @@ def prepare(
         rules=rules,
         needed=tuple(dict.fromkeys(column for column in needed if column != "reason")),
         all_signals=all_signals,
-        contamination=contamination(recipe.decontaminate, where) if recipe.decontaminate else None,
-        judging=judging(recipe.judge, where, folder) if recipe.judge else None,
+        contamination=contamination(recipe.decontaminate, loaded.origin)
+        if recipe.decontaminate
+        else None,
+        judging=judging(recipe.judge, loaded.origin, folder) if recipe.judge else None,
         sketch=sketch,
         files=_digests(rules.settings),
     )

@@ -10,6 +10,7 @@ import polars as pl
 from distill.errors import UserError, nearest
 from distill.problems.sources import Content
 from distill.recipes.prompts import Problems
+from distill.sql import parse_sql
 
 PARTS = ("id", "question", "gold")
 # Where the recipe's map does not say which column it is; an id is only what the map says it is.
@@ -77,7 +78,7 @@ def parsed(text: str, at: str) -> pl.Expr:
         UserError: it is none.
     """
     try:
-        return pl.sql_expr(text)
+        return parse_sql(text)
     except pl.exceptions.PolarsError as error:
         msg = f"{at}: {text}: not a polars SQL expression: {str(error).splitlines()[0]}"
         raise UserError(msg) from None

@@ -84,11 +84,11 @@ def problem_set(loaded: Loaded[PromptsRecipe], *, isolation: Isolation = JAILED)
     recipe, where = loaded.recipe, str(loaded.path)
     spec = recipe.problems
     if spec.traces is not None:
-        data, identity = place_of(spec, loaded.path)
+        data, identity = place_of(spec, loaded.origin)
         read = partial(rounds, loaded, data, isolation=isolation)
     else:
         wanted = columns_needed(spec, where)
-        source = source_of(spec, loaded.path)
+        source = source_of(spec, loaded.origin)
         identity = source.identity
         read = partial(_problems, loaded, source, wanted, isolation=isolation)
     digest = fingerprint(

@@ -14,13 +14,15 @@ import polars as pl
 
 from distill.errors import UserError
 from distill.files.done import data_digest
-from distill.files.find import HUB, data_files
+from distill.files.find import data_files
+from distill.files.named import data_at
 from distill.files.read import frames
 from distill.problems.columns import condition, parsed
 from distill.problems.draw import drawn, say_few
 from distill.problems.golds import checkable
 from distill.problems.left_out import Tally
 from distill.recipes.load import Loaded
+from distill.recipes.places import Origin, missing
 from distill.recipes.prompts import Problems, PromptsRecipe
 from distill.rows import PROBLEM_SCHEMA, SCHEMA
 from distill.sql import looks_across
@@ -31,37 +33,25 @@ from distill.verify.kinds import CODE
 FIELDS = ("id", "sample", "messages", "reasoning", "response", "gold", "verify", "teacher")
 
 
-def place_of(spec: Problems, recipe: Path) -> tuple[str | Path, Any]:
+def place_of(spec: Problems, origin: Origin) -> tuple[str | Path, Any]:
     """Where the traces are, as ``frames`` reads it, and a JSON value that identifies them.
 
     Raises:
-        UserError: nothing is there, or the recipe says what traces have no use for.
+        UserError: nothing is there, it is not the recipe's to read, or the recipe says what traces
+            have no use for.
     """
-    _check(spec, recipe)
-    data = _nearer(str(spec.traces), recipe)
+    key, text = "problems.traces", str(spec.traces)
+    _check(spec, origin.path)
+    data = data_at(text, key, origin)
+    if data is None:
+        raise missing(text, key, origin, "no such file, folder or pattern")
     try:
         files = data_files(data)
     except UserError as error:
-        msg = f"{recipe}: problems.traces: {error}"
+        msg = f"{origin.path}: {key}: {error}"
         raise UserError(msg) from None
     # a file's name may be the source of its rows
     return data, ["traces", [[path.name, data_digest(path)] for path in files]]
-
-
-def _nearer(text: str, recipe: Path) -> str | Path:
-    """As given if something is there, else beside the recipe if something is there."""
-    if text.startswith(HUB) or _is_at(Path(text)):
-        return text
-    beside = recipe.parent / text
-    return beside if _is_at(beside) else text
-
-
-def _is_at(path: Path) -> bool:
-    """Whether something is there, be it that a pattern matches."""
-    try:
-        return path.exists() or bool(data_files(path))
-    except UserError:
-        return False
 
 
 def _check(spec: Problems, recipe: Path) -> None:

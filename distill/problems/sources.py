@@ -3,6 +3,7 @@
 Does not read traces (``rounds``) and does not know which column is the question (``columns``).
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +17,14 @@ import polars as pl
 from distill.errors import UserError, missing_extra, nearest
 from distill.files.done import data_digest
 from distill.files.find import HUB, is_known
+from distill.files.hub import hub
+from distill.files.named import ROWS, TABLE
 from distill.files.read import records
 from distill.problems.scored import reference
+from distill.recipes.places import Origin, missing, place
 from distill.recipes.prompts import GymTask, Problems
 
+log = logging.getLogger("distill")
 REFERENCES = 2  # raised when the same generated problems get other references than before
 Wanted = Sequence[str] | None  # names of columns; None: all of them
 
@@ -42,27 +47,28 @@ class Source:
     read: Callable[[Wanted], Content]
 
 
-def source_of(spec: Problems, recipe: Path) -> Source:
+def source_of(spec: Problems, origin: Origin) -> Source:
     """The source of a recipe's questions: a file, generators, or a Hub data set (fetched here).
 
     Raises:
-        UserError: it is not there, or of a kind that distill does not read; later, from ``read``:
-            its content cannot be read.
+        UserError: it is not there, not the recipe's to read, or of a kind that distill does not
+            read; later, from ``read``: its content cannot be read.
     """
+    recipe = origin.path
     if spec.reasoning_gym is not None:
         return _gym(spec.reasoning_gym, recipe)
     if spec.dataset is not None:
         return _dataset(spec, recipe)
-    return _file(Path(spec.file or ""), recipe)
+    return _file(spec.file or "", origin)
 
 
-def _file(path: Path, recipe: Path) -> Source:
-    chosen = path if path.is_file() else recipe.parent / path
-    if not chosen.is_file():
-        msg = f"{recipe}: problems.file: {path}: no such file"
-        raise UserError(msg)
+def _file(given: str, origin: Origin) -> Source:
+    key, recipe, path = "problems.file", origin.path, Path(given)
+    chosen = place(given, key, origin, TABLE)
+    if chosen is None:
+        raise missing(given, key, origin)
     if not is_known(chosen):
-        msg = f"{recipe}: problems.file: {path}: give JSONL(.gz, .zst), Parquet or CSV"
+        msg = f"{recipe}: problems.file: {path}: give {ROWS}"
         raise UserError(msg)
     name = path.name.split(".")[0]
     identity = ["file", path.name, data_digest(chosen)]
@@ -183,6 +189,7 @@ def _dataset(spec: Problems, recipe: Path) -> Source:
     except ImportError:
         raise missing_extra(module="datasets", extra="hub") from None
     datasets.disable_progress_bars()
+    log.info("reads %s from %s", spec.dataset, hub())
     try:
         # without the prefix a folder of this name here would be read instead
         loaded = datasets.load_dataset(f"{HUB}{spec.dataset}", spec.config, split=spec.split)

@@ -29,6 +29,25 @@ def find(name: str, kind: str, suffix: str = ".yaml") -> Path:
     raise UserError(msg)
 
 
+def shipped_file(name: str, kind: str, suffix: str = ".yaml") -> Path | None:
+    """The shipped file of that name, with or without its suffix; None if there is none."""
+    return _file_in(shipped(kind), name, suffix)
+
+
+def own_file(name: str, kind: str, suffix: str = ".yaml") -> Path | None:
+    """The same in the user's own ./<kind>."""
+    return _file_in(Path(kind), name, suffix)
+
+
+def _file_in(folder: Path, name: str, suffix: str) -> Path | None:
+    try:
+        file = (folder / f"{name.removesuffix(suffix)}{suffix}").resolve()
+        there = file.is_relative_to(folder.resolve()) and file.is_file()
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, links in a ring
+        return None
+    return file if there else None
+
+
 def names(kind: str, suffix: str = ".yaml") -> list[str]:
     """The names of the shipped recipes of a kind, e.g. ``eval/gsm8k``; presets are their own."""
     root, presets = shipped(kind), shipped(PRESETS)

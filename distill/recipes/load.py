@@ -3,7 +3,7 @@
 Does not check what a recipe points to (files, models, columns): the commands do, before they start.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,6 +15,7 @@ from distill.errors import UserError
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.find import find
 from distill.recipes.mistakes import one_line
+from distill.recipes.places import Keys, Origin
 from distill.recipes.presets import fill_presets
 from distill.recipes.prompts import SOURCES, PromptsRecipe
 from distill.recipes.read import parse_yaml, read_mapping
@@ -47,10 +48,15 @@ OF_THE_SOURCE = ("config", "split", "sha256", "where")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded(Generic[R]):
-    """A recipe and the file that it came from (its neighbours are found beside it)."""
+    """A recipe, and where its values come from."""
 
     recipe: R
-    path: Path
+    origin: Origin
+
+    @property
+    def path(self) -> Path:
+        """The recipe's file, as it was found."""
+        return self.origin.path
 
 
 def load(name: str, model: type[R], overrides: Sequence[str] = ()) -> Loaded[R]:
@@ -58,7 +64,8 @@ def load(name: str, model: type[R], overrides: Sequence[str] = ()) -> Loaded[R]:
 
     Raises:
         UserError: unreadable YAML, a key inside, an unknown key or a value of the wrong kind; a
-            teacher's preset that there is none of, or a model that its vendor has retired.
+            teacher's preset that there is none of or that the recipe may not use, or a model that
+            its vendor has retired.
     """
     path = find(name, KINDS[model])
     values = read_mapping(path)
@@ -67,13 +74,35 @@ def load(name: str, model: type[R], overrides: Sequence[str] = ()) -> Loaded[R]:
     for override in overrides:
         _apply(values, override)
     refuse_secrets(values, path)
+    origin = Origin(path=path, given=_given(values, overrides))
     if model is PromptsRecipe:
-        values = fill_presets(values, path)
+        values = fill_presets(values, origin)
     try:
-        return Loaded(recipe=model.model_validate(values), path=path)
+        return Loaded(recipe=model.model_validate(values), origin=origin)
     except ValidationError as error:
         msg = f"{path}: {one_line(error, model)}"
         raise UserError(msg) from None
+
+
+def _given(values: dict[str, Any], overrides: Sequence[str]) -> frozenset[Keys]:
+    """Where the values that the overrides brought stand, down to each; no preset is filled yet."""
+    given: set[Keys] = set()
+    for override in overrides:
+        keys = _keys(override)
+        block: Any = values
+        for key in keys:
+            block = block.get(key) if isinstance(block, dict) else None
+        given.update((*keys, *inner) for inner in _leaves(block))
+    return frozenset(given)
+
+
+def _leaves(value: Any) -> Iterator[Keys]:
+    """The keys to each plain value inside; of a plain value none."""
+    if not isinstance(value, (dict, list)):
+        yield ()
+        return
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from ((str(key), *keys) for keys in _leaves(inner))
 
 
 def _keys(override: str) -> list[str]:

@@ -2,11 +2,13 @@
 
 A preset is a YAML file in ``prompts/teachers``, or one of the user's own. ``teacher: {at: NAME}``
 takes from it whatever the block leaves out: the address, the variable of the key, limits, quirks
-and the price of the model.
+and the price of the model. A shipped one also says which variable may go to its address as a key
+(``ties``), so no other preset may have its name.
 """
 
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -14,8 +16,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError
 
 from distill.errors import UserError, nearest
-from distill.recipes.find import PRESETS, names, shipped
+from distill.recipes.find import PRESETS, names, own_file, shipped, shipped_file
 from distill.recipes.mistakes import one_line
+from distill.recipes.places import RECIPE, Origin, missing, place
 from distill.recipes.read import read_mapping
 from distill.recipes.secrets import refuse_secrets
 from distill.recipes.strict import Strict
@@ -65,37 +68,63 @@ class Preset(Strict):
         return listed.model_copy(update={"peak": listed.peak or self.prices.peak})
 
 
-def fill_presets(values: dict[str, Any], path: Path) -> dict[str, Any]:
+def fill_presets(values: dict[str, Any], origin: Origin) -> dict[str, Any]:
     """A prompts recipe's values with its teachers' presets filled in; what a block says stays.
 
     Args:
         values: what was read, with every ``--set`` applied; not changed.
-        path: the recipe's file. Presets are also looked for beside it.
+        origin: the recipe. Presets are also looked for beside it.
 
     Raises:
-        UserError: no such preset, a preset that cannot be read, one with an address of its own
-            beside another, or a model that the vendor has retired.
+        UserError: no such preset, one that cannot be read or has a shipped one's name, one with an
+            address of its own beside another, or a model that the vendor has retired.
     """
     filled = dict(values)
     if "teacher" in values:
-        filled["teacher"] = _filled(values["teacher"], path, "teacher")
+        filled["teacher"] = _filled(values["teacher"], origin, "teacher")
     if isinstance(values.get("teachers"), list):
         blocks = enumerate(values["teachers"])
-        filled["teachers"] = [_filled(block, path, f"teachers.{i}") for i, block in blocks]
+        filled["teachers"] = [_filled(block, origin, f"teachers.{i}") for i, block in blocks]
     return filled
 
 
-def find_preset(name: str, recipe: Path) -> Path | None:
-    """The file of a preset: a path, ``teachers/NAME.yaml`` beside the recipe, here, or shipped.
+def find_preset(name: str, key: str, origin: Origin) -> Path | None:
+    """The file of a preset: ``teachers/NAME.yaml`` beside the recipe, here, or shipped; or a path.
 
     Only what looks like a path is one: a file named like a preset (the program ``ollama``, say)
     may well lie in the folder from which one starts. None: there is no such preset.
+
+    Raises:
+        UserError: it is not the recipe's to read, or has the name of a shipped one.
     """
     file = f"{name.removesuffix('.yaml')}.yaml"
-    places = [recipe.parent / "teachers" / file, Path(PRESETS) / file, shipped(PRESETS) / file]
-    if "/" in name or name == file:
-        places = [Path(name), recipe.parent / name, *places]
-    return next((place for place in places if place.is_file()), None)
+    found = place(name, key, origin, RECIPE) if "/" in name or name == file else None
+    if found is None and "/" not in name:
+        beside = place(f"teachers/{file}", key, Origin(path=origin.path), RECIPE)
+        found = beside or own_file(name, PRESETS)
+    if found is None:
+        return shipped_file(name, PRESETS)
+    _refuse_shipped_name(found, origin.path)
+    return found
+
+
+def _refuse_shipped_name(found: Path, recipe: Path) -> None:
+    """Only the shipped preset has its name: its key goes where it says."""
+    for name in names(PRESETS):
+        ours = shipped(PRESETS) / f"{name}.yaml"
+        if found.stem.casefold() == name and not ours.samefile(found):
+            msg = (
+                f"{recipe}: the preset {found.resolve()} has the name of a shipped one, {ours}; "
+                "rename it, and the recipe's at"
+            )
+            raise UserError(msg)
+
+
+@cache
+def ties() -> dict[tuple[str, str], str]:
+    """The shipped presets by address and key's variable: no other file ties the two."""
+    found = ((name, read_preset(shipped(PRESETS) / f"{name}.yaml")) for name in names(PRESETS))
+    return {(preset.base_url, preset.key_env): name for name, preset in found if preset.key_env}
 
 
 def read_preset(path: Path) -> Preset:
@@ -113,17 +142,18 @@ def read_preset(path: Path) -> Preset:
         raise UserError(msg) from None
 
 
-def _filled(block: Any, path: Path, where: str) -> Any:
+def _filled(block: Any, origin: Origin, where: str) -> Any:
     """The block as it is to be checked; what is no block is left for the check to refuse."""
+    path = origin.path
     if not isinstance(block, dict):
         return block
     if block.get("at") is None:
-        for preset in _at_its_host(block.get("base_url"), path):
+        for preset in _at_its_host(block.get("base_url")):
             _refuse_retired(preset, block.get("model"), path, where)
         return block
     if not isinstance(block["at"], str):
         return block
-    preset = _named(block["at"], path, where)
+    preset = _named(block["at"], origin, where)
     _refuse_retired(preset, block.get("model"), path, where)
     _refuse_another_host(preset, block, path, where)
     filled = {name: getattr(preset, name) for name in TAKEN} | _price(preset, block) | block
@@ -142,24 +172,22 @@ def _price(preset: Preset, block: dict[str, Any]) -> dict[str, Any]:
     return {} if price is None else {"price": price.model_dump()}
 
 
-def _named(name: str, path: Path, where: str) -> Preset:
-    try:
-        found = find_preset(name, path)
-    except OSError:  # a name that no file can have
-        found = None
+def _named(name: str, origin: Origin, where: str) -> Preset:
+    key = f"{where}.at"
+    found = find_preset(name, key, origin)
     if found is None:
-        msg = f"{path}: {where}.at: {name!r:.80}: no such preset; {nearest(name, names(PRESETS))}"
-        raise UserError(msg)
+        what = f"no such preset; {nearest(name, names(PRESETS))}"
+        raise missing(name, key, origin, what)
     return read_preset(found)
 
 
-def _at_its_host(base_url: Any, path: Path) -> Iterator[Preset]:
-    """The presets of the host that a block without a preset names."""
+def _at_its_host(base_url: Any) -> Iterator[Preset]:
+    """The shipped presets of the host that a block without a preset names."""
     host = _host(base_url)
     for name in names(PRESETS) if host else ():
-        found = find_preset(name, path)
+        found = shipped(PRESETS) / f"{name}.yaml"
         # most hosts are no preset's, and reading YAML takes longer than looking for a word
-        if found is not None and host in found.read_text(encoding="utf-8", errors="replace"):
+        if host in found.read_text(encoding="utf-8", errors="replace"):
             preset = read_preset(found)
             if _host(preset.base_url) == host:
                 yield preset

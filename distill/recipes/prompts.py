@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from distill.recipes.places import HUB_ID
 from distill.recipes.strict import Strict
 from distill.recipes.teachers import Serve, Switches, Teacher
 from distill.rows import Domain
@@ -11,9 +12,16 @@ from distill.rows import Domain
 # Not judge: a recipe may only ask for a check that exists.
 Verify = Literal["math", "choice", "exact", "reasoning_gym", "code", "instructions"]
 SOURCES = ("file", "dataset", "reasoning_gym", "traces")
-# owner/name and nothing else: the library takes a folder of that name, or a bare "json", for files
-# of this machine.
-HubId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+
+
+def _hub_id(name: str) -> str:
+    if HUB_ID.fullmatch(name) is None:
+        msg = f"{name!r:.100} is no data set of the Hub (owner/name); for a file: problems.file"
+        raise ValueError(msg)
+    return name
+
+
+HubId = Annotated[str, AfterValidator(_hub_id)]
 
 
 class GymTask(Strict):

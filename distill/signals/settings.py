@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from distill.errors import UserError
+from distill.recipes.filters import FilterRecipe
+from distill.recipes.places import FOLDER, TOKENIZER, Origin, missing, place
 
 # signals that only a model makes: naming one without ``score_model`` is a mistake in the recipe
 SCORES = ("nll_per_token",)
@@ -28,11 +29,25 @@ class Settings:
 PLAIN = Settings()  # a recipe that says nothing
 
 
-def located(settings: Settings, where: str, needed: Sequence[str]) -> Settings:
-    """The same with whole paths, looked for here and beside the recipe ``where``.
+def placed(settings: Settings, recipe: FilterRecipe, origin: Origin) -> Settings:
+    """The same with the whole paths of what the recipe names.
 
     Raises:
-        UserError: a path that is not there, or none for a signal in ``needed`` that has to have it.
+        UserError: a path that is not there, or not the recipe's to read.
+    """
+    tokenizer, model = recipe.tokenizer, recipe.score_model
+    return replace(
+        settings,
+        tokenizer=tokenizer and _file(tokenizer, "tokenizer", origin),
+        score_model=model and _folder(model, "score_model", origin),
+    )
+
+
+def refuse_unserved(settings: Settings, where: str, needed: Sequence[str]) -> None:
+    """Refuses a signal in ``needed`` that only a model makes where the recipe ``where`` has none.
+
+    Raises:
+        UserError: there is such a signal.
     """
     unserved = [name for name in needed if name in SCORES]
     if unserved and settings.score_model is None:
@@ -41,22 +56,28 @@ def located(settings: Settings, where: str, needed: Sequence[str]) -> Settings:
             "add score_model: FOLDER, a local causal language model"
         )
         raise UserError(msg)
-    tokenizer, model = settings.tokenizer, settings.score_model
-    return replace(
-        settings,
-        tokenizer=tokenizer and _file(tokenizer, where, "tokenizer", "tokenizer.json"),
-        score_model=model and str(Path(_file(model, where, "score_model", "config.json")).parent),
-    )
 
 
-def _file(name: str, where: str, key: str, file: str) -> str:
-    """The absolute path of ``file``, which ``name`` is or holds."""
-    for place in (Path(name).expanduser(), Path(where).parent / name):
-        for path in (place / file, place):
-            if path.is_file() and path.name.endswith(Path(file).suffix):
-                return str(path.resolve())
-    msg = (
-        f"{where}: {key}: {name!r}: no {file} there; name a local folder that has one "
+def _file(name: str, key: str, origin: Origin) -> str:
+    """The absolute path of the tokenizer.json that ``name`` is or holds."""
+    found = place(name, key, origin, TOKENIZER)
+    if found is not None and found.is_dir():
+        found = place(f"{name}/tokenizer.json", key, origin, TOKENIZER)
+    if found is None or found.suffix != ".json":
+        raise _none_there(name, key, origin, "tokenizer.json")
+    return str(found.resolve())
+
+
+def _folder(name: str, key: str, origin: Origin) -> str:
+    found = place(name.removesuffix("/config.json"), key, origin, FOLDER)
+    if found is None or not (found / "config.json").is_file():
+        raise _none_there(name, key, origin, "config.json")
+    return str(found.resolve())
+
+
+def _none_there(name: str, key: str, origin: Origin, file: str) -> UserError:
+    what = (
+        f"no {file} there; name a local folder that has one "
         f"(hf download {name} --local-dir DIR brings a model of the Hub)"
     )
-    raise UserError(msg)
+    return missing(name, key, origin, what)

@@ -6,10 +6,10 @@ A Dialect is what the student will be served with: the same template is saved be
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from distill.errors import UserError, missing_extra
+from distill.recipes.places import TEMPLATE, Origin, missing, place
 
 # Said where an answer would stand, to see what a template writes after it. No template changes it.
 SENTINEL = "sentinel7f3aanswer"
@@ -118,18 +118,21 @@ def _special(tokenizer: Any) -> re.Pattern[str]:
     return re.compile("|".join(names) or r"(?!)")
 
 
-def chat_template_text(name: str | None, recipe: Path) -> str | None:
+def chat_template_text(name: str | None, origin: Origin) -> str | None:
     """The text of a recipe's own chat template, a file beside it; None if it has none.
 
     Raises:
-        UserError: no such file, or not UTF-8.
+        UserError: no such file, not the recipe's to read, or not UTF-8.
     """
     if name is None:
         return None
-    path = recipe.parent / name
+    key = "chat_template"
+    path = place(name, key, origin, TEMPLATE)
+    if path is None:
+        raise missing(name, key, origin, "no such file; put the .jinja beside the recipe")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
-        msg = f"{recipe}: chat_template: {path}: {reason}; put the .jinja beside the recipe"
+        msg = f"{origin.path}: chat_template: {path}: {reason}; put the .jinja beside the recipe"
         raise UserError(msg) from None

@@ -14,6 +14,8 @@ from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Continues, Engine, Serve, Teacher
 from distill.teachers.digest import model_digest
 from distill.teachers.endpoint import Endpoint
+from distill.teachers.named import model_at
+from distill.teachers.sending import refuse_untrusted, say, say_served
 from distill.teachers.serve import serving
 
 # transformers' server always opens a new turn.
@@ -46,17 +48,21 @@ def reach(loaded: Loaded[PromptsRecipe], *, log_file: Path) -> Iterator[tuple[En
     """Endpoints that answer while the block runs; a served model is started and stopped.
 
     Raises:
-        UserError: answers that are cut are to be continued, and an endpoint cannot do that.
+        UserError: answers that are cut are to be continued, and an endpoint cannot do that; or a
+            key would go where nobody allowed it.
     """
     if loaded.recipe.endpoints:
+        refuse_untrusted(loaded)
         found = tuple(_remote(teacher) for teacher in loaded.recipe.endpoints)
         _refuse_unable(loaded, found)
+        say(loaded)
         yield found
         return
     serve = _serve(loaded)
     with serving(serve, model=_model(serve, loaded), log_file=log_file) as endpoint:
         able = replace(endpoint, continues=CONTINUES.get(serve.engine))
         _refuse_unable(loaded, (able,))
+        say_served(loaded, able.base_url)
         yield (able,)
 
 
@@ -114,4 +120,4 @@ def _model(serve: Serve, loaded: Loaded[PromptsRecipe]) -> str:
     if serve.model is None:
         msg = f"{loaded.path}: serve.model: missing; name a model, a GGUF file or a folder"
         raise UserError(msg)
-    return serve.model
+    return model_at(serve.model, "serve.model", loaded.origin)
