@@ -8,6 +8,13 @@ import pytest
 from distill.recipes.teachers import Engine, Serve
 from distill.teachers.serve import child_env, command
 
+FLAGS = {
+    "llama.cpp": "--threads",
+    "vllm": "--seed",
+    "sglang": "--random-seed",
+    "transformers": "--default-seed",
+}
+
 
 @pytest.mark.parametrize(
     ("engine", "expected"),
@@ -34,10 +41,11 @@ from distill.teachers.serve import child_env, command
     ],
 )
 def test_each_engine_gets_its_own_flags_then_the_recipes(engine: Engine, expected: str) -> None:
-    serve = Serve(engine=engine, concurrency=4, context=512, args=("--seed", "1"))
+    flag = FLAGS[engine]
+    serve = Serve(engine=engine, concurrency=4, context=512, args=(flag, "1"))
     line = command(serve, "/m", port=9, name="name")
     line[0] = "PYTHON" if line[0] == sys.executable else Path(line[0]).name
-    assert line == [*expected.split(), "--seed", "1"]
+    assert line == [*expected.split(), flag, "1"]
 
 
 @pytest.mark.parametrize("engine", ["llama.cpp", "vllm", "sglang", "transformers"])
