@@ -15,6 +15,7 @@ from distill.files.done import data_digest, fingerprint, is_done
 from distill.files.lock import folder_lock
 from distill.files.read import frames
 from distill.files.write import write_json
+from distill.models.open import Model, open_model
 from distill.recipes.load import Loaded, load
 from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
@@ -35,7 +36,7 @@ class Job:
 
     recipe: StudentRecipe
     options: Options
-    base: str  # a folder or Hub id
+    base: Model
     template: str | None
     data: str | Path
     limit: int | None
@@ -63,7 +64,8 @@ def train(
     loaded = load(recipe, StudentRecipe, overrides)
     folder = Path(out)
     refuse_foreign(folder, loaded.recipe.base)
-    job = _job(loaded, data, limit)
+    by_user = {override.partition("=")[0].strip() for override in overrides}
+    job = _job(loaded, data, limit, by_user=by_user)
     if dry_run:
         return _rehearse(job)
     # only one process writes; under `accelerate launch` the others just compute
@@ -81,7 +83,9 @@ def train(
     return Exit.DONE
 
 
-def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> Job:
+def _job(
+    loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None, *, by_user: set[str]
+) -> Job:
     from distill.students.model import require_four_bits
 
     recipe = loaded.recipe
@@ -89,8 +93,8 @@ def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> 
         require_four_bits()
     return Job(
         recipe=recipe,
-        options=checked(recipe, loaded.path),
-        base=_base(recipe.base),
+        options=checked(recipe, loaded.path, by_user=by_user),
+        base=open_model(_base(recipe.base), at=f"{loaded.path}: base"),
         template=chat_template_text(recipe.chat_template, loaded.path),
         data=data,
         limit=limit,

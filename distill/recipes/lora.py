@@ -9,6 +9,7 @@ from typing import Any
 
 from distill.recipes.shapes import (
     Shape,
+    block,
     either,
     many,
     number,
@@ -28,6 +29,12 @@ def initial_weights(value: Any) -> str | None:
     if isinstance(value, str) and re.fullmatch(r"pissa_niter_[0-9]{1,3}", value):
         return None
     return one_of(True, False, *ways)(value)
+
+
+def library(value: Any) -> str | None:
+    """A module of transformers."""
+    fits = isinstance(value, str) and re.fullmatch(r"transformers(\.[a-z0-9_]+)*", value)
+    return None if fits else "a module of transformers"
 
 
 NAMES: Shape = either(pattern, many(pattern))
@@ -78,7 +85,9 @@ DESCRIBES: Mapping[str, Shape] = {
     "peft_version": text,
     "inference_mode": switch,
     "megatron_core": one_of("megatron.core"),  # peft's default; used with megatron_config only
-    "revision": word,
+    "revision": one_of("main"),  # of the base, which is opened at its newest commit
+    # where an adapter without a task_type got its base's class from; not followed
+    "auto_mapping": block(base_model_class=word, parent_library=library, unsloth_fixed=switch),
 }
 
 

@@ -1,10 +1,11 @@
-"""What a filters recipe tells its signals, and whether it is there. Opens nothing."""
+"""What a filters recipe tells its signals, and whether it is there and safe. Loads nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill.errors import UserError
+from distill.models.open import open_model
 
 # signals that only a model makes: naming one without ``score_model`` is a mistake in the recipe
 SCORES = ("nll_per_token",)
@@ -32,7 +33,8 @@ def located(settings: Settings, where: str, needed: Sequence[str]) -> Settings:
     """The same with whole paths, looked for here and beside the recipe ``where``.
 
     Raises:
-        UserError: a path that is not there, or none for a signal in ``needed`` that has to have it.
+        UserError: a path that is not there, none for a signal in ``needed`` that has to have it, or
+            a model with code of its own.
     """
     unserved = [name for name in needed if name in SCORES]
     if unserved and settings.score_model is None:
@@ -42,10 +44,13 @@ def located(settings: Settings, where: str, needed: Sequence[str]) -> Settings:
         )
         raise UserError(msg)
     tokenizer, model = settings.tokenizer, settings.score_model
+    folder = model and str(Path(_file(model, where, "score_model", "config.json")).parent)
+    if folder:
+        open_model(folder, at=f"{where}: score_model")
     return replace(
         settings,
         tokenizer=tokenizer and _file(tokenizer, where, "tokenizer", "tokenizer.json"),
-        score_model=model and str(Path(_file(model, where, "score_model", "config.json")).parent),
+        score_model=folder,
     )
 
 

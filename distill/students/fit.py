@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import UserError
+from distill.models.open import Model, opened
 from distill.progress import progress
 from distill.students.base import Dialect
 from distill.students.model import bf16, device, load_model
@@ -60,7 +61,7 @@ def planned_steps(arguments: Any, examples: int) -> int:
 
 
 def build_trainer(
-    base: str,
+    base: str | Model,
     options: Options,
     dialect: Dialect,
     store: Store,
@@ -77,7 +78,7 @@ def build_trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
-    model = load_model(base, options, dialect, quantize=quantize)
+    model = load_model(opened(base, at="base"), options, dialect, quantize=quantize)
     try:
         trainer = SFTTrainer(
             model=model,
