@@ -27,15 +27,17 @@ class Bomb:
 
 
 def honest(folder: Path) -> Path:
-    """A random Llama of two layers with a tokenizer of words and a chat template."""
+    """A random Llama of two layers with a tokenizer of bytes and a chat template."""
     import tokenizers
     import torch
     import transformers
 
-    words = ["<unk>", "<start>", "<end>", "<pad>", "assistant", "user", "What", "is", "1", "2"]
-    inner = tokenizers.Tokenizer(
-        tokenizers.models.WordLevel({w: n for n, w in enumerate(words)}, unk_token="<unk>")
-    )
+    signs = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    words = {sign: number for number, sign in enumerate(["<start>", "<end>", "<pad>", *signs])}
+    inner = tokenizers.Tokenizer(tokenizers.models.BPE(words, []))
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = tokenizers.decoders.ByteLevel()
+    inner.add_special_tokens(["<start>", "<end>", "<pad>"])
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=inner, eos_token="<end>", pad_token="<pad>", chat_template=TEMPLATE
     )
@@ -46,7 +48,7 @@ def honest(folder: Path) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
-        eos_token_id=2,
+        eos_token_id=1,
     )
     torch.manual_seed(0)
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
@@ -136,15 +138,21 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
     "code that nothing names": lambda folder: _code(folder, "setup.py"),
     "code deep inside": lambda folder: _code(folder, "tools/evil.py"),
     "compiled code": lambda folder: _pickle(folder, "evil.SO"),
-    "an inner auto_map": _configured("config.json", text_config={"a": [{"auto_map": {"A": "b.C"}}]}),
-    "a processor's auto_map": _configured("processor_config.json", auto_map={"AutoProcessor": "e.E"}),
+    "an inner auto_map": _configured(
+        "config.json", text_config={"a": [{"auto_map": {"A": "b.C"}}]}
+    ),
+    "a processor's auto_map": _configured(
+        "processor_config.json", auto_map={"AutoProcessor": "e.E"}
+    ),
     "an image processor's": _configured("preprocessor_config.json", auto_map={"A": "e.E"}),
     "pipelines": _configured("config.json", custom_pipelines={"x": {"impl": "evil.Evil"}}),
     "a kernel": _configured("config.json", attn_implementation="owner/kernel"),
     "a kernel by revision": _configured("config.json", _attn_implementation="owner/kernel@v1:f"),
     "a kernel inside": _configured("config.json", text_config={"attn_implementation": {"": "o/k"}}),
     "experts": _configured("config.json", experts_implementation="owner/kernel"),
-    "a verifier": _configured("config.json", speculators_config={"verifier": {"name_or_path": "o"}}),
+    "a verifier": _configured(
+        "config.json", speculators_config={"verifier": {"name_or_path": "o"}}
+    ),
     "other weights": _configured("config.json", transformers_weights="adapter_model.bin"),
     "a plugin": _configured("config.json", quantization_config={"quant_method": "my_plugin"}),
     "a nameless method": _configured("config.json", quantization_config={"bits": 4}),

@@ -24,7 +24,7 @@ from distill.teachers.serve import serving
 from tests import hostile_models
 from tests.hostile_models import ADAPTERS, HOSTILE, adapter, hostile
 from tests.hub_server import hub_server, run_client
-from tests.hub_state import Hub
+from tests.hub_state import LFS_SUFFIXES, Blob, Hub, Repo
 
 # What a recipe could say to have code run all the same; each is refused by itself, too.
 TRUST = "sft: {max_steps: 1, use_cpu: true, model_init_kwargs: {trust_remote_code: true}}"
@@ -38,7 +38,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    row = {"messages": [{"role": "user", "content": "What is 1"}], "reasoning": "1", "response": "2"}
+    row = {
+        "messages": [{"role": "user", "content": "What is 1"}],
+        "reasoning": "1",
+        "response": "2",
+    }
     path = tmp_path_factory.mktemp("data") / "kept.jsonl"
     path.write_text(json.dumps({"id": "r", "sample": 0, **row}))
     return path
@@ -104,6 +108,11 @@ def test_nothing_of_a_hostile_adapter_runs(kind: str, base: Path, tmp_path: Path
     model = adapter(tmp_path / "adapter", base, **ADAPTERS[kind])
     with refused():
         open_model(str(model), at="serve.model", needed=OR_ADAPTER)
+
+
+@pytest.mark.parametrize("kind", ["a module", "a package"])
+def test_merging_by_itself_refuses_too(kind: str, base: Path, tmp_path: Path) -> None:
+    model = adapter(tmp_path / "adapter", base, **ADAPTERS[kind])
     line = [sys.executable, "-m", "distill.teachers.merge", str(model), str(tmp_path / "whole")]
     assert subprocess.run(line, capture_output=True, check=False).returncode != 0
     assert not (tmp_path / "whole").exists()
@@ -165,7 +174,7 @@ def test_a_checkpoint_that_somebody_planted_runs_no_code(
     assert {"optimizer.pt", "scheduler.pt", "training_args.bin"} <= set(pickles)
     for name in (*pickles, "adapter_model.bin", "pytorch_model.bin"):
         hostile_models._pickle(kept, name)
-    with pytest.raises((UserError, Exception)):
+    with pytest.raises(UserError, match=r"checkpoint-1.*next: remove"):
         train(recipe(tmp_path, base, saving), data, out=out)
     assert not list(tmp_path.rglob("canary"))
 
@@ -173,12 +182,11 @@ def test_a_checkpoint_that_somebody_planted_runs_no_code(
 # --- the Hub ---
 
 CLIENT = """
-import json, sys
-from pathlib import Path
+import json
 from distill.errors import UserError
 from distill.models.open import OR_ADAPTER, open_model
 said = {}
-for name in json.loads(sys.stdin.read() if False else NAMES):
+for name in NAMES:
     try:
         open_model(name, at="base", needed=OR_ADAPTER).with_weights()
         said[name] = None
@@ -189,12 +197,10 @@ print(json.dumps(said))
 
 
 def client(names: list[str]) -> str:
-    return CLIENT.replace("json.loads(sys.stdin.read() if False else NAMES)", repr(names))
+    return CLIENT.replace("NAMES", repr(names))
 
 
 def upload(hub: Hub, name: str, folder: Path) -> None:
-    from tests.hub_state import LFS_SUFFIXES, Blob
-
     files = {
         path.relative_to(folder).as_posix(): Blob(
             path.read_bytes(), lfs=path.name.endswith(LFS_SUFFIXES)
@@ -222,19 +228,20 @@ def test_nothing_of_a_hostile_repository_runs_and_code_is_not_even_fetched(
         fetched = [path for _, path, _ in hub.requests if "/resolve/" in path]
     assert [kinds[n] for n, name in enumerate(names) if said[name] is None] == []
     assert not [path for path in fetched if path.lower().endswith((".py", ".so", ".bin"))]
-    assert not [path for path in fetched if path.startswith("/owner/m0/")]  # its code is named first
+    assert not [
+        path for path in fetched if path.startswith("/owner/m0/")
+    ]  # its code is named first
     assert not list(tmp_path.rglob("canary"))
 
 
 HUB_TRAIN = """
-import sys
 from distill.commands.train import train
 train({recipe!r}, {data!r}, out={out!r})
 """
 
 
 def test_what_was_checked_on_the_hub_is_what_is_loaded(
-    base: Path, data: Path, tmp_path: Path
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evil = hostile(base, tmp_path / "evil", "code of the model")
     with hub_server("hf_x") as hub:
@@ -242,7 +249,15 @@ def test_what_was_checked_on_the_hub_is_what_is_loaded(
         repo = hub.repos["model", "owner/base"]
         first = repo.commits[-1][0]
         # as soon as it was looked at, the branch moves to another commit, with code in it
-        repo.tree = lambda revision: _moved(hub, repo, evil, revision)  # type: ignore[method-assign]
+        real = Repo.tree
+
+        def then_move(self: Repo, revision: str) -> tuple[str, dict[str, Blob]] | None:
+            found = real(self, revision)
+            if len(self.commits) == 2:
+                self.commit({p.name: Blob(p.read_bytes(), lfs=False) for p in evil.iterdir()})
+            return found
+
+        monkeypatch.setattr(Repo, "tree", then_move)
         code = HUB_TRAIN.format(
             recipe=recipe(tmp_path, "owner/base"), data=str(data), out=str(tmp_path / "out")
         )
@@ -250,7 +265,9 @@ def test_what_was_checked_on_the_hub_is_what_is_loaded(
         assert made.returncode == 0, made.stderr
         files = [path for _, path, _ in hub.requests if "/resolve/" in path]
     assert files
-    assert all(f"/resolve/{first}/" in path for path in files)
+    # peft asks once more for the size of the vocabulary, when it saves what was trained
+    late = {path for path in files if f"/resolve/{first}/" not in path}
+    assert late <= {"/owner/base/resolve/main/config.json"}
     assert not list(tmp_path.rglob("canary"))
     told = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert told["base_model_name_or_path"] == "owner/base"
@@ -259,13 +276,3 @@ def test_what_was_checked_on_the_hub_is_what_is_loaded(
     made = run_client(again, "http://127.0.0.1:9", tmp_path / "home", token=None)
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "again" / "train.json").exists()
-
-
-def _moved(hub: Hub, repo: object, evil: Path, revision: str) -> object:
-    from tests.hub_state import Blob, Repo
-
-    assert isinstance(repo, Repo)
-    found = Repo.tree(repo, revision)
-    if len(repo.commits) == 2:
-        repo.commit({p.name: Blob(p.read_bytes(), lfs=False) for p in evil.iterdir()})
-    return found

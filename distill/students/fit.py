@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from distill.errors import UserError
@@ -97,7 +98,8 @@ def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
     """Trains to the end, from the last of the ``checkpoints`` if the recipe had some saved.
 
     Raises:
-        UserError: the loss is no longer a number, or the memory does not suffice.
+        UserError: the loss is no longer a number, the memory does not suffice, or a checkpoint
+            is none of a training.
     """
     import torch
     from transformers.trainer_utils import get_last_checkpoint
@@ -112,6 +114,9 @@ def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
                 "out of GPU memory; next: halve sft.per_device_train_batch_size and double "
                 "sft.gradient_accumulation_steps, or lower sft.max_length"
             )
+            raise UserError(msg) from None
+        except UnpicklingError:  # transformers reads optimizer.pt with weights_only
+            msg = f"{last}: holds something else than numbers, and was not read; next: remove it"
             raise UserError(msg) from None
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return Fitted(
