@@ -145,7 +145,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             job.base, job.options, dialect, examples, arguments=args, quantize=job.recipe.quantize
         )
         done = fit(trainer, checkpoints=checkpoints)
-        save(trainer, dialect, out)
+        save(trainer, dialect, out, base=job.base.name)
     if not job.main:
         return
     result = {

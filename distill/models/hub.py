@@ -78,12 +78,13 @@ def bring_weights(repo: str, revision: str | None, names: Iterable[str], *, at: 
 
 
 def _cached(repo: str, *, at: str, error: Exception) -> Snapshot:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    """The newest commit of which anything is here, to be checked like any other."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
 
-    try:
-        folder = Path(snapshot_download(repo, local_files_only=True)).resolve()
-    except (OSError, LocalEntryNotFoundError):
+    place = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "snapshots"
+    commits = sorted(place.glob("*/"), key=lambda commit: commit.stat().st_mtime)
+    if not commits:
         msg = f"{at}: {repo}: cannot be loaded: the Hub is not reached ({type(error).__name__}) "
         raise UserError(msg + "and it is not cached; give a folder") from None
-    return Snapshot(folder=folder, revision=folder.name, names=())
+    return Snapshot(folder=commits[-1].resolve(), revision=commits[-1].name, names=())

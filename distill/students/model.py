@@ -56,6 +56,8 @@ def load_model(base: Model, options: Options, dialect: Dialect, *, quantize: str
     except (OSError, ValueError, TypeError) as error:
         raise _unloadable(base.name, error) from None
     _tell_end(model, dialect)
+    # where peft looks the vocabulary's size up when it saves; it would ask the Hub's newest commit
+    model.name_or_path = str(base.folder)
     return model
 
 
