@@ -26,8 +26,6 @@ from distill.recipes.shapes import (
 def initial_weights(value: Any) -> str | None:
     """How the matrices begin: ways that read no file. eva, corda and lora_ga unpickle caches."""
     ways = ("gaussian", "olora", "pissa", "orthogonal", "mica")
-    if isinstance(value, str) and re.fullmatch(r"pissa_niter_[0-9]{1,3}", value):
-        return None
     return one_of(True, False, *ways)(value)
 
 

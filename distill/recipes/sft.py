@@ -14,7 +14,6 @@ from distill.recipes.shapes import (
     one_of,
     pattern,
     switch,
-    table,
     text,
     whole,
     word,
@@ -39,7 +38,12 @@ CHECKPOINTING = {"use_reentrant": switch, "preserve_rng_state": switch, "early_s
 # Names of the options of every liger kernel, liger-kernel 0.6, transformers/monkey_patch.py.
 LIGER = ("rope", "cross_entropy", "fused_linear_cross_entropy", "rms_norm", "swiglu", "geglu")
 # Arguments of transformers' schedules (5.24, optimization.py) are numbers, or names of curves.
-SCHEDULE: Shape = table(word, either(number, switch, word))
+SCHEDULE = (
+    *("num_cycles", "power", "lr_end", "timescale", "min_lr", "min_lr_rate", "min_lr_ratio"),
+    *("warmup_lr_rate", "num_decay_steps", "num_stable_steps", "warmup_type", "decay_type"),
+    *("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "eps", "max_lr"),
+    *("warmup", "smooth", "window_size", "reset_start"),
+)
 
 
 def optimizer_arguments(value: object) -> str | None:
@@ -68,7 +72,7 @@ ALLOWED: Mapping[str, Shape] = {
     **dict.fromkeys(("gradient_accumulation_steps", "seed", "data_seed"), whole),
     "learning_rate": number,
     "lr_scheduler_type": word,  # the library knows its schedules and refuses others
-    "lr_scheduler_kwargs": SCHEDULE,
+    "lr_scheduler_kwargs": block(**dict.fromkeys(SCHEDULE, either(number, switch, word))),
     "optim": word,  # an entry of transformers' own list; each is one fixed package
     "optim_args": optimizer_arguments,
     "optim_target_modules": either(pattern, many(pattern)),

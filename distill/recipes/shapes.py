@@ -50,7 +50,7 @@ def pattern(value: Any) -> str | None:
     """The name of a module, or a simple pattern over such names."""
     fits = isinstance(value, str) and PATTERN.fullmatch(value) and value.count("*") <= MOST_STARS
     # a group that is repeated is what makes a pattern slow
-    fits = fits and not re.search(r"\)[*+?{]", value)
+    fits = fits and not re.search(r"\(\)|\)[*+?{]", value)
     return None if fits else r"a module's name, or a pattern of names with | () \. \d+ .* only"
 
 

@@ -48,10 +48,10 @@ def checked(recipe: StudentRecipe, path: Path, *, by_user: Collection[str] = ())
             distill settles itself, or one that is not known to be safe.
     """
     lora_config, sft_config = _configs()
-    _check(recipe.sft, sft_config, f"{path}: sft")
+    _refuse_unknown(recipe.sft, sft_config, f"{path}: sft")
     _refuse_sending(recipe, path, by_user)
     given = {key: value for key, value in recipe.sft.items() if key not in sft.SENDS}
-    _refuse_unsafe(given, sft.ALLOWED, sft.REFUSED, f"{path}: sft")
+    _refuse_unsafe(given, sft_config, (sft.ALLOWED, sft.REFUSED), f"{path}: sft")
     _refuse_fetched(recipe, path)
     if recipe.sft.get("packing_strategy", EXACT_PACKING) != EXACT_PACKING:
         msg = f"{path}: sft.packing_strategy: {recipe.sft['packing_strategy']!r} cuts traces; bfd"
@@ -61,8 +61,8 @@ def checked(recipe: StudentRecipe, path: Path, *, by_user: Collection[str] = ())
         raise UserError(msg)
     if recipe.lora is None:
         return Options(lora=None, sft=_sft(recipe))
-    _check(recipe.lora, lora_config, f"{path}: lora")
-    _refuse_unsafe(recipe.lora, lora.ALLOWED, lora.REFUSED, f"{path}: lora")
+    _refuse_unknown(recipe.lora, lora_config, f"{path}: lora")
+    _refuse_unsafe(recipe.lora, lora_config, (lora.ALLOWED, lora.REFUSED), f"{path}: lora")
     return Options(lora={**SPECIAL_LORA, **recipe.lora}, sft=_sft(recipe))
 
 
@@ -79,14 +79,22 @@ def _refuse_sending(recipe: StudentRecipe, path: Path, by_user: Collection[str])
 
 
 def _refuse_unsafe(
-    values: Mapping[str, Any], allowed: Mapping[str, Shape], refused: Mapping[str, str], at: str
+    values: Mapping[str, Any],
+    config: type[Any],
+    tables: tuple[Mapping[str, Shape], Mapping[str, str]],
+    at: str,
 ) -> None:
+    allowed, refused = tables
+    hints = get_type_hints(config)
     for key, value in values.items():
         if key in refused:
             msg = f"{at}.{key}: not for a recipe: {refused[key]}"
             raise UserError(msg)
         if key not in allowed:
             msg = f"{at}.{key}: not known to be safe; {nearest(key, allowed)}; next: leave it out"
+            raise UserError(msg)
+        if (wanted := _wrong_kind(value, hints[key])) is not None:
+            msg = f"{at}.{key}: {value!r:.80}: {wanted}"
             raise UserError(msg)
         if value is not None and (said := allowed[key](value)):
             msg = f"{at}.{key}: {value!r:.80}: not known to be safe: had to be {said}"
@@ -129,17 +137,12 @@ def _sft(recipe: StudentRecipe) -> dict[str, Any]:
     return {**ours, **recipe.sft}
 
 
-def _check(values: Mapping[str, Any], config: type[Any], at: str) -> None:
+def _refuse_unknown(values: Mapping[str, Any], config: type[Any], at: str) -> None:
     known = {field.name for field in dataclasses.fields(config) if field.init}
     for key in values:
         if key not in known:
             owner = f"{_version(config)}'s {config.__name__}"
             msg = f"{at}.{key}: no such option of {owner}; {nearest(key, known)}"
-            raise UserError(msg)
-    hints = get_type_hints(config)
-    for key, value in values.items():
-        if (wanted := _wrong_kind(value, hints[key])) is not None:
-            msg = f"{at}.{key}: {value!r:.80}: {wanted}"
             raise UserError(msg)
 
 
