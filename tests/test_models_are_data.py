@@ -15,11 +15,14 @@ pytest.importorskip("peft")
 from distill.commands.train import train
 from distill.errors import Exit, UserError
 from distill.models.open import OR_ADAPTER, open_model
+from distill.recipes.load import load
+from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Serve
 from distill.rows import SCHEMA
 from distill.signals import score
 from distill.signals.settings import Settings, located
 from distill.teachers import serve as serve_module
+from distill.teachers.reach import who_answers
 from distill.teachers.serve import serving
 from tests import hostile_models
 from tests.hostile_models import ADAPTERS, HOSTILE, adapter, hostile
@@ -157,26 +160,43 @@ def test_stray_pickles_beside_safetensors_are_never_read(
     assert not (base.parent / "canary").exists()
 
 
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("pickled_weights", [False, True])
 def test_a_checkpoint_that_somebody_planted_runs_no_code(
-    base: Path, data: Path, tmp_path: Path
+    whole: bool, pickled_weights: bool, base: Path, data: Path, tmp_path: Path
 ) -> None:
     saving = PLAIN.replace("max_steps: 1", "max_steps: 2, save_strategy: steps, save_steps: 1")
-    out = tmp_path / "out"
-    train(recipe(tmp_path, base, saving), data, out=out)
+    out, name = tmp_path / "out", recipe(tmp_path, base, saving)
+    if whole:
+        Path(name).write_text(Path(name).read_text().replace("lora: {r: 4}", "lora: null"))
+    train(name, data, out=out)
     (run,) = (out / "checkpoints").iterdir()
     kept = run / "checkpoint-1"
-    for name in ("train.json", "adapter_model.safetensors"):
-        (out / name).unlink()
+    (out / "train.json").unlink()
     for path in (run / "checkpoint-2").iterdir():
         path.unlink()
     (run / "checkpoint-2").rmdir()
     pickles = [path.name for path in kept.iterdir() if path.suffix in (".pt", ".bin", ".pth")]
     assert {"optimizer.pt", "scheduler.pt", "training_args.bin"} <= set(pickles)
-    for name in (*pickles, "adapter_model.bin", "pytorch_model.bin"):
-        hostile_models._pickle(kept, name)
+    for file in (*pickles, "adapter_model.bin", "pytorch_model.bin"):
+        hostile_models._pickle(kept, file)
+    for file in kept.glob("*.safetensors") if pickled_weights else ():
+        file.unlink()
     with pytest.raises(UserError, match=r"checkpoint-1.*next: remove"):
-        train(recipe(tmp_path, base, saving), data, out=out)
+        train(name, data, out=out)
     assert not list(tmp_path.rglob("canary"))
+
+
+@pytest.mark.parametrize("engine", ["vllm", "transformers"])
+def test_who_answers_is_not_asked_of_a_hostile_folder(
+    engine: str, base: Path, tmp_path: Path
+) -> None:
+    model = hostile(base, tmp_path / "model", "code of the model")
+    problems = "problems: {reasoning_gym: [{name: chain_sum, size: 1, seed: 1}]}\n"
+    path = tmp_path / "p.yaml"
+    path.write_text(f"{problems}serve: {{engine: {engine}, model: {model}}}\n")
+    with refused():
+        who_answers(load(str(path), PromptsRecipe))
 
 
 # --- the Hub ---
