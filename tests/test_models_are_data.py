@@ -14,7 +14,7 @@ pytest.importorskip("peft")
 
 from distill.commands.train import train
 from distill.errors import Exit, UserError
-from distill.models.open import OR_ADAPTER, open_model
+from distill.models.open import OR_ADAPTER, open_model, refuse_foreign
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Serve
@@ -199,12 +199,19 @@ def test_who_answers_is_not_asked_of_a_hostile_folder(
         who_answers(load(str(path), PromptsRecipe))
 
 
+@pytest.mark.parametrize("base", ["/dev/zero", "{}", "{}/adapter_config.json"])
+def test_who_answers_reads_no_base_that_is_no_model(base: str, tmp_path: Path) -> None:
+    model = adapter(tmp_path / "adapter", base.format(tmp_path / "adapter"))
+    with refused():
+        refuse_foreign(str(model), at="serve.model")
+
+
 # --- the Hub ---
 
 CLIENT = """
 import json
 from distill.errors import UserError
-from distill.models.open import OR_ADAPTER, open_model
+from distill.models.open import OR_ADAPTER, open_model, refuse_foreign
 said = {}
 for name in NAMES:
     try:

@@ -93,16 +93,26 @@ def refuse_foreign(name: str, *, at: str) -> None:
         UserError: it has code, or pointers to elsewhere in it.
     """
     path = Path(name).expanduser()
-    if path.is_dir() and (said := wrong_folder(path.resolve())):
+    if not path.is_dir():
+        return
+    if said := wrong_folder(path.resolve()):
         raise _refused(name, at, said)
+    if not (path / CONFIG).is_file():
+        base = Path(_base_name(Model(name=name, folder=path.resolve(), at=at))).expanduser()
+        if base.exists() and (said := wrong_folder(base.resolve(), needed=(CONFIG,))):
+            raise _refused(name, at, f"its base {base}: {said}")
 
 
 def _base(adapter: Model) -> Model:
+    return open_model(_base_name(adapter), at=f"{adapter.at}: {adapter.name}: its base")
+
+
+def _base_name(adapter: Model) -> str:
     base = parsed(adapter.folder / ADAPTER).get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
         msg = f"{adapter.at}: {adapter.name}: {ADAPTER} names no base_model_name_or_path"
         raise UserError(msg)
-    return open_model(base, at=f"{adapter.at}: {adapter.name}: its base")
+    return base
 
 
 def _refused(name: str, at: str, said: str) -> UserError:
