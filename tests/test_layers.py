@@ -24,7 +24,7 @@ LAYERS = (
     ("plans",),
     ("agreement", "budget", "export", "judgements", "rules"),
     ("cards", "commits", "problems", "scores", "selection", "signals", "students", "teachers"),
-    ("chat", "engines", "ledger", "near", "progress", "verify"),
+    ("chat", "engines", "ledger", "models", "near", "progress", "verify"),
     ("files", "jail"),
     ("recipes",),
     ("imports", "rows", "sql", "think"),

@@ -140,7 +140,7 @@ def test_the_shipped_recipe_goes_to_another_vendor_with_two_settings() -> None:
 def test_what_a_block_says_goes_before_its_preset(tmp_path: Path) -> None:
     said = (
         "at: deepseek, model: deepseek-flash, key_env: MY_KEY, concurrency: 3, timeout_s: 9, "
-        "continues: null, ignores: [], price: {input: 1, output: 2}, extra_body: {top: 1}"
+        "continues: null, ignores: [], price: {input: 1, output: 2}, extra_body: {top_k: 1}"
     )
     found = teacher(tmp_path, said)
     assert (found.key_env, found.concurrency, found.timeout_s) == ("MY_KEY", 3, 9)
@@ -148,9 +148,9 @@ def test_what_a_block_says_goes_before_its_preset(tmp_path: Path) -> None:
     assert found.price is not None
     assert (found.price.input, found.price.peak) == (1, None)
     # a switch is one more, and goes before the preset's of the same name
-    assert found.extra_body == {"thinking": {"type": "enabled"}, "top": 1}
+    assert found.extra_body == {"thinking": {"type": "enabled"}, "top_k": 1}
     off = teacher(tmp_path, said, "teacher.extra_body.thinking.type=disabled")
-    assert off.extra_body == {"thinking": {"type": "disabled"}, "top": 1}
+    assert off.extra_body == {"thinking": {"type": "disabled"}, "top_k": 1}
 
 
 def test_a_price_that_is_said_to_be_unknown_stays_so(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from distill.recipes.load import KINDS, Loaded, load
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.read import parse_yaml
 from distill.recipes.students import StudentRecipe
-from distill.recipes.teachers import RESERVED, Teacher
+from distill.recipes.switches import RESERVED
+from distill.recipes.teachers import Teacher
 
 PROMPTS = "problems: {file: a.jsonl}\nserve: {}\n"
 TEACHER = "problems: {file: a.jsonl}\nteacher: {model: m, base_url: 'http://h/v1', %s}\n"
@@ -79,7 +80,7 @@ MISTAKES = [
         "problems: {}\nserve: {}",
         "problems: give exactly one of file, dataset, reasoning_gym, traces; found none",
     ),
-    ("problems: {file: a, dataset: b}\nserve: {}", "found file and dataset"),
+    ("problems: {file: a, dataset: b/c}\nserve: {}", "found file and dataset"),
     (TEACHER % "" + "serve: {}", "give exactly one of teacher"),
     # an address that is none
     (PROMPTS.replace("serve: {}", "teacher: {model: m, base_url: h/v1}"), "must be an http:// or"),
@@ -179,8 +180,8 @@ def test_set_overrides_a_nested_value_and_leaves_the_others(tmp_path: Path) -> N
 
 def test_set_creates_the_blocks_on_its_way(tmp_path: Path) -> None:
     path = write(tmp_path, PROMPTS + "sampling: null")
-    assert recipe(path, "sampling.extra_body.a.b=[1, x]").sampling.extra_body == {
-        "a": {"b": [1, "x"]}
+    assert recipe(path, "sampling.extra_body.provider.order=[x]").sampling.extra_body == {
+        "provider": {"order": ["x"]}
     }
 
 
@@ -270,7 +271,7 @@ def test_another_address_gets_neither_the_key_nor_the_price(tmp_path: Path) -> N
 def test_another_preset_gets_nothing_that_was_said_of_the_address(tmp_path: Path) -> None:
     said = (
         "key_env: OLD_KEY, price: {input: 1, output: 2}, limit_name: max_completion_tokens, "
-        "extra_body: {top: 1}, continues: assistant_turn, ignores: [seed], concurrency: 7"
+        "extra_body: {top_k: 1}, continues: assistant_turn, ignores: [seed], concurrency: 7"
     )
     found = teacher(write(tmp_path, TEACHER % said), "teacher.at=together")
     assert found.base_url == "https://api.together.ai/v1"
@@ -308,7 +309,8 @@ def test_what_would_defeat_the_budget_or_the_reading_is_no_switch(
 ) -> None:
     said = mistake(write(tmp_path, PROMPTS), f"sampling.extra_body.{name}=2")
     assert f"sampling.extra_body: must not hold {name}: " in said
-    assert recipe(write(tmp_path, PROMPTS), f"sampling.extra_body.top.{name}=2")
+    inner = mistake(write(tmp_path, PROMPTS), f"sampling.extra_body.extra_body.{name}=2")
+    assert "sampling.extra_body: must not hold 'extra_body': " in inner
 
 
 def test_the_readmes_recipe_of_ones_own_loads_and_reads_its_problems(tmp_path: Path) -> None:

@@ -40,9 +40,14 @@ def test_transformers_is_told_to_sample_and_the_users_folder_stays_as_it_is(
     assert {path.name: path.read_bytes() for path in mine.iterdir()} == before
 
 
-def test_other_engines_get_the_folder_itself(tmp_path: Path) -> None:
+def test_a_server_sees_only_what_may_be_read(tmp_path: Path) -> None:
     mine = folder(tmp_path / "model", generation=None)
-    assert servable(mine, engine="vllm", work=tmp_path) == mine
+    for name in ("training_args.bin", "optimizer.pt", "notes.sh"):
+        (mine / name).write_bytes(b"")
+    work = tmp_path / "work"
+    work.mkdir()
+    view = servable(mine, engine="vllm", work=work)
+    assert {path.name for path in view.iterdir()} == {"config.json", "model.safetensors"}
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

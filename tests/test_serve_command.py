@@ -8,6 +8,13 @@ import pytest
 from distill.recipes.teachers import Engine, Serve
 from distill.teachers.serve import child_env, command
 
+FLAGS = {
+    "llama.cpp": "--threads",
+    "vllm": "--seed",
+    "sglang": "--random-seed",
+    "transformers": "--default-seed",
+}
+
 
 @pytest.mark.parametrize(
     ("engine", "expected"),
@@ -34,10 +41,11 @@ from distill.teachers.serve import child_env, command
     ],
 )
 def test_each_engine_gets_its_own_flags_then_the_recipes(engine: Engine, expected: str) -> None:
-    serve = Serve(engine=engine, concurrency=4, context=512, args=("--seed", "1"))
+    flag = FLAGS[engine]
+    serve = Serve(engine=engine, concurrency=4, context=512, args=(flag, "1"))
     line = command(serve, "/m", port=9, name="name")
     line[0] = "PYTHON" if line[0] == sys.executable else Path(line[0]).name
-    assert line == [*expected.split(), "--seed", "1"]
+    assert line == [*expected.split(), flag, "1"]
 
 
 @pytest.mark.parametrize("engine", ["llama.cpp", "vllm", "sglang", "transformers"])
@@ -55,10 +63,11 @@ def test_a_servers_environment_holds_no_keys() -> None:
         "HF_HOME": "/h",
         "PATH": "/",
     }
-    local, remote = child_env(parent, local=True), child_env(parent, local=False)
-    assert {"OPENAI_API_KEY", "db_secret"}.isdisjoint({**local, **remote})
-    assert "HF_TOKEN" not in local
-    assert remote["HF_TOKEN"] == "b"  # the Hub's own, for a model that comes from there
-    assert local["HF_HOME"] == remote["HF_HOME"] == "/h"
-    assert local["HF_HUB_OFFLINE"] == "1"
-    assert "HF_HUB_OFFLINE" not in remote
+    env = child_env(parent)
+    assert {"OPENAI_API_KEY", "db_secret", "HF_TOKEN"}.isdisjoint(env)
+    assert env["HF_HOME"] == "/h"
+
+
+def test_a_server_fetches_nothing_from_the_hub() -> None:
+    env = child_env({"HF_HUB_OFFLINE": "0", "USE_HUB_KERNELS": "YES"})
+    assert (env["HF_HUB_OFFLINE"], env["USE_HUB_KERNELS"]) == ("1", "NO")

@@ -140,5 +140,6 @@ def test_likelihood_is_that_of_the_trace_after_its_question(
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     (tmp_path / "config.json").write_text('{"model_type": "none such"}')
+    (tmp_path / "model.safetensors").touch()
     with pytest.raises(UserError, match="not a causal language model"):
         score.measure(frame(("a", "b")), Settings(score_model=str(tmp_path)))

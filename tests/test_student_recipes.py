@@ -12,7 +12,7 @@ from distill.recipes.find import shipped
 from distill.recipes.load import load
 from distill.recipes.read import parse_yaml
 from distill.recipes.students import StudentRecipe
-from distill.students.options import SETTLED, checked
+from distill.students.options import checked
 
 SHIPPED = sorted(path.stem for path in shipped("students").glob("*.yaml"))
 
@@ -63,14 +63,6 @@ def test_a_wrong_option_is_one_line_with_the_key(tmp_path: Path, text: str, mess
     with pytest.raises(UserError, match=rf"x\.yaml: .*{message}") as caught:
         check(tmp_path, text)
     assert "\n" not in str(caught.value)
-
-
-def test_what_distill_settles_are_options_of_trl() -> None:
-    from dataclasses import fields
-
-    from trl import SFTConfig
-
-    assert set(SETTLED) <= {field.name for field in fields(SFTConfig)}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ pytest.importorskip("peft")
 import torch
 import transformers
 
-from distill.commands.train import train
+from distill.commands import train as command
 from distill.errors import Exit, UserError
 from distill.files.read import frames
 from distill.recipes.students import StudentRecipe
@@ -26,6 +26,7 @@ from distill.students.options import checked
 from distill.students.quiet import quiet
 from distill.students.store import store
 from distill.students.tokens import MASKED, tokenize
+from tests.trusting import naming
 
 TOKENIZER = Path(__file__).parents[2] / "shared" / "tokenizers" / "smollm2"
 pytestmark = pytest.mark.skipif(not TOKENIZER.is_dir(), reason="no tokenizers beside the checkout")
@@ -96,6 +97,12 @@ def write(
         f"{sft}}}\n"
     )
     return str(path)
+
+
+def train(recipe: str, data: Path, *, overrides: Sequence[str] = (), **options: Any) -> Exit:
+    """As the user starts it, who names the base: it lies elsewhere than the recipe."""
+    named = [*naming(recipe, "base"), *overrides]
+    return command.train(recipe, data, overrides=named, **options)
 
 
 def manifest(out: Path) -> dict[str, Any]:

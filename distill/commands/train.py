@@ -15,6 +15,7 @@ from distill.files.done import data_digest, fingerprint, is_done
 from distill.files.lock import folder_lock
 from distill.files.read import frames
 from distill.files.write import write_json
+from distill.models.open import Model, open_model
 from distill.recipes.load import Loaded, load
 from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
@@ -36,7 +37,7 @@ class Job:
 
     recipe: StudentRecipe
     options: Options
-    base: str  # a folder or Hub id
+    base: Model
     template: str | None
     data: str | Path
     limit: int | None
@@ -85,14 +86,14 @@ def train(
 def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> Job:
     from distill.students.model import require_four_bits
 
-    recipe = loaded.recipe
+    recipe, origin = loaded.recipe, loaded.origin
     if recipe.quantize:
         require_four_bits()
     return Job(
         recipe=recipe,
-        options=checked(recipe, loaded.path),
-        base=_base(model_at(recipe.base, "base", loaded.origin)),
-        template=chat_template_text(recipe.chat_template, loaded.origin),
+        options=checked(recipe, loaded.path, by_user=set(map(".".join, origin.given))),
+        base=open_model(_base(model_at(recipe.base, "base", origin)), at=f"{loaded.path}: base"),
+        template=chat_template_text(recipe.chat_template, origin),
         data=data,
         limit=limit,
         main=os.environ.get("RANK", "0") == "0",  # torch's own: set by its launcher
@@ -142,7 +143,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             job.base, job.options, dialect, examples, arguments=args, quantize=job.recipe.quantize
         )
         done = fit(trainer, checkpoints=checkpoints)
-        save(trainer, dialect, out)
+        save(trainer, dialect, out, base=job.base.name)
     if not job.main:
         return
     result = {

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from distill.recipes.places import HUB_ID
+from distill.recipes.shapes import WORD
 from distill.recipes.strict import Strict
+from distill.recipes.switches import thinking_tokens
 from distill.recipes.teachers import Serve, Switches, Teacher
 from distill.rows import Domain
 
@@ -16,12 +18,36 @@ SOURCES = ("file", "dataset", "reasoning_gym", "traces")
 
 def _hub_id(name: str) -> str:
     if HUB_ID.fullmatch(name) is None:
-        msg = f"{name!r:.100} is no data set of the Hub (owner/name); for a file: problems.file"
+        msg = "is no data set of the Hub (owner/name); for a file: problems.file"
         raise ValueError(msg)
     return name
 
 
 HubId = Annotated[str, AfterValidator(_hub_id)]
+
+
+OPERATORS = ("+", "-", "*", "/", "**")
+
+
+def _plain_options(options: dict[str, Any]) -> dict[str, Any]:
+    """``options`` without change; a text in them is a word or an operator.
+
+    Some generators evaluate what they have put together, and some open the file that one names.
+    """
+    waiting: list[Any] = list(options.values())
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, (list, tuple)):
+            waiting += value
+        elif isinstance(value, str) and value not in OPERATORS and not WORD.fullmatch(value):
+            msg = f"{value!r:.60} is no plain word, number or operator; next: leave it out"
+            raise ValueError(msg)
+    if "data_file" in options:  # a word with a dot can be a file's name
+        msg = "data_file: must not name a file; next: leave it out"
+        raise ValueError(msg)
+    return options
 
 
 class GymTask(Strict):
@@ -30,7 +56,7 @@ class GymTask(Strict):
     name: str
     size: Annotated[int, Field(ge=1)]  # problems
     seed: Annotated[int, Field(ge=0)]
-    options: dict[str, Any] = {}  # the generator's own, as is
+    options: Annotated[dict[str, Any], AfterValidator(_plain_options)] = {}  # the generator's own
 
 
 class Problems(Strict):
@@ -80,7 +106,7 @@ class Sampling(Strict):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = 0.95  # R1 paper v1, section 3
     max_tokens: Annotated[int, Field(ge=1)] = 16_384  # explicit: servers' defaults cut traces
     seed: int | None = None  # every answer's own seed is derived from it; servers may ignore it
-    extra_body: Switches = {}  # an endpoint's own switches, as is; none of RESERVED
+    extra_body: Switches = {}  # an endpoint's own switches, as far as they are known as safe
 
 
 class Until(Strict):
@@ -165,6 +191,18 @@ class PromptsRecipe(Strict):
             raise ValueError(msg)
         if self.becomes is not None and self.problems.traces is None:
             msg = "becomes: only traces have a part to replace; give problems.traces"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _bounded_thinking(self) -> Self:
+        bodies = [self.sampling.extra_body, *(one.extra_body for one in self.endpoints)]
+        longest = max((n for body in bodies for n in thinking_tokens(body)), default=0)
+        if longest > self.sampling.max_tokens:
+            msg = (
+                f"extra_body: {longest} tokens of thinking are more than sampling.max_tokens "
+                f"({self.sampling.max_tokens}), which budgets count on; raise that one"
+            )
             raise ValueError(msg)
         return self
 

@@ -6,7 +6,7 @@ from distill.recipes.strict import Strict
 
 
 class StudentRecipe(Strict):
-    """A whole students recipe; ``lora`` and ``sft`` go to peft and trl unchanged."""
+    """A whole students recipe; ``lora`` and ``sft`` go to peft and trl as they are, where safe."""
 
     base: str  # Hub id, folder, or a shipped name such as smollm2-135m-instruct
     quantize: Literal["nf4"] | None = None
@@ -14,5 +14,6 @@ class StudentRecipe(Strict):
     # Which turns the student is asked: all of them, or the last user turn alone (for traces
     # that were bought with worked examples in front of the question).
     prompt: Literal["conversation", "last_user"] = "conversation"
-    lora: dict[str, Any] | None = None  # peft.LoraConfig; None: full fine-tuning
-    sft: dict[str, Any] = {}  # trl.SFTConfig
+    # peft.LoraConfig and trl.SFTConfig, as far as recipes.lora and recipes.sft know them as safe
+    lora: dict[str, Any] | None = None  # None: full fine-tuning
+    sft: dict[str, Any] = {}

@@ -6,13 +6,15 @@ out of its ``teacher``.
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from yarl import URL
 
+from distill.recipes.arguments import wrong_arguments
 from distill.recipes.strict import Strict
+from distill.recipes.switches import only_switches
 
 Engine = Literal["llama.cpp", "vllm", "sglang", "transformers"]
 # How an endpoint goes on with an answer that was cut, if it can: the cut answer is the last turn of
@@ -64,33 +66,6 @@ def _can_be_sent_to(url: str) -> bool:
 
 
 Address = Annotated[str, AfterValidator(_plain_http)]
-
-
-# What distill says itself, or what would make a reply other than one whole bounded answer.
-RESERVED = (
-    "n",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "model",
-    "messages",
-)
-
-
-def only_switches(body: dict[str, Any]) -> dict[str, Any]:
-    """``body`` without change.
-
-    Raises:
-        ValueError: it holds what distill says itself.
-    """
-    if taken := [name for name in RESERVED if name in body]:
-        msg = (
-            f"must not hold {', '.join(taken)}: replies are read whole and one at a time, and "
-            "budgets count on sampling.max_tokens; use sampling, samples or teacher instead"
-        )
-        raise ValueError(msg)
-    return body
 
 
 # An endpoint's own switches, as they go into the request.
@@ -159,4 +134,11 @@ class Serve(Strict):
     context: Annotated[int, Field(ge=256)] = 2048  # tokens a slot, prompt and answer together
     timeout_s: Annotated[float, Field(gt=0)] = 600.0
     start_timeout_s: Annotated[float, Field(gt=0)] = 300.0
-    args: tuple[str, ...] = ()  # further arguments of vllm, sglang or transformers, as is
+    args: tuple[str, ...] = ()  # further arguments of the engine that are known to be safe
+
+    @model_validator(mode="after")
+    def _safe_arguments(self) -> Self:
+        if said := wrong_arguments(self.args, engine=self.engine):
+            msg = f"args: {said}"
+            raise ValueError(msg)
+        return self

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from distill.errors import UserError, missing_extra
+from distill.models.open import open_model
 from distill.signals.settings import Settings
 
 COLUMNS: dict[str, pl.DataType] = {"nll_per_token": pl.Float64()}
@@ -76,8 +77,11 @@ def _model(folder: str) -> tuple[Any, Any]:
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+        opened = open_model(folder, at="score_model").with_weights()
+        tokenizer = AutoTokenizer.from_pretrained(opened.source, **opened.options)
+        model = AutoModelForCausalLM.from_pretrained(
+            opened.source, dtype="auto", use_safetensors=True, **opened.options
+        )
     except (OSError, ValueError, TypeError) as error:
         reason = (str(error).strip().splitlines() or ["unknown"])[0]
         msg = f"score_model: {folder}: not a causal language model: {reason}"

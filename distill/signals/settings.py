@@ -1,9 +1,10 @@
-"""What a filters recipe tells its signals, and whether it is there. Opens nothing."""
+"""What a filters recipe tells its signals, and whether it is there and safe. Loads nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from distill.errors import UserError
+from distill.models.open import open_model
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.places import FOLDER, TOKENIZER, Origin, missing, place
 
@@ -33,7 +34,8 @@ def placed(settings: Settings, recipe: FilterRecipe, origin: Origin) -> Settings
     """The same with the whole paths of what the recipe names.
 
     Raises:
-        UserError: a path that is not there, or not the recipe's to read.
+        UserError: a path that is not there, or not the recipe's to read; a model with code of its
+            own.
     """
     tokenizer, model = recipe.tokenizer, recipe.score_model
     return replace(
@@ -72,7 +74,7 @@ def _folder(name: str, key: str, origin: Origin) -> str:
     found = place(name.removesuffix("/config.json"), key, origin, FOLDER)
     if found is None or not (found / "config.json").is_file():
         raise _none_there(name, key, origin, "config.json")
-    return str(found.resolve())
+    return str(open_model(str(found), at=f"{origin.path}: {key}").folder)
 
 
 def _none_there(name: str, key: str, origin: Origin, file: str) -> UserError:

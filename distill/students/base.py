@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.errors import UserError, missing_extra
+from distill.models.open import OR_TOKENIZER, Model, opened
 from distill.recipes.places import TEMPLATE, Origin, missing, place
 
 # Said where an answer would stand, to see what a template writes after it. No template changes it.
@@ -46,13 +47,15 @@ class Dialect:
         return str(self.tokenizer.apply_chat_template(told, tokenize=False))
 
 
-def open_dialect(base: str, *, chat_template: str | None = None) -> Dialect:
+def open_dialect(base: str | Model, *, chat_template: str | None = None) -> Dialect:
     """The Dialect of a base model (folder or Hub id); ``chat_template`` replaces its own.
 
     Raises:
-        UserError: no such model, no chat template, or no single token ends an answer.
+        UserError: no such model, one with code of its own, no chat template, or no single token
+            ends an answer.
     """
-    tokenizer = _tokenizer(base)
+    model = opened(base, at="base", needed=OR_TOKENIZER)
+    base, tokenizer = model.name, _tokenizer(model)
     template = chat_template or tokenizer.chat_template
     if not isinstance(template, str):
         msg = f"base: {base}: it has no chat template; set chat_template: to a .jinja file"
@@ -64,16 +67,17 @@ def open_dialect(base: str, *, chat_template: str | None = None) -> Dialect:
     return Dialect(tokenizer=tokenizer, end_of_turn=end, special=_special(tokenizer))
 
 
-def _tokenizer(base: str) -> Any:
+def _tokenizer(model: Model) -> Any:
     try:
         from transformers import AutoTokenizer
     except ImportError:
         raise missing_extra(module="transformers", extra="train") from None
     try:
-        return AutoTokenizer.from_pretrained(base)
-    except (OSError, ValueError) as error:  # not found, gated, offline; no tokenizer in it
+        return AutoTokenizer.from_pretrained(model.source, **model.options)
+    except (OSError, ValueError) as error:  # no tokenizer in it
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        msg = f"base: {base}: cannot be loaded: {reason}; give a folder, a Hub id or a shipped name"
+        msg = f"base: {model.name}: cannot be loaded: {reason}; "
+        msg += "give a folder, a Hub id or a shipped name"
         raise UserError(msg) from None
 
 

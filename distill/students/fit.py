@@ -8,9 +8,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from distill.errors import UserError
+from distill.models.open import Model, opened
 from distill.progress import progress
 from distill.students.base import Dialect
 from distill.students.model import bf16, device, load_model
@@ -60,7 +62,7 @@ def planned_steps(arguments: Any, examples: int) -> int:
 
 
 def build_trainer(
-    base: str,
+    base: str | Model,
     options: Options,
     dialect: Dialect,
     store: Store,
@@ -77,7 +79,7 @@ def build_trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
-    model = load_model(base, options, dialect, quantize=quantize)
+    model = load_model(opened(base, at="base"), options, dialect, quantize=quantize)
     try:
         trainer = SFTTrainer(
             model=model,
@@ -96,7 +98,8 @@ def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
     """Trains to the end, from the last of the ``checkpoints`` if the recipe had some saved.
 
     Raises:
-        UserError: the loss is no longer a number, or the memory does not suffice.
+        UserError: the loss is no longer a number, the memory does not suffice, or a checkpoint
+            is none of a training.
     """
     import torch
     from transformers.trainer_utils import get_last_checkpoint
@@ -111,6 +114,9 @@ def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
                 "out of GPU memory; next: halve sft.per_device_train_batch_size and double "
                 "sft.gradient_accumulation_steps, or lower sft.max_length"
             )
+            raise UserError(msg) from None
+        except UnpicklingError:  # transformers reads optimizer.pt with weights_only
+            msg = f"{last}: holds something else than numbers, and was not read; next: remove it"
             raise UserError(msg) from None
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return Fitted(

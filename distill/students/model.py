@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from distill.errors import UserError, missing_extra
+from distill.models.open import Model
 from distill.students.base import Dialect
 from distill.students.options import Options
 
@@ -22,23 +23,23 @@ def device(options: Options) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def positions(base: str) -> int | None:
+def positions(base: Model) -> int | None:
     """How many tokens the base model can look back on, prompt and answer; None if unlimited."""
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(base)
+        config = AutoConfig.from_pretrained(base.source, **base.options)
     except (OSError, ValueError) as error:
-        raise _unloadable(base, error) from None
+        raise _unloadable(base.name, error) from None
     found = getattr(config.get_text_config(), "max_position_embeddings", None)
     return int(found) if found else None
 
 
-def load_model(base: str, options: Options, dialect: Dialect, *, quantize: str | None) -> Any:
+def load_model(base: Model, options: Options, dialect: Dialect, *, quantize: str | None) -> Any:
     """The model with the dialect's end of turn and pad in its configs.
 
     Raises:
-        UserError: no such model, or bitsandbytes is needed and missing.
+        UserError: its weights are not there or pickled, or bitsandbytes is needed and missing.
     """
     from transformers import AutoModelForCausalLM
 
@@ -47,11 +48,16 @@ def load_model(base: str, options: Options, dialect: Dialect, *, quantize: str |
     if quantize:
         given["quantization_config"] = _four_bits()
         given.setdefault("device_map", {"": 0} if device(options) == "cuda" else None)
+    base = base.with_weights()
     try:
-        model = AutoModelForCausalLM.from_pretrained(base, **given)
+        model = AutoModelForCausalLM.from_pretrained(
+            base.source, **given, **base.options, use_safetensors=True
+        )
     except (OSError, ValueError, TypeError) as error:
-        raise _unloadable(base, error) from None
+        raise _unloadable(base.name, error) from None
     _tell_end(model, dialect)
+    # where peft looks the vocabulary's size up when it saves; it would ask the Hub's newest commit
+    model.name_or_path = str(base.folder)
     return model
 
 

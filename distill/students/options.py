@@ -1,11 +1,13 @@
 """The ``lora:`` and ``sft:`` of a recipe, checked against the installed libraries.
 
-Knows no option by heart, save those that distill settles itself. Does not load a model or choose
-values: a default is here only where the library's own would lose data, print, or reach a network.
+What ``recipes.sft`` and ``recipes.lora`` know to be safe goes on to them unchanged. Does not load a
+model or choose values: a default is here only where the library's own would lose data, print, or
+reach a network.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -13,29 +15,18 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from distill.errors import UserError, missing_extra, nearest
+from distill.recipes import lora, sft
+from distill.recipes.shapes import Shape
 from distill.recipes.students import StudentRecipe
 
-# What a recipe must not set, and what the user does instead.
-SETTLED: Mapping[str, str] = {
-    "output_dir": "it is the -o of the command",
-    "chat_template_path": "set chat_template: beside sft:",
-    "eos_token": "the chat template tells the end of a turn; set chat_template: beside sft:",
-    "assistant_only_loss": "the prompt is always masked and the answer always trained",
-    "completion_only_loss": "the prompt is always masked and the answer always trained",
-    "dataset_kwargs": "distill tokenises the rows itself",
-    "dataset_text_field": "distill tokenises the rows itself",
-    "remove_unused_columns": "distill tokenises the rows itself",
-    "truncation_mode": "a trace longer than max_length is left out and counted, never cut",
-    "eval_strategy": "next: distill eval on the finished student",
-    "load_best_model_at_end": "next: distill eval on the finished student",
-    "trust_remote_code": "code from a model repository is never run",
-    "push_to_hub": "next: distill push on the finished student",
-    "hub_token": "recipes are shared; next: distill push, which reads HF_TOKEN",
-    "resume_from_checkpoint": "with save_strategy, the same command goes on by itself",
-}
 # trl 1.16 data_utils.py:730-935: "wrapped" lets examples run into each other and cuts them;
 # "bfd_split" starts a chunk in the middle of a thought.
 EXACT_PACKING = "bfd"
+# What transformers fetches as a kernel of the Hub, and runs, where the package is not installed.
+NEEDS: Mapping[str, str] = {
+    "flash_attention_2": "flash_attn",
+    "flash_attention_3": "flash_attn_interface",
+}
 SPECIAL_LORA = {"task_type": "CAUSAL_LM", "target_modules": "all-linear"}
 
 
@@ -47,19 +38,21 @@ class Options:
     sft: dict[str, Any]  # trl.SFTConfig, without output_dir
 
 
-def checked(recipe: StudentRecipe, path: Path) -> Options:
+def checked(recipe: StudentRecipe, path: Path, *, by_user: Collection[str] = ()) -> Options:
     """The recipe's options with ours beneath them; ``path`` is the recipe's file, for the errors.
 
+    ``by_user`` are the keys that --set set: only there may training be told to a service.
+
     Raises:
-        UserError: a key that peft or trl does not have, a value of the wrong kind, or a key that
-            distill settles itself.
+        UserError: a key that peft or trl does not have, a value of the wrong kind, a key that
+            distill settles itself, or one that is not known to be safe.
     """
     lora_config, sft_config = _configs()
-    _check(recipe.sft, sft_config, f"{path}: sft")
-    for key, reason in SETTLED.items():
-        if key in recipe.sft:
-            msg = f"{path}: sft.{key}: not for a recipe: {reason}"
-            raise UserError(msg)
+    _refuse_unknown(recipe.sft, sft_config, f"{path}: sft")
+    _refuse_sending(recipe, path, by_user)
+    given = {key: value for key, value in recipe.sft.items() if key not in sft.SENDS}
+    _refuse_unsafe(given, sft_config, (sft.ALLOWED, sft.REFUSED), f"{path}: sft")
+    _refuse_fetched(recipe, path)
     if recipe.sft.get("packing_strategy", EXACT_PACKING) != EXACT_PACKING:
         msg = f"{path}: sft.packing_strategy: {recipe.sft['packing_strategy']!r} cuts traces; bfd"
         raise UserError(msg + " keeps them whole")
@@ -68,8 +61,55 @@ def checked(recipe: StudentRecipe, path: Path) -> Options:
         raise UserError(msg)
     if recipe.lora is None:
         return Options(lora=None, sft=_sft(recipe))
-    _check(recipe.lora, lora_config, f"{path}: lora")
+    _refuse_unknown(recipe.lora, lora_config, f"{path}: lora")
+    _refuse_unsafe(recipe.lora, lora_config, (lora.ALLOWED, lora.REFUSED), f"{path}: lora")
     return Options(lora={**SPECIAL_LORA, **recipe.lora}, sft=_sft(recipe))
+
+
+def _refuse_sending(recipe: StudentRecipe, path: Path, by_user: Collection[str]) -> None:
+    for key, why in sft.SENDS.items():
+        value = recipe.sft.get(key)
+        stays = value is None or (key == "report_to" and sft.STAYS_HERE(value) is None)
+        if not stays and f"sft.{key}" not in by_user:
+            msg = (
+                f"{path}: sft.{key}: {value!r:.60}: not for a recipe: {why}; next, if that is your "
+                f"own wish: --set sft.{key}=…"
+            )
+            raise UserError(msg)
+
+
+def _refuse_unsafe(
+    values: Mapping[str, Any],
+    config: type[Any],
+    tables: tuple[Mapping[str, Shape], Mapping[str, str]],
+    at: str,
+) -> None:
+    allowed, refused = tables
+    hints = get_type_hints(config)
+    for key, value in values.items():
+        if key in refused:
+            msg = f"{at}.{key}: not for a recipe: {refused[key]}"
+            raise UserError(msg)
+        if key not in allowed:
+            msg = f"{at}.{key}: not known to be safe; {nearest(key, allowed)}; next: leave it out"
+            raise UserError(msg)
+        if (wanted := _wrong_kind(value, hints[key])) is not None:
+            msg = f"{at}.{key}: {value!r:.80}: {wanted}"
+            raise UserError(msg)
+        if value is not None and (said := allowed[key](value)):
+            msg = f"{at}.{key}: {value!r:.80}: not known to be safe: had to be {said}"
+            raise UserError(msg)
+
+
+def _refuse_fetched(recipe: StudentRecipe, path: Path) -> None:
+    way = (recipe.sft.get("model_init_kwargs") or {}).get("attn_implementation")
+    package = NEEDS.get(str(way))
+    if package is not None and find_spec(package) is None:
+        msg = (
+            f"{path}: sft.model_init_kwargs: attn_implementation {way} needs {package}, "
+            "a package that is not installed here; next: install it, or leave this out"
+        )
+        raise UserError(msg)
 
 
 def _configs() -> tuple[type[Any], type[Any]]:
@@ -97,17 +137,12 @@ def _sft(recipe: StudentRecipe) -> dict[str, Any]:
     return {**ours, **recipe.sft}
 
 
-def _check(values: Mapping[str, Any], config: type[Any], at: str) -> None:
+def _refuse_unknown(values: Mapping[str, Any], config: type[Any], at: str) -> None:
     known = {field.name for field in dataclasses.fields(config) if field.init}
     for key in values:
         if key not in known:
             owner = f"{_version(config)}'s {config.__name__}"
             msg = f"{at}.{key}: no such option of {owner}; {nearest(key, known)}"
-            raise UserError(msg)
-    hints = get_type_hints(config)
-    for key, value in values.items():
-        if (wanted := _wrong_kind(value, hints[key])) is not None:
-            msg = f"{at}.{key}: {value!r:.80}: {wanted}"
             raise UserError(msg)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import UserError
-from distill.files.write import read_json
+from distill.files.write import read_json, write_json
+from distill.models.rules import ADAPTER
 from distill.students.base import Dialect
 
 # What an earlier student may have left, and what would be loaded with this one.
@@ -23,8 +24,11 @@ UNFINISHED = ".student.unfinished"  # stands in OUT from the first change to tra
 NOT_OURS = ("training_args.bin", "README.md")
 
 
-def save(trainer: Any, dialect: Dialect, out: Path) -> None:
-    """Writes the trained student into ``out``, replacing an earlier one."""
+def save(trainer: Any, dialect: Dialect, out: Path, *, base: str) -> None:
+    """Writes the trained student into ``out``, replacing an earlier one.
+
+    ``base`` is the folder or Hub id that an adapter says it belongs to.
+    """
     part = out / ".student.part"
     if trainer.is_world_process_zero():
         shutil.rmtree(part, ignore_errors=True)
@@ -35,6 +39,8 @@ def save(trainer: Any, dialect: Dialect, out: Path) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.generation_config.save_pretrained(str(part))
     dialect.tokenizer.save_pretrained(str(part))
+    if told := read_json(part / ADAPTER):
+        write_json(part / ADAPTER, {**told, "base_model_name_or_path": base})
     for name in NOT_OURS:
         (part / name).unlink(missing_ok=True)
     remove_old(out)

@@ -18,11 +18,12 @@ def dequantise(gguf: Path, folder: Path) -> None:
         GgufConfig,
     )
 
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    data = {"gguf_file": gguf.name, "trust_remote_code": False, "local_files_only": True}
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **data)
     tokenizer.save_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(
         gguf.parent,
-        gguf_file=gguf.name,
+        **data,
         dtype=torch.bfloat16,
         quantization_config=GgufConfig(dequantize=True),
     )

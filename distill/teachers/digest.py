@@ -40,7 +40,7 @@ def _sum(files: list[Path]) -> str:
 
 def _base(adapter: Path) -> str:
     config = adapter / "adapter_config.json"
-    if not config.is_file():
+    if not config.is_file() or (adapter / "config.json").is_file():  # whole weights of its own
         return ""
     base = str(orjson.loads(config.read_bytes()).get("base_model_name_or_path", ""))
     return f" on {model_digest(base)}" if base and Path(base) != adapter else ""

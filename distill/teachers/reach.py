@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from distill.errors import UserError
+from distill.models.open import refuse_foreign
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Continues, Engine, Serve, Teacher
@@ -33,12 +34,13 @@ def who_answers(loaded: Loaded[PromptsRecipe]) -> str:
     ``known_as`` something only that name is.
 
     Raises:
-        UserError: the recipe serves a model and does not name it.
+        UserError: the recipe serves a model and does not name it, or its folder has code in it.
     """
     if loaded.recipe.endpoints:
         return ", ".join(sorted({_name(teacher) for teacher in loaded.recipe.endpoints}))
     serve = _serve(loaded)
     name = _model(serve, loaded)
+    refuse_foreign(name, at=f"{loaded.path}: serve.model")
     args = f" args {shlex.join(serve.args)}" if serve.args else ""
     return f"{serve.engine} {model_digest(name)} context {serve.context}{args}"
 

@@ -1,35 +1,46 @@
-"""Gives a server a folder that it can serve faithfully. Does not start the server.
+"""Gives a server a folder that it can serve faithfully and safely. Does not start the server.
 
-Two things are mended, in a temporary folder, never in the user's: servers want whole weights, so an
-adapter is merged into its base; and ``transformers serve`` ignores a request's temperature unless
-the model's generation config says ``do_sample``, so it is made to say so.
+The folder is a temporary one, of links to the files of a checked model that may be read: a pickle
+or a program that lies beside them is not there for the server. Two things are changed in it, never
+in the user's: servers want whole weights, so an adapter is merged into its base; and ``transformers
+serve`` ignores a request's temperature unless the model's generation config says ``do_sample``, so
+it is made to say so.
 """
 
 import sys
 from pathlib import Path
 from typing import Any
 
-from distill.errors import UserError
 from distill.files.write import read_json, write_json
+from distill.models.open import OR_ADAPTER, Model, opened
+from distill.models.rules import read_names
 from distill.recipes.teachers import Engine
 from distill.teachers.weights import run_quietly
 
-ADAPTER = "adapter_config.json"
 GENERATION = "generation_config.json"
 
 
-def servable(folder: Path, *, engine: Engine, work: Path) -> Path:
-    """``folder`` itself if ``engine`` can serve it as it is, else a mended one inside ``work``.
+def served_name(model: Model) -> str:
+    """What requests call it: a Hub id, or a folder's name as servers can have it."""
+    return model.name if model.revision is not None else _plain(model.folder.name)
+
+
+def servable(model: Path | Model, *, engine: Engine, work: Path) -> Path:
+    """``work / served_name``: a folder that ``engine`` can serve as the model is meant.
 
     Raises:
-        UserError: it is no model folder, or the adapter cannot be merged.
+        UserError: it is no model folder, has code or pickles for weights, or the adapter cannot be
+            merged.
     """
-    if (folder / ADAPTER).is_file():
-        return _merged(folder, work / _plain(folder.name))
-    if not (folder / "config.json").is_file():
-        msg = f"serve.model: {folder}: no config.json and no {ADAPTER} in it; "
-        raise UserError(msg + "next: name the folder that distill train wrote, or a Hub id")
-    return _sampling(folder, work / _plain(folder.name)) if engine == "transformers" else folder
+    found = opened(model, at="serve.model", needed=OR_ADAPTER).with_weights()
+    view = work / served_name(found)
+    view.parent.mkdir(exist_ok=True)
+    if found.base is not None:
+        return _merged(found.folder, view)
+    _link(found.folder, view)
+    if engine == "transformers":
+        _let_sample(found.folder, view)
+    return view
 
 
 def _plain(name: str) -> str:
@@ -37,15 +48,17 @@ def _plain(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
 
 
-def _sampling(folder: Path, view: Path) -> Path:
-    """Links to everything in ``folder``, but a generation config that samples."""
-    view.mkdir()
-    for file in folder.iterdir():
-        if file.name != GENERATION:
-            (view / file.name).symlink_to(file.resolve())
+def _link(folder: Path, view: Path) -> None:
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    for name in read_names(file.relative_to(folder).as_posix() for file in files):
+        (view / name).parent.mkdir(parents=True, exist_ok=True)
+        (view / name).symlink_to((folder / name).resolve())
+
+
+def _let_sample(folder: Path, view: Path) -> None:
     config: dict[str, Any] = read_json(folder / GENERATION) or _ends(folder)
+    (view / GENERATION).unlink(missing_ok=True)
     write_json(view / GENERATION, {**config, "do_sample": True})
-    return view
 
 
 def _ends(folder: Path) -> dict[str, Any]:

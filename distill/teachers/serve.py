@@ -17,10 +17,11 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from distill.errors import UserError, missing_extra
+from distill.models.open import OR_ADAPTER, open_model
 from distill.recipes.teachers import Engine, Serve
 from distill.teachers import leash
 from distill.teachers.endpoint import Endpoint
-from distill.teachers.servable import servable
+from distill.teachers.servable import servable, served_name
 from distill.teachers.weights import SHIPPED, resolve
 
 HOST = "127.0.0.1"  # never on a network
@@ -47,21 +48,26 @@ def serving(serve: Serve, *, model: str, log_file: Path) -> Iterator[Endpoint]:
     """
     _check_installed(serve.engine)
     found = resolve(model, engine=serve.engine)
+    opened = (
+        None if _is_gguf(found) else open_model(str(found), at="serve.model", needed=OR_ADAPTER)
+    )
     folder = log_file.resolve().parent
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{MENDED}*"):  # left by a kill; whoever serves here holds the folder
         shutil.rmtree(stale, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=MENDED) as work:
-        if isinstance(found, Path) and found.is_dir():
-            found = servable(found, engine=serve.engine, work=Path(work))
-        name = found.name if isinstance(found, Path) and model not in SHIPPED else model
-        port = _free_port()
+        name, source = model, str(found)
+        if opened is not None:
+            source = str(servable(opened, engine=serve.engine, work=Path(work)))
+            name = model if model in SHIPPED else served_name(opened)
+        elif model not in SHIPPED:
+            name = Path(source).name
         # transformers reports its model argument as the model's name: seen from the folder above,
         # a path is only a name.
-        beside = serve.engine == "transformers" and isinstance(found, Path)
-        line = command(serve, name if beside else str(found), port=port, name=name)
-        env = child_env(os.environ, local=isinstance(found, Path))
-        cwd = found.parent if beside and isinstance(found, Path) else None
+        beside = serve.engine == "transformers"
+        port, env = _free_port(), child_env(os.environ)
+        line = command(serve, name if beside else source, port=port, name=name)
+        cwd = Path(work) if beside else None
         with _running(line, env=env, cwd=cwd, log_file=log_file) as process:
             _wait_until_healthy(process, port=port, serve=serve, log_file=log_file)
             yield Endpoint(
@@ -93,18 +99,18 @@ def command(serve: Serve, model: str, *, port: int, name: str) -> list[str]:
     return [*line, *serve.args]
 
 
-def child_env(parent: Mapping[str, str], *, local: bool) -> dict[str, str]:
-    """The server's environment: the parent's without keys, and without telemetry.
+def child_env(parent: Mapping[str, str]) -> dict[str, str]:
+    """The server's environment: the parent's without keys, without telemetry and without the Hub.
 
-    A model that comes from the Hub needs the Hub's own token, so that one stays; a local one needs
-    nothing from the Hub, so it is not asked.
+    Whatever a model needs of the Hub is here already, checked; kernels, which are code, stay there.
     """
     env = {name: value for name, value in parent.items() if not name.upper().endswith(SECRET)}
-    if local:
-        env["HF_HUB_OFFLINE"] = "1"
-    elif "HF_TOKEN" in parent:
-        env["HF_TOKEN"] = parent["HF_TOKEN"]
-    return env | {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
+    quiet = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
+    return env | quiet | {"HF_HUB_OFFLINE": "1", "USE_HUB_KERNELS": "NO"}
+
+
+def _is_gguf(found: Path | str) -> bool:
+    return isinstance(found, Path) and found.is_file()
 
 
 def _check_installed(engine: Engine) -> None:
