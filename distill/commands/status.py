@@ -4,7 +4,7 @@ Only reads, also while the run is going on; with ``repair`` it mends a damaged l
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from distill.files.write import read_json
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import not_opened
 from distill.ledger.salvage import repair as mend
+from distill.screen import Cell, Column, Sheet, show
 from distill.teachers.wire import parse
 
 Line = tuple[str, str]
@@ -32,20 +33,11 @@ def status(*paths: str | Path, repair: bool = False) -> Exit:
     Raises:
         UserError: a folder is none of these; with ``repair``, no run, or one that is under way.
     """
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    sections: list[list[Sequence[Cell]]] = []
     for path in map(Path, paths):
         title, lines = _mended(path) if repair else describe(path)
-        table.add_section()
-        table.add_row(f"[bold]{title}", escape(str(path)))
-        for name, value in lines:
-            table.add_row(escape(name), escape(value))
-    Console().print(table)
+        sections.append([((title, "bold"), str(path)), *lines])
+    show(Sheet(columns=[Column(wraps=False), Column()], sections=sections))
     return Exit.DONE
 
 
