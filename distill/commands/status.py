@@ -14,6 +14,7 @@ from distill.files.write import read_json
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import not_opened
 from distill.ledger.salvage import repair as mend
+from distill.ledger.saved import refuse_saved
 from distill.screen import Cell, Column, Sheet, show
 from distill.teachers.wire import parse
 
@@ -55,6 +56,7 @@ def describe(path: Path) -> tuple[str, list[Line]]:
         return "filtered set", list(_set(report, path))
     if (trained := read_json(path / "train.json")) is not None:
         return "student", list(_student(trained, path))
+    refuse_saved(path / "ledger.sqlite")
     msg = f"{path}: no run, filtered set, student or scores in it"
     raise UserError(msg)
 
@@ -68,7 +70,9 @@ def _mended(path: Path) -> tuple[str, list[Line]]:
         (n, f"{kept:,} kept, {lost:,} known to be lost") for n, (kept, lost) in found.rows.items()
     ]
     next_step = "the run's distill generate asks again for what was lost"
-    named = [("damage", found.damage), ("kept as", found.kept_as.name)]
+    named = [("damage", found.damage)]
+    if found.kept_as is not None:
+        named.append(("kept as", found.kept_as.name))
     return "repaired run", [*named, *rows, ("next", next_step)]
 
 

@@ -88,35 +88,53 @@ def is_damaged(path: Path) -> bool:
     handle = os.open(log, os.O_RDONLY)
     try:
         header = read(handle, 0, HEADER)
-        counted = _counted(path, header[16:24])
+        known = _frames_counted(path, header[16:24])
         broken, ended = not _is_whole(header), False  # ended: by a commit, behind a broken frame
         for number, frame in enumerate(_frames(handle, page_size(header) or PAGE_SIZE), 1):
             if frame.whole and ended:
                 return True  # what goes on from a commit was begun when that was done
             broken = broken or not frame.whole
             ended = broken and frame.whole and frame.commit
-            if ended and number <= counted:
+            if ended and number <= known:
                 return True
         return False
     finally:
         os.close(handle)
 
 
-def _counted(path: Path, salts: bytes) -> int:
-    """How many frames of the log with these salts are committed by the index; 0 where unknown.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the index beside a log says of it."""
 
-    It is written after the log is on disk, so it never says too many.
-    """
+    frames: int  # that are committed; it is written after they are on disk, so never too many
+    page_size: int
+    salts: bytes
+
+
+def counted(handle: int) -> Counted | None:
+    """What an open index (-shm) says; None while it says nothing, or is being changed."""
+    both = read(handle, 0, 2 * INDEX_HEADER)
+    first = both[:INDEX_HEADER]
+    if not both or both[INDEX_HEADER:] != first:
+        return None
+    _, _, _, begun, _, size, frames, *_ = INDEX.unpack(first[: INDEX.size])
+    stored = struct.pack(">II", *struct.unpack("=II", first[40:]))
+    if begun != 1 or stored != _sum(bytes(8), first[:40], b""):
+        return None
+    return Counted(frames, 65536 if size == 1 else size, first[32:40])
+
+
+def _frames_counted(path: Path, salts: bytes) -> int:
+    """How many frames of the log with these salts are known to be committed."""
     try:
-        with path.with_name(f"{path.name}-shm").open("rb") as index:
-            first, second = index.read(INDEX_HEADER), index.read(INDEX_HEADER)
+        handle = os.open(path.with_name(f"{path.name}-shm"), os.O_RDONLY)
     except OSError:
         return 0
-    if len(first) < INDEX_HEADER or first != second or first[32:40] != salts:
-        return 0
-    _, _, _, begun, _, _, frames, *_ = INDEX.unpack(first[: INDEX.size])
-    stored = struct.pack(">II", *struct.unpack("=II", first[40:]))
-    return int(frames) if begun == 1 and stored == _sum(bytes(8), first[:40], b"") else 0
+    try:
+        found = counted(handle)
+        return found.frames if found is not None and found.salts == salts else 0
+    finally:
+        os.close(handle)
 
 
 def _frames(handle: int, size: int) -> Iterator[Frame]:
