@@ -17,6 +17,7 @@ import distill
 from distill.errors import Exit, UserError
 from distill.ledger import Ledger, wal
 from distill.ledger.hold import COPY_FRAMES
+from distill.ledger.mounts import has_own_times
 from tests.faults import (
     assert_all_there,
     ledger,
@@ -335,6 +336,60 @@ def test_a_change_within_a_transaction_is_noticed_at_its_end(
     )
     with closing(sqlite3.connect(saved)) as db:
         assert (2, "k1") in db.execute("SELECT attempt, key FROM attempts").fetchall()
+    book.close()
+
+
+MOUNTINFO = """\
+21 1 0:20 / / rw - ext4 /dev/a rw
+22 21 0:21 / /data rw,relatime shared:5 - nfs4 host:/x rw
+23 22 0:22 / /data/fast\\040disk rw - xfs /dev/b rw
+24 21 0:23 / /over rw - nfs4 host:/y rw
+25 21 0:24 / /over rw - tmpfs none rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/home/run", True),
+        ("/data/run", False),
+        ("/database/run", True),
+        ("/data/fast disk/run", True),
+        ("/over/run", True),
+    ],
+)
+def test_times_are_believed_where_no_network_sets_them(
+    path: str, own: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "mountinfo").write_text(MOUNTINFO)
+    assert has_own_times(Path(path), tmp_path / "mountinfo") == own
+    assert has_own_times(Path(path), tmp_path / "absent")
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_over_a_network_a_time_is_no_alarm_and_a_loss_is_one(
+    numbered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the file system there behaves: times change later, numbers perhaps each time."""
+    monkeypatch.setattr("distill.ledger.watch.has_own_times", lambda _: False)
+    book = Ledger(tmp_path / LEDGER)
+    watch = book.hold._watch
+    assert watch is not None
+    if not numbered:
+        monkeypatch.setattr(watch, "_numbered", False)
+        for file, known in watch._known.items():
+            watch._known[file] = known[:1]
+        watch._marks = watch._now()
+    book.write([attempt(0)])
+    for name in (LEDGER, LOG):
+        os.utime(tmp_path / name, (1, 1))
+        if not numbered:
+            shutil.copy2(tmp_path / name, tmp_path / "new")
+            (tmp_path / "new").replace(tmp_path / name)
+    book.hold.check()
+    empty(tmp_path)
+    with pytest.raises(UserError, match="was changed by another program"):
+        book.hold.check()
     book.close()
 
 

@@ -40,8 +40,11 @@ class Hold:
         Raises:
             OSError: they are gone already.
         """
-        self.db.execute("PRAGMA wal_autocheckpoint = 0")
-        self._watch = Watch(self.path)
+        if self.db.execute("PRAGMA journal_mode").fetchone() == (
+            "wal",
+        ):  # else SQLite can have none
+            self.db.execute("PRAGMA wal_autocheckpoint = 0")
+            self._watch = Watch(self.path)
 
     def close(self) -> None:
         """Closes it; SQLite leaves files alone that are not its own."""

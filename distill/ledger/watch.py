@@ -1,11 +1,11 @@
 """Notices that the files of an open ledger are not those under their names, or not as we left them.
 
-SQLite goes on writing into a file that was deleted, renamed or replaced, and says nothing; a file
-that another program writes into is not told from one of its own. Changes nothing. What is seen: by
-name, a file that is gone or another (a link, too); by size and time of change, one that somebody
-else wrote into while we did not; after each transaction, a log whose beginning or last frame is not
-what was written there. Not seen is what happens to the ledger while its own log is being copied
-into it, and what puts size and time back.
+SQLite goes on writing into a file that was deleted, renamed or replaced, and says nothing; nor does
+it tell what another program writes into a file from what it wrote itself. Changes nothing. What is
+seen: by name, a file that is gone or another (a link, too); by size and time of change (over a
+network by size alone), one that somebody else wrote into while we did not; after each transaction,
+a log whose beginning or last frame is not what was written there. Not seen is what happens to the
+ledger while its own log is being copied into it, and what puts size and time back.
 """
 
 import os
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.ledger import wal
+from distill.ledger.mounts import has_own_times
 
 Mark = tuple[int, ...]  # device and number, size, and time of the last change in ns
 MOST_RESETS = 16  # of a log within one transaction; each adds one to its first salt
@@ -50,6 +51,7 @@ class Watch:
         held = os.fstat(self._log_handle)
         # Some file systems number a file anew each time; there a name is all that can be asked for.
         self._numbered = (seen.st_dev, seen.st_ino) == (held.st_dev, held.st_ino)
+        self._timed = has_own_times(real)
         self._known = {file: self._number(os.lstat(file)) for file in (*self._files, self._index)}
         self._linked = real != path.absolute()
         self._fault: Fault | None = None
@@ -129,12 +131,16 @@ class Watch:
             main, log = os.lstat(self._names[0]), os.lstat(self._names[1])
         except OSError:
             return ()
-        if self._numbered:
+        if self._numbered and self._timed:
             return (
                 (main.st_dev, main.st_ino, main.st_size, main.st_mtime_ns),
                 (log.st_dev, log.st_ino, log.st_size, log.st_mtime_ns),
             )
-        return (main.st_size, main.st_mtime_ns), (log.st_size, log.st_mtime_ns)
+        return tuple(self._mark(found) for found in (main, log))
+
+    def _mark(self, found: os.stat_result) -> Mark:
+        number = (found.st_dev, found.st_ino) if self._numbered else ()
+        return (*number, found.st_size, *([found.st_mtime_ns] if self._timed else []))
 
     def _follow(self) -> bool:
         """Whether the log begins and ends as it was written; goes on to its new end."""
