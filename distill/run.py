@@ -118,6 +118,7 @@ def carry_out(
                     render=plan.render,
                     becomes=loaded.recipe.becomes,
                 )
+                ledger.hold.settle()  # it may be lost while they are written, too
             return outcome
         finally:
             ledger.close()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import distill
+from distill import export
 from distill.errors import Exit, UserError
 from distill.ledger import Ledger, wal
 from distill.ledger.hold import COPY_FRAMES
@@ -250,6 +251,27 @@ def test_a_ledger_that_is_lost_after_the_last_request_is_noticed_before_all_is_s
         assert distill.generate(name, out=run) == Exit.DONE
         assert server.asked.total() == 1
     assert traces(run).height == 1
+
+
+def test_a_ledger_that_is_lost_while_traces_are_written_is_saved(
+    tmp_path: Path, heard: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    written = export.write_parquet
+
+    def lost(path: Path, *values: Any, **more: Any) -> None:
+        written(path, *values, **more)
+        delete_all(run)
+
+    with teacher_server() as server:
+        name = recipe(tmp_path, server.url, problems=3)
+        with monkeypatch.context() as patched:
+            patched.setattr(export, "write_parquet", lost)
+            with stops(heard, UserError, "all that was paid for is in ledger.saved-1.sqlite"):
+                distill.generate(name, out=run)
+        distill.status(run, repair=True)
+        assert distill.generate(name, out=run) == Exit.DONE
+        assert server.asked.total() == 3
 
 
 def test_what_was_put_in_the_place_of_a_ledger_is_left_as_it_is(tmp_path: Path) -> None:

@@ -173,16 +173,19 @@ def test_rows_are_quoted_where_they_are_explained(evil_set: Path) -> None:
         [f"--{EVIL}"],
     ],
 )
-def test_words_are_quoted_in_the_complaint_about_them(words: list[str], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "distill", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert done.returncode == Exit.USER
-    checked(done.stdout + done.stderr)
+def test_words_are_quoted_in_the_complaint_about_them(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        status: object = main(words)
+    except SystemExit as left:
+        status = left.code
+    assert status == Exit.USER
+    checked("".join(capsys.readouterr()))
 
 
 def test_files_are_named_in_visible_characters(tmp_path: Path) -> None:
@@ -205,7 +208,7 @@ def test_a_name_that_is_no_text_is_no_crash(tmp_path: Path) -> None:
         assert b"\\udcff\\udc9b2J: no run" in done.stderr
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_of_few_letters_is_no_crash(encoding: str, evil_set: Path) -> None:
     with teacher_server() as server:
         name, run = recipe(evil_set, server.url), str(evil_set / "run")
@@ -213,7 +216,6 @@ def test_a_terminal_of_few_letters_is_no_crash(encoding: str, evil_set: Path) ->
         for words in (
             ["generate", name, "-o", run],
             ["status", run],
-            ["plan", "r1-800k"],
             ["filter", str(rules), str(rows), "--explain", f"a{EVIL}"],
         ):
             done = subprocess.run(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import bench.wal
 from distill.ledger import Ledger, wal
 
 PAGE = 4096
@@ -64,6 +65,14 @@ def pages_of(path: Path) -> list[int]:
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         return [row[0] for row in db.execute("SELECT pages FROM more ORDER BY rowid")]
+
+
+def test_no_kill_is_an_alarm_or_a_loss_while_others_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """``python -m bench.wal`` does it 500 times."""
+    assert bench.wal.main(["--kills", "12"]) == 0
+    assert ": 0 alarms, 0 with a loss" in capsys.readouterr().out
 
 
 def logged(folder: Path, sizes: list[int]) -> tuple[Path, list[int]]:
