@@ -16,7 +16,7 @@ import pytest
 import distill
 from distill import export
 from distill.errors import Exit, UserError
-from distill.ledger import Ledger, wal
+from distill.ledger import Ledger, schema, wal
 from distill.ledger.hold import COPY_FRAMES
 from distill.ledger.mounts import has_own_times
 from tests.faults import (
@@ -294,6 +294,26 @@ def test_what_was_put_in_the_place_of_a_ledger_is_left_as_it_is(tmp_path: Path) 
     foreign.close()
     with closing(sqlite3.connect(tmp_path / "run" / "ledger.saved-1.sqlite")) as db:
         assert db.execute("SELECT attempt, key FROM attempts").fetchall() == [(1, "k1"), (2, "k2")]
+
+
+def test_a_saved_ledger_is_not_put_back_without_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "WAIT_MS", 1)
+    book = Ledger(tmp_path / LEDGER)
+    book.write([attempt(0)])
+    delete_all(tmp_path)
+    book.write([attempt(1)])  # into the new one, and its log
+    saved = book.hold.moved
+    assert saved is not None
+    with closing(sqlite3.connect(saved, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT COUNT(*) FROM attempts").fetchone() == (2,)
+        with pytest.raises(UserError, match="another program has it open; next: close that"):
+            distill.status(tmp_path, repair=True)
+    book.close()
+    assert distill.status(tmp_path, repair=True) == Exit.DONE
+    assert ledger(tmp_path, "SELECT COUNT(*) FROM attempts") == [2]
 
 
 def test_readers_copies_and_touches_of_names_are_no_alarm(tmp_path: Path) -> None:
