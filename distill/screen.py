@@ -62,6 +62,15 @@ def say_lines(text: str) -> None:
     sys.stderr.write(f"{plain(text, keep=LINES)}\n")
 
 
+def ask(question: str) -> str | None:
+    """What a person types in answer, without spaces at its ends; None where nobody is there."""
+    if not (is_terminal() and sys.stdin is not None and sys.stdin.isatty()):
+        return None
+    sys.stderr.write(plain(question, keep=LINES))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
 def hang_up() -> None:
     """Closes standard error: nobody reads what we write, and nothing is to be said of it."""
     sys.stderr.close()

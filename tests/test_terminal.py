@@ -362,6 +362,23 @@ def test_an_error_of_ours_is_one_plain_line_wherever_it_is_shown() -> None:
     assert str(UserError(EVIL)).isprintable()
 
 
+def test_a_question_is_plain_and_asked_only_where_somebody_can_answer() -> None:
+    code = "from distill.screen import ask; import sys; print(repr(ask(sys.argv[1])))"
+    command = [sys.executable, "-c", code, f"{EVIL} sure? "]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("None\n", "")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, b" yes\n")
+        assert process.stdout is not None
+        assert process.stdout.read() == b"'yes'\n"
+        said = b"".join(_all_of(ours)).decode()
+    os.close(ours)
+    assert "\\x1b[2J" in said
+    assert not {c for c in said if not c.isprintable() and c not in "\r\n"}
+
+
 def test_a_table_reads_nothing_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
     columns = [Column(title="[red]a"), Column(title=":smile:"), Column(right=True)]
     rows = [("[bold]x[/bold]", ("[link=http://x]y", "bold"), "2 lines\n\tand a tab")]
