@@ -5,8 +5,11 @@ The seven verbs of the command line are functions of the same name; ``grade`` ju
 Importing this package is cheap: each function brings what it needs when it is first used.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from distill import log as _log
 
 if TYPE_CHECKING:
     from distill.commands.eval import eval
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from distill.verify import Isolation, Item, Verdict, grade, grade_all
 
 __version__ = "0.1.0"
+logging.getLogger(_log.NAME).addFilter(_log.clean)
 
 _HOME = {
     "plan": "distill.commands.plan",

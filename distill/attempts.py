@@ -103,6 +103,7 @@ async def _try(desk: Desk, ask: Ask) -> Written:
         _refuse_full_disk(desk)
         body, worst = _request(desk, ask, turn)
         worst = await desk.budget.reserve(worst)
+        _refuse_lost_ledger(desk, worst)
         turn, ready = replace(turn, sent_at=time.monotonic(), began=time.time()), True
     finally:
         if not ready:
@@ -134,6 +135,19 @@ def _request(desk: Desk, ask: Ask, turn: Turn) -> tuple[dict[str, Any], float]:
     if switches := {**endpoint.extra_body, **desk.plan.sampling.extra_body}:
         turns.append({"switches": orjson.dumps(switches).decode()})  # some are part of the prompt
     return body, worst_usd(endpoint.price, turns, ask.max_tokens)
+
+
+def _refuse_lost_ledger(desk: Desk, reserved_usd: float) -> None:
+    """Stops where an answer could not be kept; the last thing before a request is sent.
+
+    Raises:
+        UserError: the ledger's file is lost, or another program wrote into it.
+    """
+    try:
+        desk.commits.check()
+    except UserError:
+        desk.budget.settle(reserved_usd, 0.0)
+        raise
 
 
 def _refuse_full_disk(desk: Desk) -> None:

@@ -4,70 +4,64 @@ Imports nothing heavy: ``distill --help`` and a mistyped flag answer at once.
 """
 
 import argparse
-import logging
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import distill
 from distill.errors import DistillError, Exit, UserError
 from distill.imports import own_imports_only
+from distill.log import to_stderr, traced
+from distill.plain import plain
+from distill.screen import guarded, hang_up, say, say_lines
 
-Command = argparse.ArgumentParser
+
+class Command(argparse.ArgumentParser):
+    """A parser whose complaint is one line, whatever the words it complains about."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program."""
+        super().error(plain(message))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status (see ``distill.errors.Exit``)."""
-    arguments = _parser().parse_args(argv)
-    with own_imports_only(), _log_to_stderr(verbose=arguments.verbose):
-        return _run(arguments)
+    with guarded(), own_imports_only():
+        arguments = _parser().parse_args(argv)
+        with to_stderr(verbose=arguments.verbose):
+            return _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
         return int(arguments.run(arguments))
     except DistillError as error:
-        _say(str(error))
+        say(str(error))
         return int(error.exit)
     except KeyboardInterrupt:
-        _say("interrupted; the same command goes on from here")
+        say("interrupted; the same command goes on from here")
         return int(Exit.INTERRUPTED)
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
-        sys.stderr.close()
+        hang_up()
         return int(Exit.DONE)
     except Exception as error:  # border: a bug or a broken disk; the traceback is for -v
         if arguments.verbose:
-            raise
-        kind = type(error).__name__
-        _say(f"stopped by {kind}: {error}".splitlines()[0] + " (-v shows where)")
+            say_lines(traced(error))
+        say(f"stopped by {_said_by(error)}" + ("" if arguments.verbose else " (-v shows where)"))
         return int(Exit.USER)
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"distill: {text}\n")
+def _said_by(error: Exception) -> str:
+    """The kind of an error, the first line of its text, and the files that it was about."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else "it says nothing more"
+    files = [getattr(error, name, None) for name in ("filename", "filename2")]
+    notes = [*map(str, filter(None, files)), *getattr(error, "__notes__", ())]
+    new = [note for note in notes if note not in text]
+    return ": ".join([type(error).__name__, text]) + "".join(f"; {note}" for note in new)
 
 
-@contextmanager
-def _log_to_stderr(*, verbose: bool) -> Iterator[None]:
-    """Our own log lines on standard error while a command runs; afterwards as it was."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    log = logging.getLogger("distill")
-    before = log.propagate, log.level
-    log.addHandler(handler)
-    log.propagate = False  # other people's libraries log to the root: not for the user
-    log.setLevel(logging.DEBUG if verbose else logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.propagate, level = before
-        log.setLevel(level)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Command:
+    parser = Command(
         prog="distill",
         description="Put a big model's reasoning into a small one.",
         epilog="Exit status: 0 done, 1 some rows failed for good, 2 change something, "

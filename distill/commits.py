@@ -47,6 +47,10 @@ class Commits:
             more = None not in items
             await self._commit([item for item in items if item is not None])
 
+    def check(self) -> None:
+        """Raises UserError where what is answered from now on could not be kept."""
+        self._ledger.hold.check()
+
     def end(self) -> None:
         """No more tries will come."""
         self._queue.put_nowait(None)

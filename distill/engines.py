@@ -19,6 +19,7 @@ from itertools import chain, islice
 from typing import Any, Literal, TypeVar
 
 from distill.errors import UserError, missing_extra
+from distill.screen import guard
 
 Engine = Literal["local", "ray"]
 T = TypeVar("T")
@@ -95,6 +96,7 @@ def _start(parent: int, work: Callable[[Any], Any]) -> None:
     Ctrl-C reaches every process of a terminal; only the first one decides what becomes of it.
     """
     _MINE.append(work)
+    guard()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 

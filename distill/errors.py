@@ -13,6 +13,8 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
+from distill.plain import plain
+
 
 class Exit(IntEnum):
     """Exit status of every command."""
@@ -28,6 +30,9 @@ class DistillError(Exception):
     """The base of what distill raises on purpose; its text is one line for a person."""
 
     exit = Exit.USER
+
+    def __str__(self) -> str:
+        return plain(super().__str__())  # it may repeat what a server, a row or a file says
 
 
 class UserError(DistillError):

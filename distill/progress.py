@@ -4,11 +4,12 @@ Writes to standard error only; standard output is for results. Does not decide a
 """
 
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from distill.screen import is_terminal, live
 
 log = logging.getLogger("distill")
 PLAIN_EVERY_S = 30.0
@@ -32,7 +33,7 @@ class Progress:
         self.tokens += tokens
         if note is not None:
             self.note = note
-        if not sys.stderr.isatty() and time.monotonic() - self._said >= PLAIN_EVERY_S:
+        if not is_terminal() and time.monotonic() - self._said >= PLAIN_EVERY_S:
             self._said = time.monotonic()
             log.info("%s", self.line())
 
@@ -61,17 +62,9 @@ def _clock(seconds: float) -> str:
 def progress(what: str, total: int | None) -> Iterator[Progress]:
     """A Progress that is shown while the block runs, and summed up at its end."""
     state = Progress(what=what, total=total)
-    if not sys.stderr.isatty():
+    if not is_terminal():
         yield state
         log.info("%s", state.line())
         return
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    class Line:
-        def __rich__(self) -> Text:
-            return Text(state.line())
-
-    with Live(Line(), console=Console(stderr=True), refresh_per_second=4):
+    with live(state.line):
         yield state

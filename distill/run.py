@@ -24,6 +24,7 @@ from distill.files.lock import folder_lock
 from distill.files.write import write_atomic
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import explained
+from distill.ledger.saved import refuse_saved
 from distill.plans import Plan
 from distill.problems import LeftOut, ProblemSet
 from distill.progress import progress
@@ -98,6 +99,7 @@ def carry_out(
     _refuse_blind_budget(loaded, cap)
     refuse_foreign(out / "traces")
     _refuse_emptied(out)
+    refuse_saved(out / "ledger.sqlite")
     with folder_lock(out), explained(out / "ledger.sqlite"):
         ledger = Ledger(out / "ledger.sqlite")
         try:
@@ -105,7 +107,7 @@ def carry_out(
             _put(ledger, problems, plan, out)
             count = min(limit or ledger.count_problems(), ledger.count_problems())
             ledger.set_meta("wanted", _wanted(plan, count))
-            outcome = _ask(ledger, plan, count, reach, cap, force)
+            outcome = _asked(ledger, plan, count, reach, cap, force)
             if not isinstance(outcome.stopped, Interrupted):
                 export_traces(
                     ledger,
@@ -116,6 +118,7 @@ def carry_out(
                     render=plan.render,
                     becomes=loaded.recipe.becomes,
                 )
+                ledger.hold.settle()  # it may be lost while they are written, too
             return outcome
         finally:
             ledger.close()
@@ -203,6 +206,16 @@ def _line(one: LeftOut) -> bytes:
         return orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE)
     except orjson.JSONEncodeError:  # a lone surrogate
         return orjson.dumps({"id": one.id, "reason": one.reason}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _asked(
+    ledger: Ledger, plan: Plan, count: int, reach: Reach, cap_usd: float | None, force: bool
+) -> Outcome:
+    """As ``_ask``; a ledger that was lost meanwhile is saved, and is what there is to say."""
+    try:
+        return _ask(ledger, plan, count, reach, cap_usd, force)
+    finally:
+        ledger.hold.settle()
 
 
 def _ask(

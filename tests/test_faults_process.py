@@ -18,7 +18,7 @@ import distill
 from distill import attempts
 from distill.errors import Exit, UserError
 from distill.files.find import data_files
-from distill.ledger import schema, store
+from distill.ledger import hold, schema
 from tests.faults import (
     assert_all_there,
     errors,
@@ -108,7 +108,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_what_was_written_is_not_bought
     with teacher_server(long_answer) as server:
         name, run = recipe(tmp_path, server.url, problems=60), tmp_path / "run"
         with monkeypatch.context() as full:
-            full.setattr(store, "connect", small)
+            full.setattr(hold, "connect", small)
             with stops(heard, UserError, "disk is full.*make room.*the same command goes on"):
                 distill.generate(name, out=run)
         _goes_on(server, name, run)

@@ -28,7 +28,8 @@ LAYERS = (
     ("files", "jail"),
     ("recipes",),
     ("imports", "rows", "sql", "think"),
-    ("errors",),
+    ("errors", "log", "screen"),
+    ("plain",),
 )
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 # Installed by an extra, or slow to import: only inside the function that needs it.

@@ -7,6 +7,7 @@ from distill.errors import Exit
 from distill.filtering.explain import Line, examples
 from distill.filtering.explain import explain as steps_of
 from distill.filtering.prepare import prepare
+from distill.screen import Cell, Column, Sheet, show
 from distill.signals.settings import Settings
 
 
@@ -57,18 +58,12 @@ NOWHERE = "/nonexistent"  # a result that is not there
 
 
 def _print(lines: Iterable[Line]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_column(overflow="fold", style="dim")
+    sections: list[list[Sequence[Cell]]] = [[]]
     style = {"broken": "red", "cannot be told": "yellow", "holds": "green"}
     for line in lines:
         if line.kind == "rule":
-            table.add_section()
-        name = Text(line.name, style="bold" if line.kind == "rule" else "")
-        table.add_row(name, Text(line.value, style.get(line.value, "")), Text(line.note))
-    Console().print(table)
+            sections.append([])
+        name = (line.name, "bold" if line.kind == "rule" else "")
+        sections[-1].append((name, (line.value, style.get(line.value, "")), line.note))
+    columns = [Column(wraps=False), Column(), Column(style="dim")]
+    show(Sheet(columns=columns, sections=sections))

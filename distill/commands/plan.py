@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from distill.errors import Exit, UserError, nearest
 from distill.forecast import TOKENS_PER_S
@@ -17,9 +16,7 @@ from distill.recipes.mix import MILLION, Need, cost_usd, hours, needs, read_mix
 from distill.recipes.places import Origin
 from distill.recipes.presets import Preset, find_preset, read_preset
 from distill.recipes.teachers import Price
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from distill.screen import Column, Sheet, show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +50,12 @@ def plan(
     Raises:
         UserError: no such mix or preset, or one that cannot be read.
     """
-    from rich.console import Console
-
     recipe, path = read_mix(mix)
     found = needs(recipe, rows)
     offers = [offer for name in at or _priced(path) for offer in _offers(name, path)]
     speed = TOKENS_PER_S if tokens_per_s is None else tokens_per_s
-    console = Console()
-    console.print(_parts(found))
-    console.print(_teachers(found, offers, concurrency, speed))
-    for line in _notes(found, offers, speed):
-        console.print(line, highlight=False, markup=False)
+    tables = (_parts(found), _teachers(found, offers, concurrency, speed))
+    show(*tables, *_notes(found, offers, speed))
     return Exit.DONE
 
 
@@ -97,46 +89,36 @@ def _preset(name: str, mix: Path) -> Preset:
     return read_preset(found)
 
 
-def _parts(found: Sequence[Need]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title="what it takes")
-    table.add_column("part")
-    for column in ("rows", "answers", "problems", "prompt\nM tokens", "answer\nM tokens"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for need in found:
-        numbers = (need.rows, need.answers, need.problems)
-        table.add_row(Text(need.part), *map(_count, numbers), *_millions(need))
-    table.add_section()
+def _parts(found: Sequence[Need]) -> Sheet:
+    titles = ("rows", "answers", "problems", "prompt\nM tokens", "answer\nM tokens")
+    parts = [
+        (need.part, *map(_count, (need.rows, need.answers, need.problems)), *_millions(need))
+        for need in found
+    ]
     rows, answers = sum(n.rows for n in found), sum(n.answers for n in found)
     problems = sum(n.problems for n in found)
-    table.add_row("all", *map(_count, (rows, answers, problems)), *_millions(*found))
-    return table
+    whole = ("all", *map(_count, (rows, answers, problems)), *_millions(*found))
+    columns = [Column(title="part"), *map(_number, titles)]
+    return Sheet(title="what it takes", columns=columns, sections=[parts, [whole]])
+
+
+def _number(title: str) -> Column:
+    return Column(title=title, right=True, wraps=False)
 
 
 def _teachers(
     found: Sequence[Need], offers: Sequence[Offer], concurrency: int | None, tokens_per_s: float
-) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title="from whom")
-    table.add_column("at", no_wrap=True)
-    table.add_column("model", overflow="fold")
-    for column in ("USD\noff-peak", "USD\nat peak", "in\nflight", "hours"):
-        table.add_column(column, justify="right", no_wrap=True)
+) -> Sheet:
+    titles = ("USD\noff-peak", "USD\nat peak", "in\nflight", "hours")
     answered = sum(need.completion_tokens for need in found)
+    rows = []
     for offer in offers:
         flying = concurrency or offer.concurrency
-        table.add_row(
-            Text(offer.preset),
-            Text(offer.model or "any"),
-            *_cost(offer.price, found),
-            _count(flying),
-            f"{hours(answered, concurrency=flying, tokens_per_s=tokens_per_s):,.1f}",
-        )
-    return table
+        took = hours(answered, concurrency=flying, tokens_per_s=tokens_per_s)
+        who = (offer.preset, offer.model or "any")
+        rows.append((*who, *_cost(offer.price, found), _count(flying), f"{took:,.1f}"))
+    columns = [Column(title="at", wraps=False), Column(title="model"), *map(_number, titles)]
+    return Sheet(title="from whom", columns=columns, sections=[rows])
 
 
 def _cost(price: Price | None, found: Sequence[Need]) -> tuple[str, str]:

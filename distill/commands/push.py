@@ -9,7 +9,6 @@ import hashlib
 import logging
 import os
 import re
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from distill.cards.parcel import CARD, Parcel, parcel_of
 from distill.cards.student import HUB_ID
 from distill.errors import Exit, UserError, missing_extra
 from distill.recipes.secrets import SECRET
+from distill.screen import is_terminal
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -200,7 +200,7 @@ def _quiet_client() -> Iterator[None]:
     """
     utils = _hub().utils
     level = utils.logging.get_verbosity()
-    bars = not utils.are_progress_bars_disabled() and not sys.stderr.isatty()
+    bars = not utils.are_progress_bars_disabled() and not is_terminal()
     utils.logging.set_verbosity_error()
     if bars:
         utils.disable_progress_bars()

@@ -4,7 +4,7 @@ Only reads, also while the run is going on; with ``repair`` it mends a damaged l
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from distill.files.write import read_json
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import not_opened
 from distill.ledger.salvage import repair as mend
+from distill.ledger.saved import refuse_saved
+from distill.screen import Cell, Column, Sheet, show
 from distill.teachers.wire import parse
 
 Line = tuple[str, str]
@@ -32,20 +34,11 @@ def status(*paths: str | Path, repair: bool = False) -> Exit:
     Raises:
         UserError: a folder is none of these; with ``repair``, no run, or one that is under way.
     """
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    sections: list[list[Sequence[Cell]]] = []
     for path in map(Path, paths):
         title, lines = _mended(path) if repair else describe(path)
-        table.add_section()
-        table.add_row(f"[bold]{title}", escape(str(path)))
-        for name, value in lines:
-            table.add_row(escape(name), escape(value))
-    Console().print(table)
+        sections.append([((title, "bold"), str(path)), *lines])
+    show(Sheet(columns=[Column(wraps=False), Column()], sections=sections))
     return Exit.DONE
 
 
@@ -63,6 +56,7 @@ def describe(path: Path) -> tuple[str, list[Line]]:
         return "filtered set", list(_set(report, path))
     if (trained := read_json(path / "train.json")) is not None:
         return "student", list(_student(trained, path))
+    refuse_saved(path / "ledger.sqlite")
     msg = f"{path}: no run, filtered set, student or scores in it"
     raise UserError(msg)
 
@@ -76,7 +70,9 @@ def _mended(path: Path) -> tuple[str, list[Line]]:
         (n, f"{kept:,} kept, {lost:,} known to be lost") for n, (kept, lost) in found.rows.items()
     ]
     next_step = "the run's distill generate asks again for what was lost"
-    named = [("damage", found.damage), ("kept as", found.kept_as.name)]
+    named = [("damage", found.damage)]
+    if found.kept_as is not None:
+        named.append(("kept as", found.kept_as.name))
     return "repaired run", [*named, *rows, ("next", next_step)]
 
 

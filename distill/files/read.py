@@ -54,9 +54,13 @@ def frames(data: str | Path, *, limit: int | None = None) -> Iterator[pl.DataFra
 def _all_frames(data: str | Path) -> Iterator[pl.DataFrame]:
     samples: Counter[str] = Counter()  # how often a foreign table answered each question so far
     for path in data_files(data):
-        for lines in records(path):
-            if len(lines):
-                yield _to_rows(lines, path, samples)
+        try:
+            for lines in records(path):
+                if len(lines):
+                    yield _to_rows(lines, path, samples)
+        except (MemoryError, OSError) as error:
+            error.add_note(f"while reading {path}")
+            raise
 
 
 def records(path: Path) -> Iterator[pl.DataFrame | list[dict[str, Any]]]:

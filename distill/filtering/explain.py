@@ -15,6 +15,7 @@ from distill.filtering.measure import broken, is_measured
 from distill.filtering.prepare import Prepared
 from distill.filtering.steps import measured, steps, visible
 from distill.filtering.write import DROPPED, KEPT
+from distill.plain import plain
 from distill.rows import SCHEMA
 from distill.rules import Rule, Rules
 from distill.selection import draws
@@ -186,14 +187,9 @@ def _whole(path: Path, place: int) -> pl.DataFrame:
 def _said(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "unknown" if value is None else printable(str(value))
+    return "unknown" if value is None else plain(str(value), keep="\n")
 
 
 def _ends(text: str) -> str:
-    whole = printable(text)
+    whole = plain(text, keep="\n")
     return whole if len(whole) <= HEAD + TAIL else f"{whole[:HEAD]} […] {whole[-TAIL:]}"
-
-
-def printable(text: str) -> str:
-    """The text with what a terminal would obey or hide written as a code: data is not trusted."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)

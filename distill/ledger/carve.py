@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -71,8 +71,14 @@ KNOWN = {
 }
 
 
-def carve(old: Path, new: Path, judge: Judge) -> Counts:
+def carve(old: Path, new: Path, judge: Judge, *, rest: Iterable[Path] = ()) -> Counts:
     """Makes the ledger ``new`` of what can be read of ``old`` and its write-ahead log.
+
+    Args:
+        old: a damaged ledger, or one that is gone.
+        new: no such file yet.
+        judge: tells what a kept body is.
+        rest: ledgers with further tries, under other numbers than those of ``old``.
 
     Raises:
         UserError: nothing can be read, or a later version of distill wrote it.
@@ -80,8 +86,9 @@ def carve(old: Path, new: Path, judge: Judge) -> Counts:
     """
     with closing(sqlite3.connect(new, isolation_level=None)) as db:
         db.executescript(TABLES + STAGE)
-        for record in records(old):
-            _put(db, record, judge)
+        for path in filter(Path.exists, (old, *rest)):
+            for record in records(path):
+                _put(db, record, judge)
         known = {name: _count(db, f"({rows})") for name, rows in KNOWN.items()}
         db.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(VERSION),))
         leave_whole(db)

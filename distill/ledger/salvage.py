@@ -8,11 +8,10 @@ is parsed.
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +19,9 @@ import zstandard
 
 from distill.errors import UserError
 from distill.files.lock import folder_lock
-from distill.ledger.carve import Counts, carve
+from distill.ledger.carve import KNOWN, Counts, carve
 from distill.ledger.explain import not_opened
+from distill.ledger.saved import beside, free
 from distill.ledger.schema import VERSION, connect
 from distill.ledger.wal import is_damaged
 
@@ -60,7 +60,7 @@ class Repaired:
     """What a repair found and brought."""
 
     damage: str
-    kept_as: Path  # the damaged file
+    kept_as: Path | None  # the file that stood there
     rows: Counts
 
 
@@ -77,26 +77,62 @@ def repair(folder: Path, *, parse: Parse) -> Repaired | None:
             read.
     """
     path = folder / "ledger.sqlite"
-    if not path.is_file():
+    saved, rest = beside(path, "saved"), beside(path, "rest")
+    if not (path.is_file() or saved or rest):
         msg = f"{folder}: no ledger.sqlite in it; next: give the folder of a run"
         raise UserError(msg)
     with folder_lock(folder):
+        if saved:
+            return _put_back(path, saved[-1], parse)
         before = _interrupted(path)
-        damage = "an earlier repair was interrupted" if before else _damage(path, parse)
+        damage = f"a run went on in {rest[0].name}" if rest else None
+        damage = "an earlier repair was interrupted" if before else damage or _damage(path, parse)
         if damage is None:
             return None
-        return _replace(path, before, damage, parse)
+        found = _replace(path, before, damage, parse, rest)
+        for one in rest:
+            one.replace(free(path, "merged"))
+        return found
 
 
-def _replace(path: Path, before: Path | None, damage: str, parse: Parse) -> Repaired:
+def _put_back(path: Path, saved: Path, parse: Parse) -> Repaired:
+    """Puts a ledger that was saved whole in the place of what stands there, which is kept."""
+    if left := _damage(saved, parse):
+        msg = f"{saved}: damaged: {left}; next: choose another -o, or rename it and repair again"
+        raise UserError(msg)
+    with closing(connect(saved, read_only=False)) as db:
+        rows = {name: (_count(db, name), 0) for name in ("meta", *KNOWN)}
+        if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:  # it goes without its log
+            msg = f"{saved}: another program has it open; next: close that, then the same command"
+            raise UserError(msg)
+    try:
+        kept_as = _keep(path) if path.is_file() else None
+        for side in SIDES:
+            path.with_name(path.name + side).unlink(missing_ok=True)
+        saved.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        msg = f"{path}: cannot be put back: {error}; all of it is in {saved.name}"
+        raise UserError(msg) from None
+    damage = "it was lost in the middle of a run, which saved it"
+    return Repaired(damage=damage, kept_as=kept_as, rows=rows)
+
+
+def _count(db: sqlite3.Connection, table: str) -> int:
+    return int(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
+
+
+def _replace(
+    path: Path, before: Path | None, damage: str, parse: Parse, rest: Sequence[Path]
+) -> Repaired:
     part = path.with_name(f".{path.name}.part")
     try:
         part.unlink(missing_ok=True)
-        rows = carve(before or path, part, partial(_kind, parse=parse))
+        rows = carve(before or path, part, partial(_kind, parse=parse), rest=rest)
         if left := _damage(part, parse):
             msg = f"{path}: what could be read makes no sound ledger: {left}; it is left as it is"
             raise UserError(msg)
-        kept_as = before or _keep(path)
+        kept_as = before or (_keep(path) if path.is_file() else None)
         for side in SIDES:
             path.with_name(path.name + side).unlink(missing_ok=True)
         part.replace(path)
@@ -162,23 +198,22 @@ def _kind(body: bytes, *, parse: Parse) -> Literal["unreadable", "text", "answer
 
 def _interrupted(path: Path) -> Path | None:
     """The damaged ledger that was being replaced when a repair ended halfway."""
-    kept = path.parent.glob(f"{path.stem}.damaged-*{path.suffix}")
-    return next((one for one in sorted(kept) if one.samefile(path)), None)
+    kept = beside(path, "damaged") if path.exists() else []
+    return next((one for one in kept if one.samefile(path)), None)
 
 
 def _keep(path: Path) -> Path:
     """Gives the damaged files a second name, under which they stay."""
-    names = (path.with_name(f"{path.stem}.damaged-{n}{path.suffix}") for n in count(1))
-    free = next(name for name in names if not name.exists())
+    place = free(path, "damaged")
     for side in (*SIDES, ""):  # the main file last: it tells that a repair was interrupted
-        old, new = path.with_name(path.name + side), free.with_name(free.name + side)
+        old, new = path.with_name(path.name + side), place.with_name(place.name + side)
         if old.exists():
             new.unlink(missing_ok=True)
             try:
                 os.link(old, new)
             except OSError:  # a file system without links
                 shutil.copy2(old, new)
-    return free
+    return place
 
 
 def _sync(folder: Path) -> None:

@@ -15,10 +15,10 @@ import polars as pl
 import zstandard
 
 from distill.errors import UserError
-from distill.ledger.agree import request_key
 from distill.ledger.explain import not_opened
+from distill.ledger.hold import Hold
 from distill.ledger.rows import Answered, Asked, Attempt, Open
-from distill.ledger.schema import VERSION, Transaction, connect
+from distill.ledger.schema import VERSION
 from distill.ledger.wal import is_damaged
 from distill.rows import Problem
 
@@ -44,11 +44,11 @@ WHERE id IN ({}) AND plan = ? ORDER BY id, sample"""
 FOUND_AGAIN = """UPDATE requests AS r SET plan = :plan WHERE plan = '' AND key = (
 SELECT request_key(:plan, p.id, p.question, r.sample, p.fields) FROM problems p
 WHERE p.id = r.id AND p.position IS NOT NULL)"""
+LAST = "SELECT COALESCE(MAX(attempt), 0) FROM attempts"
 PAGE = 256  # problems of one page: it stays under a few megabytes
-INSERT_ATTEMPT = """INSERT INTO attempts (key, started, took_s, status, error, finish, model,
-prompt_tokens, cached_tokens, reasoning_tokens, completion_tokens, cost_usd, worst_usd, endpoint,
-after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-
+INSERT_ATTEMPT = """INSERT INTO attempts (attempt, key, started, took_s, status, error, finish,
+model, prompt_tokens, cached_tokens, reasoning_tokens, completion_tokens, cost_usd, worst_usd,
+endpoint, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 INSERT_REQUEST = """INSERT OR REPLACE INTO requests (key, plan, id, sample, state, finish,
 max_tokens, attempt, verdict, repaired) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
@@ -71,15 +71,22 @@ class Ledger:
                 if not read_only and is_damaged(path):
                     msg = "its write-ahead log is damaged"  # sqlite would forget the rest silently
                     raise sqlite3.DatabaseError(msg)
-                self.db = connect(path, read_only=read_only)
-                on_error.callback(self.db.close)
-                self.db.create_function("request_key", 5, request_key, deterministic=True)
+                self.hold = Hold(path, read_only=read_only)
+                on_error.callback(self.hold.close)
                 self._check_version(read_only=read_only)
-            except (sqlite3.DatabaseError, PermissionError) as error:
+                if not read_only:
+                    self._last = self.db.execute(LAST).fetchone()[0]
+                    self.hold.watch()
+            except (sqlite3.DatabaseError, OSError) as error:
                 repair = f"distill status --repair {path.parent}"
                 msg = f"{path}: not a readable ledger: {error}; next: {repair}"
                 raise not_opened(path, error) or UserError(msg) from None
             on_error.pop_all()
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The open file, for queries."""
+        return self.hold.db
 
     def _check_version(self, *, read_only: bool) -> None:
         version = self.meta("version")
@@ -96,7 +103,7 @@ class Ledger:
 
     def close(self) -> None:
         """Closes the file; what was written is durable already."""
-        self.db.close()
+        self.hold.close()
 
     def meta(self, name: str) -> object:
         """A value kept about the whole run; None if there is none."""
@@ -105,9 +112,12 @@ class Ledger:
 
     def set_meta(self, name: str, value: object) -> None:
         """Keeps a JSON value about the whole run."""
-        self.db.execute(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, orjson.dumps(value).decode())
-        )
+        with self.hold.writing():
+            self._set_meta(name, value)
+
+    def _set_meta(self, name: str, value: object) -> None:
+        row = (name, orjson.dumps(value).decode())
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
 
     def put_problems(self, tables: Iterable[pl.DataFrame], digest: str, *, plan: str) -> None:
         """Makes the lines of ``tables`` (PROBLEM_SCHEMA) the set of this run, in their order.
@@ -116,14 +126,14 @@ class Ledger:
         A problem whose text changed under the same id is asked anew, unless it has become again
         what it was asked as before under ``plan``.
         """
-        with Transaction(self.db):
+        with self.hold.writing():
             self.db.execute("UPDATE problems SET position = NULL WHERE position IS NOT NULL")
             position = 0
             for table in tables:
                 self._put(table, position)
                 position += table.height
             self.db.execute(FOUND_AGAIN, {"plan": plan})
-            self.set_meta("problems", digest)
+            self._set_meta("problems", digest)
 
     def _put(self, table: pl.DataFrame, start: int) -> None:
         names = ("id", "question", "domain", "source", "gold", "verify", "fields")
@@ -190,15 +200,20 @@ class Ledger:
         return rows
 
     def write(self, attempts: Sequence[Attempt]) -> list[int]:
-        """Makes a batch of tries durable, all or none; their numbers in the ledger."""
-        with Transaction(self.db):
-            return [self._write(attempt) for attempt in attempts]
+        """Makes a batch of tries durable, all or none; their numbers in the ledger.
 
-    def _write(self, a: Attempt) -> int:
+        Where its file is lost or was changed by others, in a new one beside it.
+        """
+        numbered = list(enumerate(attempts, self._last + 1))  # in a new file, too
+        numbers = self.hold.keep(lambda: [self._write(a, number) for number, a in numbered])
+        self._last += len(numbers)
+        return numbers
+
+    def _write(self, a: Attempt, number: int) -> int:
         values = (a.key, a.started, a.took_s, a.status, a.error, a.finish, a.model)
         usage = (a.prompt_tokens, a.cached_tokens, a.reasoning_tokens, a.completion_tokens)
         money = (a.cost_usd, a.worst_usd, a.endpoint, a.after)
-        number = self.db.execute(INSERT_ATTEMPT, (*values, *usage, *money)).lastrowid or 0
+        self.db.execute(INSERT_ATTEMPT, (number, *values, *usage, *money))
         if a.body is not None:
             body = self._squeeze.compress(a.body)
             self.db.execute("INSERT INTO answers (attempt, body) VALUES (?, ?)", (number, body))
@@ -268,14 +283,14 @@ class Ledger:
 
     def reopen(self, keys: Iterable[str]) -> None:
         """Forgets that these requests were refused: they are asked again."""
-        with Transaction(self.db):
+        with self.hold.writing():
             self.db.executemany(
                 "DELETE FROM requests WHERE key = ? AND state = 'failed'", ((key,) for key in keys)
             )
 
     def set_verdicts(self, verdicts: Iterable[tuple[str, int]]) -> None:
         """Keeps (label, number of the answer) of answers that were checked later."""
-        with Transaction(self.db):
+        with self.hold.writing():
             self.db.executemany("UPDATE requests SET verdict = ? WHERE attempt = ?", verdicts)
 
 

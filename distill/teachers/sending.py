@@ -5,7 +5,6 @@ where the user named both on the command line, or where the user's own list has 
 """
 
 import logging
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,11 +12,13 @@ from typing import Final
 from yarl import URL
 
 from distill.errors import UserError
+from distill.plain import plain
 from distill.recipes.load import Loaded
 from distill.recipes.places import Origin
 from distill.recipes.presets import ties
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Teacher
+from distill.screen import ask
 from distill.teachers.address import is_open, origin_of
 from distill.teachers.trust import TrustList, trust_list
 
@@ -45,8 +46,8 @@ class Sending:
         if self.key_env is None:
             return f"{self.to} (no key)"
         allowed = self.allowed_by or "which nobody has allowed yet"
-        plain = f", {OPEN}" if is_open(self.to) else ""
-        return f"{self.to} (key: ${self.key_env}, {allowed}{plain})"
+        over = f", {OPEN}" if is_open(self.to) else ""
+        return f"{self.to} (key: ${self.key_env}, {allowed}{over})"
 
 
 def settle(loaded: Loaded[PromptsRecipe], *, yes: bool) -> None:
@@ -133,38 +134,32 @@ def _agreed(sending: Sending, origin: Origin, listed: TrustList, *, yes: bool) -
         listed.add(sending.to, key_env)
         log.info("$%s may go to %s: noted in %s", key_env, sending.to, listed.path)
         return True
-    if yes or not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if yes:
         return False
-    plain = f" ({OPEN})" if is_open(sending.to) else ""
-    sys.stderr.write(
-        f"{_plain(str(origin.path))} wants to send the variable {key_env} as the key to "
-        f"{sending.to}{plain}.\nType {YES} to allow that from now on: "
+    over = f" ({OPEN})" if is_open(sending.to) else ""
+    said = ask(
+        f"{origin.path} wants to send the variable {key_env} as the key to {sending.to}{over}.\n"
+        f"Type {YES} to allow that from now on: "
     )
-    sys.stderr.flush()
-    if sys.stdin.readline().strip() != YES:
+    if said != YES:
         return False
     listed.add(sending.to, key_env)
     return True
 
 
 def _untrusted(sending: Sending, origin: Origin) -> UserError:
-    plain = f" {OPEN}" if is_open(sending.to) else ""
+    over = f" {OPEN}" if is_open(sending.to) else ""
     if sending.where == "teacher":
         named = f"--set teacher.base_url={sending.address} --set teacher.key_env={sending.key_env}"
     else:
         named = "--set teachers=[…] with both"
-    scripts = "" if plain else ", or --yes"
+    scripts = "" if over else ", or --yes"
     return UserError(
         f"{origin.path}: {sending.where}.key_env: ${sending.key_env} would go to {sending.to}"
-        f"{plain}, and only a recipe says so; to allow it: {named}, or type yes at a terminal"
+        f"{over}, and only a recipe says so; to allow it: {named}, or type yes at a terminal"
         f"{scripts} (both noted in {trust_list().path}), or use a shipped preset with its own key"
     )
 
 
 def _name(loaded: Loaded[PromptsRecipe]) -> str:
-    return _plain(loaded.path.stem)
-
-
-def _plain(name: str) -> str:
-    """A file's name without what would steer a terminal."""
-    return name if name.isprintable() else repr(name)
+    return plain(loaded.path.stem)
