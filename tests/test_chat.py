@@ -132,6 +132,38 @@ def test_a_template_that_fails_is_one_line(text: str) -> None:
     assert "it can use {{ question }}" in mistake(text)
 
 
+REACHES = [
+    "{% include 'x.jinja' %}",
+    "{% import 'x.jinja' as x %}{{ x }}",
+    "{% from 'x.jinja' import y %}",
+    "{% extends 'x.jinja' %}",
+    "{{ ''.__class__.__mro__ }}",
+    "{{ dict.__init__ }}",
+    "{{ dict.mro() }}",
+    "{{ namespace.__init__.__globals__ }}",
+    "{{ range.__class__ }}",
+    "{{ lipsum.__globals__ }}",
+    "{{ lipsum() }}",
+    "{{ cycler.__init__.__globals__ }}",
+    "{{ joiner }}",
+    "{{ self._TemplateReference__context }}",
+    "{{ ''|attr('__class__') }}",
+    "{{ '{0.__class__}'.format('') }}",
+    "{{ environ }}",
+    "{{ os.environ }}",
+]
+
+
+@pytest.mark.parametrize("text", REACHES)
+def test_a_template_reaches_nothing_but_its_problem(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.jinja").write_text("{% set y = 1 %}canary")
+    with pytest.raises(UserError, match="unusable template"):
+        renderer(text, "t")(problem("1 + 1?"))
+
+
 def test_a_template_beside_the_recipe_goes_before_the_shipped_one(tmp_path: Path) -> None:
     recipe = tmp_path / "r.yaml"
     assert DIRECTIVE in template_text("math.jinja", Origin(path=recipe))

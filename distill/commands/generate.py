@@ -58,10 +58,10 @@ def generate(
     _say_ignored(loaded.recipe)
     isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
     refuse_unjailed(loaded.recipe, isolation)
-    if not dry_run:
-        settle(loaded, yes=yes)
     folder = Path(out)
     plan = make_plan(loaded, who_answers(loaded), isolation=isolation)
+    if not dry_run:
+        settle(loaded, yes=yes)
     problems = problem_set(loaded, isolation=isolation)
     if dry_run:
         foresay(loaded)

@@ -25,7 +25,7 @@ from distill.students.proof import Proof
 from distill.students.save import UNFINISHED, refuse_foreign, save
 from distill.students.store import Store, store
 from distill.students.tokens import tokenize
-from distill.teachers.named import model_at
+from distill.teachers.named import model_at, say_hub
 
 log = logging.getLogger("distill")
 PACKAGES = ("torch", "transformers", "trl", "peft")
@@ -108,6 +108,7 @@ def _base(name: str) -> str:
     if name not in SHIPPED and path.is_dir():
         return str(path.resolve())  # an adapter remembers it, wherever it is used from
     if name not in SHIPPED and "/" in name:
+        say_hub(name)
         return name
     return str(hf_folder(name))
 

@@ -87,7 +87,7 @@ def _end_of_turn(tokenizer: Any, base: str) -> int:
     turns = [{"role": "user", "content": "1"}, {"role": "assistant", "content": SENTINEL}]
     try:
         text = str(tokenizer.apply_chat_template(turns, tokenize=False))
-    except TemplateError as error:
+    except (TemplateError, TypeError) as error:  # TypeError: it wants to load another file
         msg = f"chat_template of {base}: fails on a user turn and an answer: {error}"
         raise UserError(msg) from None
     _, found, tail = text.rpartition(SENTINEL)

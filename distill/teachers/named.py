@@ -1,9 +1,13 @@
 """A model that a key of a recipe names: a folder, file, shipped name or Hub id. Loads none."""
 
+import logging
 from pathlib import Path
 
+from distill.files.hub import hub
 from distill.recipes.places import HUB_ID, WEIGHTS, Origin, missing, place
 from distill.teachers.weights import SHIPPED
+
+log = logging.getLogger("distill")
 
 
 def model_at(name: str, key: str, origin: Origin) -> str:
@@ -21,3 +25,9 @@ def model_at(name: str, key: str, origin: Origin) -> str:
     if HUB_ID.fullmatch(name) is None or Path(name).exists():  # loaders take a folder for the id
         raise missing(name, key, origin, "no such folder, shipped name or Hub id (owner/name)")
     return name
+
+
+def say_hub(model: str) -> None:
+    """Says where a model comes from that is no file or folder here; nothing of a shipped one."""
+    if model not in SHIPPED and HUB_ID.fullmatch(model) and not Path(model).exists():
+        log.info("reads %s from %s", model, hub())

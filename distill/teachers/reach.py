@@ -15,7 +15,7 @@ from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Continues, Engine, Serve, Teacher
 from distill.teachers.digest import model_digest
 from distill.teachers.endpoint import Endpoint
-from distill.teachers.named import model_at
+from distill.teachers.named import model_at, say_hub
 from distill.teachers.sending import refuse_untrusted, say, say_served
 from distill.teachers.serve import serving
 
@@ -61,7 +61,9 @@ def reach(loaded: Loaded[PromptsRecipe], *, log_file: Path) -> Iterator[tuple[En
         yield found
         return
     serve = _serve(loaded)
-    with serving(serve, model=_model(serve, loaded), log_file=log_file) as endpoint:
+    model = _model(serve, loaded)
+    say_hub(model)
+    with serving(serve, model=model, log_file=log_file) as endpoint:
         able = replace(endpoint, continues=CONTINUES.get(serve.engine))
         _refuse_unable(loaded, (able,))
         say_served(loaded, able.base_url)
