@@ -27,6 +27,7 @@ LAYERS = (
     ("chat", "engines", "ledger", "near", "progress", "verify"),
     ("files", "jail"),
     ("recipes",),
+    ("credentials",),
     ("rows", "sql", "think"),
     ("errors",),
 )
