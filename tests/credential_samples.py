@@ -127,7 +127,7 @@ def samples() -> dict[str, str]:
         "encrypted": _pem("ENCRYPTED "),
         "pgp": _pem("PGP ").replace("PRIVATE KEY", "PRIVATE KEY BLOCK"),
         "pem in base64": f"client-key-data: {_b64(_pem('RSA '))}",
-        "putty": f"PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 1\n{a(64)}",
+        "putty": "PuTTY-User-Key" + f"-File-3: ssh-rsa\nPrivate-Lines: 1\n{a(64)}",
         "age": "AGE-SECRET-KEY-1" + of(upper, 58),
         "json web key": f'{{"kty": "EC", "crv": "P-256", "d": "{u(43)}"}}',
         "address": f"https://ada:{password}@git.lovelace.org/engine.git",

@@ -81,6 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = unquote(urlsplit(self.path).path)
+        self.hub.bodies.append(body)
+        for pattern in [p for p in self.hub.meanwhile if re.search(p, f"{self.command} {path}")]:
+            self.hub.meanwhile.pop(pattern)()
         for pattern, status in self.hub.refuse.items():
             if re.search(pattern, f"{self.command} {path}"):
                 # the worst kind of server: it tells the secret it was sent to everybody

@@ -48,7 +48,7 @@ def is_placeholder(secret: str) -> bool:
     False
     """
     body = re.split(r"[-_.]", secret, maxsplit=1)[-1]
-    if _INSTEAD.search(secret) or set(body) <= _FILLER:
+    if _says_so(secret) or set(body) <= _FILLER:
         return True
     if any(map(str.isdigit, body)) or (body != body.lower() and body != body.upper()):
         return False
@@ -62,7 +62,7 @@ def is_token(secret: str) -> bool:
     (True, False)
     """
     long = any(len(run) >= LONG_RUN for run in _RUN.findall(secret))
-    return not is_placeholder(secret) and (long or any(map(str.isdigit, secret)))
+    return not _says_so(secret) and (long or any(map(str.isdigit, secret)))
 
 
 def is_random(secret: str) -> bool:
@@ -92,7 +92,7 @@ def is_password(secret: str) -> bool:
     (True, False, False)
     """
     text = unquote(secret)
-    if _INSTEAD.search(text) or _VARIABLE.fullmatch(text) or set(text) <= _FILLER:
+    if _says_so(text) or _VARIABLE.fullmatch(text):
         return False
     return len(_SEPARATORS.sub("", _WORDS.sub("", text))) >= 4
 
@@ -107,6 +107,10 @@ def is_basic(secret: str) -> bool:
 def is_pem(secret: str) -> bool:
     """Whether it is base64 of a private key's first line, without its own first 13 characters."""
     return "PRIVATE KEY" in _decoded(f"LS0tLS1CRUdJT{secret}")
+
+
+def _says_so(text: str) -> bool:
+    return _INSTEAD.search(text) is not None or set(text) <= _FILLER
 
 
 def _in_order(text: str, step: int) -> float:

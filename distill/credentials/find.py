@@ -30,6 +30,7 @@ _BEFORE, _AFTER = r"[\t\n\r -~]{0,6}", r"[ -~]{0,1}"  # as much as the two above
 # The engine keeps up with a few dozen shapes at once, not with all of them. So texts are cut down
 # to their long words first: every key of WORDS is in one, and few other words are long.
 LONG = 20
+_UNSHOWN = re.compile(r"[^\x20-\x7e\xa0-\ufffd]+")
 _LONG = rf"(?-u:[A-Za-z0-9_+/.%:=~$@?&;-]{{{LONG},}})"
 
 
@@ -77,6 +78,16 @@ def keys_in(text: str) -> list[str]:
     (['a Hugging Face token'], [])
     """
     return keys_by_row(pl.Series([text])).get(0, [])
+
+
+def without_keys(text: str, most: int = 200) -> str:
+    """One line of at most so many characters, with all that looks like a credential blotted out.
+
+    >>> without_keys("no such key: hf_7Qm2vXc9Lr4Tz8Wb1Yk6Np3D")
+    'no such key: …'
+    """
+    plain = SECRET.sub("…", text[: 20 * most])
+    return _UNSHOWN.sub(" ", plain).strip()[:most]
 
 
 def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:

@@ -9,8 +9,8 @@ kind, for whoever must revoke the key knows whose it is.
 from dataclasses import dataclass
 from typing import Literal
 
-# How a find is doubted (see ``doubt``): not at all; unless a placeholder; or a word; only if it looks
-# random; a password, which may be a word; base64 that must hold user:password, or a private key.
+# How a find is doubted (see ``doubt``): not at all; unless a placeholder; nor a word either; unless
+# not random; unless no password; unless base64 of user:password, or of a private key.
 Doubt = Literal["none", "placeholder", "token", "random", "password", "basic", "pem"]
 
 
