@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -105,9 +105,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, text in ({"Content-Length": str(len(data))} | (headers or {})).items():
             self.send_header(name, text)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
+        with suppress(BrokenPipeError, ConnectionResetError):  # a client that gave up in the middle
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(data)
 
     def _missing(self, code: str) -> None:
         self._say(404, {"error": code}, {"X-Error-Code": code})

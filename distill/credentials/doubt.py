@@ -19,6 +19,8 @@ _INSTEAD = re.compile(
     r"|550e8400-e29b-41d4",  # the UUID of the textbooks
     re.IGNORECASE,
 )
+_NEXT = re.compile(r"&[A-Za-z_][\w.-]*=.*")  # parameter of an address
+_LEET = str.maketrans("0134@$", "oleaas")
 _FILLER = set("xX*0.-_#")
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
@@ -71,17 +73,22 @@ def is_random(secret: str) -> bool:
     >>> is_random("9fQ2mXz7Lr4Tb8Wk"), is_random("abc123def456ghi789"), is_random("my_value_23")
     (True, False, False)
     """
-    text = secret.strip(".,;:!?*").rstrip("=")
-    if _INSTEAD.search(text) or _CODE.fullmatch(text) or "=" in text:
+    text = _NEXT.sub("", secret).strip(".,;:!?*").rstrip("=")
+    if _says_so(text) or _CODE.fullmatch(text) or "=" in text:
+        return False
+    if "password" in text.lower().translate(_LEET):
         return False
     plain = _SEPARATORS.sub("", text)
     digits = sum(map(str.isdigit, plain))
-    if len(plain) < 10 or not digits or len(plain) - digits < 3 or len(set(plain)) < LEAST_KINDS:
+    if len(plain) < 10 or len(plain) - digits < 3 or len(set(plain)) < LEAST_KINDS:
         return False
     if _in_order(plain, 1) > MOST_IN_ORDER or _in_order(plain, 2) > MOST_IN_ORDER:
         return False
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in plain]
     changes = sum(a != b for a, b in pairwise(kinds)) / (len(plain) - 1)
+    if not digits:  # names have capitals too, but hardly two in a row before a small letter
+        capitals = sum(a == b == "u" for a, b in pairwise(kinds)) / (len(plain) - 1)
+        return len(plain) >= 20 and changes >= 0.3 and capitals >= 0.12
     return changes >= (LEAST_CHANGES if digits > 1 else 2 * LEAST_CHANGES)
 
 

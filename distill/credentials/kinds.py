@@ -119,7 +119,7 @@ SERVICES = (
         rf"(?:[MNO]{_ANY}{{23,25}}\.{_ANY}{{6}}\.{_ANY}{{27,}}|mfa\.{_ANY}{{60,}})",
         quick=rf"\.{_ANY}{{6}}\.{_ANY}{{27}}|mfa\.{_ANY}{{60}}",
     ),
-    Kind("a Telegram token", rf"[0-9]{{8,10}}:{_ANY}{{35}}", quick=rf":{_ANY}{{35}}"),
+    Kind("a Telegram token", rf"(?:bot)?[0-9]{{8,10}}:{_ANY}{{35}}", quick=rf":{_ANY}{{35}}"),
     Kind(
         "a Stripe key", rf"(?:[sr]k_(?:live|test|prod)_{_ALNUM}{{12,}}|whsec_[A-Za-z0-9+/=]{{20,}})"
     ),
@@ -156,7 +156,7 @@ TOKENS = (
         "a private key",
         r"(?:b3BlbnNzaC1rZXktdjE|MII[A-Za-z0-9+/]{2,3}[AI]IBAAKC|IBADANBgkqhkiG9w0BAQEFAAS"
         r"|M[HI][A-Za-z0-9+/]{1,2}(?:CAQEEI|AgEAMBAGByqGSM49|AgEAMBMGByqGSM49)"
-        r"|MC4CAQAwBQYDK2VwBCIEI)[A-Za-z0-9+/]{10,}",
+        r"|MC4CAQAwBQYDK2VwBCIEI)[A-Za-z0-9+/]{12,}",
         "none",
         free=True,
     ),
@@ -188,18 +188,19 @@ PHRASES = (
         free=True,
     ),
     Kind(
-        "a login",  # .netrc; connection strings; curl
+        "a login",  # .netrc; connection strings; curl; sshpass
         rf"(?:login[ \t\r\n]{{1,4}}{_WORD}{{1,80}}[ \t\r\n]{{1,4}}password[ \t\r\n]{{1,4}}"
         rf"|(?i:user ?id|uid|user|username)=[!#-%(-:<-~]{{1,80}}[;&][ ]?(?i:password|pwd)="
-        rf"|curl [ -~]{{0,200}}(?:-u|--user)[ =][\"']?[A-Za-z0-9@._-]{{1,80}}:)"
+        rf"|curl [ -~]{{0,200}}(?:-u|--user)[ =][\"']?[A-Za-z0-9@._-]{{1,80}}:"
+        rf"|sshpass -p[ ]?[\"']?)"
         rf"(?P<v>[!#-%(-:<-~]{{4,200}})",
         "password",
         quick=r"login[ \t\r\n]{1,4}[!-~]{1,80}[ \t\r\n]{1,4}password"
-        r"|curl [ -~]{0,200}(?:-u|--user)[ =]|[;&][ ]?(?i:password|pwd)=",
+        r"|curl [ -~]{0,200}(?:-u|--user)[ =]|sshpass -p|[;&][ ]?(?i:password|pwd)=",
     ),
     Kind(
         "an Authorization header",
-        r"(?i:basic)[ ]{1,2}(?P<v>[A-Za-z0-9+/]{8,4000}={0,2})",
+        r"(?:(?i:basic)[ ]{1,2}|\"auth\":[ ]?\")(?P<v>[A-Za-z0-9+/]{8,4000}={0,2})",
         "basic",
     ),
     Kind(
@@ -218,16 +219,17 @@ PHRASES = (
     Kind(
         "a secret by its name",
         r"(?i:(?:api|access|secret|private|account|client|signing|encryption|auth|shared|master"
-        r"|service|license|app|bot|user|session)[_. -]?key|[_-]key|secret|passw(?:or)?d|passphrase"
-        r"|pwd|token|credentials?|_auth|authorization)"
+        r"|service|license|app|bot|user)[_. -]?key|[_ (,;?&{\"'-]key|secret"
+        r"|pass(?:wo?r?d|phrase|code)?|pwd|token|credentials?|_auth|authorization"
+        r"|session(?:[_-]?(?:id|key))?|wandb[ .]login)"
         r"(?:_[A-Za-z0-9]{1,12}){0,2}"
         r"[ \t\\\"'\]}=:,>`*]{1,8}(?:is[ \t:`\"']{1,3})?[\\\"'`(<]{0,3}"
         r"(?P<v>[A-Za-z0-9_+/=.~!@#$%^&*-]{12,400})",
         "random",
         free=True,
-        quick=r"(?i:key|secret|passw|passp|pwd|token|credential|_auth|authori)[A-Za-z0-9_]{0,30}"
+        quick=r"(?i:key|secret|pass|pwd|token|credential|_auth|authori|session|wandb)[A-Za-z0-9_]{0,30}"
         r"[ \t\\\"'\]}=:,>`*(<]{1,11}(?:is[ \t:`\"']{1,3})?[\\\"'`(<]{0,3}"
-        r"[A-Za-z0-9_+/=.~!@#$%^&*-]{12}",
+        r"[A-Za-z0-9_+/=.~!@#$%^&*-]{12}|wandb[ .]login",
     ),
 )
 WORDS = (MODELS, CLOUDS, CODE, SERVICES, TOKENS)
