@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import polars as pl
 
-# What is no ASCII text becomes an empty line.
-_PLAIN = bytes(b if 0x20 <= b < 0x7F or b in b"\t\n\r" else 0x0A for b in range(256))
+# What is no ASCII text becomes one sign, which no text has.
+_PLAIN = bytes(b if 0x20 <= b < 0x7F or b in b"\t\n\r" else 0x01 for b in range(256))
 
 
 def plain(data: bytes) -> str:
     r"""What can be read in bytes as ASCII, and without NUL: UTF-16 too.
 
     >>> plain(b"a\xffb"), plain("ab".encode("utf-16-le"))
-    ('a\nb', 'ab')
+    ('a\x01b', 'ab')
     """
     return data.translate(_PLAIN, b"\0").decode("ascii")
 

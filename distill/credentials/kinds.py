@@ -200,7 +200,7 @@ PHRASES = (
     ),
     Kind(
         "an Authorization header",
-        r"(?:(?i:basic)[ ]{1,2}|\"auth\":[ ]?\")(?P<v>[A-Za-z0-9+/]{8,4000}={0,2})",
+        r"(?:(?i:basic)[ ]{1,2}|\"auth\\?\":[ ]?\\?\")(?P<v>[A-Za-z0-9+/]{8,4000}={0,2})",
         "basic",
     ),
     Kind(
