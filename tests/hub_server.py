@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = unquote(urlsplit(self.path).path)
+        self.hub.bodies.append(body)
+        for pattern in [p for p in self.hub.meanwhile if re.search(p, f"{self.command} {path}")]:
+            self.hub.meanwhile.pop(pattern)()
         for pattern, status in self.hub.refuse.items():
             if re.search(pattern, f"{self.command} {path}"):
                 # the worst kind of server: it tells the secret it was sent to everybody
@@ -102,9 +105,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, text in ({"Content-Length": str(len(data))} | (headers or {})).items():
             self.send_header(name, text)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
+        with suppress(BrokenPipeError, ConnectionResetError):  # a client that gave up in the middle
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(data)
 
     def _missing(self, code: str) -> None:
         self._say(404, {"error": code}, {"X-Error-Code": code})

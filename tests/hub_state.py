@@ -5,6 +5,7 @@ Speaks no HTTP (``hub_server`` does).
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +69,9 @@ class Hub:
     created: list[dict[str, Any]] = field(default_factory=list)  # what repos/create was sent
     requests: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status
     refuse: dict[str, int] = field(default_factory=dict)  # pattern of "METHOD path" → status
+    bodies: list[bytes] = field(default_factory=list)  # all that clients sent, in any request
+    # pattern of "METHOD path" → what happens on this machine once, before that is answered
+    meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
     signature: str = field(default_factory=lambda: secrets.token_hex(8))  # of LFS upload addresses
 
     def add_repo(self, kind: str, name: str, *, private: bool, **files: bytes) -> Repo:

@@ -27,6 +27,7 @@ LAYERS = (
     ("chat", "engines", "ledger", "models", "near", "progress", "verify"),
     ("files", "jail"),
     ("recipes",),
+    ("credentials",),
     ("imports", "rows", "sql", "think"),
     ("errors", "log", "screen"),
     ("plain",),

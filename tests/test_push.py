@@ -24,6 +24,7 @@ from tests.hub_state import Hub
 TOKEN = "canary.of.the.hub.token.0123456789"
 KEY = "sk-" + "0123456789abcdef" * 2
 HUB_KEY = "hf_" + "abcdefghijklmnopq" * 2
+BEARER = "Zq7" * 10
 TOKENIZER = Path(__file__).parents[2] / "shared" / "tokenizers" / "smollm2"
 QUIET = "import logging, sys; logging.basicConfig(level='INFO', stream=sys.stderr)\n"
 
@@ -305,7 +306,7 @@ def test_a_hub_that_is_not_there_is_one_line(made: Path, tmp_path: Path) -> None
     "other",
     [
         {"reasoning": f"the key is {KEY}, I think"},
-        {"response": f"Authorization: Bearer {'x' * 30}"},
+        {"response": f"Authorization: Bearer {BEARER}"},
         {"gold": KEY},
         {"messages": (Message(role="user", content="hi"), Message(role="user", content=KEY))},
         {"teacher": HUB_KEY},
@@ -320,7 +321,7 @@ def test_a_key_in_a_row_stops_the_push_before_anything_is_sent(
     said = str(stopped.value)
     assert row(3).id in said
     assert "part-00001.parquet" in said
-    assert not any(secret in said for secret in (KEY, HUB_KEY, "x" * 30))
+    assert not any(secret in said for secret in (KEY, HUB_KEY, BEARER))
     assert at.requests == []
 
 

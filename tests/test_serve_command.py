@@ -21,7 +21,7 @@ FLAGS = {
     [
         (
             "llama.cpp",
-            "PYTHON -m distill.teachers.llamacpp --model /m --port 9 --alias name "
+            "PYTHON -P -m distill.teachers.llamacpp --model /m --port 9 --alias name "
             "--slots 4 --context 512",
         ),
         (
@@ -31,7 +31,7 @@ FLAGS = {
         ),
         (
             "sglang",
-            "PYTHON -m sglang.launch_server --model-path /m --host 127.0.0.1 --port 9 "
+            "PYTHON -P -m sglang.launch_server --model-path /m --host 127.0.0.1 --port 9 "
             "--served-model-name name --context-length 512 --max-running-requests 4",
         ),
         (

@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
-from distill.cards.student import HUB_ID, base_of
+from distill.cards.student import base_of
+from distill.credentials.find import without_keys
 from distill.errors import UserError
-from distill.files.write import read_json
+from distill.recipes.places import HUB_ID
 
 log = logging.getLogger("distill")
 CONFIG = "adapter_config.json"
@@ -21,15 +22,14 @@ KEY = "base_model_name_or_path"  # peft's
 ORIGINALS = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 
-def base_on_hub(student: Path, train: Mapping[str, Any]) -> str | None:
+def base_on_hub(config: Any, path: Path, train: Mapping[str, Any]) -> str | None:
     """The Hub id that an adapter's config is to name in place of a path; None if it holds no path.
 
-    ``train`` is the student's train.json.
+    ``config`` is what ``path`` holds, and ``train`` the student's train.json.
 
     Raises:
         UserError: the base is a folder, which nobody else has.
     """
-    config = read_json(student / CONFIG)
     named = config.get(KEY) if isinstance(config, dict) else None
     if not isinstance(named, str) or not named or HUB_ID.fullmatch(named):
         return None
@@ -45,17 +45,18 @@ def base_on_hub(student: Path, train: Mapping[str, Any]) -> str | None:
         log.info("%s: sent with %s: %s in place of a path", CONFIG, KEY, base)
         return base
     msg = (
-        f"{student / CONFIG}: {KEY}: {named}: a folder of this machine, so nobody else could load "
-        "the adapter; next: train it with a Hub id as base:, or merge it into its base (peft's "
-        "merge_and_unload)"
+        f"{path}: {KEY}: {without_keys(named)}: a folder of this machine, so nobody else could "
+        "load the adapter; next: train it with a Hub id as base:, or merge it into its base "
+        "(peft's merge_and_unload)"
     )
     raise UserError(msg)
 
 
-def with_base(student: Path, base: str) -> bytes:
+def with_base(config: Mapping[str, Any], base: str) -> bytes:
     """The adapter's config with ``base`` as the model that it belongs to; all else as it was."""
-    config = read_json(student / CONFIG) | {KEY: base}
-    return orjson.dumps(config, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(
+        {**config, KEY: base}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )
 
 
 def _is_folder(base: str, path: str) -> bool:

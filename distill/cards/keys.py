@@ -1,70 +1,166 @@
-"""Keeps API keys out of what is published: in rows, files and cards. Does not take them out."""
+"""Keeps credentials out of what is published: in rows, files, names and cards. Takes none out."""
 
-from pathlib import Path
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import IO, Any
 
 import polars as pl
 
 from distill.cards.parcel import CARD, Parcel
+from distill.cards.texts import plain, texts_of
+from distill.credentials.environment import own_secrets
+from distill.credentials.find import keys_by_row, keys_in, without_keys
 from distill.errors import UserError
-from distill.recipes.secrets import SECRET
+from distill.files.read import BATCH, BYTES, FIRST
+
+BLOCK, OVERLAP = 4 << 20, 16 << 10  # bytes of a file at a time, and again with the next ones
+_TEXT = r"(?-u:[\t\n\r -~]{12,})"  # the shortest thing with a password in it: a://:pass@b
+MOST_JSON = 256 << 20  # bytes: the largest tokenizers have 40 MB
+MOST_HEADER = 100_000_000  # bytes: safetensors' own limit
 
 
-def refuse_keys(parcel: Parcel) -> None:
-    """Raises if anything in the parcel looks like an API key.
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Names of the bytes that were looked through, as the Hub knows them."""
+
+    sha256: str
+    git: str  # of the blob
+
+
+@dataclass(slots=True)
+class _Found:
+    """Credentials in rows of one file: the first with its place, and how many rows have any."""
+
+    first: tuple[int, str, str] | None = None  # row, column, kind
+    rows: set[int] = field(default_factory=set)
+
+    def add(self, row: int, column: str, kind: str) -> None:
+        self.rows.add(row)
+        if self.first is None or row < self.first[0]:
+            self.first = (row, column, kind)
+
+
+def refuse_keys(parcel: Parcel) -> dict[str, Digest]:
+    """Looks through all that is to be sent; says which bytes that were, by path in the repository.
 
     Raises:
-        UserError: names the file, and the row's id, but never the key.
+        UserError: something looks like a credential, or is the value of a variable of this
+            process's environment that is named like one; or a file with the name of JSON is none.
+            Names the file, the row and its column, and the kind, but never the credential.
+        ChangedError: a file is not the one that was looked at before.
     """
-    for name, file in parcel.files.items():
-        if name.endswith(".parquet"):
-            _refuse_keys_in_rows(file)
-        edited = parcel.edited.get(name)
-        if SECRET.search(_text_of(file) if edited is None else edited.decode()):
-            raise _key_in(str(file), "take it out")
-    if SECRET.search(parcel.card.decode()):  # a file's name may hold one too
-        raise _key_in(CARD, "rename what it names")
+    digests = {}
+    for name in parcel.names():
+        if kinds := keys_in(name):
+            where = f"{parcel.folder.path}: the name of a file"
+            raise _key_in(where, kinds[0], "rename it")
+        content = parcel.content(name)
+        if isinstance(content, bytes):
+            where = str(parcel.files[name].path) if name in parcel.files else CARD
+            digests[name] = _look_through(BytesIO(content), len(content), where, name)
+            continue
+        with parcel.folder.open(content) as stream:
+            if name.endswith(".parquet"):
+                _refuse_keys_in_rows(stream, str(content.path))
+                stream.seek(0)
+            digests[name] = _look_through(stream, content.size, str(content.path), name)
+    return digests
 
 
-def _refuse_keys_in_rows(shard: Path) -> None:
-    rows = pl.scan_parquet(shard, glob=False)
-    schema = rows.collect_schema()
-    leaks = [_has_key(pl.col(name), kind) for name, kind in schema.items()]
-    names = [name for name in ("id", "sample") if name in schema]
-    found = rows.filter(pl.any_horizontal(leaks)).select(names).collect(engine="streaming")
-    if found.height:
-        where = " sample ".join(SECRET.sub("…", str(value)) for value in found.row(0))
-        more = f" and {found.height - 1:,} more rows" if found.height > 1 else ""
-        where = f"{shard}: row {where}{more}"
-        raise _key_in(where, "drop it with a rule of the filters recipe")
+def _look_through(stream: IO[bytes], size: int, where: str, name: str) -> Digest:
+    sha256, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    for block, fresh in _blocks(stream):
+        sha256.update(block[-fresh:])
+        git.update(block[-fresh:])
+        _refuse_keys_in(block, where)
+    stream.seek(0)
+    if name.endswith(".safetensors"):
+        header = int.from_bytes(stream.read(8), "little")
+        _refuse_escaped(stream.read(min(header, MOST_HEADER)), where, "safetensors")
+    elif name.endswith(".json"):
+        _refuse_escaped(stream.read(MOST_JSON + 1), where, "JSON")
+    return Digest(sha256.hexdigest(), git.hexdigest())
 
 
-def _has_key(value: pl.Expr, kind: pl.DataType) -> pl.Expr:
-    """Whether any text in a value of that type looks like an API key."""
-    if isinstance(kind, pl.List | pl.Array):
-        items = value if isinstance(kind, pl.List) else value.arr.to_list()
-        return items.list.eval(_has_key(pl.element(), kind.inner)).list.any()  # type: ignore[arg-type]
-    if isinstance(kind, pl.Struct):
-        inner = [_has_key(value.struct.field(f.name), f.dtype) for f in kind.fields]  # type: ignore[arg-type]
-        return pl.any_horizontal(inner)
-    if isinstance(kind, pl.String | pl.Categorical | pl.Enum):
-        return value.cast(pl.String).str.contains(SECRET.pattern)
-    return pl.lit(value=False)
+def _blocks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Pieces of a file that overlap, and how many bytes at the end of each are new."""
+    before = b""
+    while fresh := stream.read(BLOCK):
+        yield before + fresh, len(fresh)
+        before = (before + fresh)[-OVERLAP:]
 
 
-def _text_of(file: Path) -> str:
-    """What a file says in words: all of it, or the header of a file of numbers."""
-    if file.suffix == ".parquet":
-        return str(pl.read_parquet_metadata(file))
-    with file.open("rb") as stream:
-        if file.suffix != ".safetensors":
-            return stream.read().decode("utf-8", "replace")
-        size = int.from_bytes(stream.read(8), "little")
-        # safetensors' own format: 8 bytes of length, then a JSON header of at most 100 MB
-        return stream.read(min(size, 100_000_000)).decode("utf-8", "replace")
+def _refuse_keys_in(data: bytes, where: str) -> None:
+    # The numbers of weights have hardly any text, and a tenth of the time is enough to see that.
+    text = "\n".join(pl.Series([plain(data)]).str.extract_all(_TEXT)[0])
+    if kinds := _kinds(pl.Series([text])).get(0):
+        remedy = "rename what it names" if where == CARD else "take it out"
+        raise _key_in(where, kinds[0], remedy)
 
 
-def _key_in(where: str, remedy: str) -> UserError:
+def _refuse_escaped(data: bytes, where: str, kind: str) -> None:
+    r"""The same for JSON, in which a key may be written as ``\u0073k-…``; it must be some."""
+    try:
+        if len(data) > MOST_JSON:
+            raise ValueError
+        values = json.loads(data)
+    except (ValueError, RecursionError):
+        msg = f"{where}: not {kind}, though its name says so; nothing was sent; next: take it out"
+        raise UserError(msg) from None
+    if b"\\u" in data or b"\\/" in data:
+        _refuse_keys_in(json.dumps(values, ensure_ascii=False).encode("utf-8", "replace"), where)
+
+
+def _refuse_keys_in_rows(stream: IO[bytes], where: str) -> None:
+    found = _Found()
+    known: dict[str, Any] = {}
+    for start, frame in _slices(stream):
+        numbers = pl.Series(range(start, start + frame.height), dtype=pl.UInt64)
+        for column, texts, rows in texts_of(frame, numbers):
+            for i, kinds in _kinds(texts).items():
+                found.add(int(rows[i]), column, kinds[0])
+        if found.first and not known:
+            names = [name for name in ("id", "sample") if name in frame.columns]
+            known = frame.select(names).row(found.first[0] - start, named=True)
+    if found.first is None:
+        return
+    row, column, kind = found.first
+    ids = ", ".join(f"{name} {value}" for name, value in known.items())
+    place = f"row {row:,} (from 0{'; ' if ids else ''}{ids}), column {column}"
+    more = f" and {len(found.rows) - 1:,} more rows" if len(found.rows) > 1 else ""
+    remedy = "drop it with a rule of the filters recipe (secret_keys = 0)"
+    where = f"{where}: {without_keys(place, 300)}{more}"
+    raise _key_in(where, kind, remedy)
+
+
+def _slices(stream: IO[bytes]) -> Iterator[tuple[int, pl.DataFrame]]:
+    """(number of its first row, rows) of a Parquet file, in tables of bounded size."""
+    scan = pl.scan_parquet(stream, glob=False)
+    height, start, step = int(scan.select(pl.len()).collect().item()), 0, FIRST
+    while start < height:
+        frame = scan.slice(start, step).collect()
+        yield start, frame
+        start += frame.height
+        fitting = BYTES * frame.height // max(int(frame.estimated_size()), 1)
+        step = max(1, min(BATCH, fitting))
+
+
+def _kinds(texts: pl.Series) -> dict[int, list[str]]:
+    """Number of a text → the kinds of credentials in it, those of this process first."""
+    found = keys_by_row(texts)
+    for value, name in own_secrets().items():
+        for i in texts.str.contains(value, literal=True).fill_null(value=False).arg_true():
+            found[i] = [f"the value of {name}", *found.get(i, [])]
+    return dict(sorted(found.items()))
+
+
+def _key_in(where: str, kind: str, remedy: str) -> UserError:
+    for value in own_secrets():  # a row's id may be one
+        where = where.replace(value, "…")
     return UserError(
-        f"{where}: holds what looks like an API key, so nothing was sent; next: {remedy}, "
-        "and revoke the key if it is real"
+        f"{where}: holds what looks like an API key or password ({kind}), so nothing was sent; "
+        f"next: {remedy}, and revoke it if it is real"
     )

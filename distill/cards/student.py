@@ -3,14 +3,13 @@
 Does not recommend sampling values and does not praise: a score appears if scores.json was given.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from distill.cards.markdown import as_yaml, cell, code, flat, front_matter, page, table
+from distill.recipes.places import HUB_ID
 from distill.verify.isolation import UNSAFE
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 ASIDE = ("base", "base_model", "recipe", "versions", "fingerprint")  # shown elsewhere, or not
 SCORES = ("benchmark", "metric", "value", "95 %")
 LIMITS = """\

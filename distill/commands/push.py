@@ -5,7 +5,6 @@ data and card go into one commit. What was uploaded before an interruption is no
 """
 
 import fnmatch
-import hashlib
 import logging
 import os
 import re
@@ -16,15 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from distill.cards.keys import refuse_keys
-from distill.cards.parcel import CARD, Parcel, parcel_of
-from distill.cards.student import HUB_ID
+from distill.cards.keys import Digest, refuse_keys
+from distill.cards.parcel import Parcel, parcel_of
+from distill.credentials.find import keys_in, without_keys
 from distill.errors import Exit, UserError, missing_extra
-from distill.recipes.secrets import SECRET
+from distill.files.inside import ChangedError
+from distill.recipes.places import HUB_ID
 from distill.screen import is_terminal
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.hf_api import RepoFile
 
 log = logging.getLogger("distill")
@@ -50,14 +50,18 @@ def push(
     holds. The token is the Hub's own: HF_TOKEN, or what ``hf auth login`` stored.
 
     Raises:
-        UserError: not a set or student; an API key in it; no token, or one without the right to
-            write; the repository is public and ``public`` is not set, or the other way round; it
-            holds something else and ``force`` is not set; the Hub cannot be reached.
+        UserError: not a set or student; a link out of it; a credential in it; no token, or one
+            without the right to write; the repository is public and ``public`` is not set, or the
+            other way round; it holds something else and ``force`` is not set; the Hub cannot be
+            reached.
     """
     hub = _hub()
     _check_name(repo_id)
-    parcel = parcel_of(Path(path), repo_id)
-    refuse_keys(parcel)
+    try:
+        parcel = parcel_of(Path(path), repo_id)
+        digests = refuse_keys(parcel)
+    except ChangedError as error:
+        raise UserError(str(error)) from None
     sizes = parcel.sizes()
     whom = f"{parcel.kind} {repo_id} ({'public' if public else 'private'})"
     if dry_run:
@@ -69,7 +73,7 @@ def push(
     # Read at the call; the library reads it when it is imported.
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
     api = hub.HfApi(endpoint=endpoint, library_name="distill")
-    problem = _send_or_say(api, parcel, repo_id, public=public, force=force)
+    problem = _send_or_say(api, parcel, digests, repo_id, public=public, force=force)
     if problem:  # raised here, not where it was caught: the client's error holds the request
         raise UserError(problem)
     return Exit.DONE
@@ -84,13 +88,21 @@ def _hub() -> Any:
 
 
 def _check_name(repo_id: str) -> None:
-    if not HUB_ID.fullmatch(repo_id):
+    if not HUB_ID.fullmatch(repo_id) or keys_in(repo_id):
         msg = f"{_clean(repo_id)}: not a repository's name; write it as owner/name"
         raise UserError(msg)
 
 
-def _send(api: "HfApi", parcel: Parcel, repo_id: str, *, public: bool, force: bool) -> None:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+def _send(
+    api: "HfApi",
+    parcel: Parcel,
+    digests: dict[str, Digest],
+    repo_id: str,
+    *,
+    public: bool,
+    force: bool,
+) -> None:
+    from huggingface_hub import CommitOperationDelete
 
     if _token() is None:
         msg = "HF_TOKEN: not set, and nobody is logged in to the Hub; next: set it to a write token"
@@ -100,7 +112,7 @@ def _send(api: "HfApi", parcel: Parcel, repo_id: str, *, public: bool, force: bo
     info = api.repo_info(repo_id, repo_type=parcel.kind)
     _check_visibility(repo_id, private=info.private, public=public)
     held = _held(api, parcel.kind, repo_id, info.sha)
-    changed, stale = _differences(parcel, held)
+    changed, stale = _differences(parcel, digests, held)
     if not changed and not stale:
         log.info("%s holds all of this already; nothing was sent", url)
         return
@@ -114,17 +126,33 @@ def _send(api: "HfApi", parcel: Parcel, repo_id: str, *, public: bool, force: bo
     sizes = parcel.sizes()
     total = sum(sizes[name] for name in changed)
     log.info("sending %d files, %s bytes to %s", len(changed), f"{total:,}", url)
-    adds = [CommitOperationAdd(name, parcel.content(name)) for name in changed]
+    adds = [_addition(parcel, name, digests[name]) for name in changed]
     drops = [CommitOperationDelete(name) for name in stale]
-    with _plain_lfs_if_no_xet(api, parcel.kind, repo_id):
-        api.create_commit(
-            repo_id,
-            [*drops, *adds],
-            repo_type=parcel.kind,
-            commit_message="Push with distill",
-            parent_commit=info.sha,
-        )
+    api.create_commit(
+        repo_id,
+        [*drops, *adds],
+        repo_type=parcel.kind,
+        commit_message="Push with distill",
+        parent_commit=info.sha,
+    )
     log.info("%s is complete, %s", url, "public" if public else "private")
+
+
+def _addition(parcel: Parcel, name: str, digest: Digest) -> "CommitOperationAdd":
+    """A file to send: the bytes that were looked through, or an error.
+
+    As a stream, which the client hashes first and then reads again: by LFS, for xet takes paths
+    alone, and behind a path another file may stand by then.
+    """
+    from huggingface_hub import CommitOperationAdd
+
+    content = parcel.content(name)
+    data = content if isinstance(content, bytes) else parcel.folder.steady(content)
+    added = CommitOperationAdd(name, data)
+    if added.upload_info.sha256.hex() != digest.sha256:
+        msg = f"{name}: changed meanwhile; next: run the same command again"
+        raise ChangedError(msg)
+    return added
 
 
 def _check_visibility(repo_id: str, *, private: bool | None, public: bool) -> None:
@@ -146,50 +174,26 @@ def _held(api: "HfApi", kind: str, repo_id: str, sha: str | None) -> dict[str, "
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
 
-def _differences(parcel: Parcel, held: dict[str, "RepoFile"]) -> tuple[list[str], list[str]]:
+def _differences(
+    parcel: Parcel, digests: dict[str, Digest], held: dict[str, "RepoFile"]
+) -> tuple[list[str], list[str]]:
     """(what is to be sent, what is to go): paths in the repository, the card last."""
-    ours = [*parcel.files, CARD]
-    changed = [name for name in ours if name not in held or not _same(parcel, name, held[name])]
+    ours = parcel.names()
+    changed = [name for name in ours if name not in held or not _same(digests[name], held[name])]
     patterns = STALE[parcel.kind]
     others = [name for name in held if name not in ours]
     stale = [name for name in others if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
     return changed, stale
 
 
-def _same(parcel: Parcel, name: str, entry: "RepoFile") -> bool:
+def _same(digest: Digest, entry: "RepoFile") -> bool:
     """Whether the Hub's file has our bytes, by sha256 (LFS) or by git's blob id."""
-    if parcel.sizes()[name] != entry.size:
-        return False
-    content = parcel.content(name)
     if entry.lfs is None:
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == entry.blob_id
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest() == entry.lfs.sha256
-    with content.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == entry.lfs.sha256
+        return digest.git == entry.blob_id
+    return digest.sha256 == entry.lfs.sha256
 
 
 # ---- the client
-
-
-@contextmanager
-def _plain_lfs_if_no_xet(api: "HfApi", kind: str, repo_id: str) -> Iterator[None]:
-    """Uploads by LFS to a Hub that has no xet storage; the client itself does not ask.
-
-    huggingface_hub 2.4 takes xet whenever hf_xet is installed, and fails where the Hub's address
-    for xet tokens does not exist.
-    """
-    hub = _hub()
-    url = f"{api.endpoint}/api/{kind}s/{repo_id}/xet-write-token/main"
-    before = hub.constants.HF_HUB_DISABLE_XET
-    answer = hub.utils.get_session().get(url, headers=hub.utils.build_hf_headers())
-    if answer.status_code == 404:
-        hub.constants.HF_HUB_DISABLE_XET = True
-    try:
-        yield
-    finally:
-        hub.constants.HF_HUB_DISABLE_XET = before
 
 
 @contextmanager
@@ -221,7 +225,13 @@ def _token() -> str | None:
 
 
 def _send_or_say(
-    api: "HfApi", parcel: Parcel, repo_id: str, *, public: bool, force: bool
+    api: "HfApi",
+    parcel: Parcel,
+    digests: dict[str, Digest],
+    repo_id: str,
+    *,
+    public: bool,
+    force: bool,
 ) -> str | None:
     """None once all is sent, else what went wrong, in one line without secrets."""
     # HTTPError: the HTTP library's, whichever the installed client uses, and so also its own.
@@ -229,7 +239,7 @@ def _send_or_say(
 
     try:
         with _quiet_client():
-            _send(api, parcel, repo_id, public=public, force=force)
+            _send(api, parcel, digests, repo_id, public=public, force=force)
     except HTTPError as error:
         return _say(error, api.endpoint, repo_id)
     except (OSError, RuntimeError, ValueError) as error:  # a lost upload, xet, an unreadable answer
@@ -242,6 +252,8 @@ def _say(error: BaseException, endpoint: str, repo_id: str) -> str:
 
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, HfHubHTTPError):
+        if isinstance(cause, ChangedError):
+            return str(cause)
         cause = cause.__cause__
     host = urlsplit(endpoint).netloc.rpartition("@")[2]
     if cause is None:
@@ -268,5 +280,4 @@ def _clean(said: object) -> str:
     text = str(said)
     if token := _token():
         text = text.replace(token, "…")
-    text = re.sub(r"[^\x20-\x7e\xa0-\ufffd]+", " ", SECRET.sub("…", text)).strip()
-    return text[:200] or "no reason given"
+    return without_keys(text) or "no reason given"

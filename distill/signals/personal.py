@@ -1,7 +1,8 @@
 """Personal data and keys in a trace, as counts: no text of them is copied anywhere.
 
 Finds patterns, not people: a made-up number looks like a real one. What is checkable is checked
-(Luhn for cards, remainder 97 for IBANs), and what is made for examples does not count.
+(Luhn for cards, remainder 97 for IBANs), and what is made for examples does not count. Of keys,
+each different one counts once.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Callable
 
 import polars as pl
 
+from distill.credentials.find import keys_by_row
 from distill.signals.patterns import plain
 from distill.signals.settings import Settings
 
@@ -19,7 +21,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "ibans": pl.UInt32(),
     "secret_keys": pl.UInt32(),
 }
-VERSION = 1
+VERSION = 2
 COST = 1
 
 # Domains kept for examples by RFC 2606 are nobody's.
@@ -39,14 +41,6 @@ _CARD = plain(
     r"|\b3[47]\d{2}[ -]?\d{6}[ -]?\d{5}\b"
 )
 _IBAN = plain(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
-# As their makers write them: OpenAI and Anthropic, Hugging Face, GitHub, AWS, Google, Slack,
-# GitLab, Stripe, and private keys in PEM.
-_KEY = plain(
-    r"\bsk-(?:proj-|ant-|or-)?[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{30,}|\bgh[pousr]_[A-Za-z0-9]{36,}"
-    r"|\bgithub_pat_[A-Za-z0-9_]{60,}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{35}"
-    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bglpat-[A-Za-z0-9_-]{20,}|\b[rs]k_live_[A-Za-z0-9]{20,}"
-    r"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"
-)
 _SIGNS = re.compile(r"[ -]")
 
 
@@ -59,8 +53,13 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         phones=_valid(whole, _PHONE, is_phone),
         cards=_valid(whole, _CARD, is_card),
         ibans=_valid(whole, _IBAN, is_iban),
-        secret_keys=pl.col("text").str.count_matches(_KEY),
+        secret_keys=_keys(whole["text"]),
     ).cast(pl.Schema(COLUMNS))
+
+
+def _keys(texts: pl.Series) -> pl.Series:
+    found = keys_by_row(texts)
+    return pl.Series([len(found.get(row, ())) for row in range(texts.len())], dtype=pl.UInt32)
 
 
 def _matching(pattern: str) -> pl.Expr:

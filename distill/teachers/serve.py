@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
+from distill.credentials.environment import ENDINGS
 from distill.errors import UserError, missing_extra
 from distill.models.open import OR_ADAPTER, open_model
 from distill.recipes.teachers import Engine, Serve
@@ -28,7 +29,6 @@ HOST = "127.0.0.1"  # never on a network
 MENDED = ".serve-"  # how folders begin that hold a merged or mended model for a while
 LOOK_S = 0.2  # between two questions for health
 HEALTH_S = 1.0  # an idle server answers in ms; llama.cpp accepts, then drops, what comes too early
-SECRET = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 # /health of sglang and vllm is 503 until the weights are loaded; a server without it has models.
 HEALTH = ("/health", "/v1/models")
 
@@ -104,7 +104,7 @@ def child_env(parent: Mapping[str, str]) -> dict[str, str]:
 
     Whatever a model needs of the Hub is here already, checked; kernels, which are code, stay there.
     """
-    env = {name: value for name, value in parent.items() if not name.upper().endswith(SECRET)}
+    env = {name: value for name, value in parent.items() if not name.upper().endswith(ENDINGS)}
     quiet = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
     return env | quiet | {"HF_HUB_OFFLINE": "1", "USE_HUB_KERNELS": "NO"}
 

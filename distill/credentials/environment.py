@@ -1,0 +1,27 @@
+"""The secrets that this process itself holds, by the names of its environment's variables."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+# As services name their variables; what is shorter than CHARS may be a common word.
+ENDINGS, CHARS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD"), 16
+
+
+def own_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Value → name of each variable that is named like a secret and has CHARS characters or more.
+
+    A path of a file that exists is none: it says where the secret is.
+    """
+    return {
+        value: name
+        for name, value in environment.items()
+        if name.upper().endswith(ENDINGS) and len(value.strip()) >= CHARS and not _is_path(value)
+    }
+
+
+def _is_path(value: str) -> bool:
+    try:
+        return Path(value).exists()
+    except OSError:  # too long for one
+        return False

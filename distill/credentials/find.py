@@ -1,0 +1,128 @@
+"""Finds credentials in texts, in columns of texts and in bytes. Repeats none of them.
+
+Two steps: one pass of a single coarse pattern over everything, in polars' engine, then exact ones
+over the few texts that it leaves. Names what it finds by kind alone.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from distill.credentials import doubt
+from distill.credentials.kinds import KINDS, PHRASES, WORDS, Kind
+
+MOST = 100  # different credentials told apart in one text
+_REAL: dict[str, Callable[[str], bool]] = {
+    "none": lambda _: True,
+    "placeholder": lambda secret: not doubt.is_placeholder(secret),
+    "token": doubt.is_token,
+    "random": doubt.is_random,
+    "password": doubt.is_password,
+    "basic": doubt.is_basic,
+    "pem": doubt.is_pem,
+}
+# A letter that belongs to an escape does not touch what follows: \nsk-…, %3Dsk-…, \u003dsk-….
+_LEFT = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
+_RIGHT = r"(?![A-Za-z0-9])"
+_BEFORE, _AFTER = r"[\t\n\r -~]{0,6}", r"[ -~]{0,1}"  # as much as the two above look at
+# The engine keeps up with a few dozen shapes at once, not with all of them. So texts are cut down
+# to their long words first: every key of WORDS is in one, and few other words are long.
+LONG = 20
+_UNSHOWN = re.compile(r"[^\x20-\x7e\xa0-\ufffd]+")
+_LONG = rf"(?-u:[A-Za-z0-9_+/.%:=~$@?&;-]{{{LONG},}})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Kinds that are looked for together: patterns for polars, then those for Python.
+
+    None of Python's runs over a long text that only another group can have met: all stay linear.
+    """
+
+    kinds: tuple[Kind, ...]
+    quick: str  # what makes a text suspect
+    near: str  # a find with what touches it
+    exact: tuple[re.Pattern[str], ...]
+
+
+def _joined(patterns: Iterable[str]) -> str:
+    return "|".join(patterns).replace("(?P<v>", "(?:")
+
+
+def _group(kinds: tuple[Kind, ...]) -> _Group:
+    # In ASCII: Unicode's classes take ten times as long.
+    shapes = _joined(kind.pattern for kind in kinds)
+    return _Group(
+        kinds=kinds,
+        quick=f"(?-u:{_joined(kind.quick or kind.pattern for kind in kinds)})",
+        near=f"(?-u:{_BEFORE}(?:{shapes}){_AFTER})",
+        exact=tuple(
+            re.compile(k.pattern if k.free else f"{_LEFT}(?:{k.pattern}){_RIGHT}", re.ASCII)
+            for k in kinds
+        ),
+    )
+
+
+_IN_WORDS = [_group(kinds) for kinds in WORDS]
+_IN_TEXT = [_group((kind,)) for kind in PHRASES]
+# Of anything like a key, placeholders too: to blot them out of what is shown.
+SECRET = re.compile(_joined(kind.pattern for kind in KINDS), re.ASCII)
+
+
+def keys_in(text: str) -> list[str]:
+    """The kind of each different credential in a text; empty if there is none.
+
+    >>> keys_in("the key is hf_7Qm2vXc9Lr4Tz8Wb1Yk6Np3D"), keys_in("hf_xxxxxxxxxxxxxxxxxxxxxxxx")
+    (['a Hugging Face token'], [])
+    """
+    return keys_by_row(pl.Series([text])).get(0, [])
+
+
+def without_keys(text: str, most: int = 200) -> str:
+    """One line of at most so many characters, with all that looks like a credential blotted out.
+
+    >>> without_keys("no such key: hf_7Qm2vXc9Lr4Tz8Wb1Yk6Np3D")
+    'no such key: …'
+    """
+    plain = SECRET.sub("…", text[: 20 * most])
+    return _UNSHOWN.sub(" ", plain).strip()[:most]
+
+
+def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:
+    """Number of a text → the kind of each different credential in it, up to MOST.
+
+    A text without any is absent.
+    """
+    words = pl.col("text").str.extract_all(_LONG).list.join("\n")
+    frame = texts.to_frame("text").with_row_index("row").with_columns(words=words)
+    finds: dict[int, list[tuple[str, str]]] = {}
+    for column, groups in (("words", _IN_WORDS), ("text", _IN_TEXT)):
+        for group in groups:
+            suspects = frame.filter(pl.col(column).str.contains(group.quick))
+            near = suspects.select("row", pl.col("text").str.extract_all(group.near))
+            for row, pieces in near.iter_rows():
+                finds.setdefault(row, []).extend(_finds(group, pieces))
+    return {row: kinds for row, found in sorted(finds.items()) if (kinds := _different(found))}
+
+
+def _finds(group: _Group, pieces: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(secret, kind) of all that is in the pieces of text that a group has met."""
+    for piece in pieces:
+        for kind, pattern in zip(group.kinds, group.exact, strict=True):
+            for match in pattern.finditer(piece):
+                secret = match["v"] if pattern.groupindex else match[0]
+                if _REAL[kind.doubt](secret):
+                    yield secret, kind.name
+
+
+def _different(finds: Iterable[tuple[str, str]]) -> list[str]:
+    """Kinds without those that are part of another, or have one in them, found before."""
+    kept: dict[str, str] = {}
+    for secret, kind in finds:
+        if not any(secret in other or other in secret for other in kept):
+            kept[secret] = kind
+            if len(kept) == MOST:
+                break
+    return list(kept.values())
