@@ -46,7 +46,9 @@ def read(body: bytes) -> Iterator[Any]:
 
 def _decoded(body: bytes) -> str:
     """JSON's own rule for UTF-8, 16 and 32; what is no Unicode becomes the sign for that."""
-    return body.decode(json.detect_encoding(body), "replace")
+    bare = body.lstrip(b"\0 \t\r\n")
+    found = json.detect_encoding(body) if b"\0" in bare[:4] else "utf-8"
+    return (body if found != "utf-8" else bare).decode(found, "replace")
 
 
 def _object(text: str) -> Any:
@@ -102,26 +104,25 @@ def _closed(text: str) -> str:
     safe, safe_ends = 0, ""  # up to where ``kept`` is whole but for these
     at = 0
     for piece in PIECES.finditer(text):
-        sign, deep = piece[0], len(ends) >= DEPTH
-        if not deep:
-            kept.append(text[at : piece.start()])
+        sign, depth = piece[0], len(ends)
+        if sign == '"':
+            break  # a string without an end
+        kept.append(text[at : piece.start()] if depth <= DEPTH else "")
         at = piece.end()
         if sign in "[{":
             ends.append("]" if sign == "[" else "}")
-            kept.append(sign if not deep else "null" if len(ends) == DEPTH + 1 else "")
-        elif sign in "]}":
-            if not ends or sign != ends.pop():
-                break
-            kept.append("" if deep and len(ends) >= DEPTH else sign)
+            kept.append(sign if depth < DEPTH else "null" if depth == DEPTH else "")
+            continue
+        whole = sign in "]}"
+        if whole and (not ends or sign != ends.pop()):
+            break
+        if sign == "," and len(ends) <= CUT_DEPTH:
             safe, safe_ends = len(kept), "".join(reversed(ends))
-            if not ends:
-                break
-        elif sign == '"':
-            break  # a string without an end
-        elif not deep:
-            if sign == ",":
-                safe, safe_ends = len(kept), "".join(reversed(ends))
-            kept.append(sign)
+        kept.append(sign if depth <= DEPTH else "")
+        if whole and len(ends) <= CUT_DEPTH:
+            safe, safe_ends = len(kept), "".join(reversed(ends))
+        if whole and not ends:
+            break
     if len(ends) > CUT_DEPTH:
         msg = "cut within its answer"
         raise ValueError(msg)
