@@ -218,6 +218,26 @@ def test_a_reply_with_two_ends_is_an_answer_or_none_and_touches_no_other_row(
         assert row["response"] in wanted
 
 
+def test_a_body_that_breaks_later_is_left_at_once(tmp_path: Path) -> None:
+    broken: list[str] = []
+
+    def heard(talk: Talk, question: str) -> None:
+        if broken:
+            talk.reply(question)
+            return
+        broken.append(question)
+        talk.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{")
+        time.sleep(0.05)
+        talk.write(b"too much of it\r\nno length\r\n")  # and the connection stays open
+
+    with talkative(heard) as url:
+        name = recipe(tmp_path, url, problems=1, teacher={"timeout_s": 60})
+        begun = time.monotonic()
+        assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
+        assert time.monotonic() - begun < 30
+    assert errors(tmp_path / "run") == ["connection broken (ClientPayloadError)"]
+
+
 def test_a_connection_that_is_closed_while_idle_costs_nothing(tmp_path: Path) -> None:
     with raw_server(lambda n: [http(GOOD)]) as server:
         name = recipe(tmp_path, server.url, problems=ROWS, teacher={**PRICE, "concurrency": 1})

@@ -122,6 +122,15 @@ ON_THE_WIRE: dict[str, list[bytes]] = {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"%x\r\n%b\r\n" % (len(told()), told().encode()),
     ],
+    "longer than said": [http(told().encode(), length=len(told()) - 5)],
+    "something behind it": [http(told().encode()) + b"noise"],
+    "something behind chunks": [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"%x\r\n%b\r\n0\r\n\r\nnoise" % (len(told()), told().encode())
+    ],
+    "interim replies before, something behind": [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 2 + http(told().encode()) + b"noise"
+    ],
     "accepted, not done": [http(told().encode(), status="202 Accepted")],
 }
 

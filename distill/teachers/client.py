@@ -110,6 +110,7 @@ async def connect(endpoint: Endpoint) -> AsyncIterator[Line]:
     import aiohttp
 
     from distill.teachers.body import CODINGS
+    from distill.teachers.connection import connector
 
     key = NO_KEY if endpoint.key_env is None else _key(endpoint.key_env)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -118,7 +119,7 @@ async def connect(endpoint: Endpoint) -> AsyncIterator[Line]:
         headers["Authorization"] = f"Bearer {key}"
     url = f"{endpoint.base_url.rstrip('/')}/chat/completions"
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=_trust(url), force_close=True),
+        connector=connector(_trust(url)),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
