@@ -10,6 +10,8 @@ import pytest
 
 import distill
 from distill.errors import Exit
+from distill.ledger.salvage import repair
+from distill.teachers import client, retry
 from distill.teachers.wire import MalformedReply, parse
 from tests.faults import (
     GOOD,
@@ -169,6 +171,30 @@ def test_a_body_that_cannot_be_read_is_bought_twice_at_most_and_kept(
     with raw_server(lambda n: [http(GOOD)]) as well:
         name = recipe(tmp_path, well.url, problems=2, teacher={**PRICE, "known_as": "m"})
         assert distill.generate(name, out=tmp_path / "another") == Exit.DONE
+
+
+@pytest.mark.parametrize("since", ["this version", "an earlier one"])
+def test_what_was_kept_unread_becomes_an_answer_once_it_can_be_read(
+    since: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unable(body: bytes) -> Any:
+        reason = "not JSON"
+        raise MalformedReply(reason, holds=since == "this version")
+
+    run = tmp_path / "run"
+    with raw_server(lambda n: [http(GOOD)]) as server:
+        name = recipe(tmp_path, server.url, problems=2, teacher=PRICE)
+        with monkeypatch.context() as before:
+            before.setattr(client, "parse", unable)
+            before.setattr(retry, "ATTEMPTS", 2)
+            assert distill.generate(name, out=run) == Exit.ROWS_FAILED
+        spent = ledger(run, "SELECT SUM(worst_usd) FROM attempts")
+        assert distill.generate(name, out=run) == Exit.DONE
+        assert server.asked == 4
+    assert traces(run)["response"].to_list() == ["\\boxed{4}"] * 2
+    assert traces(run)["cost_usd"].to_list() == [None] * 2
+    assert ledger(run, "SELECT SUM(worst_usd) FROM attempts") == spent
+    assert repair(run, parse=parse) is None  # it is sound
 
 
 @pytest.mark.parametrize("cut", range(0, len(GOOD), 7))

@@ -43,6 +43,15 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A body that was kept because it could not be read."""
+
+    key: str
+    attempt: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """How a request of an open problem stands."""
 
