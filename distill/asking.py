@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from distill.attempts import Desk, Written, answer
 from distill.budget import Budget
 from distill.commits import group_commits
 from distill.errors import DistillError, Interrupted
-from distill.ledger import Ledger
+from distill.ledger import DOUBTED, Ledger
 from distill.plans import Ask, Plan
 from distill.progress import Progress
 from distill.teachers.client import connect
@@ -71,11 +72,23 @@ async def ask_all(
         work = _Pass(desk=desk, wanted=wanted, shown=shown)
         with _signals(work, bell):
             await work.run()
+    _keep_doubts(desk, ledger)
     if pool.doubtful:
         ledger.reopen(pool.doubtful)
     if work.broken is not None:
         raise work.broken
     return work.outcome
+
+
+def _keep_doubts(desk: Desk, ledger: Ledger) -> None:
+    """How many answers came with a usage that was not believed, for ``status``."""
+    if not desk.doubted:
+        return
+    before = ledger.meta(DOUBTED)
+    total = Counter(before if isinstance(before, dict) else {}) + desk.doubted
+    ledger.set_meta(DOUBTED, dict(total))
+    for name, count in sorted(desk.doubted.items()):
+        log.warning("%s: the usage of %d answers was not believed", name, count)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,8 +4,10 @@ Does not choose what is wanted (``wanted``) or where it is asked (``teachers.poo
 """
 
 import asyncio
+import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,22 +16,27 @@ from typing import Any
 
 import orjson
 
-from distill.budget import Budget, cost_usd, worst_usd
+from distill.budget import Budget
 from distill.commits import Commits
 from distill.errors import DistillError, StoppedError, UserError
 from distill.ledger import Attempt, State
 from distill.plans import Ask, Plan
 from distill.rows import Problem
 from distill.teachers.client import RowRefused, Transient, send
-from distill.teachers.continuing import joined, turn_to_continue
+from distill.teachers.continuing import joined, said_anew, turn_to_continue
 from distill.teachers.pool import Pool, Turn
 from distill.teachers.retry import until_answered
-from distill.teachers.wire import FINISHED, Reply
+from distill.teachers.wire import FINISHED
+from distill.usage import Believed, Sent, believed, sent
 from distill.verify import grade
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import KINDS
 from distill.wanted import CUT, Ended
 
+log = logging.getLogger("distill")
+# How often one answer is bought that comes and cannot be read. The first may be a broken wire, the
+# second is how this server answers. What came is kept.
+BOUGHT_UNREAD = 2
 # Bytes of disk for each request under way: the longest real trace measured is 0.6 MB, and it is
 # written twice (write-ahead log, then the ledger itself).
 ROOM = 2 * 2**20
@@ -51,6 +58,7 @@ class Desk:
     sending: set[asyncio.Task[Any] | None] = field(default_factory=set)
     stopped: DistillError | None = None
     looked_at: float = -1.0  # the disk; monotonic seconds
+    doubted: Counter[str] = field(default_factory=Counter)  # answers by endpoint: see ``usage``
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +78,15 @@ async def answer(desk: Desk, ask: Ask, done: Callable[[Written], None]) -> Ended
         sqlite3.Error: it could not be written down.
     """
     last: list[Written] = []
+    unread = 0  # that were bought and cannot be read
 
     async def once() -> None:
-        last[:] = [await _try(desk, ask)]
+        nonlocal unread
+        try:
+            last[:] = [await _try(desk, ask, unread)]
+        except Transient as error:
+            unread += error.holds
+            raise
 
     try:
         await until_answered(once)
@@ -90,8 +104,10 @@ async def answer(desk: Desk, ask: Ask, done: Callable[[Written], None]) -> Ended
     )
 
 
-async def _try(desk: Desk, ask: Ask) -> Written:
+async def _try(desk: Desk, ask: Ask, unread: int) -> Written:
     """One try: a turn, the money, sending, writing down, settling.
+
+    ``unread``: so many answers to it came and could not be read.
 
     Raises:
         Transient: to be tried again.
@@ -101,48 +117,47 @@ async def _try(desk: Desk, ask: Ask) -> Written:
         if desk.stopped is not None:
             raise desk.stopped
         _refuse_full_disk(desk)
-        body, worst = _request(desk, ask, turn)
-        worst = await desk.budget.reserve(worst)
-        _refuse_lost_ledger(desk, worst)
+        body, limits = _request(desk, ask, turn)
+        await desk.budget.reserve(limits.worst_usd)
+        _refuse_lost_ledger(desk, limits.worst_usd)
         turn, ready = replace(turn, sent_at=time.monotonic(), began=time.time()), True
     finally:
         if not ready:
             desk.pool.give_back(turn)
     desk.sending.add(asyncio.current_task())
-    paid = worst  # until we know better: a cancelled request may have been billed
+    paid = limits.worst_usd  # until we know better: a cancelled request may have been billed
     try:
-        attempt, error = await _sent(desk, ask, turn, body, worst)
+        attempt, error = await _sent(desk, ask, turn, body, limits, unread)
         paid = attempt.worst_usd if attempt.cost_usd is None else attempt.cost_usd
         number = await desk.commits.write(attempt)
     finally:
         desk.sending.discard(asyncio.current_task())
-        desk.budget.settle(worst, paid)
+        desk.budget.settle(limits.worst_usd, paid)
     if error is not None:
         raise desk.stopped or error
     whole = (*ask.cut, attempt.body) if attempt.body is not None else ask.cut
     return Written(attempt, number, whole)
 
 
-def _request(desk: Desk, ask: Ask, turn: Turn) -> tuple[dict[str, Any], float]:
-    """The body, and the most that it can cost."""
+def _request(desk: Desk, ask: Ask, turn: Turn) -> tuple[dict[str, Any], Sent]:
+    """The body, and what it can cost."""
     endpoint = turn.post.line.endpoint
     messages = desk.plan.render(ask.problem)
     body = desk.plan.body(ask, messages, endpoint)
     if ask.cut and endpoint.continues is not None:
         last, switches = turn_to_continue(ask.cut, endpoint.continues)
         body = {**body, **switches, "messages": [*body["messages"], last]}
-    turns = list(body["messages"])
-    if switches := {**endpoint.extra_body, **desk.plan.sampling.extra_body}:
-        turns.append({"switches": orjson.dumps(switches).decode()})  # some are part of the prompt
-    return body, worst_usd(endpoint.price, turns, ask.max_tokens)
+    switches = {**endpoint.extra_body, **desk.plan.sampling.extra_body}
+    return body, sent(
+        endpoint.price,
+        body["messages"],
+        ask.max_tokens,
+        switches=orjson.dumps(switches).decode() if switches else "",
+    )
 
 
 def _refuse_lost_ledger(desk: Desk, reserved_usd: float) -> None:
-    """Stops where an answer could not be kept; the last thing before a request is sent.
-
-    Raises:
-        UserError: the ledger's file is lost, or another program wrote into it.
-    """
+    """Stops where an answer could not be kept; the last thing before a request is sent."""
     try:
         desk.commits.check()
     except UserError:
@@ -171,15 +186,17 @@ def _refuse_full_disk(desk: Desk) -> None:
 
 
 async def _sent(
-    desk: Desk, ask: Ask, turn: Turn, body: dict[str, Any], worst: float
+    desk: Desk, ask: Ask, turn: Turn, body: dict[str, Any], limits: Sent, unread: int
 ) -> tuple[Attempt, Exception | None]:
     """How sending it ended, and the error that is to be raised once this is written down."""
-    ended = partial(_ended, desk, ask, turn)
+    ended, worst = partial(_ended, desk, ask, turn), limits.worst_usd
     try:
         reply, raw = await send(turn.post.line, body, rest=bool(ask.cut))
     except Transient as error:
         desk.pool.failed(turn, error, row=(ask.problem.id, ask.sample))
         cost = worst if error.billed else 0.0
+        if error.holds and unread + 1 >= BOUGHT_UNREAD:
+            return ended("quarantined", error, worst_usd=cost, body=error.body), None
         return ended("retry", error, worst_usd=cost, body=error.body), error
     except RowRefused as error:
         return _refused(desk, ask, turn, ended, error)
@@ -194,8 +211,10 @@ async def _sent(
         cut_off = Transient("cancelled", status=0, billed=True)
         desk.commits.hand_in(ended("retry", cut_off, worst_usd=worst))
         raise
-    desk.pool.answered(turn, reply)
-    attempt = _answered(ended, reply, raw, turn, worst)
+    found = believed(reply, said_anew(ask.cut, raw), limits, began=turn.began, ended=time.time())
+    desk.pool.answered(turn, found.reply)
+    _say_doubts(desk, turn, found)
+    attempt = _answered(ended, found, raw)
     checked = None
     try:
         checked = await _checked(desk.plan, ask, attempt)
@@ -250,9 +269,19 @@ def _ended(
     )
 
 
-def _answered(
-    ended: Callable[..., Attempt], reply: Reply, raw: bytes, turn: Turn, worst: float
-) -> Attempt:
+def _say_doubts(desk: Desk, turn: Turn, found: Believed) -> None:
+    """Once for each endpoint; how often is said at the end."""
+    if not found.doubts:
+        return
+    name = turn.post.name
+    desk.doubted[name] += 1
+    if desk.doubted[name] == 1:
+        why = "; ".join(found.doubts)
+        log.warning("%s: usage not believed: %s; the most that is possible counts", name, why)
+
+
+def _answered(ended: Callable[..., Attempt], found: Believed, raw: bytes) -> Attempt:
+    reply = found.reply
     known = reply.finish_reason in FINISHED
     return ended(
         "done" if known else "quarantined",
@@ -263,10 +292,8 @@ def _answered(
         cached_tokens=reply.cached_tokens,
         reasoning_tokens=reply.reasoning_tokens,
         completion_tokens=reply.completion_tokens,
-        cost_usd=cost_usd(
-            turn.post.line.endpoint.price, reply, began=turn.began, ended=time.time()
-        ),
-        worst_usd=worst,
+        cost_usd=found.cost_usd,
+        worst_usd=found.most_usd,
         body=raw,
     )
 

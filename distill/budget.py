@@ -10,6 +10,9 @@ from distill.teachers.wire import Reply
 
 MILLION = 1_000_000
 TURN_TOKENS = 16  # what a chat template adds to a turn; Qwen2.5 and Llama-3 add 5 and 4
+# What a chat template puts before the turns: Qwen2.5's and SmolLM2's own system prompts are about
+# 20 tokens, gpt-oss's 70, SmolLM3's and Mistral Small's some hundreds.
+SYSTEM_TOKENS = 1_024
 
 
 def most_prompt_tokens(turns: Iterable[Mapping[str, Any]]) -> int:
@@ -17,10 +20,11 @@ def most_prompt_tokens(turns: Iterable[Mapping[str, Any]]) -> int:
 
     ``turns`` are the messages of a chat request; their texts may be under any name.
     """
-    return sum(
+    each = [
         TURN_TOKENS + sum(len(v.encode("utf-8", "replace")) for v in turn.values() if _text(v))
         for turn in turns
-    )
+    ]
+    return SYSTEM_TOKENS + sum(each) if each else 0
 
 
 def _text(value: Any) -> bool:
@@ -28,12 +32,10 @@ def _text(value: Any) -> bool:
 
 
 def cost_usd(price: Price | None, reply: Reply, *, began: float, ended: float) -> float | None:
-    """What an answer cost: what the server says, else by the price table; None where unknown.
+    """What an answer cost by the price table; None where that, or a count, is not known.
 
     ``began`` and ``ended`` are Unix seconds: if either lies in peak hours, those are charged.
     """
-    if reply.cost_usd is not None:
-        return reply.cost_usd
     if price is None or reply.prompt_tokens is None or reply.completion_tokens is None:
         return None
     cached = min(reply.cached_tokens or 0, reply.prompt_tokens)
@@ -66,36 +68,28 @@ class Budget:
         self.spent_usd = spent_usd
         self.reserved_usd = 0.0
         self._under_way = 0
-        self._dearer = 1.0  # than its worst case an answer has turned out
         self._settled = asyncio.Event()
 
-    async def reserve(self, usd: float) -> float:
+    async def reserve(self, usd: float) -> None:
         """Sets the worst case of one try aside; waits while others' may still turn out cheaper.
-
-        Gives what was set aside: more than ``usd`` once a server has charged more than its prices
-        allow (a router may take a dearer vendor).
 
         Raises:
             BudgetReached: nothing is under way and it does not fit any more.
         """
-        while self.cap_usd is not None and self._short(usd * self._dearer):
+        while self.cap_usd is not None and self._short(usd):
             if not self._under_way:
-                raise BudgetReached(self._text(usd * self._dearer))
+                raise BudgetReached(self._text(usd))
             self._settled.clear()
             await self._settled.wait()
-        usd *= self._dearer
         self._under_way += 1
         self.reserved_usd += usd
-        return usd
 
     def settle(self, reserved_usd: float, paid_usd: float) -> None:
-        """Gives the reservation back and books what was really paid."""
+        """Gives the reservation back and books what was paid: no more, where there is a price."""
         self._under_way -= 1
         # with nothing under way nothing is reserved; adding and subtracting floats would leave dust
         self.reserved_usd = self.reserved_usd - reserved_usd if self._under_way else 0.0
         self.spent_usd += paid_usd
-        if paid_usd > reserved_usd > 0:
-            self._dearer *= paid_usd / reserved_usd
         self._settled.set()
 
     def _short(self, usd: float) -> bool:

@@ -122,9 +122,9 @@ def _row(
         response=reply.response,
         finish_reason=reply.finish_reason,
         teacher=reply.model,
-        prompt_tokens=reply.prompt_tokens,
-        reasoning_tokens=reply.reasoning_tokens,
-        completion_tokens=reply.completion_tokens,
+        prompt_tokens=answered.prompt_tokens,
+        reasoning_tokens=answered.reasoning_tokens,
+        completion_tokens=answered.completion_tokens,
         cost_usd=answered.cost_usd,
     )
     return row if becomes is None else _mended(row, becomes, problem, samples)

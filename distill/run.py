@@ -25,12 +25,14 @@ from distill.files.write import write_atomic
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import explained
 from distill.ledger.saved import refuse_saved
+from distill.ledger.unread import adopt, unread
 from distill.plans import Plan
 from distill.problems import LeftOut, ProblemSet
 from distill.progress import progress
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.endpoint import Endpoint
+from distill.teachers.wire import FINISHED, MalformedReply, parse
 from distill.verify.isolation import JAILED, Isolation
 from distill.wanted import Wanted
 
@@ -221,6 +223,7 @@ def _asked(
 def _ask(
     ledger: Ledger, plan: Plan, count: int, reach: Reach, cap_usd: float | None, force: bool
 ) -> Outcome:
+    _read_again(ledger, plan)
     _check_known(ledger, plan, count)
     wants: dict[str, Any] = {
         "plan": plan.digest,
@@ -242,6 +245,28 @@ def _ask(
     with reach() as endpoints, progress("generate", len(places)) as shown:
         asking = ask_all(wanted, plan, endpoints, ledger, budget, shown, bell)
         return _with_failed(_complete(asking, bell), ledger, plan, count)
+
+
+def _read_again(ledger: Ledger, plan: Plan) -> None:
+    """What an earlier version paid for and could not read may be an answer by now."""
+    found = 0
+    for kept in unread(ledger):
+        try:
+            reply = parse(kept.body)
+        except MalformedReply:
+            continue
+        if reply.finish_reason in FINISHED:
+            found += adopt(
+                ledger,
+                kept,
+                finish=reply.finish_reason,
+                model=reply.model,
+                plan=plan.digest,
+                samples=orjson.dumps(list(range(plan.samples))).decode(),
+                max_tokens=plan.sampling.max_tokens,
+            )
+    if found:
+        log.info("%d answers that were paid for and could not be read can be read now", found)
 
 
 def _check_known(ledger: Ledger, plan: Plan, count: int) -> None:

@@ -325,16 +325,3 @@ def test_the_cap_is_over_all_passes_of_a_run(tmp_path: Path) -> None:
 def test_a_peak_that_covers_no_hour_is_refused(hours: list[int]) -> None:
     with pytest.raises(ValueError, match="covers no hour"):
         Peak.model_validate({"factor": 2, "weekdays_utc": [1], "hours_utc": [hours]})
-
-
-def test_after_an_answer_dearer_than_its_prices_allow_more_is_set_aside() -> None:
-    async def go() -> None:
-        tested = Budget(cap_usd=1.0, spent_usd=0.0)
-        aside = await tested.reserve(0.1)
-        tested.settle(aside, 0.4)
-        assert await tested.reserve(0.1) == pytest.approx(0.4)
-        tested.settle(0.4, 0.4)
-        with pytest.raises(BudgetReached):
-            await tested.reserve(0.1)
-
-    asyncio.run(go())

@@ -22,7 +22,8 @@ import distill
 import distill.run  # before its parts are exchanged
 from distill import attempts
 from distill.errors import Exit, Interrupted, StoppedError
-from distill.teachers import client, retry
+from distill.teachers import body as coding
+from distill.teachers import retry
 from tests.faults import (
     CANARY,
     GOOD,
@@ -53,13 +54,8 @@ BROKEN = {
         [CHUNKED.encode(), b"%x\r\n" % len(GOOD), GOOD[:50]],
         "connection broken",
     ),
-    "whole chunks without an end": (
-        [CHUNKED.encode(), b"%x\r\n" % len(GOOD), GOOD, b"\r\n"],
-        "connection broken",
-    ),
-    "no gzip": ([http(GOOD, "Content-Encoding: gzip")], "connection broken"),
     "half of a gzip": (
-        [http(gzip.compress(GOOD)[:-20], "Content-Encoding: gzip")],
+        [http(gzip.compress(GOOD)[:60], "Content-Encoding: gzip")],
         "malformed answer",
     ),
     "a coding nobody knows": ([http(b"\0" * 99, "Content-Encoding: x-secret")], "malformed answer"),
@@ -81,8 +77,9 @@ def test_a_broken_answer_is_named_and_asked_for_again(fault: str, tmp_path: Path
     said, reason = BROKEN[fault]
     run = tmp_path / "run"
     with raw_server(lambda n: said if n <= 5 else [http(GOOD)]) as server:
-        assert distill.generate(recipe(tmp_path, server.url), out=run) == Exit.DONE
-        assert distill.generate(recipe(tmp_path, server.url), out=run) == Exit.DONE
+        name = recipe(tmp_path, server.url, teacher={"concurrency": 5})  # each row's first try
+        assert distill.generate(name, out=run) == Exit.DONE
+        assert distill.generate(name, out=run) == Exit.DONE
         assert server.asked == 10
     assert_all_there(run, 5)
     assert len(errors(run)) == 5
@@ -132,7 +129,7 @@ LARGE = {
 def test_a_body_without_end_is_left_before_it_fills_the_memory(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(coding, "MOST_BYTES", 2**20)
     monkeypatch.setattr(retry, "ATTEMPTS", 2)
     run, healed = tmp_path / "run", False
     with raw_server(lambda n: [http(GOOD)] if healed else LARGE[fault]()) as server:

@@ -22,7 +22,7 @@ from tests.test_pool import block, several
 
 CHARS = len("What is 0 + 1?")
 PROMPT = CHARS / 4.0  # tokens, expected
-BOUND = 16 + len("user") + CHARS  # tokens at most: of the turn, and one for each byte
+BOUND = 1024 + 16 + len("user") + CHARS  # tokens at most: of the turn, and one for each byte
 PRICE: dict[str, Any] = {"price": {"input": 2.0, "output": 1000.0}}
 
 
@@ -232,7 +232,7 @@ def test_a_dry_run_says_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     text = said(name, tmp_path / "run", caplog)
     assert "would ask 10 requests, by R1's mean answer in math, at 30 tokens/s each:" in text
     assert "expected: 35 prompt and 1000 completion tokens, $1.00, 0.0 hours" in text
-    assert f"at worst: {10 * (BOUND + 100)} tokens, $1.00" in text
+    assert f"at worst: {10 * (BOUND + 100)} tokens, $1.02" in text
     whole = json.loads(Path(name).read_text())
     del whole["samples"], whole["teacher"]["price"]
     Path(name).write_text(json.dumps({**whole, **UNTIL}))

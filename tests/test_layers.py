@@ -22,6 +22,7 @@ LAYERS = (
     ("attempts",),
     ("wanted",),
     ("plans",),
+    ("usage",),
     ("agreement", "budget", "export", "judgements", "rules"),
     ("cards", "commits", "problems", "scores", "selection", "signals", "students", "teachers"),
     ("chat", "engines", "ledger", "models", "near", "progress", "verify"),

@@ -11,7 +11,7 @@ from typing import Any
 from distill.errors import Exit, UserError
 from distill.files.done import fingerprint
 from distill.files.write import read_json
-from distill.ledger import Ledger, sums
+from distill.ledger import DOUBTED, Ledger, sums
 from distill.ledger.explain import not_opened
 from distill.ledger.salvage import repair as mend
 from distill.ledger.saved import refuse_saved
@@ -107,7 +107,7 @@ def _asked(ledger: Ledger) -> Iterator[Line]:
     else:
         yield "asked", f"{problems:,} problems, until {correct} right, at most {samples} answers"
     yield "answered", f"{states.get('done', 0):,}"
-    for name, text in (("failed", "refused for good"), ("quarantined", "unknown finish")):
+    for name, text in (("failed", "refused for good"), ("quarantined", "kept, no success")):
         if states.get(name):
             yield text, f"{states[name]:,}"
     if correct is None:
@@ -142,6 +142,9 @@ def _spent(ledger: Ledger) -> Iterator[Line]:
     )
     if spent := sums.spent_usd(ledger):
         yield "spent at most", f"${spent:,.4f}"
+    doubted: Any = ledger.meta(DOUBTED) or {}
+    for name, count in doubted.items():
+        yield "usage not believed", f"of {count:,} answers of {name}"
     yield "first to last try", f"{total.span_s:,.0f} s"
     shares = sums.shares(ledger)
     for share in shares if len(shares) > 1 else ():

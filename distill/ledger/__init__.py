@@ -8,7 +8,7 @@
 It makes no request and reads no recipe.
 """
 
-from distill.ledger.rows import Answered, Asked, Attempt, Open, State
+from distill.ledger.rows import DOUBTED, Answered, Asked, Attempt, Open, State
 from distill.ledger.store import Ledger
 
-__all__ = ["Answered", "Asked", "Attempt", "Ledger", "Open", "State"]
+__all__ = ["DOUBTED", "Answered", "Asked", "Attempt", "Ledger", "Open", "State"]

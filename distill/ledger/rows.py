@@ -5,7 +5,10 @@ from typing import Literal
 
 from distill.rows import Problem
 
-# "retry": no answer, to be asked again; "quarantined": an answer that is no success.
+# The name in ``meta`` of: endpoint → how many answers came with a usage that was not believed.
+DOUBTED = "doubted"
+# "retry": no answer, to be asked again; "quarantined": an answer that is no success,
+# or cannot be read.
 State = Literal["done", "failed", "quarantined", "retry"]
 
 
@@ -40,6 +43,15 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A body that was kept because it could not be read."""
+
+    key: str
+    attempt: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """How a request of an open problem stands."""
 
@@ -67,4 +79,7 @@ class Answered:
     problem: Problem
     sample: int
     bodies: tuple[bytes, ...]  # raw responses: the answer, and what continued it
-    cost_usd: float | None  # of all of them
+    cost_usd: float | None  # of all of them, like the tokens; None: not known, or not believed
+    prompt_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    completion_tokens: int | None = None

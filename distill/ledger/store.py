@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import orjson
 import polars as pl
@@ -45,6 +46,8 @@ FOUND_AGAIN = """UPDATE requests AS r SET plan = :plan WHERE plan = '' AND key =
 SELECT request_key(:plan, p.id, p.question, r.sample, p.fields) FROM problems p
 WHERE p.id = r.id AND p.position IS NOT NULL)"""
 LAST = "SELECT COALESCE(MAX(attempt), 0) FROM attempts"
+COUNTED = ("cost_usd", "prompt_tokens", "reasoning_tokens", "completion_tokens")
+COUNTS = f"SELECT {', '.join(COUNTED)}, after FROM attempts WHERE attempt = ?"
 PAGE = 256  # problems of one page: it stays under a few megabytes
 INSERT_ATTEMPT = """INSERT INTO attempts (attempt, key, started, took_s, status, error, finish,
 model, prompt_tokens, cached_tokens, reasoning_tokens, completion_tokens, cost_usd, worst_usd,
@@ -266,20 +269,17 @@ class Ledger:
         )
         for number, sample, *row in cursor:
             bodies = self.bodies(number)
-            cost = self._cost(number, pieces=len(bodies))
-            problem = _problem(row)
-            yield number, Answered(problem=problem, sample=sample, bodies=bodies, cost_usd=cost)
+            counts = self._counts(number, pieces=len(bodies))
+            yield number, Answered(problem=_problem(row), sample=sample, bodies=bodies, **counts)
 
-    def _cost(self, attempt: int, *, pieces: int) -> float | None:
-        total = 0.0
+    def _counts(self, attempt: int, *, pieces: int) -> dict[str, Any]:
+        """Cost and tokens of an answer, all its pieces together; None where one is not known."""
+        found = []
         for _ in range(pieces):
-            cost, after = self.db.execute(
-                "SELECT cost_usd, after FROM attempts WHERE attempt = ?", (attempt,)
-            ).fetchone()
-            if cost is None:
-                return None
-            total, attempt = total + cost, after
-        return total
+            *counts, attempt = self.db.execute(COUNTS, (attempt,)).fetchone()
+            found.append(counts)
+        each = zip(COUNTED, zip(*found, strict=True), strict=True)
+        return {name: None if None in values else sum(values) for name, values in each}
 
     def reopen(self, keys: Iterable[str]) -> None:
         """Forgets that these requests were refused: they are asked again."""

@@ -4,6 +4,9 @@ aiohttp and orjson, with the openai SDK's request types and error classes: the S
 the same aiohttp costs six times the CPU (``bench/generate.py``). Redirects and proxies from the
 environment are not followed, and the whole request has one deadline: a timeout per read is defeated
 by keep-alive bytes.
+
+Each request has a connection of its own: nothing else in HTTP/1.1 ties an answer to its request,
+and what a server says unasked would be taken for the answer to the next one.
 """
 
 import asyncio
@@ -11,12 +14,13 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import orjson
 
 from distill.errors import StoppedError, UserError
+from distill.teachers import tls
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.refusal import sdk_error, server_said
 from distill.teachers.wire import MalformedReply, Reply, parse
@@ -24,14 +28,13 @@ from distill.teachers.wire import MalformedReply, Reply, parse
 if TYPE_CHECKING:
     import aiohttp
 
+    from distill.teachers.body import Incoming, Outgoing
+
 # Refusals that every further request would meet too: bad key, empty balance, no such model.
 STOP_RUN = (401, 402, 403, 404)
 # Refusals of this one request: repeating it unchanged cannot help.
 STOP_ROW = (400, 413, 422)
 CONNECT_S = 10.0  # a host that does not answer a handshake within this is down
-# How much of a body is read: 384K tokens, the longest output any vendor allows, are about 2 MB;
-# what sends more than this is broken, and must not fill the memory.
-MOST_BYTES = 64 * 2**20
 NO_KEY = ""
 # A shorter key is a word for a server that wants none (EMPTY, none, token-abc123): taken out of
 # answers it would change them.
@@ -52,7 +55,8 @@ class Transient(Exception):
     """No answer this time; ``retry_after_s`` is what the server asked for, if it did.
 
     ``billed`` says whether the teacher may have charged for it: it answered, or never said no.
-    ``body`` is what a 200 carried, to be kept: it may have been paid for.
+    ``body`` is what a 200 carried, to be kept: it may have been paid for. ``holds`` says that there
+    may be an answer in it that we cannot read.
     """
 
     def __init__(
@@ -63,12 +67,22 @@ class Transient(Exception):
         billed: bool,
         retry_after_s: float | None = None,
         body: bytes | None = None,
+        holds: bool = False,
     ) -> None:
         super().__init__(reason)
         self.status = status
+        self.holds = holds
         self.retry_after_s = retry_after_s
         self.billed = billed
         self.body = body
+
+
+@dataclass(slots=True)
+class Heard:
+    """What is known of whoever is at the other end."""
+
+    http: bool = False  # it has answered in HTTP
+    tls: bool = False  # it wants TLS, where the address says http://
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,7 @@ class Line:
     url: str
     rest_url: str  # for the rest of an answer that was cut
     key: str  # in memory only; NO_KEY where the endpoint wants none
+    heard: Heard = field(default_factory=Heard)
 
     def __repr__(self) -> str:
         return f"Line({self.url})"
@@ -94,17 +109,22 @@ async def connect(endpoint: Endpoint) -> AsyncIterator[Line]:
     """
     import aiohttp
 
+    from distill.teachers.body import CODINGS
+    from distill.teachers.connection import connector
+
     key = NO_KEY if endpoint.key_env is None else _key(endpoint.key_env)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    headers["Accept-Encoding"] = CODINGS
     if key != NO_KEY:
         headers["Authorization"] = f"Bearer {key}"
     url = f"{endpoint.base_url.rstrip('/')}/chat/completions"
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=_trust(url)),
+        connector=connector(_trust(url)),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
+        auto_decompress=False,  # ``body`` does it
     ) as session:
         yield Line(endpoint, session, url, _rest_url(endpoint, url), key)
 
@@ -153,88 +173,126 @@ async def send(
     ``rest`` says that it asks for the rest of an answer that was cut.
 
     Raises:
-        StoppedError: 401, 402, 403, 404, a redirect, or an address that nothing can be sent to.
+        StoppedError: 401, 402, 403, 404, a redirect, an address that nothing can be sent to, a
+            certificate that cannot be trusted, TLS on one side only.
         RowRefused: 400, 413, 422, or a text that is no Unicode.
         Transient: every other status, a broken connection, the deadline, a malformed body.
+    """
+    from distill.teachers.body import Incoming, Outgoing, TooLarge
+
+    try:
+        data = Outgoing(orjson.dumps(body))
+    except orjson.JSONEncodeError as error:
+        raise RowRefused(0, f"cannot be sent: {error}") from None
+    url, come = line.rest_url if rest else line.url, Incoming()
+    try:
+        failure = await _exchange(line, url, data, come)
+        answer = _without_key(line, come)
+    except TooLarge as error:
+        raise Transient(str(error), status=come.status, billed=data.left) from None
+    if not come.status:
+        assert failure is not None, "a response has a status"
+        raise await _unanswered(line, url, failure, left=data.left) from None
+    line.heard.http = True
+    if come.status >= 300:
+        raise _refused(url, come.status, come.retry_after, answer)
+    if not data.left:
+        reason = "an answer before the request was sent"
+        raise Transient(reason, status=come.status, billed=False, body=answer)
+    broken = None if failure is None else _reason(failure, line.endpoint.timeout_s)
+    return _reply(answer, come.status, broken)
+
+
+async def _exchange(line: Line, url: str, data: "Outgoing", come: "Incoming") -> Exception | None:
+    """Sends a request and reads what comes into ``come``; gives what went wrong.
+
+    Raises:
+        TooLarge: more comes than any answer has.
     """
     import aiohttp
 
     try:
-        data = orjson.dumps(body)
-    except orjson.JSONEncodeError as error:
-        raise RowRefused(0, f"cannot be sent: {error}") from None
-    timeout_s, url = line.endpoint.timeout_s, line.rest_url if rest else line.url
-    try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(line.endpoint.timeout_s):
             async with line.session.post(url, data=data, allow_redirects=False) as response:
-                answer = await _read(response)
-    except TimeoutError as error:
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            reason = "no connection (timeout)"
-            raise Transient(reason, status=0, billed=False) from None
-        reason = f"no whole answer within {timeout_s:g} s"
-        raise Transient(reason, status=0, billed=True) from None
-    except aiohttp.ClientConnectorError as error:  # never sent: nobody can have charged for it
-        reason = f"no connection ({type(error).__name__})"
-        raise Transient(reason, status=0, billed=False) from None
-    except (aiohttp.InvalidURL, UnicodeError):  # never sent, nor will any other be
-        text = f"no request can be sent to {url}; mend base_url"
-        raise StoppedError(text, status=0) from None
-    except (aiohttp.ClientError, OSError) as error:  # repr() of it can hold the key: never shown
-        reason = f"connection broken ({type(error).__name__})"
-        raise Transient(reason, status=0, billed=True) from None
-    refused = response.status != 200
-    if line.key != NO_KEY and (refused or len(line.key) >= SECRET_CHARS):
-        answer = answer.replace(line.key.encode(), b"***")  # else the body is kept verbatim
-    if refused:
-        raise _refused(response.status, response.headers, answer)
-    return _reply(answer)
+                await come.read(response)
+    except (aiohttp.ClientError, OSError, UnicodeError) as error:  # TimeoutError is an OSError
+        return error
+    return None
 
 
-async def _read(response: "aiohttp.ClientResponse") -> bytes:
-    """The whole body.
+def _without_key(line: Line, come: "Incoming") -> bytes:
+    """The body; without the key, should the server repeat it. Else it is kept verbatim."""
+    answer = come.body()
+    if line.key != NO_KEY and (come.status != 200 or len(line.key) >= SECRET_CHARS):
+        return answer.replace(line.key.encode(), b"***")
+    return answer
+
+
+async def _unanswered(line: Line, url: str, error: Exception, *, left: bool) -> Exception:
+    """The error to raise where no response came. What never left cannot have been billed."""
+    import aiohttp
+
+    if isinstance(error, (aiohttp.InvalidURL, UnicodeError)):
+        return StoppedError(f"no request can be sent to {url}; correct base_url", status=0)
+    text = tls.handshake_failed(error.__cause__, url, connected=left)
+    if text is None and left and url.startswith("http:") and not line.heard.http:
+        line.heard.tls = line.heard.tls or await tls.speaks_tls(url)
+        text = tls.wants_tls(url) if line.heard.tls else None
+    if text is not None:
+        return StoppedError(text, status=0)
+    return Transient(_reason(error, line.endpoint.timeout_s), status=0, billed=left)
+
+
+def _reason(error: Exception, timeout_s: float) -> str:
+    """What is written down of an error; its repr() can hold the key: never shown."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "no connection (timeout)"
+    if isinstance(error, TimeoutError):
+        return f"no whole answer within {timeout_s:g} s"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection ({type(error).__name__})"
+    return f"connection broken ({type(error).__name__})"
+
+
+def _reply(body: bytes, status: int, broken: str | None) -> tuple[Reply, bytes]:
+    """The reply in what has come, also where the end of it is missing.
 
     Raises:
-        Transient: it is larger than any answer is.
+        Transient: there is none.
     """
-    if (response.content_length or MOST_BYTES) < MOST_BYTES and not response.headers.get(
-        "Content-Encoding"
-    ):
-        return await response.read()
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > MOST_BYTES:
-            response.close()
-            reason = f"a body of more than {MOST_BYTES // 2**20} MB"
-            raise Transient(reason, status=response.status, billed=True)
-    return b"".join(parts)
-
-
-def _reply(body: bytes) -> tuple[Reply, bytes]:
     try:
         reply = parse(body)
     except MalformedReply as error:
+        if broken is not None:
+            kept = body if body.strip() else None
+            holds = error.holds and kept is not None
+            raise Transient(broken, status=0, billed=True, body=kept, holds=holds) from None
+        if status != 200:
+            reason = f"{status} {server_said(status, body)}"
+            raise Transient(reason, status=status, billed=False) from None
         reason = f"malformed answer: {error}"
-        raise Transient(reason, status=200, billed=True, body=body) from None
+        raise Transient(reason, status=200, billed=True, body=body, holds=error.holds) from None
     if reply.finish_reason in ABORTED:
         raise Transient(reply.finish_reason, status=200, billed=True, body=body)
     return reply, body
 
 
-def _refused(status: int, headers: Mapping[str, str], body: bytes) -> Exception:
+def _refused(url: str, status: int, retry_after: str | None, body: bytes) -> Exception:
     said = server_said(status, body)
     if 300 <= status < 400:
-        text = f"the teacher redirects ({status}); prompts are not sent on: mend base_url"
+        text = f"the teacher redirects ({status}); prompts are not sent on: correct base_url"
         return StoppedError(text, status=status)
+    if url.startswith("http:") and tls.said_in_clear(body):
+        return StoppedError(tls.wants_tls(url), status=0)
     if status in STOP_RUN:
         error = StoppedError(f"the teacher refuses every request: {status} {said}", status=status)
         error.__cause__ = sdk_error(status, said)
         return error
     if status in STOP_ROW:
         return RowRefused(status, f"{status} {said}")
-    after = _seconds(headers.get("Retry-After"))
+    after = _seconds(retry_after)
     return Transient(f"{status} {said}", status=status, retry_after_s=after, billed=False)
 
 

@@ -89,6 +89,30 @@ def joined(bodies: Sequence[bytes]) -> Reply:
     )
 
 
+def said_anew(cut: Sequence[bytes], body: bytes) -> str:
+    """The text of a body, thinking first, without what the bodies it goes on with said already."""
+    thought, content = texts(body)
+    if not cut:
+        return thought + content
+    whole = _join(cut)
+    known = [_bare(text) for text in (whole.thought, whole.text(), whole.response or "")]
+    return "".join(_unknown(_bare(said), known) for said in (thought, content))
+
+
+def _bare(text: str) -> str:
+    return text.strip().removeprefix(OPEN).lstrip()
+
+
+def _unknown(said: str, known: Sequence[str]) -> str:
+    """What follows the longest beginning that is known."""
+    return said[max(_alike(said, text) for text in known) :]
+
+
+def _alike(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
 def turn_to_continue(
     bodies: Sequence[bytes], how: Continues
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -118,8 +142,8 @@ def _join(bodies: Sequence[bytes]) -> _Joined:
 
 def _echoes(known: str, said: str) -> bool:
     """Whether a server gives the answer from its beginning, not the rest: llama.cpp does."""
-    begun = known.strip().removeprefix(OPEN).strip()
-    return len(begun) >= ECHO_CHARS and said.strip().removeprefix(OPEN).strip().startswith(begun)
+    begun = _bare(known)
+    return len(begun) >= ECHO_CHARS and _bare(said).startswith(begun)
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

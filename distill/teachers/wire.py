@@ -5,13 +5,14 @@ Servers put the thinking in ``reasoning_content`` (DeepSeek, SGLang, llama.cpp),
 opening one; or in parts of the content (Mistral).
 """
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from distill.rows import ENDED
+from distill.teachers import lenient
 from distill.teachers.refusal import server_said
 from distill.think import split_think
 
@@ -20,10 +21,21 @@ THOUGHT_PARTS = ("thinking", "reasoning")  # the types of a content's parts that
 # What ``parse`` says of an answer that a server ended; anything else is kept, and is no success.
 FINISHED = ("stop", "length", "content_filter")
 SHOWN_CHARS = 200  # of a body that is no completion
+AN_ERROR = "an error in a 200"
+# What a server says where it should give a count, and which is none: "many", -1, true, 1e400.
+NO_COUNT = -1
 
 
 class MalformedReply(ValueError):
-    """A 200 whose body is no completion; worth another try."""
+    """A 200 whose body is no completion; worth another try.
+
+    ``holds`` says whether there may be an answer in it that we cannot read: not so in an error, a
+    web page, an empty body, or JSON without a message.
+    """
+
+    def __init__(self, reason: str, *, holds: bool = False) -> None:
+        super().__init__(reason)
+        self.holds = holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +46,7 @@ class Reply:
     response: str
     finish_reason: str  # "stop" for whatever is in ENDED, else as the server said; or "unknown"
     model: str | None  # as the server reported it
-    prompt_tokens: int | None
+    prompt_tokens: int | None  # as the server says, like all counts; NO_COUNT where that is none
     cached_tokens: int | None  # of prompt_tokens, those billed as cached
     reasoning_tokens: int | None
     completion_tokens: int | None
@@ -67,34 +79,91 @@ def texts(body: bytes) -> tuple[str, str]:
     return next(filter(None, said), ""), content
 
 
-def _opened(body: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """(the whole, its first choice, that choice's message)."""
-    try:
-        whole = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        whole = _lenient(body)
-    if not isinstance(whole, dict) or whole.get("error"):
-        msg = f"an error in a 200: {server_said(200, body)}"[:SHOWN_CHARS]
-        raise MalformedReply(msg)
-    choices = whole.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        msg = "no choices in it"
-        raise MalformedReply(msg)
-    message = choices[0].get("message")
-    if not isinstance(message, dict):
-        msg = "no message in it"
-        raise MalformedReply(msg)
-    return whole, choices[0], message
+Opened = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
 
 
-def _lenient(body: bytes) -> Any:
-    """What Python's own parser still reads: half an emoji (becomes "?"), NaN. It was paid for."""
+def _opened(body: bytes) -> Opened:
+    """(the whole, the choice, its message)."""
     try:
-        value = json.loads(body.decode("utf-8", "replace"), parse_constant=lambda _: None)
-        return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        return _completion([orjson.loads(body)], body)
+    except (orjson.JSONDecodeError, MalformedReply) as error:
+        strict = error
+    try:
+        return _completion(lenient.read(body), body)
+    except (ValueError, RecursionError) as error:
+        if isinstance(strict, MalformedReply):
+            raise strict from None
+        if isinstance(error, MalformedReply) and (error.holds or AN_ERROR in str(error)):
+            raise
         msg = f"not JSON: {body[:80]!r}"[:SHOWN_CHARS]
-        raise MalformedReply(msg) from None
+        raise MalformedReply(msg, holds=_holds(body)) from None
+
+
+def _holds(body: bytes) -> bool:
+    """Whether what cannot be read may be an answer: not if it is empty, or a web page."""
+    text = body.lstrip(b"\xef\xbb\xbf\0 \t\r\n")
+    return bool(text) and not text.startswith(b"<")
+
+
+def _completion(values: Iterable[Any], body: bytes) -> Opened:
+    """The completion in one object, or in the events of a stream.
+
+    An error beside a whole answer does not undo the answer.
+
+    Raises:
+        MalformedReply: there is none.
+    """
+    parts = [value for value in values if isinstance(value, dict)]
+    found = [(whole, *found) for whole in parts if (found := _chosen(whole)) is not None]
+    told = (one for one in found if isinstance(one[1].get("message"), dict))
+    whole, choice, message = next(told, None) or _streamed(found)
+    error = next((part for part in parts if part.get("error")), None)
+    if error is not None or not parts:
+        ended = _finish(choice.get("finish_reason")) in FINISHED
+        if not (ended and any(map(message.get, ("content", *FIELDS)))):
+            msg = f"{AN_ERROR}: {server_said(200, body)}"[:SHOWN_CHARS]
+            raise MalformedReply(msg)
+    if not found:
+        listed = any(part.get("choices") for part in parts)
+        msg = "no message in it" if listed else "no choices in it"
+        raise MalformedReply(msg)
+    return whole, choice, message
+
+
+def _chosen(whole: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """(choice, message) of the first choice that has one, wherever the server puts it."""
+    choices = whole.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choice, dict):
+            continue
+        for message in (choice.get("message"), choice.get("delta")):
+            if isinstance(message, dict):
+                return choice, message
+        if isinstance(choice.get("text"), str):
+            return choice, {"content": choice["text"]}
+    return None
+
+
+def _streamed(found: list[Opened]) -> Opened:
+    """Events joined to the one completion that they tell bit by bit.
+
+    Raises:
+        MalformedReply: nothing says that it has come to an end.
+    """
+    if len(found) <= 1:
+        return found[0] if found else ({}, {}, {})
+    whole: dict[str, Any] = {}
+    ended: dict[str, Any] = {}
+    said: dict[str, str] = {}
+    for part, choice, message in found:
+        whole |= {name: value for name, value in part.items() if value is not None}
+        ended |= {name: value for name, value in choice.items() if value is not None}
+        for name in ("content", *FIELDS):
+            said[name] = said.get(name, "") + _joined(message.get(name))
+    if not isinstance(ended.get("finish_reason"), str):
+        msg = "a stream without its end"
+        raise MalformedReply(msg, holds=True)
+    return whole, ended, dict(said)
 
 
 def _text(block: dict[str, Any], name: str) -> str:
@@ -132,25 +201,34 @@ def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any
     said = list(dict.fromkeys(filter(None, fields)))
     reasoning, response = (said[0], content) if said else split_think(content)
     finish = "two_thoughts" if len(said) > 1 else _finish(choice.get("finish_reason"))
-    model, usage = whole.get("model"), whole.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    of_prompt = usage.get("prompt_tokens_details")
-    of_answer = usage.get("completion_tokens_details")
-    cached = _count(of_prompt, "cached_tokens")
-    thought_tokens = _count(of_answer, "reasoning_tokens")
+    model = whole.get("model")
     return Reply(
         reasoning=reasoning,
         response=response,
         finish_reason=finish,
         model=model if isinstance(model, str) else None,
-        prompt_tokens=_count(usage, "prompt_tokens"),
-        cached_tokens=_count(usage, "prompt_cache_hit_tokens") if cached is None else cached,
-        reasoning_tokens=(  # SGLang counts them beside the details
-            _count(usage, "reasoning_tokens") if thought_tokens is None else thought_tokens
-        ),
-        completion_tokens=_count(usage, "completion_tokens"),
-        cost_usd=_usd(usage.get("cost")),
+        **_usage(whole.get("usage")),
     )
+
+
+def _usage(usage: Any) -> dict[str, Any]:
+    """The counts, and the cost. xAI counts the thinking beside the completion, others within it."""
+    usage = usage if isinstance(usage, dict) else {}
+    cached = _count(usage.get("prompt_tokens_details"), "cached_tokens")
+    thought = _count(usage.get("completion_tokens_details"), "reasoning_tokens")
+    if thought is None:  # SGLang counts them beside the details
+        thought = _count(usage, "reasoning_tokens")
+    prompt, said = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    if prompt is not None and said is not None and thought is not None and thought > 0:
+        apart = _count(usage, "total_tokens") == prompt + said + thought
+        said += thought if said >= 0 and (apart or thought > said) else 0
+    return {
+        "prompt_tokens": prompt,
+        "cached_tokens": _count(usage, "prompt_cache_hit_tokens") if cached is None else cached,
+        "reasoning_tokens": thought,
+        "completion_tokens": said,
+        "cost_usd": _usd(usage.get("cost")),
+    }
 
 
 def _finish(reason: Any) -> str:
@@ -161,9 +239,15 @@ def _finish(reason: Any) -> str:
 
 def _count(block: Any, name: str) -> int | None:
     value = block.get(name) if isinstance(block, dict) else None
-    return value if isinstance(value, int) and 0 <= value < 2**32 else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    return NO_COUNT
 
 
 def _usd(value: Any) -> float | None:
+    if value is None:
+        return None
     known = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**32
-    return float(value) if known else None
+    return float(value) if known else NO_COUNT

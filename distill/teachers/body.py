@@ -1,0 +1,99 @@
+"""The body of a request on its way out, and that of a response on its way in. Judges neither.
+
+Content codings are undone here and not by aiohttp, which throws away what is declared wrongly or
+cut off: it was paid for.
+"""
+
+import zlib
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+
+# How much of a body is read: 384K tokens, the longest output any vendor allows, are about 2 MB;
+# what sends more than this is broken, and must not fill the memory.
+MOST_BYTES = 64 * 2**20
+CODINGS = "gzip, deflate"  # that a server may use
+GZIP = b"\x1f\x8b"
+MEMBERS = 16  # of one gzip; whoever sends more means to keep us busy
+EITHER, BARE = 47, -15  # zlib's window bits: gzip or zlib by its first bytes; deflate alone
+
+
+class Outgoing(aiohttp.BytesPayload):
+    """A request's body; ``left`` once all of it was handed to the connection.
+
+    Before that nobody can have read the request, and nobody can have answered it.
+    """
+
+    left = False
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        """Writes it, as aiohttp asks."""
+        await super().write_with_length(writer, content_length)
+        self.left = True
+
+
+class TooLarge(Exception):
+    """A body of more than MOST_BYTES."""
+
+    def __str__(self) -> str:
+        return f"a body of more than {MOST_BYTES // 2**20} MB"
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A response, as far as it has come."""
+
+    status: int = 0  # 0: nothing has come
+    coding: str = ""  # as it is declared
+    retry_after: str | None = None
+    parts: list[bytes] = field(default_factory=list)
+
+    async def read(self, response: aiohttp.ClientResponse) -> None:
+        """Reads all of it; what came before an error is kept.
+
+        Raises:
+            TooLarge: it is larger than any answer is.
+            aiohttp.ClientError: it ended before its end.
+        """
+        self.status = response.status
+        self.coding = response.headers.get("Content-Encoding", "").strip().lower()
+        self.retry_after = response.headers.get("Retry-After")
+        size = 0
+        async for part in response.content.iter_any():
+            self.parts.append(part)
+            size += len(part)
+            if size > MOST_BYTES:
+                raise TooLarge
+
+    def body(self) -> bytes:
+        """What has come, with its coding undone; as it came where it has none, whatever it says.
+
+        Raises:
+            TooLarge: it becomes larger than MOST_BYTES.
+        """
+        raw = b"".join(self.parts)
+        if raw.startswith(GZIP) or self.coding == "deflate":
+            for bits in (EITHER, BARE):
+                if (text := _inflated(raw, bits)) is not None:
+                    return text
+        return raw
+
+
+def _inflated(raw: bytes, bits: int) -> bytes | None:
+    """None where it is not coded so; of what was cut off, the beginning."""
+    text = b""
+    for _ in range(MEMBERS):
+        stretch = zlib.decompressobj(bits)
+        try:
+            text += stretch.decompress(raw, MOST_BYTES + 1 - len(text))
+        except zlib.error:
+            return text or None
+        if len(text) > MOST_BYTES:
+            raise TooLarge
+        raw = stretch.unused_data if stretch.eof else b""
+        if not raw:
+            break
+    return text
