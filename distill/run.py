@@ -30,7 +30,10 @@ from distill.progress import progress
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.endpoint import Endpoint
+from distill.verify.batch import needs_jail
+from distill.verify.crew import ready
 from distill.verify.isolation import JAILED, Isolation
+from distill.verify.kinds import CODE
 from distill.wanted import Wanted
 
 log = logging.getLogger("distill")
@@ -55,15 +58,16 @@ def make_plan(loaded: Loaded[PromptsRecipe], who: str, *, isolation: Isolation =
     )
 
 
-def refuse_unjailed(recipe: PromptsRecipe, isolation: Isolation) -> None:
-    """Refuses a recipe whose answers are programs where they could not be run.
+def refuse_unjailed(recipe: PromptsRecipe, isolation: Isolation, *, graded: bool) -> None:
+    """Refuses a recipe whose answers could not be checked here.
+
+    Those that are programs, in any case; those that a library may be asked about, where they are
+    ``graded``. Golds that name a scorer are found when they have been read.
 
     Raises:
         UserError: no jail holds here, and nobody said to do without.
     """
-    if recipe.verify == "code":
-        from distill.verify.code import ready
-
+    if recipe.verify == CODE or (graded and needs_jail(recipe.verify, None)):
         ready(isolation)
 
 
@@ -77,6 +81,7 @@ def carry_out(
     limit: int | None = None,
     budget_usd: float | None = None,
     force: bool = False,
+    graded: bool = False,
 ) -> Outcome:
     """Asks what is missing and exports the traces, unless interrupted.
 
@@ -90,6 +95,7 @@ def carry_out(
         budget_usd: the most that the whole run may cost, earlier passes counted in; the recipe's
             own where None.
         force: go on in a folder of another plan, and ask again what had failed for good.
+        graded: answers are checked afterwards, too; without a jail to check them in, none is asked.
 
     Raises:
         UserError: before the first request: recipe, folder or key unusable.
@@ -105,6 +111,8 @@ def carry_out(
             _put(ledger, problems, plan, out)
             count = min(limit or ledger.count_problems(), ledger.count_problems())
             ledger.set_meta("wanted", _wanted(plan, count))
+            if graded or plan.until is not None:
+                _refuse_unscored(ledger, plan, count)
             outcome = _ask(ledger, plan, count, reach, cap, force)
             if not isinstance(outcome.stopped, Interrupted):
                 export_traces(
@@ -229,6 +237,13 @@ def _ask(
     with reach() as endpoints, progress("generate", len(places)) as shown:
         asking = ask_all(wanted, plan, endpoints, ledger, budget, shown, bell)
         return _with_failed(_complete(asking, bell), ledger, plan, count)
+
+
+def _refuse_unscored(ledger: Ledger, plan: Plan, count: int) -> None:
+    """Refuses before an answer is bought that could not be checked."""
+    found = (one.problem for one in ledger.problems(range(count), plan=plan.digest))
+    if any(needs_jail(problem.verify, problem.gold) for problem in found):
+        ready(plan.isolation)
 
 
 def _check_known(ledger: Ledger, plan: Plan, count: int) -> None:

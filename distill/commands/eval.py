@@ -29,7 +29,7 @@ from distill.scores import cons_at_k, pass_at_1, pass_at_k
 from distill.teachers.reach import reach, who_answers
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
-from distill.verify.isolation import Isolation
+from distill.verify.isolation import UNSAFE, Isolation
 from distill.verify.kinds import CODE
 
 log = logging.getLogger("distill")
@@ -63,7 +63,7 @@ def eval(
         budget_usd: the most that it may cost.
         dry_run: say what would be asked; write and ask nothing.
         force: replace scores of another model or recipe.
-        unsafe_no_sandbox: run the model's programs as this user, without a jail; scores say so.
+        unsafe_no_sandbox: run programs and scorers as this user, without a jail; scores say so.
         paranoid: a fresh jail for every program.
 
     Returns:
@@ -76,7 +76,7 @@ def eval(
     loaded = load(recipe, PromptsRecipe, [*overrides, KEEP_ALL, *_serve(model)])
     _refuse_no_benchmark(loaded)
     isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
-    refuse_unjailed(loaded.recipe, isolation)
+    refuse_unjailed(loaded.recipe, isolation, graded=True)
     folder, plan = Path(out), make_plan(loaded, who_answers(loaded), isolation=isolation)
     problems = problem_set(loaded, isolation=isolation)
     if dry_run:
@@ -87,7 +87,15 @@ def eval(
         return Exit.DONE
     way = partial(reach, loaded, log_file=folder / "server.log")
     outcome = carry_out(
-        loaded, plan, problems, folder, reach=way, limit=limit, budget_usd=budget_usd, force=force
+        loaded,
+        plan,
+        problems,
+        folder,
+        reach=way,
+        limit=limit,
+        budget_usd=budget_usd,
+        force=force,
+        graded=True,
     )
     if outcome.stopped is not None:
         raise outcome.stopped
@@ -166,7 +174,7 @@ def _write_scores(
     kind, k = loaded.recipe.verify or "", loaded.recipe.samples
     questions = _graded(traces, ids, kind=kind, k=k, isolation=isolation)
     scores = _benchmark(questions, traces, k=k)
-    unsafe = kind == CODE and isolation.unsafe_no_sandbox
+    unsafe = any(one.detail.startswith(UNSAFE) for each in questions for one in each)
     write_json(
         folder / "scores.json",
         {
@@ -174,7 +182,7 @@ def _write_scores(
             "model": model,
             "benchmarks": {loaded.path.stem: scores},
             "recipe": loaded.recipe.model_dump(mode="json"),
-            **({"unsafe_no_sandbox": True} if unsafe else {}),
+            **({UNSAFE: True} if unsafe else {}),
         },
     )
 

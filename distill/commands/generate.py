@@ -42,7 +42,7 @@ def generate(
         budget_usd: the most that the run may cost, earlier passes counted in.
         dry_run: say what would be asked and what it could cost; write and ask nothing.
         force: ask anew although the folder holds answers to another recipe.
-        unsafe_no_sandbox: run programs that a model wrote as this user, without a jail.
+        unsafe_no_sandbox: run programs and scorers as this user, without a jail.
         paranoid: a fresh jail for every program.
 
     Returns:
@@ -54,7 +54,7 @@ def generate(
     loaded = load(recipe, PromptsRecipe, overrides)
     _say_ignored(loaded.recipe)
     isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
-    refuse_unjailed(loaded.recipe, isolation)
+    refuse_unjailed(loaded.recipe, isolation, graded=loaded.recipe.until is not None)
     folder = Path(out)
     plan = make_plan(loaded, who_answers(loaded), isolation=isolation)
     problems = problem_set(loaded, isolation=isolation)

@@ -53,7 +53,10 @@ def first_trusted(jailers: Sequence[Jailer]) -> Jailer:
             return jailer
         problems.append(problem)
     said = "; ".join(problems) or "neither bubblewrap nor nsjail is installed"
-    text = f"model-written code cannot be run safely here: {said}; {HINT}"
+    text = (
+        "programs that models wrote, and libraries that evaluate what a data set says, cannot be "
+        f"run safely here: {said}; {HINT}"
+    )
     raise UserError(text)
 
 

@@ -9,7 +9,7 @@ import time
 from distill.errors import UserError
 from distill.jail.probe import jail_or_refuse, prove
 from distill.jail.program import Binary, Built, Ran
-from distill.verify.code.crew import Jails
+from distill.verify.crew import Jails
 from distill.verify.code.gold import Cases
 from distill.verify.code.judge import ENDS, TRIES, Finding, again, judge_output
 from distill.verify.code.languages import Language, Toolchain, named, toolchain

@@ -13,7 +13,7 @@ from distill.jail.program import Call, Program, Ran, Returned, Status
 from distill.jail.session import Jail
 from distill.verify.code.bounded import TooLarge
 from distill.verify.code.constant import one_value, only_constant
-from distill.verify.code.crew import Jails
+from distill.verify.crew import Jails
 from distill.verify.code.gold import Cases
 from distill.verify.code.output import difference
 from distill.verify.code.plain import opaque, plainly
