@@ -30,7 +30,6 @@ from distill.teachers.reach import reach, who_answers
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
 from distill.verify.isolation import UNSAFE, Isolation
-from distill.verify.kinds import CODE
 
 log = logging.getLogger("distill")
 # A benchmark has the questions that it has, also those that no check can find right.
@@ -86,17 +85,8 @@ def eval(
         log.info("already done: %s", folder / "scores.json")
         return Exit.DONE
     way = partial(reach, loaded, log_file=folder / "server.log")
-    outcome = carry_out(
-        loaded,
-        plan,
-        problems,
-        folder,
-        reach=way,
-        limit=limit,
-        budget_usd=budget_usd,
-        force=force,
-        graded=True,
-    )
+    ask = partial(carry_out, loaded, plan, problems, folder, reach=way, graded=True)
+    outcome = ask(limit=limit, budget_usd=budget_usd, force=force)
     if outcome.stopped is not None:
         raise outcome.stopped
     ids = [problem.id for problem in problems.first(limit)]

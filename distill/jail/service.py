@@ -10,7 +10,6 @@ from pathlib import Path
 
 from distill.jail.room import Room
 
-
 SERVICE_NAME = "distill_service"  # of its module in the jail
 
 

@@ -38,7 +38,7 @@ def refuse_options(task: GymTask, recipe: Path) -> None:
     for name, value in task.options.items():
         for part in _parts(value):
             if not _is_harmless(part, own.get(name, frozenset())):
-                shown = " or ".join(map(repr, sorted(own.get(name, ())))[:5])
+                shown = " or ".join(map(repr, sorted(own.get(name, ()))[:5]))
                 known = f"; its own are {shown}" if shown else ""
                 msg = (
                     f"{where}: options.{name}: {str(part)[:80]!r}: a recipe may give numbers, "

@@ -33,7 +33,7 @@ def ready(isolation: Isolation = JAILED) -> None:
 
 
 class Jails:
-    """Of one thread: for programs, for tests that have to be run too, for compilers, for scorers."""
+    """Of one thread: for programs, for tests to be run too, for compilers, for scorers."""
 
     def __init__(self, isolation: Isolation) -> None:
         """Starts nothing yet."""
