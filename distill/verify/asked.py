@@ -139,6 +139,8 @@ def _said(reply: bytes) -> Said | None:
         value = decode(reply, items=2)
     except CodecError:
         return None
+    if type(value) is not tuple:
+        return None
     match value:
         case (bool(same), ""):
             return Said(same)
