@@ -1,6 +1,7 @@
 """Libraries are asked in jails: they answer, are ended, loaded anew, and leave nothing behind."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -28,9 +29,11 @@ from distill.verify.asked import LIMIT_S, Answer, Said, _heard, answers
 from distill.verify.crew import SCORERS
 from distill.verify.harmless import harmless
 from distill.verify.isolation import JAILED
+from distill.verify.scorers import EVALUATING, would_execute
 from distill.verify.services import SERVICES, service
 from distill.verify.services import installed as is_installed
 from distill.verify.symbolic import too_complex
+from tests.test_hostile_rows import problems
 from tests.test_jail import descendants, jailer, nsjail
 
 __all__ = ["jailer", "nsjail"]  # fixtures
@@ -218,6 +221,11 @@ def test_every_reply_is_read_as_one_or_is_none() -> None:
         (r"\left( -\infty, 2.5 \right]", False),
         ("x_{1} + x_{2}", False),
         ("[[1, 2], [3, 4]]", False),
+        ("['-1.5', 'two words']", False),
+        ('{"a": ["b", null]}', False),
+        ("['exit()']", True),
+        ("""['a', "b"]""", True),
+        (r'["\u0065xit"]', True),
         ("exit()", True),
         ("().__class__", True),
         ("[0 for sympy.simplify in [None]]", True),
@@ -230,7 +238,9 @@ def test_every_reply_is_read_as_one_or_is_none() -> None:
         ("__import__(x)", True),
         ("lambda: (1)", True),
         ("\\\nimport(os)", True),
-        ("a" * 5_001, True),
+        ("a" * 20_001, True),
+        ("((0xe043 + 0x54d2) << 2)", False),
+        ("0xexit()", True),
     ],
 )
 def test_what_could_be_a_program_shares_a_process_with_nobody(text: str, alone: bool) -> None:
@@ -478,3 +488,75 @@ def test_without_math_verify_formulas_are_unverifiable(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["needs_symbolic", "needs_symbolic", "correct"]
     assert done.stderr.count("math-verify is not installed") == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "so it is " * 200,
+        "a" * 1_999 + "_",
+        "1." * 999 + "_",
+        ".1" * 999 + "_",
+        "((((" * 400 + "_",
+        "sin" * 600 + "!",
+        "To reach the target of 24 I take (3 and 8) and get 3*8 = 24, which is the answer" * 20,
+    ],
+)
+def test_long_answers_are_looked_at_in_linear_time(answer: str) -> None:
+    began = time.process_time()
+    assert would_execute("countdown", answer)
+    assert would_execute("countdown", answer[:1_000] + "_")
+    assert time.process_time() - began < 0.5
+
+
+def test_formulas_are_still_scored() -> None:
+    for answer in (
+        "3*(8-2)/7",
+        "x**2/2 + C",
+        "sin(x) + 1.5",
+        "[1, 2], [3]",
+        "ABCDE",
+        ".5",
+        "2.",
+        "",
+    ):
+        assert not would_execute("countdown", answer)
+    for answer in ("x.y", "1.real", "1._", "exit()", "open", "f'{x}'", "a@b", "x:=1", "ABCDEF"):
+        assert would_execute("countdown", answer)
+
+
+# Every event of this process by which text becomes code.
+WATCH = """
+import json, sys
+from distill.verify.inside import scorers
+from distill.verify.scorers import would_execute
+score = scorers.load()
+seen = []
+sys.addaudithook(lambda name, args: name == "compile" and seen.append(str(args[0])))
+marks = ["mark = 1", "[mark]", "mark + 1", "mark(1)", "'mark'", "mark mark"]
+found = {True: set(), False: set()}
+for task, problem in json.load(sys.stdin).items():
+    for given in marks:
+        seen.clear()
+        score({"task": task, "given": given, **problem})
+        if any("mark" in text for text in seen):
+            found[would_execute(task, given)].add(task)
+print(json.dumps([sorted(found[True]), sorted(found[False])]))
+"""
+
+
+def test_no_scorer_evaluates_an_answer_but_those_that_are_known_to() -> None:
+    """A program could give itself a full score; ``EVALUATING`` has to name them all."""
+    pytest.importorskip("reasoning_gym")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WATCH],
+        input=json.dumps(problems()),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    refused, seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen == []
+    assert len(refused) > 5
+    assert set(refused) <= EVALUATING

@@ -21,6 +21,8 @@ import polars as pl
 import pytest
 
 import distill
+from distill.errors import UserError
+from distill.jail.probe import jail_or_refuse
 from distill.verify import LABELS, Item, grade_all
 from distill.verify.kinds import KINDS
 from tests.teacher_server import completion, teacher_server
@@ -261,3 +263,99 @@ def test_the_programs_do_what_they_say_where_they_run(host: Host) -> None:
                 os._exit(0)
         os.waitpid(pid, 0)
         assert host.reached(), number
+
+
+@pytest.fixture
+def no_jail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("distill.jail.probe.installed", list)
+    jail_or_refuse.cache_clear()
+    yield
+    jail_or_refuse.cache_clear()
+
+
+@pytest.mark.parametrize("command", ["until", "eval"])
+@pytest.mark.parametrize("kind", ["math", "reasoning_gym"])
+@pytest.mark.usefixtures("no_jail")
+def test_without_a_jail_no_answer_is_bought_that_could_not_be_checked(
+    host: Host, tmp_path: Path, command: str, kind: str
+) -> None:
+    problem = {"question": "Sort.", "answer": evaluated(host)["gold"] if kind != "math" else "4"}
+    (tmp_path / "set.jsonl").write_text(json.dumps(problem))
+    (tmp_path / "plain.jinja").write_text("{{ question }}")
+    recipe = {
+        "problems": {"file": "set.jsonl", "keep_uncheckable": True},
+        "template": "plain.jinja",
+        "verify": kind,
+        "sampling": {"max_tokens": 100, "temperature": 0.0},
+    }
+    out = tmp_path / "run"
+    with teacher_server(lambda body, n: completion("4")) as server:
+        if command == "until":
+            recipe["teacher"] = {"model": "m", "base_url": server.url}
+            recipe["until"] = {"correct": 1, "at_most": 2}
+        (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+        name = str(tmp_path / "recipe.yaml")
+
+        def run(**how: bool) -> None:
+            if command == "until":
+                distill.generate(name, out=out, **how)
+            else:
+                distill.eval(name, model=f"{server.url}#m", out=out, **how)
+
+        with pytest.raises(UserError, match="cannot be run safely here"):
+            run()
+        assert not server.asked
+        run(unsafe_no_sandbox=True)
+        assert server.asked
+
+
+@pytest.mark.usefixtures("no_jail")
+def test_a_plain_gold_needs_no_jail(tmp_path: Path) -> None:
+    (tmp_path / "set.jsonl").write_text(json.dumps({"question": "2+2?", "answer": "4"}))
+    (tmp_path / "plain.jinja").write_text("{{ question }}")
+    with teacher_server(lambda body, n: completion(r"\boxed{4}")) as server:
+        recipe = {
+            "problems": {"file": "set.jsonl"},
+            "teacher": {"model": "m", "base_url": server.url},
+            "template": "plain.jinja",
+            "verify": "reasoning_gym",
+            "until": {"correct": 1, "at_most": 2},
+            "sampling": {"max_tokens": 100},
+        }
+        (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+        distill.generate(str(tmp_path / "recipe.yaml"), out=tmp_path / "run")
+    assert pl.read_parquet(tmp_path / "run/traces/*.parquet").height == 1
+
+
+def test_rows_that_a_scorer_judged_without_a_jail_are_marked(tmp_path: Path) -> None:
+    def row(number: int, response: str, gold: str) -> dict[str, Any]:
+        return {
+            "id": f"q{number}",
+            "sample": 0,
+            "domain": "math",
+            "source": "test",
+            "messages": [{"role": "user", "content": f"Number {number}?"}],
+            "verify": "math",
+            "reasoning": "I think.",
+            "finish_reason": "stop",
+            "response": response,
+            "gold": gold,
+        }
+
+    rows = [
+        row(1, r"\boxed{4}", "4"),
+        row(2, r"\boxed{\begin{bmatrix}x\end{bmatrix}}", r"\begin{pmatrix}x\end{pmatrix}"),
+        row(3, r"\boxed{x+2}", "x+2n"),
+    ]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "recipe.yaml").write_text(
+        '{"rules": {"judged": "verdict IS NOT NULL"}, "measure": ["verdict"]}'
+    )
+    out = tmp_path / "out"
+    distill.filter(
+        str(tmp_path / "recipe.yaml"), tmp_path / "data.jsonl", out=out, unsafe_no_sandbox=True
+    )
+    kept = pl.read_parquet(out / "kept/*.parquet").sort("id")
+    marked = dict(kept.select("id", "unsafe_no_sandbox").iter_rows())
+    assert marked["q1"] is False
+    assert marked["q3"] is True

@@ -23,7 +23,9 @@ LIMIT_S = 2.0  # wall-clock seconds of one question
 WHOLE_S = 2.4
 TRIES = 2  # of a question whose jail broke under it
 
-TOGETHER = 16  # questions for one process at most, of those that can be no programs
+TOGETHER = 64  # questions for one process at most, of those that can be no programs
+# How often those that were cut short by one before them are put together again.
+ROUNDS = 4
 
 Job = Mapping[str, Any]
 # timeout, memory: it took more than it may. died: it ended its own process, or said what is no
@@ -54,6 +56,7 @@ class Batch:
     workers: int
     isolation: Isolation
     heard: dict[bytes, Answer] = field(default_factory=dict)
+    culprits: set[bytes] = field(default_factory=set)  # which cut others short
     lacking: str = ""  # what is not there to be asked
 
     def ask(self, groups: Sequence[Sequence[bytes]]) -> None:
@@ -63,9 +66,12 @@ class Batch:
             if self.lacking:
                 return
             try:
-                self.heard.update(_asked(jails, self.kind, groups[place]))
+                heard = _asked(jails, self.kind, groups[place])
             except Missing as error:
                 self.lacking = str(error)
+                return
+            self.heard.update(heard)
+            self.culprits.update(groups[place][len(heard) : len(heard) + 1])
 
         places = range(len(groups))
         SCORERS.each(work, places, workers=self.workers, isolation=self.isolation)
@@ -86,8 +92,10 @@ def answers(
     questions = list(map(_encoded, jobs))
     asked = {one: job for one, job in zip(questions, jobs, strict=True) if one is not None}
     plain = [question for question, job in asked.items() if harmless(job)]
-    size = max(1, min(TOGETHER, -(-len(plain) // workers)))
-    batch.ask([plain[at : at + size] for at in range(0, len(plain), size)])
+    for _ in range(ROUNDS):
+        size = max(1, min(TOGETHER, -(-len(plain) // workers)))
+        batch.ask([plain[at : at + size] for at in range(0, len(plain), size)])
+        plain = [one for one in plain if one not in batch.heard and one not in batch.culprits]
     batch.ask([(question,) for question in asked if question not in batch.heard])
     found: list[Answer] = [
         "too_large" if one is None else batch.heard.get(one, "missing") for one in questions
@@ -130,8 +138,12 @@ def _heard(replied: Replied, group: Sequence[bytes]) -> dict[bytes, Answer]:
     if len(group) == 1:
         said = _said(replied.replies[0]) if replied.ran.status == "ended" else None
         return {group[0]: said or failed}
-    said_all = map(_said, replied.replies)
-    return {one: said for one, said in zip(group, said_all, strict=False) if said is not None}
+    found: dict[bytes, Answer] = {}
+    for question, reply in zip(group, replied.replies, strict=False):
+        if (said := _said(reply)) is None:
+            break
+        found[question] = said
+    return found
 
 
 def _said(reply: bytes) -> Said | None:

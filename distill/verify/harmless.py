@@ -4,6 +4,7 @@ All questions are put in a jail. There one that is a program could still decide 
 the next one in the same process, so only those that can be none are put together.
 """
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -15,8 +16,9 @@ _FLAT = re.compile(r"[^()\[\]{}\\]*")
 _FORMULA = re.compile(r"(?:[^.'\"`@\\]|\.(?=[0-9])|(?<=[0-9])\.(?![0-9A-Za-z_]))*")
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+|[^A-Za-z])")  # of LaTeX; in Python a mistake
 _WORDS = re.compile(r"[^\W0-9]{2,}")  # underscores count as letters
+_HEX = re.compile("(?<![A-Za-z0-9_])0x[0-9A-Fa-f]{1,40}(?![A-Za-z0-9_])")
 _KNOWN = re.compile("a?(?:sin|cos|tan)h?|sec|csc|cot|exp|ln|log|sqrt|pi|[A-Za-z]_")
-LONGEST = 5_000  # characters of one text
+LONGEST = 20_000  # characters of one text
 
 
 def harmless(value: object) -> bool:
@@ -36,7 +38,17 @@ def harmless(value: object) -> bool:
 
 
 def _harmless_text(text: str) -> bool:
-    if _FLAT.fullmatch(text):
+    if _FLAT.fullmatch(text) or _is_literal(text):
         return True
-    bare = _COMMAND.sub(" ", text)
+    bare = _HEX.sub("0", _COMMAND.sub(" ", text))
     return bool(_FORMULA.fullmatch(bare)) and all(map(_KNOWN.fullmatch, _WORDS.findall(bare)))
+
+
+def _is_literal(text: str) -> bool:
+    """A list or dict of harmless values, in JSON or with single quotes as Python writes it."""
+    if text[:1] not in ("[", "{") or "\\" in text or ("'" in text and '"' in text):
+        return False
+    try:
+        return harmless(json.loads(text.replace("'", '"')))
+    except (RecursionError, ValueError):
+        return False
