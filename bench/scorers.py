@@ -3,9 +3,9 @@
     python -m bench.scorers            checks per second and CPU ms of one
     python -m bench.scorers --each     which tasks' questions share a process
 
-Each task of the library that has a scorer of its own gives the same number of problems, with a
-right answer in brackets, and the answer of another problem. Each side runs in a process of its own
-and has its library loaded; that is not counted.
+Each task of the library that has a scorer of its own gives the same number of problems, with the
+answers of two others: right ones are mostly known by their text. Each side runs in a process of its
+own and has its library loaded; that is not counted.
 """
 
 import argparse
@@ -56,12 +56,13 @@ def _items() -> list[tuple[str, str]]:
         problems = create_dataset(task, size=EACH, seed=1)
         entries = [problems[number] for number in range(EACH)]
         for number, entry in enumerate(entries):
-            answer, other = str(entry["answer"]), str(entries[number - 1]["answer"])
+            answer = str(entry["answer"])
+            others = {str(entries[number - away]["answer"]) for away in (1, 2)} - {answer}
             try:
                 gold = json.dumps({"task": task, "answer": answer, "metadata": entry["metadata"]})
             except TypeError:
                 continue
-            found += [(gold, rf"\boxed{{({answer})}}"), (gold, rf"\boxed{{{other}}}")]
+            found += [(gold, rf"\boxed{{{other}}}") for other in sorted(others)]
     return found
 
 

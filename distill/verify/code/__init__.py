@@ -14,7 +14,6 @@
     compiled  runs programs in these and compares what they write
     judge     runs a program and compares what it gives
     tester    runs tests that have to be run themselves
-    crew      threads, each with jails of its own
     check     all of it together
 
 What is expected never enters the jail of the program. Runs nothing outside a jail.
