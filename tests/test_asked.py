@@ -374,7 +374,9 @@ def test_a_fresh_jail_and_none_say_the_same(how: Isolation) -> None:
 
 @pytest.fixture
 def no_jail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("distill.jail.probe.installed", list)
+    SCORERS.close()  # those that are trusted already
+    for name in ("distill.jail.probe.installed", "distill.verify.crew.installed"):
+        monkeypatch.setattr(name, list)
     jail_or_refuse.cache_clear()
     yield
     jail_or_refuse.cache_clear()

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from distill.jail.codec import CodecError, decode, encode
 from distill.jail.program import Replied
 from distill.jail.service import Missing
-from distill.verify.crew import SCORERS, Jails, ready
+from distill.verify.crew import SCORERS, Jails
 from distill.verify.harmless import harmless
 from distill.verify.isolation import Isolation
 from distill.verify.services import Kind, service
@@ -87,7 +87,6 @@ def answers(
     Raises:
         UserError: no jail holds here, and nobody said to do without.
     """
-    ready(isolation)
     batch = Batch(kind, workers, isolation)
     questions = list(map(_encoded, jobs))
     asked = {one: job for one, job in zip(questions, jobs, strict=True) if one is not None}

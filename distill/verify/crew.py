@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from distill.jail.jailer import Jailer
-from distill.jail.probe import jail_or_refuse, prove
+from distill.jail.jailer import Jailer, installed
+from distill.jail.probe import jail_or_refuse
 from distill.jail.room import PLAIN, Room
 from distill.jail.service import Service
 from distill.jail.session import Jail
@@ -66,13 +66,19 @@ class Jails:
             UserError: that jail does not hold.
         """
         if ("service", service) not in self._open:
-            jailer = None if self.isolation.unsafe_no_sandbox else jail_or_refuse()
-            jail = self._new(jailer, service=service)
-            jail.boot()  # loads the library while another jail like it is attacked
-            if jailer is not None:
-                prove(jailer, service.room)
-            self._open["service", service] = jail
+            self._open["service", service] = self._trusted(service)
         return self._open["service", service]
+
+    def _trusted(self, service: Service) -> Jail:
+        """Loads the library while another jail like this one is attacked."""
+        if self.isolation.unsafe_no_sandbox:
+            return self._new(None, service=service)
+        first = next(iter(installed()), None)
+        jail = None if first is None else self._new(first, service=service)
+        if jail is not None:
+            jail.boot()
+        jailer = jail_or_refuse(service.room)
+        return jail if jail and jailer == first else self._new(jailer, service=service)
 
     def _jail(self, name: str, room: Room = PLAIN) -> Jail:
         if (name, room) not in self._open:
