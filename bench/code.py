@@ -26,9 +26,9 @@ from bench.mutants import KINDS, mutant
 from bench.table import table
 from distill.verify import Isolation
 from distill.verify.code import check_all
-from distill.verify.code.crew import CREW
 from distill.verify.code.gold import read_gold
 from distill.verify.code.suite import Suite, suite
+from distill.verify.crew import CREW
 
 TIMEOUT_S = 10.0
 PEER = """

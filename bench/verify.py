@@ -6,8 +6,8 @@
     python -m bench.verify PAIRS --table    every pair on which a side and the label disagree
 
 PAIRS is a file of JSON lines, gzipped or not, each with ``gold``, ``pred`` and ``label``. Each side
-runs in a process of its own; the CPU time of its workers counts, and is shown with and without the
-starting of sympy.
+runs in a process of its own; the CPU time of its jails counts, and is shown with and without the
+starting of sympy. One side is distill without a jail, as with --unsafe-no-sandbox.
 """
 
 import argparse
@@ -54,9 +54,9 @@ def main() -> None:
     pairs = _read(options.pairs)
     print(header(Path.cwd()), end="\n\n")
     if options.hostile:
-        print(_alone(_hostile))
+        print(alone(_hostile))
     elif options.memory:
-        print(_alone(_memory, pairs, options.memory))
+        print(alone(_memory, pairs, options.memory))
     else:
         _compare(pairs, show=options.table)
 
@@ -77,14 +77,18 @@ def _read(path: Path) -> list[Pair]:
     return [(str(row["gold"]), str(row["pred"]), bool(row["label"])) for row in rows]
 
 
-def _alone(function: Callable[..., Any], *args: Any) -> Any:
+def alone(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     """What a function returns in a fresh process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, args)
+        return pool.apply(function, args, named)
 
 
 def _compare(pairs: list[Pair], *, show: bool) -> None:
-    sides = {"math-verify": _alone(_math_verify, pairs), "distill": _alone(_distill, pairs)}
+    sides = {
+        "math-verify": alone(_math_verify, pairs),
+        "distill": alone(_distill, pairs),
+        "distill, no jail": alone(_distill, pairs, unsafe=True),
+    }
     rows = []
     for name, (found, start, cpu, wall) in sides.items():
         agreed = sum(one == label for one, (_, _, label) in zip(found, pairs, strict=True))
@@ -98,7 +102,7 @@ def _compare(pairs: list[Pair], *, show: bool) -> None:
     rows.append(["distill / math-verify", *(f"{x:.1f}x" for x in ratio), "", "", "", ""])
     print(table(head, rows))
     if show:
-        _show(pairs, *(found for found, *_ in sides.values()))
+        _show(pairs, *(found for found, *_ in list(sides.values())[:2]))
 
 
 def _show(pairs: list[Pair], theirs: list[bool], ours: list[bool]) -> None:
@@ -108,72 +112,79 @@ def _show(pairs: list[Pair], theirs: list[bool], ours: list[bool]) -> None:
             print(repr(gold[-80:]), "|", repr(pred[-80:]))
 
 
-def _cpu(who: int = resource.RUSAGE_SELF) -> float:
-    used = resource.getrusage(who)
+def own_cpu() -> float:
+    """Seconds of processor that this process took."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def _math_verify(pairs: list[Pair]) -> tuple[list[bool], float, float, float]:
     """As it ships: whole texts in, its own timeouts on."""
     logging.disable(logging.CRITICAL)
-    start = _cpu()
+    start = own_cpu()
     from math_verify import parse, verify
 
     verify(parse("$1$"), parse("$2$"))
-    start, began, wall = _cpu() - start, _cpu(), time.perf_counter()
+    start, began, wall = own_cpu() - start, own_cpu(), time.perf_counter()
     found = [bool(verify(parse(gold), parse(pred))) for gold, pred, _ in pairs]
-    return found, start, _cpu() - began, time.perf_counter() - wall
+    return found, start, own_cpu() - began, time.perf_counter() - wall
 
 
-def _distill(pairs: list[Pair]) -> tuple[list[bool], float, float, float]:
-    from distill.verify import Item, grade_all
-    from distill.verify.workers import POOLS, close_all
+def _distill(pairs: list[Pair], *, unsafe: bool = False) -> tuple[list[bool], float, float, float]:
+    from distill.verify import Isolation, Item, grade, grade_all
 
-    (pid,) = _started(POOLS["math"])
-    start, began, wall = _cpu_of(pid), _cpu(), time.perf_counter()
-    verdicts = grade_all([Item(gold, pred) for gold, pred, _ in pairs])
+    how = Isolation(unsafe_no_sandbox=unsafe)
+    grade("x+2n", r"\boxed{x+2}", isolation=how)  # the jail is there, and was attacked
+    start, began, wall = jails_cpu(), own_cpu(), time.perf_counter()
+    verdicts = grade_all([Item(gold, pred) for gold, pred, _ in pairs], isolation=how)
     took = time.perf_counter() - wall
-    close_all()  # the CPU time of children counts once they are gone
-    cpu = _cpu() - began + _cpu(resource.RUSAGE_CHILDREN) - start
+    cpu = own_cpu() - began + jails_cpu() - start
     return [verdict.label == "correct" for verdict in verdicts], start, cpu, took
 
 
-def _started(pool: Any) -> list[int]:
-    pool.answer([{"gold": "$1$", "answer": "$2$"}])
-    return [worker.process.pid for worker in pool.idle]
+def descendants() -> list[int]:
+    """The processes under this one; jails are among them."""
+    found = [os.getpid()]
+    for pid in found:
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += map(int, path.read_text(encoding="ascii").split())
+    return found[1:]
 
 
-def _cpu_of(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def jails_cpu() -> float:
+    """Seconds of processor that the jails of this process took, and what ran in them."""
+    total = 0
+    for pid in descendants():
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+        total += sum(map(int, text.rpartition(")")[2].split()[11:15]))
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def _hostile() -> str:
     from distill.verify import grade
-    from distill.verify.workers import close_all
+    from distill.verify.crew import SCORERS
 
     rows, worst = [], 0.0
     for name, text in HOSTILE.items():
         for number, gold in enumerate(("5", "x^2+1", text)):
-            close_all()
-            if number:  # a worker is there; it is not for the first, as in a fresh program
+            SCORERS.close()
+            if number:  # a jail is there; it is not for the first, as in a fresh program
                 grade("x+2n", r"\boxed{x+2}")
             began = time.perf_counter()
             verdict = grade(gold, rf"\boxed{{{text}}}")
             took = time.perf_counter() - began
             worst = max(worst, took)
             against = gold if gold != text else "itself"
-            worker = "there" if number else "not started"
+            jail = "there" if number else "not started"
             label = f"{verdict.label}/{verdict.method}"
-            rows.append([name, against, worker, f"{took:.2f}", label])
+            rows.append([name, against, jail, f"{took:.2f}", label])
     rows.append(["worst", "", "", f"{worst:.2f}", ""])
-    return table(["answer", "reference", "worker", "s", "verdict"], rows)
+    return table(["answer", "reference", "jail", "s", "verdict"], rows)
 
 
 def _memory(pairs: list[Pair], count: int) -> str:
-    """In rounds over the pairs; the answers that need a worker differ from round to round."""
+    """In rounds over the pairs; the answers that need a jail differ from round to round."""
     from distill.verify import Item, grade_all
-    from distill.verify.workers import POOLS
 
     rows, done, number = [], 0, 0
     while done < count:
@@ -181,10 +192,9 @@ def _memory(pairs: list[Pair], count: int) -> str:
         grade_all([*(Item(gold, pred) for gold, pred, _ in pairs), *fresh])
         done, number = done + len(pairs) + len(fresh), number + 1
         if number in (1, 2) or number % 10 == 0 or done >= count:
-            workers = [_megabytes(worker.process.pid) for worker in POOLS["math"].idle]
-            each = ", ".join(f"{size:.0f}" for size in workers)
+            each = ", ".join(f"{_megabytes(pid):.0f}" for pid in descendants())
             rows.append([f"{done:,}", f"{_megabytes(os.getpid()):.0f}", each])
-    return table(["pairs", "host MB", "workers MB"], rows)
+    return table(["pairs", "host MB", "jails MB"], rows)
 
 
 def _megabytes(pid: int) -> float:

@@ -269,14 +269,16 @@ def _sends(command: Command) -> None:
 
 
 def _sandbox(command: Command) -> None:
-    """The flags of every stage that may run programs that a model wrote; no recipe can set them."""
+    """The flags of every stage that may run what models and rows say; no recipe can set them."""
     command.add_argument(
-        "--paranoid", action="store_true", help="verify: code: a fresh jail for every program"
+        "--paranoid",
+        action="store_true",
+        help="a fresh jail for every program and every scorer's question",
     )
     command.add_argument(
         "--unsafe-no-sandbox",
         action="store_true",
-        help="verify: code: run what a model wrote as yourself, without a jail",
+        help="run programs, and scorers of what rows say, as yourself, without a jail",
     )
 
 

@@ -1,4 +1,4 @@
-"""Makes a run's traces/ from its ledger. Does not ask anything.
+"""Makes a run's traces/ from its ledger, and answers of what can be read by now. Asks nothing.
 
 Order and bytes depend on the ledger alone; the manifest is written last, and shards of an earlier
 export that are not in it are removed. Never removes what it did not write.
@@ -18,8 +18,10 @@ from distill.errors import UserError
 from distill.files.find import is_known
 from distill.files.write import read_json, write_json, write_parquet
 from distill.ledger import Answered, Ledger
+from distill.ledger.unread import adopt, unread
 from distill.rows import Message, Problem, Row, to_frame
 from distill.teachers.continuing import joined
+from distill.teachers.wire import FINISHED, MalformedReply, parse
 
 MANIFEST = "manifest.json"
 SHARD_NAME = re.compile(r"part-\d{5}\.parquet")
@@ -149,3 +151,32 @@ def _mended(row: Row, becomes: Part, problem: Problem, samples: int) -> Row:
         completion_tokens=None,
         **parts,
     )
+
+
+def read_again(ledger: Ledger, *, plan: str, samples: int, max_tokens: int) -> int:
+    """How many answers that an earlier version could not read are answers now; they were paid for.
+
+    Args:
+        ledger: of the run.
+        plan: the digest of the plan whose requests count.
+        samples: of a problem.
+        max_tokens: what an answer was allowed.
+    """
+    numbers = orjson.dumps(list(range(samples))).decode()
+    found = 0
+    for kept in unread(ledger):
+        try:
+            reply = parse(kept.body)
+        except MalformedReply:
+            continue
+        if reply.finish_reason in FINISHED:
+            found += adopt(
+                ledger,
+                kept,
+                finish=reply.finish_reason,
+                model=reply.model,
+                plan=plan,
+                samples=numbers,
+                max_tokens=max_tokens,
+            )
+    return found

@@ -19,21 +19,22 @@ from distill.attempts import verdict
 from distill.budget import Budget
 from distill.chat import renderer, template_text
 from distill.errors import Interrupted, UserError
-from distill.export import export_traces, refuse_foreign
+from distill.export import export_traces, read_again, refuse_foreign
 from distill.files.lock import folder_lock
 from distill.files.write import write_atomic
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import explained
 from distill.ledger.saved import refuse_saved
-from distill.ledger.unread import adopt, unread
 from distill.plans import Plan
 from distill.problems import LeftOut, ProblemSet
 from distill.progress import progress
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.endpoint import Endpoint
-from distill.teachers.wire import FINISHED, MalformedReply, parse
+from distill.verify.batch import needs_jail
+from distill.verify.crew import ready
 from distill.verify.isolation import JAILED, Isolation
+from distill.verify.kinds import CODE
 from distill.wanted import Wanted
 
 log = logging.getLogger("distill")
@@ -58,15 +59,16 @@ def make_plan(loaded: Loaded[PromptsRecipe], who: str, *, isolation: Isolation =
     )
 
 
-def refuse_unjailed(recipe: PromptsRecipe, isolation: Isolation) -> None:
-    """Refuses a recipe whose answers are programs where they could not be run.
+def refuse_unjailed(recipe: PromptsRecipe, isolation: Isolation, *, graded: bool) -> None:
+    """Refuses a recipe whose answers could not be checked here.
+
+    Those that are programs, in any case; those that a library may be asked about, where they are
+    ``graded``. Golds that name a scorer are found when they have been read.
 
     Raises:
         UserError: no jail holds here, and nobody said to do without.
     """
-    if recipe.verify == "code":
-        from distill.verify.code import ready
-
+    if recipe.verify == CODE or (graded and needs_jail(recipe.verify, None)):
         ready(isolation)
 
 
@@ -80,6 +82,7 @@ def carry_out(
     limit: int | None = None,
     budget_usd: float | None = None,
     force: bool = False,
+    graded: bool = False,
 ) -> Outcome:
     """Asks what is missing and exports the traces, unless interrupted.
 
@@ -93,6 +96,7 @@ def carry_out(
         budget_usd: the most that the whole run may cost, earlier passes counted in; the recipe's
             own where None.
         force: go on in a folder of another plan, and ask again what had failed for good.
+        graded: answers are checked afterwards, too; without a jail to check them in, none is asked.
 
     Raises:
         UserError: before the first request: recipe, folder or key unusable.
@@ -109,6 +113,8 @@ def carry_out(
             _put(ledger, problems, plan, out)
             count = min(limit or ledger.count_problems(), ledger.count_problems())
             ledger.set_meta("wanted", _wanted(plan, count))
+            if graded or plan.until is not None:
+                _refuse_unscored(ledger, plan, count)
             outcome = _asked(ledger, plan, count, reach, cap, force)
             if not isinstance(outcome.stopped, Interrupted):
                 export_traces(
@@ -223,7 +229,9 @@ def _asked(
 def _ask(
     ledger: Ledger, plan: Plan, count: int, reach: Reach, cap_usd: float | None, force: bool
 ) -> Outcome:
-    _read_again(ledger, plan)
+    tokens = plan.sampling.max_tokens
+    if found := read_again(ledger, plan=plan.digest, samples=plan.samples, max_tokens=tokens):
+        log.info("%d answers that were paid for and could not be read can be read now", found)
     _check_known(ledger, plan, count)
     wants: dict[str, Any] = {
         "plan": plan.digest,
@@ -247,26 +255,11 @@ def _ask(
         return _with_failed(_complete(asking, bell), ledger, plan, count)
 
 
-def _read_again(ledger: Ledger, plan: Plan) -> None:
-    """What an earlier version paid for and could not read may be an answer by now."""
-    found = 0
-    for kept in unread(ledger):
-        try:
-            reply = parse(kept.body)
-        except MalformedReply:
-            continue
-        if reply.finish_reason in FINISHED:
-            found += adopt(
-                ledger,
-                kept,
-                finish=reply.finish_reason,
-                model=reply.model,
-                plan=plan.digest,
-                samples=orjson.dumps(list(range(plan.samples))).decode(),
-                max_tokens=plan.sampling.max_tokens,
-            )
-    if found:
-        log.info("%d answers that were paid for and could not be read can be read now", found)
+def _refuse_unscored(ledger: Ledger, plan: Plan, count: int) -> None:
+    """Refuses before an answer is bought that could not be checked."""
+    found = (one.problem for one in ledger.problems(range(count), plan=plan.digest))
+    if any(needs_jail(problem.verify, problem.gold) for problem in found):
+        ready(plan.isolation)
 
 
 def _check_known(ledger: Ledger, plan: Plan, count: int) -> None:

@@ -19,7 +19,7 @@ from distill.jail.probe import jail_or_refuse
 from distill.jail.program import Program
 from distill.jail.session import Jail
 from distill.verify.code import check_all
-from distill.verify.code.crew import CREW
+from distill.verify.crew import CREW
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.verdict import Verdict
 from tests.attacks.attack import ASSERTS, CALLS, NEAR, VALUES, Attack

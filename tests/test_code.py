@@ -30,7 +30,6 @@ from distill.recipes.prompts import PromptsRecipe
 from distill.verify import Isolation, Item, Verdict, grade, grade_all
 from distill.verify.code import check, check_all, own_answer
 from distill.verify.code.claims import NotPlain, claim
-from distill.verify.code.crew import CREW, Jails
 from distill.verify.code.gold import (
     ASSERTS,
     CHECKERS,
@@ -48,6 +47,7 @@ from distill.verify.code.output import difference
 from distill.verify.code.response import fenced, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
+from distill.verify.crew import CREW, Jails
 from tests.teacher_server import completion, teacher_server
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

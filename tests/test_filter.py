@@ -280,7 +280,7 @@ def test_code_is_refused_where_there_is_no_jail_before_anything_is_replaced(
     monkeypatch.setattr("distill.jail.probe.installed", list)
     jail_or_refuse.cache_clear()
     data = write(tmp_path / "code.jsonl", [row(1), row(2, verify="code", gold='{"kind": "x"}')])
-    with pytest.raises(UserError, match="code cannot be run safely here"):
+    with pytest.raises(UserError, match="cannot be run safely here"):
         distill.filter(name, data, out=out, force=True)
     assert {p: d for p, d in everything(out).items() if ".rows" not in p.parts} == before
     change = ["rules={malformed: response_chars > 0}"]  # nothing asks for a verdict

@@ -864,7 +864,7 @@ def test_a_jail_starts_through_a_pipe_that_holds_less_than_its_modules(
 ) -> None:
     """As the pipes are of a user who has many (pipe(7)); here they are small from the start."""
     small = 4096
-    assert len(process.program(compiled=True, rules=b"")) > small
+    assert len(process.program(compiled=True, rules=b"", service=None)) > small
     monkeypatch.setattr(process.subprocess, "Popen", partial(subprocess.Popen, pipesize=small))
     with Jail() as jail:
         assert jail.run(HONEST, timeout_s=10).status == "ended"

@@ -511,6 +511,43 @@ GENERATORS = [
 ]
 
 
+OPTIONS = [
+    (
+        "spell_backward",
+        "{data_file: /etc/passwd}",
+        "options.data_file: '/etc/passwd': a recipe",
+    ),
+    ("spell_backward", "{data_file: ../../../x}", "its own are 'words3to10.txt'"),
+    ("figlet_font", "{static_font: ../../x}", "options.static_font: '../../x'"),
+    ("basic_arithmetic", "{operators: ['+', '+[].append(1)+']}", "options.operators: '+[].append"),
+    ("puzzle24", "{operators: [['+', 'exit()']]}", "its own are '*' or '+' or '-' or '/'"),
+    ("simple_integration", "{symbols: ['__import__(1)']}", "options.symbols"),
+    ("arc_agi", "{board_format_opts: {row_delimiter: x}}", "options.board_format_opts"),
+    ("composite", "{datasets: [{name: codeio, weight: 1, config: {}}]}", "is made of other"),
+    ("codeio", "{}", "runs programs that a model wrote"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "said"), OPTIONS)
+def test_an_option_of_a_generator_is_a_number_or_a_word(
+    tmp_path: Path, name: str, options: str, said: str
+) -> None:
+    pytest.importorskip("reasoning_gym")
+    task = f"{{name: {name}, size: 1, seed: 0, options: {options}}}"
+    assert said in mistake(recipe(tmp_path, f"reasoning_gym: [{task}]"))
+
+
+def test_what_the_generators_offer_can_be_chosen(tmp_path: Path) -> None:
+    pytest.importorskip("reasoning_gym")
+    tasks = (
+        "{name: basic_arithmetic, size: 2, seed: 0, options: {operators: ['+'], min_terms: 2}}",
+        "{name: spell_backward, size: 1, seed: 0, options: {data_file: words3to10.txt}}",
+        "{name: figlet_font, size: 1, seed: 0, options: {static_word: HELLO}}",
+        "{name: caesar_cipher, size: 1, seed: 0, options: {delimiter: '.'}}",
+    )
+    assert len(problems_of(recipe(tmp_path, f"reasoning_gym: [{', '.join(tasks)}]"))) == 5
+
+
 @pytest.mark.parametrize(("task", "said"), GENERATORS)
 def test_an_unusable_generator_is_one_line(tmp_path: Path, task: str, said: str) -> None:
     pytest.importorskip("reasoning_gym")

@@ -458,24 +458,3 @@ def test_vendors_switches_go_into_the_request_unchanged(
     tmp_path: Path, body: dict[str, Any]
 ) -> None:
     assert prompts(tmp_path, sampling={"extra_body": body}).sampling.extra_body == body
-
-
-# --- options of a generator ---
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"operators": ["+__import__('os')+"]},
-        {"data_file": "/proc/self/environ"},
-        {"data_file": "environ"},
-        {"static_font": "../font"},
-        {"a": {"b": ["x y()"]}},
-    ],
-)
-def test_a_generators_options_are_words_and_numbers(
-    tmp_path: Path, options: dict[str, Any]
-) -> None:
-    task = {"name": "basic_arithmetic", "size": 1, "seed": 1, "options": options}
-    said = refusal(prompts, tmp_path, problems={"reasoning_gym": [task]})
-    assert "problems.reasoning_gym.0.options" in said

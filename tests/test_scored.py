@@ -7,7 +7,7 @@ import pytest
 
 from distill.problems import read_problems
 from distill.problems.golds import own_verdict
-from distill.problems.scored import LONGEST, reference
+from distill.problems.scored import LONGEST, references
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.verify import grade
@@ -20,7 +20,8 @@ KIND = "reasoning_gym"
 def made(task: str, count: int = 4, **options: Any) -> list[tuple[dict[str, Any], str | None]]:
     """Problems of a generator, each with its reference."""
     problems = reasoning_gym.create_dataset(task, size=count, seed=3, **options)
-    return [(one, reference(task, problems, one)) for one in (problems[i] for i in range(count))]
+    entries = [problems[i] for i in range(count)]
+    return list(zip(entries, references(task, problems, entries), strict=True))
 
 
 def without_place(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -30,8 +30,7 @@ from distill.teachers.reach import reach, who_answers
 from distill.teachers.sending import foresay, settle
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
-from distill.verify.isolation import Isolation
-from distill.verify.kinds import CODE
+from distill.verify.isolation import UNSAFE, Isolation
 
 log = logging.getLogger("distill")
 # A benchmark has the questions that it has, also those that no check can find right.
@@ -66,7 +65,7 @@ def eval(
         dry_run: say what would be asked; write and ask nothing.
         force: replace scores of another model or recipe.
         yes: as in ``generate``.
-        unsafe_no_sandbox: run the model's programs as this user, without a jail; scores say so.
+        unsafe_no_sandbox: run programs and scorers as this user, without a jail; scores say so.
         paranoid: a fresh jail for every program.
 
     Returns:
@@ -78,7 +77,8 @@ def eval(
     """
     loaded = load(recipe, PromptsRecipe, [*overrides, KEEP_ALL, *_serve(model)])
     isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
-    _refuse_unfit(loaded, isolation)
+    _refuse_no_benchmark(loaded)
+    refuse_unjailed(loaded.recipe, isolation, graded=True)
     folder, plan = Path(out), make_plan(loaded, who_answers(loaded), isolation=isolation)
     problems = problem_set(loaded, isolation=isolation)
     if dry_run:
@@ -89,8 +89,8 @@ def eval(
         return Exit.DONE
     settle(loaded, yes=yes)
     way = partial(reach, loaded, log_file=folder / "server.log")
-    given: dict[str, Any] = {"limit": limit, "budget_usd": budget_usd, "force": force}
-    outcome = carry_out(loaded, plan, problems, folder, reach=way, **given)
+    ask = partial(carry_out, loaded, plan, problems, folder, reach=way, graded=True)
+    outcome = ask(limit=limit, budget_usd=budget_usd, force=force)
     if outcome.stopped is not None:
         raise outcome.stopped
     ids = [problem.id for problem in problems.first(limit)]
@@ -122,14 +122,13 @@ def _wanted(loaded: Loaded[PromptsRecipe], plan: Plan, limit: int | None) -> str
     return fingerprint(plan=plan.values(), recipe=recipe, limit=limit)
 
 
-def _refuse_unfit(loaded: Loaded[PromptsRecipe], isolation: Isolation) -> None:
+def _refuse_no_benchmark(loaded: Loaded[PromptsRecipe]) -> None:
     if loaded.recipe.verify is None:
         msg = f"{loaded.path}: verify: missing; a benchmark needs something to check against"
         raise UserError(msg)
     if loaded.recipe.until is not None or loaded.recipe.becomes is not None:
         msg = f"{loaded.path}: a benchmark asks every question equally often; use samples"
         raise UserError(msg)
-    refuse_unjailed(loaded.recipe, isolation)
 
 
 def _tell(outcome: Outcome) -> Exit:
@@ -170,7 +169,7 @@ def _write_scores(
     kind, k = loaded.recipe.verify or "", loaded.recipe.samples
     questions = _graded(traces, ids, kind=kind, k=k, isolation=isolation)
     scores = _benchmark(questions, traces, k=k)
-    unsafe = kind == CODE and isolation.unsafe_no_sandbox
+    unsafe = any(one.detail.startswith(UNSAFE) for each in questions for one in each)
     write_json(
         folder / "scores.json",
         {
@@ -178,7 +177,7 @@ def _write_scores(
             "model": model,
             "benchmarks": {loaded.path.stem: scores},
             "recipe": loaded.recipe.model_dump(mode="json"),
-            **({"unsafe_no_sandbox": True} if unsafe else {}),
+            **({UNSAFE: True} if unsafe else {}),
         },
     )
 

@@ -31,7 +31,7 @@ def explain(
         sample: which of its answers; else the first that DATA has.
         out: a filtered set whose stored values are used, and which says what became of the row.
         overrides: ``key.path=value`` for values of the recipe.
-        unsafe_no_sandbox: run the code of answers without a jail.
+        unsafe_no_sandbox: run programs and scorers as this user, without a jail.
         paranoid: run each answer's code in a jail of its own.
 
     Raises:

@@ -74,7 +74,7 @@ def filter(
         engine: ``local`` processes, or ``ray`` tasks (a cluster where RAY_ADDRESS names one; every
             machine of it must see DATA and ``out``).
         all_signals: measure everything on every row, for audits.
-        unsafe_no_sandbox: run the code of answers without a jail.
+        unsafe_no_sandbox: run programs and scorers as this user, without a jail.
         paranoid: run each answer's code in a jail of its own.
         dry_run: check recipe and data; write nothing.
         force: replace the result of another recipe or input.

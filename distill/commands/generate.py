@@ -45,7 +45,7 @@ def generate(
         dry_run: say what would be asked and what it could cost; write and ask nothing.
         force: ask anew although the folder holds answers to another recipe.
         yes: let the recipe send the keys that it names where it says, except over plain http.
-        unsafe_no_sandbox: run programs that a model wrote as this user, without a jail.
+        unsafe_no_sandbox: run programs and scorers as this user, without a jail.
         paranoid: a fresh jail for every program.
 
     Returns:
@@ -57,7 +57,7 @@ def generate(
     loaded = load(recipe, PromptsRecipe, overrides)
     _say_ignored(loaded.recipe)
     isolation = Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
-    refuse_unjailed(loaded.recipe, isolation)
+    refuse_unjailed(loaded.recipe, isolation, graded=loaded.recipe.until is not None)
     folder = Path(out)
     plan = make_plan(loaded, who_answers(loaded), isolation=isolation)
     if not dry_run:

@@ -1,1 +1,1 @@
-"""Python that a model wrote runs here, and nowhere else. Does not decide what is right."""
+"""What models wrote and rows say runs here, and nowhere else. Does not decide what is right."""

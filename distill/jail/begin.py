@@ -40,6 +40,8 @@ def become(
         file = unnamed(f"{folder}/stdin", data[0], 0o400)
     elif kind == "calls":
         payload = list(zip(names, data, strict=True))
+    elif kind == "reply":
+        payload = data
     os.write(up, READ)
     keep_only(file, out if kind == "script" else 1, 1, up, down)
     if kind == "build":

@@ -15,8 +15,8 @@ def command(bwrap: Path, python: Interpreter, room: Room, *, filter_fd: int) -> 
     for name, value in environment(HOME).items():
         args += ["--setenv", name, value]
     folders, links = libraries()
-    for folder in (*folders, *room.folders):
-        args += ["--ro-bind", folder, folder]
+    for source, target in {**dict(zip(folders, folders, strict=True)), **room.bound()}.items():
+        args += ["--ro-bind", source, target]
     args += ["--ro-bind", str(python.executable), f"{HOME}/bin/python3"]
     args += ["--ro-bind", str(python.library), library]
     for shared in python.shared():

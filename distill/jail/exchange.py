@@ -49,6 +49,7 @@ class Exchange:
         self._said: tuple[Status, str] | None = None  # the runner's last frame
         self._end: tuple[int | None, float, str, bool] | None = None  # the supervisor's
         self._failed: tuple[Status, str] | None = None  # seen from here
+        self._started = False  # whether all of the program was sent
         self._kind = ""
         self.stdout = bytearray()
         self.stderr = b""  # the end of it
@@ -67,6 +68,7 @@ class Exchange:
         head = _encoded((kind, source, list(names), sizes, self._cpu_s))
         body = b"".join((_SIZE.pack(len(head)), head, *data))
         self._process.send(b"s", self._nonce, body, self._deadline)
+        self._started = True
 
     def tell(self, value: object) -> None:
         """Send a value down to the program.
@@ -78,8 +80,12 @@ class Exchange:
         self._process.send(b"d", self._nonce, _SIZE.pack(len(body)) + body, self._deadline)
 
     def hang_up(self) -> None:
-        """Have the supervisor end the program, and wait until it has."""
-        if not self.over:
+        """Have the supervisor end the program, and wait until it has.
+
+        Also one that took too long, if it has begun: what was said of it stands.
+        """
+        late = self._started and self._end is None and self._failed == ("timeout", "")
+        if late or not self.over:
             self._deadline = time.monotonic() + HANG_UP_S
             self._process.send(b"x", self._nonce, b"", self._deadline)
             while self._end is None:
@@ -150,14 +156,18 @@ class Exchange:
         try:
             return step()
         except TimeoutError:
-            self._failed = ("timeout", "")
+            self._fail("timeout", "")
         except Flooded as error:
-            self._failed = ("flooded", str(error))
+            self._fail("flooded", str(error))
         except Malformed as error:
-            self._failed = ("died", str(error))
+            self._fail("died", str(error))
         except JailFailed as error:
-            self._failed = ("died" if self._blames else "jail_failed", str(error))
+            self._fail("died" if self._blames else "jail_failed", str(error))
         return None
+
+    def _fail(self, status: Status, text: str) -> None:
+        """The first failure is how it ended."""
+        self._failed = self._failed or (status, text)
 
     @property
     def over(self) -> bool:
@@ -168,6 +178,11 @@ class Exchange:
     def clean(self) -> bool:
         """Whether the supervisor saw the end and found nothing left behind."""
         return self._failed is None and self._end is not None and self._end[3]
+
+    @property
+    def swept(self) -> bool:
+        """Whether the supervisor has ended it, however it went, and found nothing left behind."""
+        return self._end is not None and self._end[3]
 
     def ended(self) -> tuple[Status, str]:
         """How it ended, and the error; ``jail_failed`` while it has not."""

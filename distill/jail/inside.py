@@ -10,6 +10,7 @@ import os
 import resource
 import struct
 import sys
+from functools import partial
 
 from distill.jail import build
 from distill.jail.codec import CodecError, decode, encode
@@ -195,6 +196,20 @@ def run_answering(pipes: Pipes, source: str, _: object) -> "tuple[str, str]":
         pipes.send(("answer", number, *outcome(namespace, function, arguments)))
 
 
+def run_replies(pipes: Pipes, _: str, questions: "list[bytes]") -> "tuple[str, str]":
+    """Questions to what process 1 has loaded; one frame each, until one fails."""
+    for question in questions:
+        reply, error = attempt(partial(_reply, question))
+        if error is not None:
+            return status_of(error)
+        pipes.send(("reply", reply))
+    return "ended", ""
+
+
+def _reply(question: bytes) -> bytes:
+    return encode(SERVICE[0](decode(question)))
+
+
 def run_build(pipes: Pipes, source: str, names: "list[str]") -> "tuple[str, str]":
     """A compiler, on a source that is only read."""
     pipes.send(("built", *build.compiled(names, source)))
@@ -207,7 +222,9 @@ KINDS: "dict[str, Callable[[Pipes, str, Any], tuple[str, str]]]" = {
     "ask": run_asking,
     "talk": run_answering,
     "build": run_build,
+    "reply": run_replies,
 }
+SERVICE: "list[Callable[[object], object]]" = []  # what answers questions, if anything is to
 
 
 def prepare() -> None:
@@ -223,7 +240,8 @@ def prepare() -> None:
 
 def child(pipes: Pipes, kind: str, source: str, payload: object) -> "NoReturn":
     """Run, say how it ended, and leave without running anything else."""
-    prepare()
+    if kind != "reply":
+        prepare()
     ended, error = attempt(lambda: KINDS[kind](pipes, source, payload))
     if error is not None:  # ours or the codec's: a frame too large
         ended = ("flooded" if isinstance(error, CodecError) else "raised", say(error))

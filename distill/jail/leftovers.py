@@ -53,6 +53,19 @@ def names_in(folder: str) -> "list[str]":
         return [entry.name for entry in entries]
 
 
+def empty(folders: "list[str]") -> None:
+    """Remove whatever is in them."""
+    import shutil
+
+    for folder in folders:
+        for name in names_in(folder):
+            path = f"{folder}/{name}"
+            if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)  # noqa: PTH108
+
+
 def stat_of(pid: str) -> "list[str]":
     """The fields of /proc/PID/stat after the name: state, parent, ...; empty when it is gone."""
     try:

@@ -19,8 +19,8 @@ def command(nsjail: Path, python: Interpreter, room: Room) -> list[str]:
     for name, value in environment(HOME).items():
         args += ["--env", f"{name}={value}"]
     folders, links = libraries()
-    for folder in (*folders, *room.folders):
-        args += ["--bindmount_ro", folder]
+    for source, target in {**dict(zip(folders, folders, strict=True)), **room.bound()}.items():
+        args += ["--bindmount_ro", f"{source}:{target}"]
     args += ["--bindmount_ro", f"{python.executable}:{HOME}/bin/python3"]
     args += ["--bindmount_ro", f"{python.library}:{library}"]
     for shared in python.shared():

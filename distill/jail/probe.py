@@ -28,8 +28,8 @@ TIMEOUT_S = 20  # it takes 0.2 s
 
 
 @cache
-def jail_or_refuse() -> Jailer:
-    """What makes jails that repel every attack; looked for and tried once per process.
+def jail_or_refuse(room: Room = PLAIN) -> Jailer:
+    """What makes jails of this room that repel every attack; tried once per process.
 
     What was refused is tried again when it is asked for again.
 
@@ -37,10 +37,10 @@ def jail_or_refuse() -> Jailer:
         UserError: none does, or there is none; says what to install, and what it means to do
             without.
     """
-    return first_trusted(installed())
+    return first_trusted(installed(), room)
 
 
-def first_trusted(jailers: Sequence[Jailer]) -> Jailer:
+def first_trusted(jailers: Sequence[Jailer], room: Room = PLAIN) -> Jailer:
     """The first that holds.
 
     Raises:
@@ -48,12 +48,15 @@ def first_trusted(jailers: Sequence[Jailer]) -> Jailer:
     """
     problems = []
     for jailer in jailers:
-        problem = weakness(jailer)
+        problem = weakness(jailer, room)
         if not problem:
             return jailer
         problems.append(problem)
     said = "; ".join(problems) or "neither bubblewrap nor nsjail is installed"
-    text = f"model-written code cannot be run safely here: {said}; {HINT}"
+    text = (
+        "programs that models wrote, and libraries that evaluate what a data set says, cannot be "
+        f"run safely here: {said}; {HINT}"
+    )
     raise UserError(text)
 
 

@@ -17,7 +17,8 @@ from types import CodeType
 from distill.jail import begin, build, codec, confine, inside, leftovers, seccomp, supervise
 from distill.jail.interpreter import PRELOADED, Account, account, environment, interpreter
 from distill.jail.jailer import Jailer
-from distill.jail.room import Room
+from distill.jail.room import PACKAGES, Room
+from distill.jail.service import SERVICE_NAME, Missing, Service
 
 START_S = 20  # for a jail to be ready; it takes 0.05 s, but machines can be busy
 END_S = 2  # for a jail to go by itself; it takes 0.005 s
@@ -52,34 +53,49 @@ module.main()
 
 
 @cache
-def program(*, compiled: bool, rules: bytes) -> bytes:
+def program(*, compiled: bool, rules: bytes, service: Service | None) -> bytes:
     """The modules that run inside; as text for a Python of another version than this one.
 
     Before them the filter of system calls, if process 1 is to load that.
     """
-    modules: dict[str, str | CodeType] = {"distill": "", "distill.jail": ""}
-    for module in (codec, confine, build, inside, begin, leftovers, supervise):
-        name = module.__name__
-        text = Path(str(module.__file__)).read_text(encoding="utf-8")
-        modules[name] = compile(text, name, "exec", dont_inherit=True) if compiled else text
+    texts = {"distill": "", "distill.jail": ""}
+    for module in (codec, confine, build, inside, begin, leftovers):
+        texts[module.__name__] = Path(str(module.__file__)).read_text(encoding="utf-8")
+    if service is not None:
+        texts[SERVICE_NAME] = service.source()
+    texts[supervise.__name__] = Path(supervise.__file__).read_text(encoding="utf-8")
+    modules: dict[str, str | CodeType] = dict(texts)
+    for name, text in texts.items():
+        if compiled:
+            modules[name] = compile(text, name, "exec", dont_inherit=True)
     return marshal.dumps((rules, modules))
 
 
 class Process:
     """A jail that was just started. Without a ``jailer`` it is none: only limits hold."""
 
-    def __init__(self, *, preload: bool, jailer: Jailer | None, room: Room) -> None:
+    def __init__(
+        self,
+        *,
+        preload: bool,
+        jailer: Jailer | None,
+        room: Room,
+        service: Service | None = None,
+    ) -> None:
         self.started_by = threading.current_thread()  # bubblewrap dies with the thread, too
         self.runs = 0
         self._ready = False
         compiled = not jailer or interpreter().magic == MAGIC_NUMBER
         rules = b"" if not jailer or jailer.filters else seccomp.program()
-        modules = program(compiled=compiled, rules=rules)
+        modules = program(compiled=compiled, rules=rules, service=service)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close
         self._folder = None if jailer else tempfile.TemporaryDirectory(prefix="distill-")
         folders = [self._folder.name] if self._folder else ["/tmp", "/dev/shm"]
         arguments = [*_FLAGS, "-c", _BOOT.format(size=len(modules)), *folders]
-        arguments += [",", *(PRELOADED if preload else ())]
+        arguments += [",", *(PRELOADED if preload else ()), ","]
+        if service is not None:
+            arguments += [SERVICE_NAME]
+            arguments += [PACKAGES] if jailer else service.path
         if jailer:
             self._popen = self._jailed(jailer, room, arguments)
         else:
@@ -145,16 +161,19 @@ class Process:
 
         Raises:
             JailFailed: it does not; the text is what its maker said.
+            Missing: what its service is to import is not there.
         """
         if self._ready:
             return
         deadline_s = time.monotonic() + START_S
         try:
             self._write(self._unsent, deadline_s)
-            self.receive(deadline_s)
+            _, _, lacking = self.receive(deadline_s)
         except TimeoutError:
             text = f"the jail was not ready after {START_S} s"
             raise JailFailed(text) from None
+        if lacking:  # said before it read anything of anybody
+            raise Missing(lacking.decode("utf-8", "replace"))
         self._ready = True
 
     @property

@@ -50,6 +50,14 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
+class Replied:
+    """What a service said to questions, each encoded, in order, up to its end. Untrusted."""
+
+    ran: Ran
+    replies: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """A source, and the compiler that makes a program of it."""
 

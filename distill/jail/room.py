@@ -8,6 +8,7 @@ from pathlib import Path
 
 TEMPORARY_BYTES = 32 << 20  # of files in the jail: a program's input of 16 MiB at most, and its own
 SHARED_BYTES = 4 << 20
+PACKAGES = "/packages"  # where the Python packages of a room lie in its jail
 DEVICES = ("null", "urandom")  # not zero: mapped and shared, it is memory that nobody counts
 STREAMS = {
     "/dev/fd": "/proc/self/fd",
@@ -19,10 +20,16 @@ STREAMS = {
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """All read-only, all in its own place, and public: what packages install."""
+    """All read-only and public: what packages install."""
 
-    folders: tuple[str, ...] = ()  # folders or files of the host
+    folders: tuple[str, ...] = ()  # folders or files of the host, each in its own place
+    packages: tuple[str, ...] = ()  # of Python: folders or files of the host, all in PACKAGES
     temporary_bytes: int = TEMPORARY_BYTES
+
+    def bound(self) -> dict[str, str]:
+        """Where each lies in the jail, by where it lies on the host."""
+        places = {folder: folder for folder in self.folders}
+        return places | {path: f"{PACKAGES}/{Path(path).name}" for path in self.packages}
 
 
 PLAIN = Room()

@@ -15,10 +15,14 @@ from distill.jail.conversation import Conversation
 from distill.jail.exchange import Exchange, Frame, Malformed, returned
 from distill.jail.jailer import HINT, Jailer, installed
 from distill.jail.process import JailFailed, Process
-from distill.jail.program import Binary, Build, Built, Program, Ran, Returned
+from distill.jail.program import Binary, Build, Built, Program, Ran, Replied, Returned
 from distill.jail.room import PLAIN, Room
+from distill.jail.service import Missing, Service
 
 MAX_RUNS = 200
+# Questions, after which a service is loaded anew: that takes a second, and no question leaves
+# anything in it.
+MAX_REPLIES = 5_000
 
 
 class Jail:
@@ -26,7 +30,8 @@ class Jail:
 
     ``once`` starts a jail for every program. ``unsafe_no_sandbox`` is no jail at all: the same
     runner and limits, but with the user's files, network and processes in reach. ``jailer`` makes
-    it, the first that is installed unless said; ``room`` is what it holds.
+    it, the first that is installed unless said; ``room`` is what it holds. A ``service`` has a
+    room of its own, is loaded before the first question, and answers nothing but questions.
 
     Raises:
         UserError: nothing is installed that makes jails.
@@ -39,11 +44,13 @@ class Jail:
         unsafe_no_sandbox: bool = False,
         jailer: Jailer | None = None,
         room: Room = PLAIN,
+        service: Service | None = None,
     ) -> None:
         self._once = once
         self._unsafe = unsafe_no_sandbox
         self._jailer = jailer or next(iter(installed()), None)
-        self._room = room
+        self._service = service
+        self._room = room if service is None else service.room
         self._process: Process | None = None
         self._ending: list[Process] = []
         if self._jailer is None and not unsafe_no_sandbox:
@@ -99,6 +106,44 @@ class Jail:
         names = [build.file, build.made, *build.command]
         ran = self._drive(("build", build.source, names, ()), take, timeout_s=timeout_s)
         return Built(ran, *made[0]) if made else Built(ran)
+
+    def boot(self) -> None:
+        """Start it, to be ready when needed; what fails is said by the first question."""
+        if self._process is None:
+            with suppress(JailFailed):
+                self._start()
+
+    def wait(self) -> None:
+        """Until it takes a question; what fails is said by that.
+
+        Raises:
+            Missing: the service has nothing to import.
+        """
+        with suppress(JailFailed):
+            self._ready()
+
+    def reply(self, questions: Sequence[bytes], *, timeout_s: float) -> Replied:
+        """Put questions, each a ``codec.encode``, to the service: all in one process, in order.
+
+        What one does there reaches those after it, and no others.
+
+        Raises:
+            Missing: the service has nothing to import.
+        """
+        given: list[bytes] = []
+
+        def take(_: Exchange, frame: Frame) -> None:
+            match frame:
+                case ("reply", bytes(value)) if len(given) < len(questions):
+                    given.append(value)
+                case _:
+                    text = "a frame that nobody asked for"
+                    raise Malformed(text)
+
+        ran = self._drive(("reply", "", (), questions), take, timeout_s=timeout_s)
+        if ran.status == "ended" and len(given) < len(questions):
+            ran = Ran("died", error="it left before the last reply")
+        return Replied(ran, tuple(given))
 
     def execute(self, binary: Binary, *, timeout_s: float) -> Ran:
         """Run one program that is no Python source; ``error`` is the end of its errors."""
@@ -180,20 +225,32 @@ class Jail:
         return Ran(status, stdout=exchange.stdout.decode("utf-8", "replace"), error=text)
 
     def _exchange(self, timeout_s: float) -> Exchange:
-        """With a jail that is ready."""
+        process = self._ready()
+        process.runs += 1
+        return Exchange(process, timeout_s=timeout_s, blames_candidate=self._unsafe)
+
+    def _ready(self) -> Process:
+        """A jail that is ready."""
         if self._process is not None and not self._process.alive:
             self._end()
         if self._process is None:
             self._start()
         assert self._process is not None
-        self._process.ready()
-        self._process.runs += 1
-        return Exchange(self._process, timeout_s=timeout_s, blames_candidate=self._unsafe)
+        try:
+            self._process.ready()
+        except Missing:
+            self._end()
+            raise
+        return self._process
 
     def _settle(self, exchange: Exchange) -> None:
         """Keep the jail where that is safe; otherwise start another, to be ready when needed."""
-        usual = exchange.clean and exchange.ended()[0] in ("ended", "raised")
-        if usual and not self._once and self._process and self._process.runs < MAX_RUNS:
+        if self._service is None:
+            usual, most = exchange.clean and exchange.ended()[0] in ("ended", "raised"), MAX_RUNS
+        else:  # it takes a second to load, and all that a question did ends with its process
+            exchange.guarded(exchange.hang_up)
+            usual, most = exchange.swept, MAX_REPLIES
+        if usual and not self._once and self._process and self._process.runs < most:
             return
         self._end()
         with suppress(JailFailed):  # said by the next program
@@ -201,7 +258,10 @@ class Jail:
 
     def _start(self) -> None:
         jailer = None if self._unsafe else self._jailer
-        self._process = Process(preload=not self._once, jailer=jailer, room=self._room)
+        preload = not self._once and self._service is None
+        self._process = Process(
+            preload=preload, jailer=jailer, room=self._room, service=self._service
+        )
 
     def _end(self) -> None:
         """End the jail. The kernel takes 10 ms to clear it away, which only ``close`` waits for."""

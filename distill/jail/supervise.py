@@ -14,7 +14,7 @@ import struct
 import sys
 import time
 
-from distill.jail import begin, leftovers
+from distill.jail import begin, inside, leftovers
 from distill.jail.codec import encode
 
 TYPE_CHECKING = False
@@ -116,9 +116,9 @@ class Supervisor:
         """One frame of our own to the host."""
         write_all(self._host_out, HEAD.pack(len(body), self._nonce, kind) + body)
 
-    def serve(self) -> None:
-        """One program after another, until the host goes."""
-        self.send(b"r", b"")
+    def serve(self, *, lacking: str) -> None:
+        """One program after another, until the host goes; it is told what there is not."""
+        self.send(b"r", lacking.encode())
         while True:
             while self._left:  # what the last program did not take
                 self._drop()
@@ -249,14 +249,41 @@ class Supervisor:
         return size
 
 
+def load(name: str, path: "list[str]", folders: "list[str]") -> str:
+    """Load a service, in silence, and clear away what it wrote; what is not there to import."""
+    sys.path += path
+    said = os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    try:
+        inside.SERVICE.append(sys.modules[name].load())
+    except ImportError as error:
+        return str(error)[: inside.MAX_TEXT] or "an import failed"
+    finally:
+        os.dup2(said, 1)
+        os.close(said)
+        os.close(null)
+        if any(map(leftovers.names_in, folders)):
+            leftovers.empty(folders)
+    return ""
+
+
 def main() -> None:
-    """``folders`` that must be empty after each program, a comma, modules to load beforehand."""
-    comma = sys.argv.index(",")
-    for name in sys.argv[comma + 1 :]:
-        __import__(name)
-    if os.getpid() != 1:
-        leftovers.adopt_orphans()
+    """``folders`` that must be empty after each program, a comma, modules to load beforehand.
+
+    Then, after a comma, the module of a service and where its packages lie, if there is one.
+    """
     import gc
 
+    gc.disable()  # of what is imported nothing becomes garbage
+    first = sys.argv.index(",")
+    second = sys.argv.index(",", first + 1)
+    folders, service = sys.argv[1:first], sys.argv[second + 1 :]
+    for name in sys.argv[first + 1 : second]:
+        __import__(name)
+    lacking = load(service[0], service[1:], folders) if service else ""
+    if os.getpid() != 1:
+        leftovers.adopt_orphans()
     gc.freeze()  # what is loaded now is shared with every child, not copied by its collector
-    Supervisor(folders=sys.argv[1:comma]).serve()
+    gc.enable()
+    Supervisor(folders=folders).serve(lacking=lacking)

@@ -55,7 +55,7 @@ def _started(name: str, path: Path) -> Path | None:
 
 def compiler_room(*tools: Path) -> Room:
     """A jail for these, and for whatever else of the system they need."""
-    return Room(_there(*_PARTS, *map(_home, tools), *_moved()), COMPILER_BYTES)
+    return Room(_there(*_PARTS, *map(_home, tools), *_moved()), temporary_bytes=COMPILER_BYTES)
 
 
 def runtime_room(tool: Path) -> Room:

@@ -24,7 +24,8 @@ def checkable(table: pl.DataFrame, tally: Tally, *, isolation: Isolation = JAILE
     """The rows without ``verify``, and those whose gold is right by it; the others are left out.
 
     Raises:
-        UserError: a reference is a program to run, and there is no jail here.
+        UserError: a reference is a program to run or one to ask a library about, and there is no
+            jail here.
     """
     sure = pl.col("verify").is_in(SURE) & pl.col("gold").str.contains(NUMBER)
     doubtful = table.select("gold", "verify", sure=sure | pl.col("verify").is_null())
@@ -65,11 +66,12 @@ def own_verdicts(
         if kind == "instructions":  # they are no answer to themselves
             found[number] = usable(gold)
     asked = [n for n, (_, kind) in enumerate(pairs) if kind in CHECKS and kind != "instructions"]
-    boxed = grade_all([_boxed(*pairs[number]) for number in asked])
+    boxed = grade_all([_boxed(*pairs[number]) for number in asked], isolation=isolation)
     for number, verdict in zip(asked, boxed, strict=True):
         found[number] = verdict
     again = [n for n in asked if pairs[n][1] == "math" and found[n].label != "correct"]
-    whole = grade_all([Item(pairs[number][0], pairs[number][0], "math") for number in again])
+    itself = [Item(pairs[number][0], pairs[number][0], "math") for number in again]
+    whole = grade_all(itself, isolation=isolation)
     for number, verdict in zip(again, whole, strict=True):
         if verdict.label == "correct":
             found[number] = verdict

@@ -73,7 +73,8 @@ class ProblemSet:
 def problem_set(loaded: Loaded[PromptsRecipe], *, isolation: Isolation = JAILED) -> ProblemSet:
     """The problem set of a recipe; reads what identifies its source, and no problem.
 
-    References that are programs are run once, when the problems are read, as ``isolation`` says.
+    References that are programs are run once, when the problems are read, as ``isolation`` says,
+    and those of generated problems are put to their scorer.
 
     The digest covers the source's content, the recipe's ``problems`` with ``domain`` and
     ``verify``, and this code's version; not the path of a file, so a set may move.
@@ -88,7 +89,7 @@ def problem_set(loaded: Loaded[PromptsRecipe], *, isolation: Isolation = JAILED)
         read = partial(rounds, loaded, data, isolation=isolation)
     else:
         wanted = columns_needed(spec, where)
-        source = source_of(spec, loaded.origin)
+        source = source_of(spec, loaded.origin, isolation=isolation)
         identity = source.identity
         read = partial(_problems, loaded, source, wanted, isolation=isolation)
     digest = fingerprint(

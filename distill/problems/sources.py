@@ -20,9 +20,11 @@ from distill.files.find import HUB, is_known
 from distill.files.hub import hub
 from distill.files.named import ROWS, TABLE
 from distill.files.read import records
-from distill.problems.scored import reference
+from distill.problems.options import refuse_options
+from distill.problems.scored import references
 from distill.recipes.places import Origin, missing, place
 from distill.recipes.prompts import GymTask, Problems
+from distill.verify.isolation import JAILED, Isolation
 
 log = logging.getLogger("distill")
 REFERENCES = 2  # raised when the same generated problems get other references than before
@@ -47,7 +49,7 @@ class Source:
     read: Callable[[Wanted], Content]
 
 
-def source_of(spec: Problems, origin: Origin) -> Source:
+def source_of(spec: Problems, origin: Origin, *, isolation: Isolation = JAILED) -> Source:
     """The source of a recipe's questions: a file, generators, or a Hub data set (fetched here).
 
     Raises:
@@ -56,7 +58,7 @@ def source_of(spec: Problems, origin: Origin) -> Source:
     """
     recipe = origin.path
     if spec.reasoning_gym is not None:
-        return _gym(spec.reasoning_gym, recipe)
+        return _gym(spec.reasoning_gym, recipe, isolation)
     if spec.dataset is not None:
         return _dataset(spec, recipe)
     return _file(spec.file or "", origin)
@@ -131,7 +133,7 @@ def _there(columns: Iterable[str], wanted: Wanted) -> list[str]:
     return [name for name in columns if wanted is None or name in wanted]
 
 
-def _gym(tasks: Sequence[GymTask], recipe: Path) -> Source:
+def _gym(tasks: Sequence[GymTask], recipe: Path, isolation: Isolation) -> Source:
     try:
         from reasoning_gym.factory import DATASETS
     except ImportError:
@@ -142,21 +144,24 @@ def _gym(tasks: Sequence[GymTask], recipe: Path) -> Source:
             hint = nearest(task.name, DATASETS)
             msg = f"{recipe}: problems.reasoning_gym: no generator {task.name!r}; {hint}"
             raise UserError(msg)
+        refuse_options(task, recipe)
         made.append((task, _usable(task, recipe, partial(_created, task))))
     # what is asked is made by that version's code
     made_by = [version("reasoning-gym"), REFERENCES]
     identity = ["reasoning_gym", *made_by, [task.model_dump() for task in tasks]]
     return Source(
-        name="reasoning-gym", identity=identity, read=lambda wanted: _generated(made, recipe)
+        name="reasoning-gym",
+        identity=identity,
+        read=lambda wanted: _generated(made, recipe, isolation),
     )
 
 
-def _generated(made: Sequence[tuple[GymTask, Any]], recipe: Path) -> Content:
-    lines = [
-        line
-        for task, problems in made
-        for line in _usable(task, recipe, partial(_lines, task, problems))
-    ]
+def _generated(made: Sequence[tuple[GymTask, Any]], recipe: Path, isolation: Isolation) -> Content:
+    lines: list[tuple[str, str | None]] = []
+    for task, problems in made:
+        entries = _usable(task, recipe, partial(_entries, task, problems))
+        golds = references(task.name, problems, entries, isolation=isolation)
+        lines += zip((entry["question"] for entry in entries), golds, strict=True)
     table = pl.DataFrame(lines, schema={"question": pl.String, "gold": pl.String}, orient="row")
     return Content(table=table, columns=tuple(table.columns), rows=table.height)
 
@@ -167,16 +172,15 @@ def _created(task: GymTask) -> Any:
     return create_dataset(task.name, size=task.size, seed=task.seed, **task.options)
 
 
-def _lines(task: GymTask, problems: Any) -> list[tuple[str, str | None]]:
-    entries = (problems[i] for i in range(task.size))
-    return [(entry["question"], reference(task.name, problems, entry)) for entry in entries]
+def _entries(task: GymTask, problems: Any) -> list[dict[str, Any]]:
+    return [problems[i] for i in range(task.size)]
 
 
 def _usable(task: GymTask, recipe: Path, make: Callable[[], Any]) -> Any:
     """What ``make`` makes; a generator says by these that it cannot work with its options."""
     try:
         return make()
-    except (TypeError, AssertionError, ValueError) as error:
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         text = " ".join(str(error).split())
         msg = f"{recipe}: problems.reasoning_gym: {task.name}: unusable options: {text}"
         raise UserError(msg) from None

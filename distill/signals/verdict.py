@@ -13,7 +13,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "verdict_method": pl.String(),
     "verdict_detail": pl.String(),
 }
-VERSION = 4
+VERSION = 5
 COST = 2
 # Methods of ``unverifiable`` that say that something is not installed here: it may be next time.
 LACKING = ("no_compiler", "needs_symbolic")

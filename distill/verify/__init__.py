@@ -12,19 +12,22 @@
     compare     are two values the same?
     kinds       one function for each kind of check
     choice      the letters of multiple-choice questions
-    question    what only a worker can decide
-    symbolic    what runs in a worker: Math-Verify
-    scorers     what runs in a worker: reasoning_gym's own scorers
+    question    what only a library can decide
+    symbolic    what Math-Verify is not asked
+    scorers     which answers a scorer of reasoning_gym may see
+    inside      what runs in a jail: these libraries (a package)
+    services    what their jails hold
+    harmless    which questions can be no program
+    asked       puts questions to them
+    crew        threads, each with jails of its own
     code        are programs right? (a package)
     instructions  IFEval's instructions, by rule (a package)
     judged      a judge's word where no rule decides
-    isolation   how programs are kept apart from this machine
-    inside      the loop and the limits of a worker
-    workers     processes that can be killed
+    isolation   how programs and libraries are kept apart from this machine
     batch       many answers at once
 
-A label is meant to be trusted: what none of these can decide is ``unverifiable``. A worker imports
-this package as well, and its start is part of the first answer's time: the checks come when used.
+A label is meant to be trusted: what none of these can decide is ``unverifiable``. Nothing of a row
+is evaluated here: not by ``eval``, and not by a library that does.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -68,7 +71,7 @@ def grade(
     ``kind`` is one of:
 
     - ``math``: numbers exactly (1/2 is 0.5), lists element by element, formulas by their values,
-      the rest by Math-Verify in a process of its own, which is killed after 2 s.
+      the rest by Math-Verify in a jail, for 2 s at most.
     - ``exact``: the same text, up to white space and typography.
     - ``choice``: the same letter.
     - ``reasoning_gym``: by the task's scorer if the reference is ``{"task", "answer", "metadata"}``
@@ -80,7 +83,7 @@ def grade(
     are graded faster by ``grade_all``.
 
     Raises:
-        UserError: no such kind; or there is a program to run and no jail here.
+        UserError: no such kind; or there is a program to run or a library to ask, and no jail here.
 
     >>> grade("1/2", r"So it is \boxed{0.50}.").label
     'correct'

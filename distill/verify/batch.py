@@ -1,4 +1,4 @@
-"""Grades many answers: what is quick at once, the rest in workers, code in its sandbox."""
+"""Grades many answers: what is quick at once, the rest in jails."""
 
 import logging
 import os
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import cache
 
 from distill.errors import UserError, nearest
+from distill.verify.asked import answers
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE, KINDS
 from distill.verify.question import Question
+from distill.verify.scorers import entry
+from distill.verify.services import SERVICES, Kind, installed
 from distill.verify.verdict import Verdict
-from distill.verify.workers import POOLS
 
 log = logging.getLogger("distill")
-# Workers of a large batch: each takes up to 0.3 GB, and few answers need one.
+# Jails of a large batch: each takes up to 0.3 GB, and few answers need one.
 SEVERAL = min(8, os.cpu_count() or 1)
-# What to install where a worker has nothing to import.
-_NEEDED = {"math": "math-verify", "gym": "reasoning-gym"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,34 @@ def grade_all(
     """The verdict on each item, in order.
 
     Numbers, texts, lists and most formulas are decided here, at about 50 microseconds each; only
-    what is left goes to ``workers`` processes, each at most 2 s on one answer, and equal questions
-    once. Programs run in ``workers`` jails, apart from this machine as ``isolation`` says. Safe in
-    threads. The processes stay for the next batch and end with this one.
+    what is left goes to Math-Verify and to the scorers of reasoning_gym in ``workers`` jails, each
+    at most 2 s on one answer, and equal questions once. Programs run in ``workers`` jails too,
+    apart from this machine as ``isolation`` says. Safe in threads. The jails stay for the next
+    batch and end with this process.
 
     Raises:
-        UserError: no such kind; or there is a program to run and no jail here.
+        UserError: no such kind; or there is a program to run or a library to ask, and no jail here.
 
     >>> [v.label for v in grade_all([Item("1/2", "0.5"), Item("(1, 2)", "(2, 1)")])]
     ['correct', 'wrong']
     """
     found = [_first(item) for item in items]
     _fill_code(items, found, workers=workers, isolation=isolation)
-    for kind in POOLS:
-        _fill_asked(kind, found, workers=workers)
+    for kind in SERVICES:
+        _fill_asked(kind, found, workers=workers, isolation=isolation)
     return [one for one in found if isinstance(one, Verdict)]
+
+
+def needs_jail(kind: str | None, gold: str | None) -> bool:
+    """Whether an answer of this kind may have to be checked in a jail: a library is asked there.
+
+    Without a ``gold``, whether that is so for any.
+    """
+    if kind == "math":
+        return installed("math")
+    if kind == "reasoning_gym":
+        return gold is not None and entry(gold) is not None and installed("gym")
+    return kind == CODE
 
 
 def _first(item: Item) -> Verdict | Question | None:
@@ -82,31 +95,25 @@ def _fill_code(
         found[number] = verdict
 
 
-def _fill_asked(kind: str, found: list[Verdict | Question | None], *, workers: int) -> None:
-    places = [n for n, one in enumerate(found) if isinstance(one, Question) and one.kind == kind]
-    asked: dict[str, Question] = {}
-    for number in places:
-        one = found[number]
-        if isinstance(one, Question):
-            asked.setdefault(_key(one), one)
+def _fill_asked(
+    kind: Kind,
+    found: list[Verdict | Question | None],
+    *,
+    workers: int,
+    isolation: Isolation,
+) -> None:
+    asked = {n: one for n, one in enumerate(found) if isinstance(one, Question) if one.kind == kind}
     if not asked:
         return
-    jobs = [question.job for question in asked.values()]
-    heard = dict(zip(asked, POOLS[kind].answer(jobs, workers=workers), strict=True))
-    if "missing" in heard.values():
-        _warn_missing(kind)
-    for number in places:
-        one = found[number]
-        if isinstance(one, Question):
-            found[number] = one.verdict(heard[_key(one)])
-
-
-def _key(question: Question) -> str:
-    return repr(question.job)
+    jobs = [one.job for one in asked.values()]
+    heard, lacking = answers(kind, jobs, workers=workers, isolation=isolation)
+    if lacking:
+        _warn(lacking)
+    for (number, one), answer in zip(asked.items(), heard, strict=True):
+        found[number] = one.verdict(answer, isolation)
 
 
 @cache
-def _warn_missing(kind: str) -> None:
+def _warn(lacking: str) -> None:
     """Once in a process."""
-    needed = _NEEDED[kind]
-    log.warning("%s is not installed: answers that only it could check are unverifiable", needed)
+    log.warning("%s: answers that only it could check are unverifiable", lacking)

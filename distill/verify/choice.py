@@ -47,9 +47,10 @@ def _reference(gold: str) -> tuple[str | None, list[str]]:
     if gold.lstrip().startswith("{"):
         try:
             found = json.loads(gold)
-        except ValueError:
+        except (RecursionError, ValueError):
             return None, []
-        options = [str(option) for option in found.get("options") or ()]
+        listed = found.get("options")
+        options = [str(option) for option in listed] if isinstance(listed, list) else []
         gold = str(found.get("answer", ""))
     return _letter(plain(gold)), options
 

@@ -1,14 +1,16 @@
 """An answer that numbers, strings and values at points could not judge: what is asked, and heard.
 
-Starts no worker.
+Asks nobody.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from distill.verify.asked import Answer, Said
+from distill.verify.isolation import UNSAFE, Isolation
+from distill.verify.services import Kind
 from distill.verify.verdict import Verdict
-from distill.verify.workers import Answer
 
 # Why a "no" is no proof of a wrong answer. "" where it is one.
 Doubt = Literal["", "prose", "relation_or_value", "brackets", "rounded", "other_form"]
@@ -16,32 +18,41 @@ Doubt = Literal["", "prose", "relation_or_value", "brackets", "rounded", "other_
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """For a worker: by Math-Verify (``math``) or by a task's own scorer (``gym``)."""
+    """For a library in a jail: Math-Verify (``math``) or a task's own scorer (``gym``)."""
 
-    kind: Literal["math", "gym"]
+    kind: Kind
     job: Mapping[str, Any]
     answer: str  # as it stands in the response
     place: str
     doubt: Doubt = ""
 
-    def verdict(self, heard: Answer) -> Verdict:
-        """What the worker's reply, or its failure, says about the answer."""
-        if heard == "timeout":
-            return Verdict("timeout", self.answer, "killed", self.place)
-        if heard == "died":
-            return Verdict("error", self.answer, "worker_died", self.place)
-        if heard == "missing":
-            method = "needs_symbolic" if self.kind == "math" else "needs_scorer"
-            return Verdict("unverifiable", self.answer, method, self.place)
-        return self._decided(heard)
+    def verdict(self, heard: Answer, isolation: Isolation) -> Verdict:
+        """What the reply, or its failure, says about the answer."""
+        found = self._decided(heard) if isinstance(heard, Said) else self._failed(heard)
+        if not isolation.unsafe_no_sandbox or heard == "missing":
+            return found
+        return replace(found, detail=f"{UNSAFE}: {found.detail}")
 
-    def _decided(self, heard: Mapping[str, Any]) -> Verdict:
+    def _failed(self, heard: str) -> Verdict:
+        match heard:
+            case "timeout":
+                return Verdict("timeout", self.answer, "killed", self.place)
+            case "memory":
+                return Verdict("timeout", self.answer, "memory", self.place)
+            case "missing":
+                method = "needs_symbolic" if self.kind == "math" else "needs_scorer"
+                return Verdict("unverifiable", self.answer, method, self.place)
+            case "too_large":
+                return Verdict("unverifiable", self.answer, heard, self.place)
+            case "died":
+                return Verdict("unverifiable", self.answer, "scorer_died", self.place)
+        return Verdict("error", self.answer, "jail_failed", self.place)
+
+    def _decided(self, heard: Said) -> Verdict:
         method = "math_verify" if self.kind == "math" else "scorer"
-        if heard.get("why") == "memory":
-            return Verdict("timeout", self.answer, "memory", self.place)
-        if heard["same"] is None:
-            return Verdict("unverifiable", self.answer, heard["why"], self.place)
-        if heard["same"]:
+        if heard.same is None:
+            return Verdict("unverifiable", self.answer, heard.why, self.place)
+        if heard.same:
             return Verdict("correct", self.answer, method, self.place)
         if self.doubt:
             return Verdict("unverifiable", self.answer, self.doubt, self.place)

@@ -1,17 +1,13 @@
-r"""Scores an answer with the scorer of its reasoning_gym task. Runs inside a worker only.
+r"""Which reasoning_gym task a reference is of, and which answers its scorer may see. Scores none.
 
-Some of its scorers hand the answer to ``eval``. Those get only answers made of numbers, operators,
-brackets and a few names, so that no answer is a program; all else is ``would_execute``.
+Some scorers hand the answer to ``eval``. They run in a jail, where a program could still give
+itself a full score. So those get only answers made of numbers, operators, brackets and a few names,
+so that no answer is a program; all else is ``would_execute``.
 """
 
-import importlib
 import json
 import re
-from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
-
-from distill.verify.symbolic import Reply
 
 # reasoning-gym 0.1.25: scorers with eval or sympy's parse_expr, which is eval, on the answer.
 EVALUATING = frozenset(
@@ -28,22 +24,10 @@ EVALUATING = frozenset(
     )
 )
 NEVER = frozenset(("codeio",))  # runs code from its entry
-_HARMLESS = re.compile(r"(?:[0-9+\-*/^(), \[\]\n'\"]|\.(?=[0-9])|(?<=[0-9])\.|[A-Za-z]+)*")
+# No two of its parts can begin with the same character and both fit, so it never looks back.
+_HARMLESS = re.compile(r"(?:[0-9A-Za-z+\-*/^(), \[\]\n'\"]|\.(?=[0-9])|(?<=[0-9])\.(?![0-9]))*+")
 _NAMES = re.compile(r"[A-Za-z]{2,}")
 _KNOWN = re.compile("a?(?:sin|cos|tan)h?|sec|csc|cot|exp|log|sqrt|pi")
-# What a scorer raises on an answer beyond it; anything else ends the worker, and is retried.
-BEYOND = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    NameError,
-    RuntimeError,  # RecursionError and NotImplementedError too
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-FULL = 1 - 1e-9  # a right answer; time_intervals gives 0.998 to one that is minutes off
 
 
 def entry(gold: str) -> dict[str, Any] | None:
@@ -52,7 +36,7 @@ def entry(gold: str) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(gold)
-    except ValueError:
+    except (RecursionError, ValueError):
         return None
     whole = isinstance(found, dict) and {"task", "answer", "metadata"} <= found.keys()
     return found if whole and isinstance(found["metadata"], dict) else None
@@ -72,23 +56,3 @@ def would_execute(task: str, answer: str) -> bool:
 def _is_letters(answer: str) -> bool:
     """One word of capitals and no call: ABCDE for string_insertion."""
     return re.fullmatch(r"[A-E]+", answer) is not None
-
-
-def load() -> Callable[[Mapping[str, Any]], Reply]:
-    """The library's scorers, imported."""
-    factory = importlib.import_module("reasoning_gym.factory")
-
-    @cache
-    def scorer(task: str) -> Callable[..., float]:
-        found: Callable[..., float] = factory.get_score_answer_fn(task)
-        return found
-
-    def score(job: Mapping[str, Any]) -> Reply:
-        whole = {key: job.get(key) for key in ("question", "answer", "metadata")}
-        try:
-            found = scorer(job["task"])(job["given"], whole)
-        except BEYOND as error:
-            return {"same": None, "why": f"scorer_failed: {type(error).__name__}"}
-        return {"same": float(found) >= FULL, "score": float(found)}
-
-    return score

@@ -1,17 +1,8 @@
-r"""What Math-Verify decides in a worker, and what it is not asked. Starts and kills no process.
-
-Math-Verify's timeouts are signals: they fail in threads, cancel the caller's own alarm, miss what
-is stuck in C, and answer False, as for a wrong answer. Here the host kills from outside instead.
-"""
-
-from collections.abc import Callable, Mapping
-from typing import Any
+r"""What Math-Verify is not asked, and how it is asked the rest. Asks nothing itself."""
 
 LONGEST = 512  # characters of a reference or an answer that is handed to sympy
 DEEPEST = 50  # brackets within brackets; its parser recurses
 TOWER = 2  # exponents within exponents: 2^{2^{2}} is the highest
-
-Reply = dict[str, Any]
 
 
 def too_complex(text: str) -> str | None:
@@ -39,48 +30,6 @@ def too_complex(text: str) -> str | None:
         elif sign in "+-*/=,<>":
             chain = 0
     return None
-
-
-def load() -> Callable[[Mapping[str, Any]], Reply]:
-    """Math-Verify, imported and its patterns compiled, so that no question waits for it."""
-    from math_verify import grader, parse, verify
-
-    failed: list[Exception] = []
-    # verify() takes an error in these for "not equal"; here it means that nobody knows
-    for name in ("simplify", "solve"):
-        setattr(grader, name, _watched(getattr(grader, name), failed))
-
-    def same(job: Mapping[str, Any]) -> Reply:
-        failed.clear()
-        # the reference first: verify() follows its form, and is not symmetric
-        gold = parse(job["gold"], parsing_timeout=None)
-        answer = parse(job["answer"], parsing_timeout=None)
-        if not gold or not answer:
-            return {"same": None, "why": "unreadable_gold" if not gold else "unreadable"}
-        if verify(gold, answer, timeout_seconds=None):
-            return {"same": True}
-        for error in failed:
-            if isinstance(error, MemoryError):
-                raise error
-        if all(isinstance(one, str) for one in gold) or all(isinstance(one, str) for one in answer):
-            return {"same": None, "why": "unreadable"}
-        return {"same": None, "why": "beyond_sympy"} if failed else {"same": False}
-
-    same({"gold": "$1$", "answer": "$1$"})
-    return same
-
-
-def _watched(function: Callable[..., Any], failed: list[Exception]) -> Callable[..., Any]:
-    """The same function, whose errors are remembered."""
-
-    def call(*args: Any, **options: Any) -> Any:
-        try:
-            return function(*args, **options)
-        except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError) as error:
-            failed.append(error)
-            raise
-
-    return call
 
 
 def displayed(text: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 # Of all checks together: raised whenever the same answer may get another label than before.
-VERSION = 4
+VERSION = 5
 Label = Literal["correct", "wrong", "no_answer", "unverifiable", "timeout", "error"]
 LABELS: tuple[str, ...] = get_args(Label)
 

@@ -14,12 +14,11 @@
     compiled  runs programs in these and compares what they write
     judge     runs a program and compares what it gives
     tester    runs tests that have to be run themselves
-    crew      threads, each with jails of its own
     check     all of it together
 
 What is expected never enters the jail of the program. Runs nothing outside a jail.
 """
 
-from distill.verify.code.check import check_all, own_answer, ready
+from distill.verify.code.check import check_all, own_answer
 
-__all__ = ["check_all", "own_answer", "ready"]
+__all__ = ["check_all", "own_answer"]

@@ -4,10 +4,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from distill.jail.probe import jail_or_refuse
 from distill.jail.program import Call
 from distill.verify.code.compiled import judge_compiled
-from distill.verify.code.crew import CREW, Jails
 from distill.verify.code.gold import Cases, read_gold
 from distill.verify.code.judge import RIGHT, Finding, judge_calls, judge_script, unless_constant
 from distill.verify.code.languages import of_source
@@ -15,6 +13,7 @@ from distill.verify.code.response import Program, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
 from distill.verify.code.tester import judge_by_tester
+from distill.verify.crew import CREW, Jails, ready
 from distill.verify.isolation import JAILED, UNSAFE, Isolation
 from distill.verify.verdict import Verdict
 
@@ -24,16 +23,6 @@ TIMEOUT_S = 10.0  # of all calls of a program together, or of one input; human-e
 # the others nothing.
 UNDECIDED = (ArithmeticError, MemoryError, RecursionError, TypeError, ValueError)
 FENCE = "`" * 16  # longer than any in a program
-
-
-def ready(isolation: Isolation = JAILED) -> None:
-    """Refuses before anything is paid for or read that could not be checked.
-
-    Raises:
-        UserError: no jail holds here, and nobody said to do without.
-    """
-    if not isolation.unsafe_no_sandbox:
-        jail_or_refuse()
 
 
 def check_all(

@@ -13,12 +13,12 @@ from distill.jail.program import Call, Program, Ran, Returned, Status
 from distill.jail.session import Jail
 from distill.verify.code.bounded import TooLarge
 from distill.verify.code.constant import one_value, only_constant
-from distill.verify.code.crew import Jails
 from distill.verify.code.gold import Cases
 from distill.verify.code.output import difference
 from distill.verify.code.plain import opaque, plainly
 from distill.verify.code.source import foreign, joined, tree
 from distill.verify.code.suite import SHOWN, Suite, Test
+from distill.verify.crew import Jails
 from distill.verify.verdict import Label
 
 TRIES = 2  # of a program whose jail failed

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from distill.jail.codec import encode
 from distill.jail.program import Call, Ran, Returned
-from distill.verify.code.crew import Jails
 from distill.verify.code.judge import RIGHT, Finding, again, ended, raised, value_of
 from distill.verify.code.plain import CHANGED, NAME, opaque, watched
 from distill.verify.code.suite import SHOWN, STUB, Suite
+from distill.verify.crew import Jails
 
 # How the tests themselves fail: what they need is not there.
 BROKEN = (

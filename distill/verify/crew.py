@@ -1,4 +1,4 @@
-"""Threads that check programs, each with jails of its own, kept from one batch to the next.
+"""Threads that check answers, each with jails of its own, kept from one batch to the next.
 
 A jail ends with the thread that started it, so the threads stay too. Judges nothing.
 """
@@ -11,22 +11,35 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+from distill.jail.jailer import Jailer, installed
 from distill.jail.probe import jail_or_refuse
 from distill.jail.room import PLAIN, Room
+from distill.jail.service import Service
 from distill.jail.session import Jail
-from distill.verify.isolation import Isolation
+from distill.verify.isolation import JAILED, Isolation
 
-MOST = max(8, os.cpu_count() or 1)  # threads of all batches together
+PROGRAMS = max(8, os.cpu_count() or 1)  # threads of all batches together
+QUESTIONS = max(1, os.cpu_count() or 1)  # each holds a library, which takes 0.1 to 0.2 GB
+
+
+def ready(isolation: Isolation = JAILED) -> None:
+    """Refuses before anything is paid for or read that could not be checked.
+
+    Raises:
+        UserError: no jail holds here, and nobody said to do without.
+    """
+    if not isolation.unsafe_no_sandbox:
+        jail_or_refuse()
 
 
 class Jails:
-    """Of one thread: for programs, for tests that have to be run too, for compilers."""
+    """Of one thread: for programs, for tests to be run too, for compilers, for scorers."""
 
     def __init__(self, isolation: Isolation) -> None:
         """Starts nothing yet."""
         self.isolation = isolation
         self._stack = ExitStack()
-        self._open: dict[tuple[str, Room], Jail] = {}
+        self._open: dict[tuple[str, Room | Service], Jail] = {}
 
     @property
     def program(self) -> Jail:
@@ -46,17 +59,45 @@ class Jails:
         """For programs that are no Python."""
         return self._jail("program", room)
 
+    def service(self, service: Service) -> Jail:
+        """For what a row and an answer say to a library, in a jail that was attacked before.
+
+        Raises:
+            UserError: that jail does not hold.
+        """
+        if ("service", service) not in self._open:
+            self._open["service", service] = self._trusted(service)
+        return self._open["service", service]
+
+    def _trusted(self, service: Service) -> Jail:
+        """Loads the library while another jail like this one is attacked."""
+        if self.isolation.unsafe_no_sandbox:
+            return self._new(None, service=service)
+        first = next(iter(installed()), None)
+        jail = None if first is None else self._new(first, service=service)
+        if jail is not None:
+            jail.boot()
+        jailer = jail_or_refuse(service.room)
+        return jail if jail and jailer == first else self._new(jailer, service=service)
+
     def _jail(self, name: str, room: Room = PLAIN) -> Jail:
         if (name, room) not in self._open:
-            how = self.isolation
-            jail = Jail(
-                once=how.paranoid,
-                unsafe_no_sandbox=how.unsafe_no_sandbox,
-                jailer=None if how.unsafe_no_sandbox else jail_or_refuse(),
-                room=room,
-            )
-            self._open[name, room] = self._stack.enter_context(jail)
+            jailer = None if self.isolation.unsafe_no_sandbox else jail_or_refuse()
+            self._open[name, room] = self._new(jailer, room=room)
         return self._open[name, room]
+
+    def _new(
+        self, jailer: Jailer | None, *, room: Room = PLAIN, service: Service | None = None
+    ) -> Jail:
+        how = self.isolation
+        jail = Jail(
+            once=how.paranoid,
+            unsafe_no_sandbox=how.unsafe_no_sandbox,
+            jailer=jailer,
+            room=room,
+            service=service,
+        )
+        return self._stack.enter_context(jail)
 
     def close(self) -> None:
         """Ends all."""
@@ -65,9 +106,10 @@ class Jails:
 
 
 class Crew:
-    """The threads of this process."""
+    """The threads of this process for one sort of work, ``most`` of all batches together."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int, name: str) -> None:
+        self.most, self.name = most, name
         self.threads: ThreadPoolExecutor | None = None
         self.own = threading.local()  # of each thread: ``jails``, by isolation
         self.all: list[Jails] = []
@@ -95,7 +137,7 @@ class Crew:
 
         with self.lock:
             if self.threads is None:
-                self.threads = ThreadPoolExecutor(MOST, thread_name_prefix="distill-code")
+                self.threads = ThreadPoolExecutor(self.most, thread_name_prefix=self.name)
         running = [self.threads.submit(drain) for _ in range(min(workers, len(places)))]
         try:
             for one in running:
@@ -127,7 +169,9 @@ class Crew:
         self.own, self.lock = threading.local(), threading.Lock()
 
 
-CREW = Crew()
-atexit.register(CREW.close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=CREW.forget)
+CREW = Crew(PROGRAMS, "distill-code")
+SCORERS = Crew(QUESTIONS, "distill-scorers")
+for each in (CREW, SCORERS):
+    atexit.register(each.close)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=each.forget)
