@@ -94,8 +94,7 @@ def eval(
     if outcome.stopped is not None:
         raise outcome.stopped
     ids = [problem.id for problem in problems.first(limit)]
-    # an outage is no property of the model: its scores are shown, and stand for no result
-    whole = wanted if outcome.unanswered == 0 else None
+    whole = None if outcome.unanswered else wanted  # an outage is no property of the model
     _write_scores(loaded, folder, ids, model=model, whole=whole, isolation=isolation)
     return _tell(outcome)
 
