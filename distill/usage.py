@@ -18,6 +18,8 @@ TOKEN_BYTES = 128
 TOKEN_WIDE = 32
 # What may stand in a text without having been counted: <think> tags that the server puts there.
 UNCOUNTED = 8
+# A text in three signs, for counting its words: splitting it takes five times as long.
+SHAPE = bytes(32 if chr(i) in " \t\n\r\v\f" else 47 if i == 47 else 120 for i in range(256))
 ROUNDING = 1 + 1e-9  # of sums of floats
 
 
@@ -32,11 +34,10 @@ def least_tokens(text: str) -> int:
     3
     """
     data = text.encode("utf-8", "replace")
-    after_slash = sum(map(data.count, (b" /", b"\n/", b"\t/", b"\r/")))
+    shape = data.translate(SHAPE)
+    words = shape.count(b"x ") + shape.count(b"/ ") + (shape[-1:] not in b" ")
     wide = len(data) - 2 * len(text) + len(text.encode("ascii", "ignore"))
-    most = max(
-        len(data.split()) - after_slash, -(-wide // TOKEN_WIDE), -(-len(data) // TOKEN_BYTES)
-    )
+    most = max(words - shape.count(b" /"), -(-wide // TOKEN_WIDE), -(-len(data) // TOKEN_BYTES))
     return max(most - UNCOUNTED, min(1, most))
 
 

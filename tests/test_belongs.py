@@ -1,5 +1,6 @@
 """An answer belongs to its request, whatever else a server says on the connection and when."""
 
+import asyncio
 import json
 import socketserver
 import threading
@@ -13,6 +14,8 @@ import pytest
 
 import distill
 from distill.errors import Exit, StoppedError
+from distill.teachers.client import Transient, connect, send
+from distill.teachers.endpoint import Endpoint
 from tests.faults import (
     PRICE,
     assert_all_there,
@@ -171,6 +174,23 @@ def test_an_answer_that_came_before_its_question_is_none(tmp_path: Path) -> None
     early = kept.filter(kept["response"] == "nobody asked").height
     assert early <= 3  # of the connections that were greeted, and not of what followed
     assert kept.height == ROWS
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+def test_what_came_before_its_question_is_not_kept_to_become_an_answer_later() -> None:
+    def met(talk: Talk) -> None:
+        talk.write(FALSE)
+        time.sleep(0.1)
+
+    async def ask(url: str) -> None:
+        long = "x " * 3_000_000  # more than a connection takes up before it is read
+        async with connect(Endpoint(base_url=url, model="m", concurrency=1, timeout_s=10)) as line:
+            await send(line, {"messages": [{"role": "user", "content": long}]})
+
+    with talkative(lambda talk, question: None, met) as url:
+        with pytest.raises(Transient, match="before the request was sent") as caught:
+            asyncio.run(ask(url))
+        assert (caught.value.billed, caught.value.body) == (False, None)
 
 
 GOOD = json.dumps(completion()).encode()

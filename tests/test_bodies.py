@@ -133,6 +133,13 @@ ON_THE_WIRE: dict[str, list[bytes]] = {
     "interim replies before, something behind": [
         b"HTTP/1.1 100 Continue\r\n\r\n" * 2 + http(told().encode()) + b"noise"
     ],
+    "chunks, and in the same breath no chunk": [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"%x\r\n%b\r\nzz\r\n" % (len(told()), told().encode())
+    ],
+    "long lines before it": [http(told().encode(), f"Set-Cookie: a={'b' * 100_000}")],
+    "many lines before it": [http(told().encode(), *(f"X-{i}: a" for i in range(500)))],
+    "a status of nothing": [http(told().encode(), status="000 OK")],
     "accepted, not done": [http(told().encode(), status="202 Accepted")],
 }
 

@@ -46,7 +46,7 @@ class TooLarge(Exception):
 class Incoming:
     """A response, as far as it has come."""
 
-    status: int = 0  # 0: nothing has come
+    status: int | None = None  # None: nothing has come
     coding: str = ""  # as it is declared
     retry_after: str | None = None
     parts: list[bytes] = field(default_factory=list)
@@ -62,11 +62,15 @@ class Incoming:
         self.coding = response.headers.get("Content-Encoding", "").strip().lower()
         self.retry_after = response.headers.get("Retry-After")
         size = 0
-        async for part in response.content.iter_any():
-            self.parts.append(part)
-            size += len(part)
-            if size > MOST_BYTES:
-                raise TooLarge
+        try:
+            async for part in response.content.iter_any():
+                self.parts.append(part)
+                size += len(part)
+                if size > MOST_BYTES:
+                    raise TooLarge
+        except aiohttp.ClientError:
+            self.parts.append(_held(response.content))
+            raise
 
     def body(self) -> bytes:
         """What has come, with its coding undone; as it came where it has none, whatever it says.
@@ -80,6 +84,12 @@ class Incoming:
                 if (text := _inflated(raw, bits)) is not None:
                     return text
         return raw
+
+
+def _held(content: aiohttp.StreamReader) -> bytes:
+    """What came together with an error: as long as that is set, nothing is given."""
+    content.set_exception(None)  # type: ignore[arg-type]
+    return content.read_nowait(-1)
 
 
 def _inflated(raw: bytes, bits: int) -> bytes | None:

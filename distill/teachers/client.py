@@ -35,6 +35,9 @@ STOP_RUN = (401, 402, 403, 404)
 # Refusals of this one request: repeating it unchanged cannot help.
 STOP_ROW = (400, 413, 422)
 CONNECT_S = 10.0  # a host that does not answer a handshake within this is down
+# Of one line of a reply's head, where aiohttp allows 8,190: the answer behind it was paid for.
+MOST_HEADER_BYTES = 2**18
+MOST_HEADERS = 2**10  # where it allows 128
 NO_KEY = ""
 # A shorter key is a word for a server that wants none (EMPTY, none, token-abc123): taken out of
 # answers it would change them.
@@ -82,7 +85,7 @@ class Heard:
     """What is known of whoever is at the other end."""
 
     http: bool = False  # it has answered in HTTP
-    tls: bool = False  # it wants TLS, where the address says http://
+    tls: bool | None = None  # it wants TLS, where the address says http://; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,9 @@ async def connect(endpoint: Endpoint) -> AsyncIterator[Line]:
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
+        max_line_size=MOST_HEADER_BYTES,
+        max_field_size=MOST_HEADER_BYTES,
+        max_headers=MOST_HEADERS,
         auto_decompress=False,  # ``body`` does it
     ) as session:
         yield Line(endpoint, session, url, _rest_url(endpoint, url), key)
@@ -189,16 +195,17 @@ async def send(
         failure = await _exchange(line, url, data, come)
         answer = _without_key(line, come)
     except TooLarge as error:
-        raise Transient(str(error), status=come.status, billed=data.left) from None
-    if not come.status:
+        raise Transient(str(error), status=come.status or 0, billed=data.left) from None
+    if come.status is None:
         assert failure is not None, "a response has a status"
         raise await _unanswered(line, url, failure, left=data.left) from None
     line.heard.http = True
     if come.status >= 300:
         raise _refused(url, come.status, come.retry_after, answer)
     if not data.left:
+        # it answers nothing: kept, it would be read again and become an answer
         reason = "an answer before the request was sent"
-        raise Transient(reason, status=come.status, billed=False, body=answer)
+        raise Transient(reason, status=come.status, billed=False)
     broken = None if failure is None else _reason(failure, line.endpoint.timeout_s)
     return _reply(answer, come.status, broken)
 
@@ -236,7 +243,8 @@ async def _unanswered(line: Line, url: str, error: Exception, *, left: bool) -> 
         return StoppedError(f"no request can be sent to {url}; correct base_url", status=0)
     text = tls.handshake_failed(error.__cause__, url, connected=left)
     if text is None and left and url.startswith("http:") and not line.heard.http:
-        line.heard.tls = line.heard.tls or await tls.speaks_tls(url)
+        if line.heard.tls is None:
+            line.heard.tls = await tls.speaks_tls(url)
         text = tls.wants_tls(url) if line.heard.tls else None
     if text is not None:
         return StoppedError(text, status=0)

@@ -33,6 +33,10 @@ class OneReply(ResponseHandler):
         if self.exception() is not None and body is not None and not body.is_eof():
             body.set_exception(aiohttp.ClientPayloadError("no HTTP any more"))
 
+    def close(self) -> None:
+        """At once: aiohttp would wait until what is left of a long request is taken up."""
+        self.abort()
+
 
 def connector(trust: ssl.SSLContext | bool) -> aiohttp.TCPConnector:
     """Makes such connections, as many as are wanted."""

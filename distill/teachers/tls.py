@@ -35,8 +35,11 @@ def handshake_failed(error: BaseException | None, url: str, *, connected: bool) 
     return f"{_host(url)}: no TLS connection ({why}); nothing was read; next: correct base_url"
 
 
-async def speaks_tls(url: str) -> bool:
-    """Whether a handshake is answered where ``url`` says http://. Sends nothing else."""
+async def speaks_tls(url: str) -> bool | None:
+    """Whether a handshake is answered where ``url`` says http://; None where nobody is there.
+
+    Sends nothing else.
+    """
     parts = urlsplit(url)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # no word is said to it
@@ -45,8 +48,10 @@ async def speaks_tls(url: str) -> bool:
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=context)
     except ssl.SSLError as error:
         return "ALERT" in (error.reason or "")
-    except (OSError, TimeoutError):
+    except TimeoutError:
         return False
+    except OSError:
+        return None
     writer.transport.abort()
     return True
 

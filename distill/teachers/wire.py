@@ -212,16 +212,19 @@ def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any
 
 
 def _usage(usage: Any) -> dict[str, Any]:
-    """The counts, and the cost. xAI counts the thinking beside the completion, others within it."""
+    """The counts, and the cost. xAI counts the thinking beside the completion, others within it.
+
+    Gemini counts it in the total alone.
+    """
     usage = usage if isinstance(usage, dict) else {}
     cached = _count(usage.get("prompt_tokens_details"), "cached_tokens")
     thought = _count(usage.get("completion_tokens_details"), "reasoning_tokens")
     if thought is None:  # SGLang counts them beside the details
         thought = _count(usage, "reasoning_tokens")
     prompt, said = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    if prompt is not None and said is not None and thought is not None and thought > 0:
-        apart = _count(usage, "total_tokens") == prompt + said + thought
-        said += thought if said >= 0 and (apart or thought > said) else 0
+    if said is not None and said >= 0 and prompt is not None and prompt >= 0:
+        said += thought if thought is not None and thought > said else 0
+        said = max(said, (_count(usage, "total_tokens") or 0) - prompt)
     return {
         "prompt_tokens": prompt,
         "cached_tokens": _count(usage, "prompt_cache_hit_tokens") if cached is None else cached,
