@@ -2,7 +2,8 @@ r"""Which reasoning_gym task a reference is of, and which answers its scorer may
 
 Some scorers hand the answer to ``eval``. They run in a jail, where a program could still give
 itself a full score. So those get only answers made of numbers, operators, brackets and a few names,
-so that no answer is a program; all else is ``would_execute``.
+so that no answer is a program; all else is ``would_execute``. Texts in quotes are for those that
+take lists of them: sympy would read a text as a formula once more.
 """
 
 import json
@@ -23,6 +24,8 @@ EVALUATING = frozenset(
         "string_insertion",
     )
 )
+# Of these, the scorers that take a list of texts, and only compare it.
+_OF_TEXTS = frozenset(("binary_matrix", "n_queens", "spiral_matrix", "string_insertion"))
 NEVER = frozenset(("codeio",))  # runs code from its entry
 # No two of its parts can begin with the same character and both fit, so it never looks back.
 _HARMLESS = re.compile(r"(?:[0-9A-Za-z+\-*/^(), \[\]\n'\"]|\.(?=[0-9])|(?<=[0-9])\.(?![0-9]))*+")
@@ -49,6 +52,8 @@ def would_execute(task: str, answer: str) -> bool:
     if task not in EVALUATING:
         return False
     if len(answer) > 2_000 or not _HARMLESS.fullmatch(answer):
+        return True
+    if task not in _OF_TEXTS and ("'" in answer or '"' in answer):
         return True
     return not all(map(_KNOWN.fullmatch, _NAMES.findall(answer))) and not _is_letters(answer)
 
