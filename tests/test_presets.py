@@ -178,6 +178,9 @@ AT_DEEPSEEK = "base_url: 'https://%s', model: deepseek-flash, "
         (AT_DEEPSEEK % "API.DeepSeek.com:443/" + "price: {input: 0, output: 0}", "input"),
         (AT_DEEPSEEK % "api.deepseek.com./" + "price: {input: 0, output: 0}", "input"),
         ("at: openrouter, model: deepseek/deepseek-r1, price: {input: 0, output: 9}", "input"),
+        # full-width letters, which a resolver takes for plain ones
+        (AT_DEEPSEEK % "\uff41pi.deepseek\u3002com" + "price: {input: 0, output: 0}", "input"),
+        ("at: deepseek, model: ' DeepSeek-Flash', price: {input: 0, output: 0}", "input"),
         ("at: mine, model: deepseek-flash", "input"),
     ],
 )

@@ -11,9 +11,9 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
+from yarl import URL
 
 from distill.errors import UserError, nearest
 from distill.recipes.find import PRESETS, names, own_file, shipped, shipped_file
@@ -189,7 +189,7 @@ def _refuse_cheaper(preset: Preset, block: dict[str, Any], origin: Origin, where
     Without the list's peak hours, the price has to be that of the peak.
     """
     model = block.get("model")
-    listed = preset.price(model) if isinstance(model, str) else None
+    listed = preset.price(_listed_name(preset, model)) if isinstance(model, str) else None
     try:
         said = Price.model_validate(block.get("price"))
     except ValidationError:  # there is none, or the check of the recipe says what is wrong
@@ -208,6 +208,12 @@ def _refuse_cheaper(preset: Preset, block: dict[str, Any], origin: Origin, where
                 f"out, or, if you pay less: --set {where}.price.{name}=…"
             )
             raise UserError(msg)
+
+
+def _listed_name(preset: Preset, model: str) -> str:
+    """As the list writes it: a vendor may not mind capitals."""
+    names = {name.casefold(): name for name in preset.prices.models} if preset.prices else {}
+    return names.get(model.strip().casefold(), model)
 
 
 def _price(preset: Preset, block: dict[str, Any]) -> dict[str, Any]:
@@ -242,7 +248,7 @@ def _at_its_host(base_url: Any) -> Iterator[Preset]:
 
 def _host(url: Any) -> str:
     try:
-        return (urlsplit(url).hostname or "").rstrip(".") if isinstance(url, str) else ""
+        return (URL(url).raw_host or "").lower().rstrip(".") if isinstance(url, str) else ""
     except ValueError:  # no address at all; the check of base_url says so
         return ""
 
