@@ -163,6 +163,14 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
     "another class": _configured("config.json", architectures=["RagRetriever"]),
     "no tokenizer": _configured("tokenizer_config.json", tokenizer_class="Trainer"),
     "a word list elsewhere": _configured("tokenizer_config.json", vocab_file="/etc/passwd"),
+    "a newer tokenizer elsewhere": _configured(
+        "tokenizer_config.json", fast_tokenizer_files=["../outside/tokenizer.4.0.0.json"]
+    ),
+    "a translator's words elsewhere": _configured("tokenizer_config.json", source_spm="/tmp/x.spm"),
+    "a list of pictures elsewhere": _configured("tokenizer_config.json", emoji_file="../e.json"),
+    "a sentence model elsewhere": _configured(
+        "tokenizer_config.json", sp_model_kwargs={"model_file": "outside.model"}
+    ),
     "pickled weights only": _pickled_only,
     "pickled shards": _index("shard.bin"),
     "shards above": _index("../outside.safetensors"),

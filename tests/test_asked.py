@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -525,6 +526,35 @@ def test_formulas_are_still_scored() -> None:
         assert not would_execute("countdown", answer)
     for answer in ("x.y", "1.real", "1._", "exit()", "open", "f'{x}'", "a@b", "x:=1", "ABCDEF"):
         assert would_execute("countdown", answer)
+
+
+def spelled(program: str) -> str:
+    """The program as texts of one letter each, which Python joins."""
+    return "".join(f"'{part}'" for part in re.findall("[A-Za-z]|[^A-Za-z]+", program))
+
+
+def test_no_answer_gives_itself_a_full_score() -> None:
+    """Sympy reads a text that it is handed as a formula once more, and a formula is a program."""
+    pytest.importorskip("reasoning_gym")
+    code = "+".join(f"chr({ord(c)})" for c in "import sympy;sympy.simplify=lambda x:0")
+    program = spelled(f"[exec({code}),0][1]")
+    items = [
+        Item(
+            json.dumps({"task": task, "answer": "x**2 + C", "metadata": metadata}),
+            rf"\boxed{{{answer}}}",
+            "reasoning_gym",
+        )
+        for task in ("simple_integration", "intermediate_integration")
+        for metadata in ({"variable": "x", "integrand": "2*x"},)
+        for answer in (program, f"S({program})", f"N({program})+0", program.replace("'", '"'))
+    ]
+    assert {one.label for one in grade_all(items)} == {"unverifiable"}
+    for task in EVALUATING:
+        takes_texts = not would_execute(task, "['1', '2']")
+        assert takes_texts == (task in {*LISTS})
+
+
+LISTS = ("binary_matrix", "n_queens", "spiral_matrix", "string_insertion")
 
 
 # Every event of this process by which text becomes code.

@@ -157,6 +157,79 @@ def test_a_price_that_is_said_to_be_unknown_stays_so(tmp_path: Path) -> None:
     assert teacher(tmp_path, "at: deepseek, model: deepseek-flash, price: null").price is None
 
 
+FLASH_PEAK = "peak: {factor: 2, weekdays_utc: [1, 2, 3, 4, 5], hours_utc: [[1, 4], [6, 10]]}"
+AT_DEEPSEEK = "base_url: 'https://%s', model: deepseek-flash, "
+
+
+@pytest.mark.parametrize(
+    ("block", "key"),
+    [
+        ("at: deepseek, model: deepseek-flash, price: {input: 0, output: 0}", "input"),
+        ("at: deepseek, model: deepseek-flash, price: {input: 5, output: 0.6}", "output"),
+        ("at: deepseek, model: deepseek-flash, price: {input: 5, cached_input: 0, output: 5}", "c"),
+        # the peak taken off, or moved to where it never is
+        ("at: deepseek, model: deepseek-flash, price: {input: 0.15, output: 0.6}", "input"),
+        (
+            "at: deepseek, model: deepseek-flash, price: {input: 0.15, output: 0.6, "
+            "peak: {factor: 2, weekdays_utc: [], hours_utc: []}}",
+            "input",
+        ),
+        (AT_DEEPSEEK % "api.deepseek.com/beta" + "price: {input: 0, output: 0}", "input"),
+        (AT_DEEPSEEK % "API.DeepSeek.com:443/" + "price: {input: 0, output: 0}", "input"),
+        (AT_DEEPSEEK % "api.deepseek.com./" + "price: {input: 0, output: 0}", "input"),
+        ("at: openrouter, model: deepseek/deepseek-r1, price: {input: 0, output: 9}", "input"),
+        # full-width letters, which a resolver takes for plain ones
+        (AT_DEEPSEEK % "\uff41pi.deepseek\u3002com" + "price: {input: 0, output: 0}", "input"),
+        ("at: deepseek, model: ' DeepSeek-Flash', price: {input: 0, output: 0}", "input"),
+        ("at: mine, model: deepseek-flash", "input"),
+    ],
+)
+def test_a_recipe_makes_no_vendor_cheaper_than_the_shipped_list(
+    tmp_path: Path, block: str, key: str
+) -> None:
+    (tmp_path / "teachers").mkdir()
+    (tmp_path / "teachers/mine.yaml").write_text(
+        "base_url: https://api.deepseek.com\nconcurrency: 4\nreasoning: inline\n"
+        "prices: {as_of: 2026-01-01, source: 'https://x', models: "
+        "{deepseek-flash: {input: 0.001, output: 0.001}}}\n"
+    )
+    said = mistake(tmp_path, f"teacher: {{{block}}}")
+    assert said.startswith(f"teacher.price.{key}")
+    assert "a budget would not hold" in said
+
+
+def test_what_the_user_pays_is_the_users_word(tmp_path: Path) -> None:
+    block = "at: deepseek, model: deepseek-flash, price: {input: 0, output: 0}"
+    mine = ("teacher.price.input=0.1", "teacher.price.output=0.2")
+    found = teacher(tmp_path, block, *mine).price
+    assert found is not None
+    assert (found.input, found.output) == (0.1, 0.2)
+    assert "teacher.price.output" in mistake(tmp_path, f"teacher: {{{block}}}", mine[0])
+    whole = teacher(tmp_path, block, "teacher.price={input: 0.1, output: 0.2}").price
+    assert whole == found
+    listed = f"price: {{input: 0.15, cached_input: 0.003, output: 0.60, {FLASH_PEAK}}}"
+    assert teacher(tmp_path, f"at: deepseek, model: deepseek-flash, {listed}").price is not None
+    free = "price: {input: 0, output: 0}"
+    for block in (
+        f"at: vllm, model: deepseek-flash, {free}",
+        f"at: together, model: unlisted, {free}",
+        f"base_url: 'http://h/v1', model: deepseek-flash, {free}",
+    ):
+        assert teacher(tmp_path, block).price is not None
+
+
+def test_a_recipe_names_no_limit_that_the_vendor_does_not_know(tmp_path: Path) -> None:
+    block = "at: deepseek, model: deepseek-flash, limit_name: max_completion_tokens"
+    elsewhere = AT_DEEPSEEK % "api.deepseek.com/v1" + "limit_name: max_completion_tokens"
+    for one in (block, elsewhere):
+        said = mistake(tmp_path, f"teacher: {{{one}}}")
+        assert said.startswith("teacher.limit_name: 'max_completion_tokens' is not")
+    mine = "teacher.limit_name=max_completion_tokens"
+    assert teacher(tmp_path, block, mine).limit_name == "max_completion_tokens"
+    own = "at: vllm, model: m, limit_name: max_completion_tokens"
+    assert teacher(tmp_path, own).limit_name == "max_completion_tokens"
+
+
 def test_each_of_several_teachers_gets_its_own_preset(tmp_path: Path) -> None:
     block = (
         "teachers: [{at: deepseek, model: deepseek-flash}, {at: vllm, model: m}, "

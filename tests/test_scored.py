@@ -11,7 +11,7 @@ from distill.problems.scored import LONGEST, references
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.verify import grade
-from distill.verify.scorers import entry
+from distill.verify.scorers import entry, fits_anything
 
 reasoning_gym = pytest.importorskip("reasoning_gym")
 KIND = "reasoning_gym"
@@ -106,3 +106,25 @@ def test_the_demos_sets_are_the_recorded_ones(name: str) -> None:
     loaded = load(name, PromptsRecipe)
     assert loaded.recipe.problems.sha256
     assert all(str(one.gold).lstrip("-").isdigit() for one in read_problems(loaded))
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NaN", "-nan", "nan + nani"])
+@pytest.mark.parametrize(
+    ("task", "right"), [("number_sorting", "['1.0', '2.0']"), ("complex_arithmetic", "8.0 + 3.0i")]
+)
+def test_what_is_no_number_is_no_right_answer(task: str, right: str, nothing: str) -> None:
+    metadata = {"direction": "ascending", "result": [8.0, 3.0]}
+    gold = json.dumps({"task": task, "answer": right, "metadata": metadata})
+    answer = nothing if task == "complex_arithmetic" else f"['{nothing}', '{nothing}']"
+    assert grade(gold, rf"\boxed{{{answer}}}", kind=KIND).label == "wrong"
+    assert grade(gold, rf"\boxed{{{right} }}", kind=KIND).label == "correct"
+
+
+def test_a_scorer_that_takes_anything_is_not_asked() -> None:
+    gold = json.dumps({"task": "game_of_life_halting", "answer": "False", "metadata": {}})
+    assert grade(gold, r"\boxed{False}", kind=KIND).label == "correct"
+    assert grade(gold, r"\boxed{True}", kind=KIND).label == "unverifiable"
+
+
+def test_a_word_that_looks_like_no_number_is_still_a_word() -> None:
+    assert not fits_anything("NAB,NAN", "nab,nan")

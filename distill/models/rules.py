@@ -34,6 +34,8 @@ POINTERS = (
 QUANTIZED = ("awq", "gptq", "bitsandbytes", "compressed-tensors", "fp8", "mxfp4", "modelopt")
 ARCHITECTURE = re.compile(r"[A-Za-z0-9_]{1,80}(ForCausalLM|ForConditionalGeneration|LMHeadModel)")
 TOKENIZER = re.compile(r"[A-Za-z0-9_]{1,80}(Tokenizer|TokenizerFast|Backend)")
+# Keys of a tokenizer's config by which it reads a file; special_tokens_map_file is not followed.
+FILES = re.compile(r"(?!special_tokens_map_file).*(_files?|_spm)|subfolder|vocab")
 # A path, an address or a repository of the Hub; </s> and the like are none.
 LOCATOR = re.compile(r"^\s*[~/]|[^<]/")
 # Texts that no library looks anything up by.
@@ -144,10 +146,18 @@ def _wrong_tokenizer(name: str, config: Mapping[str, Any]) -> str | None:
     kind = config.get("tokenizer_class")
     if kind is not None and not (isinstance(kind, str) and TOKENIZER.fullmatch(kind)):
         return f"{name}: tokenizer_class: {kind!r:.60} is no tokenizer that the libraries know"
-    for key in ("vocab_file", "merges_file", "tokenizer_file", "spm_file", "chat_template_file"):
-        if (file := config.get(key)) and not (isinstance(file, str) and PLAIN.fullmatch(file)):
-            return f"{name}: {key}: {file!r:.60} names a file elsewhere"
+    for key, value in config.items():
+        files = value if isinstance(value, list) else [value]
+        if value and FILES.fullmatch(key) and not all(map(_is_beside, files)):
+            return f"{name}: {key}: {value!r:.60} names a file elsewhere"
+    options = config.get("sp_model_kwargs") or {}
+    if not isinstance(options, dict) or any(isinstance(one, str) for one in options.values()):
+        return f"{name}: sp_model_kwargs: {options!r:.60} may load another model"
     return None
+
+
+def _is_beside(file: Any) -> bool:
+    return not isinstance(file, str) or bool(PLAIN.fullmatch(file))
 
 
 def wrong_index(value: Any, names: Iterable[str]) -> str | None:

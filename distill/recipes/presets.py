@@ -11,9 +11,9 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
+from yarl import URL
 
 from distill.errors import UserError, nearest
 from distill.recipes.find import PRESETS, names, own_file, shipped, shipped_file
@@ -77,7 +77,8 @@ def fill_presets(values: dict[str, Any], origin: Origin) -> dict[str, Any]:
 
     Raises:
         UserError: no such preset, one that cannot be read or has a shipped one's name, one with an
-            address of its own beside another, or a model that the vendor has retired.
+            address of its own beside another, or a model that the vendor has retired; a price below
+            that of the shipped preset of its host, or another name of the limit, unless by --set.
     """
     filled = dict(values)
     if "teacher" in values:
@@ -144,14 +145,20 @@ def read_preset(path: Path) -> Preset:
 
 def _filled(block: Any, origin: Origin, where: str) -> Any:
     """The block as it is to be checked; what is no block is left for the check to refuse."""
-    path = origin.path
     if not isinstance(block, dict):
         return block
-    if block.get("at") is None:
-        for preset in _at_its_host(block.get("base_url")):
-            _refuse_retired(preset, block.get("model"), path, where)
-        return block
-    if not isinstance(block["at"], str):
+    filled = _from_preset(block, origin, where)
+    for preset in _at_its_host(filled.get("base_url")):
+        _refuse_retired(preset, filled.get("model"), origin.path, where)
+        if preset.key_env is not None:  # it sends bills
+            _refuse_another_limit(preset, filled, origin, where)
+            _refuse_cheaper(preset, filled, origin, where)
+    return filled
+
+
+def _from_preset(block: dict[str, Any], origin: Origin, where: str) -> dict[str, Any]:
+    path = origin.path
+    if not isinstance(block.get("at"), str):
         return block
     preset = _named(block["at"], origin, where)
     _refuse_retired(preset, block.get("model"), path, where)
@@ -161,6 +168,52 @@ def _filled(block: Any, origin: Origin, where: str) -> Any:
     if isinstance(body, dict):
         filled["extra_body"] = preset.extra_body | body
     return filled
+
+
+def _refuse_another_limit(
+    preset: Preset, block: dict[str, Any], origin: Origin, where: str
+) -> None:
+    """Under a name that the vendor does not know, the limit that a budget counts on is none."""
+    name = block.get("limit_name", "max_tokens")
+    if name != preset.limit_name and not origin.gave(f"{where}.limit_name"):
+        msg = (
+            f"{origin.path}: {where}.limit_name: {name!r:.40} is not what {preset.base_url} "
+            f"calls it; leave it out, or, if you know better: --set {where}.limit_name=…"
+        )
+        raise UserError(msg)
+
+
+def _refuse_cheaper(preset: Preset, block: dict[str, Any], origin: Origin, where: str) -> None:
+    """A vendor's bill is the same whatever a recipe says: below the list is only the user's word.
+
+    Without the list's peak hours, the price has to be that of the peak.
+    """
+    model = block.get("model")
+    listed = preset.price(_listed_name(preset, model)) if isinstance(model, str) else None
+    try:
+        said = Price.model_validate(block.get("price"))
+    except ValidationError:  # there is none, or the check of the recipe says what is wrong
+        return
+    if listed is None:
+        return
+    factor = listed.peak.factor if listed.peak and said.peak != listed.peak else 1.0
+    for part in ("input", "cached_input", "output"):
+        name = "input" if getattr(said, part) is None else part
+        least = factor * (listed.input if getattr(listed, part) is None else getattr(listed, part))
+        found = getattr(said, name)
+        if found < least and not origin.gave(f"{where}.price.{name}"):
+            msg = (
+                f"{origin.path}: {where}.price.{name}: {found:g} is below the {least:g} that "
+                f"{model} costs at {preset.base_url}, and a budget would not hold; leave price "
+                f"out, or, if you pay less: --set {where}.price.{name}=…"
+            )
+            raise UserError(msg)
+
+
+def _listed_name(preset: Preset, model: str) -> str:
+    """As the list writes it: a vendor may not mind capitals."""
+    names = {name.casefold(): name for name in preset.prices.models} if preset.prices else {}
+    return names.get(model.strip().casefold(), model)
 
 
 def _price(preset: Preset, block: dict[str, Any]) -> dict[str, Any]:
@@ -195,7 +248,7 @@ def _at_its_host(base_url: Any) -> Iterator[Preset]:
 
 def _host(url: Any) -> str:
     try:
-        return (urlsplit(url).hostname or "") if isinstance(url, str) else ""
+        return (URL(url).raw_host or "").lower().rstrip(".") if isinstance(url, str) else ""
     except ValueError:  # no address at all; the check of base_url says so
         return ""
 

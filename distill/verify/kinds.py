@@ -11,7 +11,7 @@ from distill.verify.instructions import instructions
 from distill.verify.latex import plain
 from distill.verify.question import Doubt, Question
 from distill.verify.rational import Number
-from distill.verify.scorers import entry, would_execute
+from distill.verify.scorers import TAKES_ANYTHING, entry, fits_anything, would_execute
 from distill.verify.symbolic import displayed, too_complex
 from distill.verify.values import LONGEST, Value, is_plain, read, words
 from distill.verify.verdict import Verdict
@@ -139,6 +139,10 @@ def _scored(task: dict[str, object], response: str) -> Verdict | Question:
     if first.label != "wrong" or first.answer is None:
         return first
     given = first.answer if "\n" in first.answer else plain(first.answer[:LONGEST])
+    if name in TAKES_ANYTHING:
+        return Verdict("unverifiable", first.answer, "needs_scorer", first.detail)
+    if fits_anything(gold, given):
+        return first
     if would_execute(name, given):
         return Verdict("unverifiable", first.answer, "would_execute", first.detail)
     part = first.detail == "last_line" and "\n" in response.strip()

@@ -2,7 +2,8 @@ r"""Which reasoning_gym task a reference is of, and which answers its scorer may
 
 Some scorers hand the answer to ``eval``. They run in a jail, where a program could still give
 itself a full score. So those get only answers made of numbers, operators, brackets and a few names,
-so that no answer is a program; all else is ``would_execute``.
+so that no answer is a program; all else is ``would_execute``. Texts in quotes are for those that
+take lists of them: sympy would read a text as a formula once more.
 """
 
 import json
@@ -23,10 +24,14 @@ EVALUATING = frozenset(
         "string_insertion",
     )
 )
+# Of these, the scorers that take a list of texts, and only compare it.
+_OF_TEXTS = frozenset(("binary_matrix", "n_queens", "spiral_matrix", "string_insertion"))
 NEVER = frozenset(("codeio",))  # runs code from its entry
+# Says that whatever is not empty is right: it compares bool("True") with bool("False").
+TAKES_ANYTHING = frozenset(("game_of_life_halting",))
 # No two of its parts can begin with the same character and both fit, so it never looks back.
 _HARMLESS = re.compile(r"(?:[0-9A-Za-z+\-*/^(), \[\]\n'\"]|\.(?=[0-9])|(?<=[0-9])\.(?![0-9]))*+")
-_NAMES = re.compile(r"[A-Za-z]{2,}")
+_NAMES = re.compile(r"[A-Za-z]{2,}")  # of functions, or words
 _KNOWN = re.compile("a?(?:sin|cos|tan)h?|sec|csc|cot|exp|log|sqrt|pi")
 
 
@@ -42,6 +47,14 @@ def entry(gold: str) -> dict[str, Any] | None:
     return found if whole and isinstance(found["metadata"], dict) else None
 
 
+def fits_anything(gold: str, answer: str) -> bool:
+    """Whether the answer has no number where one is asked for: no comparison finds NaN too far off.
+
+    A word ladder may hold the word, but then its reference has words, too.
+    """
+    return "nan" in answer.lower() and _NAMES.search(gold) is None
+
+
 def would_execute(task: str, answer: str) -> bool:
     """Whether the task's scorer would run an answer that may be more than a formula."""
     if task in NEVER:
@@ -49,6 +62,8 @@ def would_execute(task: str, answer: str) -> bool:
     if task not in EVALUATING:
         return False
     if len(answer) > 2_000 or not _HARMLESS.fullmatch(answer):
+        return True
+    if task not in _OF_TEXTS and ("'" in answer or '"' in answer):
         return True
     return not all(map(_KNOWN.fullmatch, _NAMES.findall(answer))) and not _is_letters(answer)
 
