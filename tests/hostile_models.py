@@ -4,6 +4,7 @@ Whatever is in them writes the file ``canary`` beside them as soon as it is impo
 """
 
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -136,6 +137,7 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
     "code of the tokenizer": _tokenizer_code,
     "code of generation": lambda folder: _code(folder, "custom_generate/generate.py"),
     "code that nothing names": lambda folder: _code(folder, "setup.py"),
+    "a pipe": lambda folder: os.mkfifo(folder / "notes.txt"),
     "code deep inside": lambda folder: _code(folder, "tools/evil.py"),
     "compiled code": lambda folder: _pickle(folder, "evil.SO"),
     "an inner auto_map": _configured(

@@ -39,7 +39,7 @@ def wrong_folder(folder: Path, *, needed: Collection[str] = (CONFIG, ADAPTER)) -
     here = list(_files(folder))
     if len(here) >= MOST_FILES:
         return f"there are {MOST_FILES} files in it or more, so it is not a model's own folder"
-    if said := wrong_names(here) or _wrong_links(folder, here):
+    if said := wrong_names(here) or _wrong_files(folder, here):
         return said
     for name in filter(is_config, read_names(here)):
         value = _parsed(folder / name)
@@ -80,12 +80,14 @@ def _files(folder: Path) -> Iterator[str]:
                 return
 
 
-def _wrong_links(folder: Path, names: Collection[str]) -> str | None:
+def _wrong_files(folder: Path, names: Collection[str]) -> str | None:
     allowed = [folder]
     if folder.parent.name == "snapshots":  # the Hub's cache: files lie beside, named by their sum
         allowed += [place / "blobs" for place in folder.parents[1:3]]
     for name in names:
         path = folder / name
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            return f"{name!r:.80} is a pipe, a socket or a device"
         if path.is_symlink():
             target = path.resolve()
             if not any(target.is_relative_to(place) for place in allowed):

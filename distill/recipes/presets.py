@@ -170,6 +170,11 @@ def _from_preset(block: dict[str, Any], origin: Origin, where: str) -> dict[str,
     return filled
 
 
+def _typed(where: str, key: str) -> str:
+    """What the user types for a teacher's key; one of several can only be set with the others."""
+    return f"--set {where}.{key}=…" if where == "teacher" else "--set teachers=[…]"
+
+
 def _refuse_another_limit(
     preset: Preset, block: dict[str, Any], origin: Origin, where: str
 ) -> None:
@@ -178,7 +183,7 @@ def _refuse_another_limit(
     if name != preset.limit_name and not origin.gave(f"{where}.limit_name"):
         msg = (
             f"{origin.path}: {where}.limit_name: {name!r:.40} is not what {preset.base_url} "
-            f"calls it; leave it out, or, if you know better: --set {where}.limit_name=…"
+            f"calls it; leave it out, or, if you know better: {_typed(where, 'limit_name')}"
         )
         raise UserError(msg)
 
@@ -205,7 +210,7 @@ def _refuse_cheaper(preset: Preset, block: dict[str, Any], origin: Origin, where
             msg = (
                 f"{origin.path}: {where}.price.{name}: {found:g} is below the {least:g} that "
                 f"{model} costs at {preset.base_url}, and a budget would not hold; leave price "
-                f"out, or, if you pay less: --set {where}.price.{name}=…"
+                f"out, or, if you pay less: {_typed(where, f'price.{name}')}"
             )
             raise UserError(msg)
 
