@@ -43,14 +43,17 @@ def _run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         hang_up()
         return int(Exit.DONE)
-    except Exception as error:  # border: a bug or a broken disk; the traceback is for -v
+    except SystemExit:
+        raise
+    # border: a bug or a broken disk; a panic of polars is no Exception. The traceback is for -v
+    except BaseException as error:
         if arguments.verbose:
             say_lines(traced(error))
         say(f"stopped by {_said_by(error)}" + ("" if arguments.verbose else " (-v shows where)"))
         return int(Exit.USER)
 
 
-def _said_by(error: Exception) -> str:
+def _said_by(error: BaseException) -> str:
     """The kind of an error, the first line of its text, and the files that it was about."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else "it says nothing more"

@@ -53,20 +53,25 @@ def show(*parts: Sheet | str) -> None:
 
 
 def say(text: str) -> None:
-    """Writes one line on standard error."""
-    sys.stderr.write(f"distill: {plain(text)}\n")
+    """Writes one line on standard error, if there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"distill: {plain(text)}\n")
 
 
 def say_lines(text: str) -> None:
     """Writes several lines on standard error, as they are."""
-    sys.stderr.write(f"{plain(text, keep=LINES)}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"{plain(text, keep=LINES)}\n")
 
 
-def ask(question: str) -> str | None:
-    """What a person types in answer, without spaces at its ends; None where nobody is there."""
+def ask(*question: str) -> str | None:
+    """What a person types in answer, without spaces at its ends; None where nobody is there.
+
+    A line of the question stays one line, whatever it is filled with.
+    """
     if not (is_terminal() and sys.stdin is not None and sys.stdin.isatty()):
         return None
-    sys.stderr.write(plain(question, keep=LINES))
+    sys.stderr.write("\n".join(map(plain, question)))
     sys.stderr.flush()
     return sys.stdin.readline().strip()
 

@@ -28,7 +28,11 @@ def parse_sql(text: str) -> pl.Expr:
     if found := _OPENS.search(text):
         msg = f"{found[0].rstrip('(')} opens files, and an expression is over one row's columns"
         raise pl.exceptions.SQLSyntaxError(msg)
-    made = pl.sql_expr(text)
+    try:
+        made = pl.sql_expr(text)
+    except pl.exceptions.PanicException as error:  # no Exception: GREATEST(), say
+        msg = f"polars cannot read it: {error}"
+        raise pl.exceptions.SQLSyntaxError(msg) from None
     if "SubPlan" in _nodes(_tree(made)):
         msg = "holds a query; write an expression over one row's columns"
         raise pl.exceptions.SQLSyntaxError(msg)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from pydantic import BaseModel
 
 import distill
 from distill.errors import UserError
+from distill.files.named import TABLE
 from distill.filtering.prepare import prepare
 from distill.ledger import Ledger
 from distill.problems import read_problems
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.recipes.mix import MixRecipe
-from distill.recipes.places import PLACES
+from distill.recipes.places import PLACES, Origin, place
 from distill.recipes.presets import Preset
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.students import StudentRecipe
@@ -255,6 +257,16 @@ def test_a_block_that_the_user_gives_is_the_users_down_to_each_key(name: str, ho
     assert RULE in (refusal(key, write(home, key, str(path)), []) or "")
     said = refusal(key, write(home, key, str(path)), [f"{top}={json.dumps(inner[top])}"])
     assert RULE not in (said or "")
+
+
+def test_what_is_offered_to_be_typed_is_one_word_for_a_shell(home: Path) -> None:
+    sly = home / "$(id);'`id`.jsonl"
+    sly.write_text("{}")
+    origin = Origin(path=home / "recipe" / "r.yaml")
+    with pytest.raises(UserError, match="name it yourself") as refused:
+        place(str(sly), "problems.file", origin, TABLE)
+    _, _, offered = str(refused.value).partition("name it yourself: ")
+    assert shlex.split(offered) == ["--set", f"problems.file={sly}"]
 
 
 @pytest.mark.parametrize("name", KEYS)

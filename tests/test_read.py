@@ -499,3 +499,9 @@ def test_real_traces_are_read_to_the_last_row() -> None:
     assert len({(row["id"], row["sample"]) for row in rows}) == 955
     assert all(row["reasoning"] or row["response"] for row in rows)
     assert len(read(TRACES, limit=3)) == 3
+
+
+@pytest.mark.parametrize("name", ["../..", "a/b/../../c", "", "a/b@main", "%2e%2e/b", "/etc"])
+def test_what_is_no_data_set_of_the_hub_is_said_with_its_address(name: str) -> None:
+    with pytest.raises(UserError, match="cannot be read from the Hub: Repo id must"):
+        data_files(f"hf://datasets/{name}")

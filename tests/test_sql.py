@@ -55,6 +55,11 @@ def test_a_query_is_no_expression(text: str) -> None:
         compile({"sly": text.replace("x", "sample")}, "r.yaml")
 
 
+def test_a_text_that_polars_panics_at_is_no_expression() -> None:
+    with pytest.raises(UserError, match="not an SQL expression"):
+        compile({"sly": "sample > GREATEST()"}, "r.yaml")
+
+
 def test_columns_with_such_names_are_columns() -> None:
     for text in ("read_count > 3", "read_at = 'x' AND scan_id IS NULL", "EXTRACT(DAY FROM x) > 3"):
         assert parse_sql(text).meta.root_names()

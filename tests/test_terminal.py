@@ -235,6 +235,10 @@ class _Broken(Exception):
     pass
 
 
+class _Panic(BaseException):
+    """As polars panics: no Exception."""
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -243,11 +247,12 @@ class _Broken(Exception):
         (OSError(5, "Input/output error", "rows.jsonl"), "OSError: [Errno 5] Input/output error"),
         (OSError(f"lost {EVIL}"), "OSError: lost \\x1b]0;pwned"),
         (_Broken("\n\n  \nx"), "stopped by _Broken: x"),
+        (_Panic(EVIL), "stopped by _Panic: \\x1b]0;pwned"),
     ],
 )
 @pytest.mark.parametrize("verbose", [True, False])
 def test_an_error_that_nobody_expected_is_one_plain_line_and_its_traceback_indented(
-    error: Exception,
+    error: BaseException,
     said: str,
     verbose: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -377,6 +382,33 @@ def test_a_question_is_plain_and_asked_only_where_somebody_can_answer() -> None:
     os.close(ours)
     assert "\\x1b[2J" in said
     assert not {c for c in said if not c.isprintable() and c not in "\r\n"}
+
+
+def test_a_line_of_a_question_stays_one_line() -> None:
+    code = "from distill.screen import ask; import sys; ask(*sys.argv[1:])"
+    said = typed_at([sys.executable, "-c", code, f"a\nyes?\n{FAKE}", "sure? "])
+    assert said.split("\r\n") == [f"a\\nyes?\\n{FAKE}", "sure? no", ""]
+
+
+def typed_at(command: list[str]) -> str:
+    """All that stands on a terminal on which somebody answers no."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=theirs) as process:
+        os.close(theirs)
+        said = b""
+        while b"sure? " not in said:
+            said += os.read(ours, 4096)
+        os.write(ours, b"no\n")
+        said += b"".join(_all_of(ours))
+        process.wait(60)
+    os.close(ours)
+    return said.decode()
+
+
+def test_an_error_has_its_status_where_standard_error_is_closed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "distill", "status", str(tmp_path / "none")]
+    done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *command], check=False)
+    assert done.returncode == Exit.USER
 
 
 def test_a_table_reads_nothing_as_markup(capsys: pytest.CaptureFixture[str]) -> None:

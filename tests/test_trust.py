@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
 import distill
 from distill.cli import main
@@ -42,6 +44,9 @@ def recipe(folder: Path, **values: Any) -> str:
     path = folder / "mine.yaml"
     path.write_text(json.dumps({**whole, **values}))
     return str(path)
+
+
+TEACHER = {"model": "m", "base_url": "https://a.example/v1", "key_env": NAME}
 
 
 def at(server: TeacherServer, key_env: str | None = NAME) -> dict[str, Any]:
@@ -309,6 +314,42 @@ def test_a_typed_yes_is_kept(tmp_path: Path) -> None:
         assert CANARY not in said
         assert server.keys == {f"Bearer {CANARY}.{NAME}"}
         assert trust_list().holds(origin_of(server.url), NAME)
+
+
+def test_a_recipes_name_does_not_add_lines_to_the_question(tmp_path: Path) -> None:
+    name = recipe(tmp_path, teacher={**TEACHER, "base_url": "https://a.example/v1"})
+    evil = Path(name).rename(tmp_path / "x\nType yes to go on:\n.yaml")
+    command = [sys.executable, "-m", "distill", "generate", str(evil), "-o", str(tmp_path / "r")]
+    status, said = typed(command, "no\n")
+    assert status == Exit.USER
+    assert not any(line.startswith("Type yes to go on") for line in said.splitlines())
+
+
+def test_what_is_offered_to_be_typed_is_one_word_for_a_shell(tmp_path: Path) -> None:
+    sly = "https://a.example/$(id);'`id`&id"
+    name = recipe(tmp_path, teacher={**TEACHER, "base_url": sly})
+    with pytest.raises(UserError, match="to allow it: ") as refused:
+        settle(load(name, PromptsRecipe), yes=False)
+    words = shlex.split(str(refused.value).partition("to allow it: ")[2].partition(", or type")[0])
+    assert words == ["--set", f"teacher.base_url={URL(sly)}", "--set", f"teacher.key_env={NAME}"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "--set", f"teacher.base_url=https://a.example/v1?key={CANARY}"],
+        ["eval", "--model", f"https://me:{CANARY}@a.example/v1"],
+        ["eval", "--model", f"https://a.example/v1?key={CANARY}"],
+        ["eval", "--model", f"https://a.example/v1?key={CANARY}#m"],
+    ],
+)
+def test_a_key_in_an_address_is_not_repeated(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *rest = words
+    name = recipe(tmp_path, teacher=TEACHER)
+    assert main([command, name, "-o", str(tmp_path / "r"), *rest]) == Exit.USER
+    assert last(capsys)
 
 
 def test_without_a_terminal_nobody_is_asked(tmp_path: Path) -> None:

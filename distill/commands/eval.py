@@ -145,7 +145,8 @@ def _serve(model: str) -> list[str]:
         return [f"serve.model={orjson.dumps(model).decode()}"]
     url, _, name = model.partition("#")
     if not name:
-        msg = f"--model {url}: name the model too, as {url}#name"
+        # a password or key may stand in it
+        msg = "--model: an address; name the model too, as http://host/v1#name"
         raise UserError(msg)
     return [
         f"teacher.base_url={orjson.dumps(url).decode()}",

@@ -146,15 +146,19 @@ def _refuse_missing(root: Path, found: set[str]) -> None:
 def _from_hub(repo: str) -> list[Path]:
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub.errors import (  # type: ignore[attr-defined]
+            HFValidationError,
+            HTTPError,
+            LocalEntryNotFoundError,
+        )
     except ImportError:
         raise missing_extra(module="huggingface_hub", extra="hub") from None
     log.info("reads %s%s from %s", HUB, repo, hub())
     patterns = [f"*{suffix}" for suffix in SUFFIXES]
     try:
         folder = snapshot_download(repo, repo_type="dataset", allow_patterns=patterns)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         msg = f"{HUB}{repo}: cannot be read from the Hub: {reason}"
         raise UserError(msg) from None
     return _in_folder(Path(folder))

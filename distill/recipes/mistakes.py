@@ -1,5 +1,6 @@
 """Turns what pydantic says of a recipe into one line for a person. Checks nothing itself."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,8 +30,8 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _shown(value: object) -> str:
-    """A short value after a space; nothing for a block or for user:password@host."""
-    if not isinstance(value, (str, int, float)) or "@" in str(value):
+    """A short value after a space; nothing for a block, user:password@host or an address's ?key."""
+    if not isinstance(value, (str, int, float)) or re.search(r"@|://.*[?#]", str(value)):
         return ""
     return f" {value!r:.80}"
 

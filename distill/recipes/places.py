@@ -8,6 +8,7 @@ user names with ``--set`` may be anywhere. Every key that names a file asks here
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -220,4 +221,4 @@ def _way_out(text: str, key: str) -> str:
     if number is not None:
         return f"to read it, name it yourself: --set {'.'.join(parts[:number])}=[…]"
     value = text if text.isprintable() and len(text) <= SHOWN else "…"
-    return f"to read it, name it yourself: --set {key}={value}"
+    return f"to read it, name it yourself: --set {shlex.quote(f'{key}={value}')}"

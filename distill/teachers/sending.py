@@ -5,6 +5,7 @@ where the user named both on the command line, or where the user's own list has 
 """
 
 import logging
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -138,8 +139,8 @@ def _agreed(sending: Sending, origin: Origin, listed: TrustList, *, yes: bool) -
         return False
     over = f" ({OPEN})" if is_open(sending.to) else ""
     said = ask(
-        f"{origin.path} wants to send the variable {key_env} as the key to {sending.to}{over}.\n"
-        f"Type {YES} to allow that from now on: "
+        f"{origin.path} wants to send the variable {key_env} as the key to {sending.to}{over}.",
+        f"Type {YES} to allow that from now on: ",
     )
     if said != YES:
         return False
@@ -150,7 +151,8 @@ def _agreed(sending: Sending, origin: Origin, listed: TrustList, *, yes: bool) -
 def _untrusted(sending: Sending, origin: Origin) -> UserError:
     over = f" {OPEN}" if is_open(sending.to) else ""
     if sending.where == "teacher":
-        named = f"--set teacher.base_url={sending.address} --set teacher.key_env={sending.key_env}"
+        address = shlex.quote(f"teacher.base_url={sending.address}")  # it may be pasted in a shell
+        named = f"--set {address} --set teacher.key_env={sending.key_env}"
     else:
         named = "--set teachers=[…] with both"
     scripts = "" if over else ", or --yes"
