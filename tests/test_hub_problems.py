@@ -115,3 +115,11 @@ def test_a_hub_that_does_not_have_it_is_one_line_that_names_the_way_out(tmp_path
     line = done.stderr.splitlines()[-1]
     assert "openai/gsm8k cannot be read from the Hub" in line
     assert "--set problems.file=FILE.jsonl" in line
+
+
+def test_a_password_in_the_hubs_address_is_never_shown(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    address = "http://ada:canary-of-a-password@127.0.0.1:9"  # nobody is there
+    done = run_client(DRY_RUN, address, tmp_path / "home", token=None)
+    assert done.returncode == 2
+    assert "canary-of-a-password" not in done.stdout + done.stderr

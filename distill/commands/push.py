@@ -8,9 +8,6 @@ import fnmatch
 import logging
 import os
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,9 +16,9 @@ from distill.cards.keys import Digest, refuse_keys
 from distill.cards.parcel import Parcel, parcel_of
 from distill.credentials.find import keys_in, without_keys
 from distill.errors import Exit, UserError, missing_extra
+from distill.files.hub import quiet_client
 from distill.files.inside import ChangedError
 from distill.recipes.places import HUB_ID
-from distill.screen import is_terminal
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi
@@ -196,28 +193,6 @@ def _same(digest: Digest, entry: "RepoFile") -> bool:
 # ---- the client
 
 
-@contextmanager
-def _quiet_client() -> Iterator[None]:
-    """Keeps the client's own words off the screen: they repeat what a server says, unread.
-
-    Its progress bars stay where there is a terminal.
-    """
-    utils = _hub().utils
-    level = utils.logging.get_verbosity()
-    bars = not utils.are_progress_bars_disabled() and not is_terminal()
-    utils.logging.set_verbosity_error()
-    if bars:
-        utils.disable_progress_bars()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        utils.logging.set_verbosity(level)
-        if bars:
-            utils.enable_progress_bars()
-
-
 def _token() -> str | None:
     from huggingface_hub import get_token
 
@@ -238,7 +213,7 @@ def _send_or_say(
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
     try:
-        with _quiet_client():
+        with quiet_client():
             _send(api, parcel, digests, repo_id, public=public, force=force)
     except HTTPError as error:
         return _say(error, api.endpoint, repo_id)

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from distill.errors import UserError, missing_extra
-from distill.files.hub import hub
+from distill.files.hub import hub, quiet_client
 from distill.files.write import read_json
 
 log = logging.getLogger("distill")
@@ -156,7 +156,8 @@ def _from_hub(repo: str) -> list[Path]:
     log.info("reads %s%s from %s", HUB, repo, hub())
     patterns = [f"*{suffix}" for suffix in SUFFIXES]
     try:
-        folder = snapshot_download(repo, repo_type="dataset", allow_patterns=patterns)
+        with quiet_client():
+            folder = snapshot_download(repo, repo_type="dataset", allow_patterns=patterns)
     except (HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         msg = f"{HUB}{repo}: cannot be read from the Hub: {reason}"

@@ -1,8 +1,14 @@
-"""Which Hub is talked to, and with what, in words. Talks to nobody."""
+"""Which Hub is talked to, and with what, in words; and its client kept quiet. Talks to nobody."""
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+from distill.screen import is_terminal
 
 PUBLIC = "https://huggingface.co"
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # in the order of huggingface_hub's own look
@@ -28,3 +34,28 @@ def _token() -> str:
     )
     stored = Path(os.environ.get("HF_TOKEN_PATH") or Path(home, "token")).expanduser()
     return "token: of hf auth login" if stored.is_file() else "no token"
+
+
+@contextmanager
+def quiet_client() -> Iterator[None]:
+    """Keeps the client's own words off the screen.
+
+    They repeat what a server says, and an address with its password. Its progress bars stay where
+    there is a terminal.
+    """
+    import huggingface_hub
+
+    utils: Any = huggingface_hub.utils
+    level = utils.logging.get_verbosity()
+    bars = not utils.are_progress_bars_disabled() and not is_terminal()
+    utils.logging.set_verbosity_error()
+    if bars:
+        utils.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        utils.logging.set_verbosity(level)
+        if bars:
+            utils.enable_progress_bars()

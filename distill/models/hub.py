@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import UserError, missing_extra
+from distill.files.hub import quiet_client
 from distill.models.rules import is_weights, read_names, wrong_names
 
 
@@ -38,12 +39,14 @@ def bring(repo: str, *, at: str) -> Snapshot:
     except ImportError:
         raise missing_extra(module="huggingface_hub", extra="hub") from None
     try:
-        found = HfApi().model_info(repo)
+        with quiet_client():
+            found = HfApi().model_info(repo)
         names = tuple(one.rfilename for one in found.siblings or ())
         if wrong_names(names):
             return Snapshot(folder=Path(), revision=found.sha, names=names)
         wanted = [name for name in read_names(names) if not is_weights(name)]
-        folder = snapshot_download(repo, revision=found.sha, allow_patterns=wanted)
+        with quiet_client():
+            folder = snapshot_download(repo, revision=found.sha, allow_patterns=wanted)
     except GatedRepoError:
         msg = f"{at}: {repo}: is gated; accept its licence on the Hub and set HF_TOKEN"
         raise UserError(msg) from None
@@ -71,7 +74,8 @@ def bring_weights(repo: str, revision: str | None, names: Iterable[str], *, at: 
     if revision is None or not wanted:
         return
     try:
-        snapshot_download(repo, revision=revision, allow_patterns=wanted)
+        with quiet_client():
+            snapshot_download(repo, revision=revision, allow_patterns=wanted)
     except (OSError, HTTPError) as error:
         msg = f"{at}: {repo}: its weights cannot be fetched ({type(error).__name__}); "
         raise UserError(msg + "the same command goes on from there") from None

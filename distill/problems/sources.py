@@ -17,7 +17,7 @@ import polars as pl
 from distill.errors import UserError, missing_extra, nearest
 from distill.files.done import data_digest
 from distill.files.find import HUB, is_known
-from distill.files.hub import hub
+from distill.files.hub import hub, quiet_client
 from distill.files.named import ROWS, TABLE
 from distill.files.read import records
 from distill.problems.options import refuse_options
@@ -196,7 +196,9 @@ def _dataset(spec: Problems, recipe: Path) -> Source:
     log.info("reads %s from %s", spec.dataset, hub())
     try:
         # without the prefix a folder of this name here would be read instead
-        loaded = datasets.load_dataset(f"{HUB}{spec.dataset}", spec.config, split=spec.split)
+        with quiet_client():
+            name = f"{HUB}{spec.dataset}"
+            loaded = datasets.load_dataset(name, spec.config, split=spec.split)
     except (DatasetNotFoundError, OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         msg = (
