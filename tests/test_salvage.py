@@ -37,7 +37,9 @@ class Made:
 
     def __init__(self, folder: Path, server: TeacherServer) -> None:
         self.server = server
-        self.name = recipe(folder, server.url, problems=ROWS, teacher={"key_env": None})
+        most = {"max_tokens": 40_000}  # what the server says of its answers is possible
+        teacher = {"key_env": None}
+        self.name = recipe(folder, server.url, problems=ROWS, teacher=teacher, sampling=most)
         self.run = folder / "run"
         assert distill.generate(self.name, out=self.run) == Exit.DONE
         self.traces = traces(self.run)
