@@ -339,6 +339,7 @@ def test_every_trace_is_a_prompt_that_holds_it_or_is_left_out(
 
 @pytest.mark.skipif(not TRACES.exists(), reason="the shared traces are not here")
 def test_real_traces_are_prompts_of_another_round(tmp_path: Path) -> None:
-    found = list(set_of(tmp_path, "becomes=reasoning", traces=str(TRACES)).first())
+    named = f"problems.traces={TRACES}"
+    found = list(set_of(tmp_path, "becomes=reasoning", named).first())
     assert len(found) > 100
     assert all(fields(problem)["reasoning"] for problem in found[:50])
