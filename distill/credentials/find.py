@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from distill.credentials import doubt
+from distill.credentials.escapes import ESCAPED, unescaped
 from distill.credentials.kinds import KINDS, PHRASES, WORDS, Kind
 
 MOST = 100  # different credentials told apart in one text
@@ -86,15 +87,24 @@ def without_keys(text: str, most: int = 200) -> str:
     >>> without_keys("no such key: hf_7Qm2vXc9Lr4Tz8Wb1Yk6Np3D")
     'no such key: …'
     """
-    plain = SECRET.sub("…", text[: 20 * most])
+    plain = SECRET.sub("…", unescaped(text[: 20 * most]))
     return _UNSHOWN.sub(" ", plain).strip()[:most]
 
 
 def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:
     """Number of a text → the kind of each different credential in it, up to MOST.
 
-    A text without any is absent.
+    A text without any is absent. What is written in escapes counts too.
     """
+    finds = _finds_by_row(texts)
+    escaped = texts.str.contains(ESCAPED).fill_null(value=False).arg_true()
+    again = pl.Series([unescaped(text) for text in texts.gather(escaped)], dtype=pl.String)
+    for i, found in _finds_by_row(again).items():
+        finds.setdefault(int(escaped[i]), []).extend(found)
+    return {row: kinds for row, found in sorted(finds.items()) if (kinds := _different(found))}
+
+
+def _finds_by_row(texts: pl.Series) -> dict[int, list[tuple[str, str]]]:
     words = pl.col("text").str.extract_all(_LONG).list.join("\n")
     frame = texts.to_frame("text").with_row_index("row").with_columns(words=words)
     finds: dict[int, list[tuple[str, str]]] = {}
@@ -104,7 +114,7 @@ def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:
             near = suspects.select("row", pl.col("text").str.extract_all(group.near))
             for row, pieces in near.iter_rows():
                 finds.setdefault(row, []).extend(_finds(group, pieces))
-    return {row: kinds for row, found in sorted(finds.items()) if (kinds := _different(found))}
+    return finds
 
 
 def _finds(group: _Group, pieces: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -120,7 +130,8 @@ def _finds(group: _Group, pieces: Iterable[str]) -> Iterator[tuple[str, str]]:
 def _different(finds: Iterable[tuple[str, str]]) -> list[str]:
     """Kinds without those that are part of another, or have one in them, found before."""
     kept: dict[str, str] = {}
-    for secret, kind in finds:
+    for written, kind in finds:
+        secret = unescaped(written)
         if not any(secret in other or other in secret for other in kept):
             kept[secret] = kind
             if len(kept) == MOST:
