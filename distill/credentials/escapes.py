@@ -3,30 +3,33 @@ r"""Letters written as escapes, as JSON, HTML and addresses have them: \u0022, &
 Only signs of ASCII: a credential has no others. What is no escape stays as it is.
 """
 
-import re
+import string
 
-# What makes a text worth a second look, for polars' engine too.
-ESCAPED = r"\\u00[2-7]|\\x[2-7]|\\/|&(?:quot|amp|lt|gt|apos|#[0-9x]);?|%[2-7][0-9A-Fa-f]"
-_ESCAPE = re.compile(
-    r"\\+u00(?P<u>[2-7][0-9A-Fa-f])|\\+x(?P<x>[2-7][0-9A-Fa-f])|\\+(?P<same>[/\"])"
-    r"|&#x0{0,4}(?P<h>[2-7][0-9A-Fa-f]);|&#0{0,4}(?P<d>3[2-9]|[4-9]\d|1[01]\d|12[0-6]);"
-    r"|&(?P<name>quot|amp|lt|gt|apos);|%(?P<p>[2-7][0-9A-Fa-f])"
-)
-_NAMED = {"quot": '"', "amp": "&", "lt": "<", "gt": ">", "apos": "'"}
+import polars as pl
+
+# What makes a text worth a second look.
+ESCAPED = r"\\u00[2-7]|\\x[2-7]|\\/|&(?:quot|amp|lt|gt|apos|#[0-9x])|%[2-7][0-9A-Fa-f]"
+_NAMED = {
+    "&quot;": '"',
+    "&amp;": "&",
+    "&lt;": "<",
+    "&gt;": ">",
+    "&apos;": "'",
+    r"\/": "/",
+    r"\"": '"',
+}
+_FORMS = (r"\u{:04x}", r"\u{:04X}", r"\x{:02x}", r"\x{:02X}", "&#{};", "&#x{:x};", "&#x{:X};")
+_LETTERS = {
+    form.format(ord(letter)): letter
+    for form in (*_FORMS, "%{:02x}", "%{:02X}")
+    for letter in string.printable[:95]
+} | _NAMED
 
 
-def unescaped(text: str) -> str:
-    r"""The text with its escapes as the letters that they stand for.
+def unescaped(texts: pl.Series) -> pl.Series:
+    r"""The texts with their escapes as the letters that they stand for.
 
-    >>> unescaped(r"{\u0022key\u0022: &quot;a\/b%3D&#45;&quot;}")
+    >>> unescaped(pl.Series([r"{\u0022key\u0022: &quot;a\/b%3D&#45;&quot;}"]))[0]
     '{"key": "a/b=-"}'
     """
-    return _ESCAPE.sub(_letter, text)
-
-
-def _letter(found: re.Match[str]) -> str:
-    if hexadecimal := found["u"] or found["x"] or found["h"] or found["p"]:
-        return chr(int(hexadecimal, 16))
-    if found["d"]:
-        return chr(int(found["d"]))
-    return found["same"] or _NAMED[found["name"]]
+    return texts.str.replace_all(r"\\{2,}", "\\").str.replace_many(_LETTERS)

@@ -85,9 +85,9 @@ def without_keys(text: str, most: int = 200) -> str:
     """One line of at most so many characters, with all that looks like a credential blotted out.
 
     >>> without_keys("no such key: hf_7Qm2vXc9Lr4Tz8Wb1Yk6Np3D")
-    'no such key: …'
+    'no such…'
     """
-    plain = SECRET.sub("…", unescaped(text[: 20 * most]))
+    plain = SECRET.sub("…", unescaped(pl.Series([text[: 20 * most]]))[0])
     return _UNSHOWN.sub(" ", plain).strip()[:most]
 
 
@@ -98,8 +98,7 @@ def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:
     """
     finds = _finds_by_row(texts)
     escaped = texts.str.contains(ESCAPED).fill_null(value=False).arg_true()
-    again = pl.Series([unescaped(text) for text in texts.gather(escaped)], dtype=pl.String)
-    for i, found in _finds_by_row(again).items():
+    for i, found in _finds_by_row(unescaped(texts.gather(escaped))).items():
         finds.setdefault(int(escaped[i]), []).extend(found)
     return {row: kinds for row, found in sorted(finds.items()) if (kinds := _different(found))}
 
@@ -130,8 +129,9 @@ def _finds(group: _Group, pieces: Iterable[str]) -> Iterator[tuple[str, str]]:
 def _different(finds: Iterable[tuple[str, str]]) -> list[str]:
     """Kinds without those that are part of another, or have one in them, found before."""
     kept: dict[str, str] = {}
-    for written, kind in finds:
-        secret = unescaped(written)
+    finds = list(finds)
+    secrets = unescaped(pl.Series([secret for secret, _ in finds], dtype=pl.String))
+    for secret, (_, kind) in zip(secrets, finds, strict=True):
         if not any(secret in other or other in secret for other in kept):
             kept[secret] = kind
             if len(kept) == MOST:
