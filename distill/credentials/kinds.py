@@ -39,7 +39,7 @@ _PART = "[!#-&(-.0-9;=?A-~]"
 MODELS = (
     # OpenAI, Anthropic (sk-ant-), OpenRouter (sk-or-v1-), DeepSeek, Moonshot, Langfuse (sk-lf-)
     Kind("a key that begins with sk-", rf"sk-{_ANY}{{20,}}"),
-    Kind("a key that begins with sk_", rf"sk_{_ANY}{{32,}}"),  # ElevenLabs, Novita
+    Kind("a key that begins with sk_", rf"sk_(?P<v>{_ANY}{{32,}})", "random"),  # ElevenLabs, Novita
     Kind("a Cerebras key", rf"csk-{_ALNUM}{{20,}}"),
     Kind("a Groq key", rf"gsk_{_ALNUM}{{20,}}"),
     Kind("an xAI key", rf"xai-{_ALNUM}{{20,}}"),
