@@ -234,6 +234,6 @@ PLACEHOLDERS = (
     "Password: Passw0rd!2024",
     "key=lambda pair: pair[1], session_key = generate_session_key_v2(user1)",
     "session: TheSessionHandlerFactoryBean and token=MyTokenRefreshInterceptor",
-    "sk_model_with_2_hidden_layers_and_a_long_name = build()",
+    "sk_" + "model_with_2_hidden_layers_and_a_long_name = build()",
     "secret_message_encoded_2 = encode(secret_message_1)",
 )
