@@ -107,9 +107,14 @@ def test_own_secrets_are_long_values_of_variables_named_like_secrets(tmp_path: P
         "SSH_KEY": str(file),  # says where it is
         "PATH": "/usr/bin:/usr/local/bin",
         "LONG_PASSWORD": "x" * 10_000,
+        "PGPASSWORD": "canary-three-456789\n",
+        "GITHUB_PAT": "canary-four-0123456789",
+        "OLDPWD": "/gone/for/good/long/ago",
     }
     found = own_secrets(environment)
-    assert sorted(found.values()) == ["LONG_PASSWORD", "VENDOR_API_KEY", "hub_token"]
+    names = ["GITHUB_PAT", "LONG_PASSWORD", "PGPASSWORD", "VENDOR_API_KEY", "hub_token"]
+    assert sorted(found.values()) == names
+    assert "canary-three-456789" in found
 
 
 @pytest.mark.parametrize("kind", ["random", "password"])

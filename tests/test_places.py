@@ -435,3 +435,18 @@ def test_what_is_known_to_name_a_file_is_a_text_of_a_recipe() -> None:
         at for model in (PromptsRecipe, FilterRecipe, StudentRecipe) for at in texts(model, "")
     }
     assert set(PLACES) <= found
+
+
+def test_the_way_out_that_is_named_can_be_typed_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("recipes", "data"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "data" / "mine.jsonl").write_text(json.dumps(ROW) + "\n")
+    recipe = {"problems": {"file": "../data/mine.jsonl"}, "teacher": TEACHER}
+    (tmp_path / "recipes" / "mine.yaml").write_text(json.dumps(recipe))
+    for here, named in (("", "recipes/mine.yaml"), ("data", "../recipes/mine.yaml")):
+        monkeypatch.chdir(tmp_path / here)
+        with pytest.raises(UserError, match=RULE) as stopped:
+            asked(named, [])
+        assert asked(named, [str(stopped.value).rpartition("--set ")[2]]) == [CANARY]

@@ -116,6 +116,7 @@ def test_what_no_row_uses_any_more_is_looked_through_too(at: Hub, tmp_path: Path
         json.dumps({"note": f"a\n{KEY}"}),
         json.dumps({"note": KEY}).replace("g", "\\u0067", 1),
         json.dumps({"note": SAMPLES["address"]}).replace("/", "\\/"),
+        json.dumps({"note": KEY}).replace("g", "\\u0067", 1)[:-1] + ', "note": "the last one"}',
         "﻿",  # no JSON
         "root:x:0:0:root:/root:/bin/bash\n",
         "[" * 100_000,
@@ -145,6 +146,14 @@ def test_weights_hide_none(at: Hub, tmp_path: Path, place: str) -> None:
     with pytest.raises(UserError, match=r"safetensors: (holds|not safetensors)"):
         push(student, "ada/student")
     assert at.requests == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_json_in_another_encoding_hides_none(at: Hub, tmp_path: Path, encoding: str) -> None:
+    student = adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    written = json.dumps({"note": KEY}).replace("g", "\\u0067", 1)
+    (student / "vocab.json").write_bytes(written.encode(encoding))
+    refused(at, student, KEY)
 
 
 def test_names_hide_none(at: Hub, tmp_path: Path) -> None:
@@ -181,6 +190,39 @@ def test_the_values_of_ones_own_secret_variables_are_refused(
     assert push(made, "ada/set", dry_run=True) == Exit.DONE
     monkeypatch.setenv("VENDOR_SECRET", OWN)
     assert "the value of VENDOR_SECRET" in refused(at, made, OWN)
+
+
+@pytest.mark.parametrize("place", ["name", "escaped", "other script"])
+def test_ones_own_secrets_are_found_however_they_are_written(
+    at: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    student = adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    own = {"name": "canary-of-mine", "escaped": 'a "quoted" \\ one', "other script": "wörtlich"}
+    value = f"{own[place]} and then some more"
+    if place == "name":
+        weights = (student / "adapter_model.safetensors").read_bytes()
+        (student / f"{value}.safetensors").write_bytes(weights)
+    else:
+        write_json(student / "proof.json", {"note": value})
+    assert push(student, "ada/student", dry_run=True) == Exit.DONE
+    monkeypatch.setenv("PGPASSWORD", f"{value}\n")
+    said = refused(at, student, value)
+    assert "the value of PGPASSWORD" in said
+    assert "or unset PGPASSWORD if it is no secret" in said
+
+
+@pytest.mark.parametrize("column", ["id", "messages", "gold", "response"])
+def test_the_way_out_that_is_named_drops_the_row(at: Hub, tmp_path: Path, column: str) -> None:
+    value = (Message(role="user", content=KEY),) if column == "messages" else f"a {KEY}"
+    made = write_set(tmp_path / "set", [row(0), row(1, **{column: value})])
+    said = refused(at, made, KEY)
+    rule = said.split("--set '")[1].split("'")[0]
+    (tmp_path / "mine.yaml").write_text("rules: {any: sample >= 0}\n")
+    filtered = [str(tmp_path / "mine.yaml"), str(made), "-o", str(tmp_path / "out"), "--set", rule]
+    command = [sys.executable, "-m", "distill", "filter", *filtered]
+    subprocess.run(command, check=True, capture_output=True)
+    assert push(tmp_path / "out", "ada/set", dry_run=True) == Exit.DONE
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["kept"] == 1
 
 
 def test_a_row_is_named_without_what_its_id_or_column_hides(at: Hub, tmp_path: Path) -> None:

@@ -170,6 +170,34 @@ def test_a_link_to_a_file_inside_and_a_link_to_the_folder_are_fine(
     assert push(tmp_path / "latest", "ada/set") == Exit.DONE
 
 
+@pytest.mark.parametrize("place", [".env", ".git/config"])
+def test_a_link_to_what_is_hidden_in_the_folder_is_refused(
+    at: Hub, student: Path, place: str
+) -> None:
+    (student / place).parent.mkdir(exist_ok=True)
+    (student / place).write_bytes(SECRET)
+    (student / "merges.txt").symlink_to(place)
+    refused(at, student, "merges.txt: a link to what is hidden")
+
+
+@pytest.mark.parametrize("name", [b"a\nb\x1b[2J", b"a\\..\\b", b"\xff\xfe", "\u202eb".encode()])
+def test_a_name_that_is_not_plain_text_is_refused(at: Hub, student: Path, name: bytes) -> None:
+    weights = (student / "adapter_model.safetensors").read_bytes()
+    Path(os.fsdecode(os.fsencode(student) + b"/" + name + b".safetensors")).write_bytes(weights)
+    refused(at, student, "signs that are no letters, so nothing was sent; next: rename")
+
+
+def test_two_files_with_the_same_bytes_arrive(at: Hub, student: Path) -> None:
+    size = 12 << 20
+    weights = (2).to_bytes(8, "little") + b"{}" + bytes(size)
+    for i in range(6):
+        (student / f"part-{i}.safetensors").write_bytes(weights)
+    assert push(student, "ada/student") == Exit.DONE
+    sent = at.files("model", "ada/student")
+    assert [len(sent[f"part-{i}.safetensors"]) for i in range(6)] == [len(weights)] * 6
+    assert len(at.uploads) == len(set(at.uploads))
+
+
 def test_links_that_would_not_be_sent_are_nobodys_business(
     at: Hub, student: Path, outside: Path
 ) -> None:

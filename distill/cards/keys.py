@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -12,12 +13,14 @@ import polars as pl
 from distill.cards.parcel import CARD, Parcel
 from distill.cards.texts import plain, texts_of
 from distill.credentials.environment import own_secrets
-from distill.credentials.find import keys_by_row, keys_in, without_keys
+from distill.credentials.find import keys_by_row, without_keys
 from distill.errors import UserError
 from distill.files.read import BATCH, BYTES, FIRST
 
+OWN = "the value of "
 BLOCK, OVERLAP = 4 << 20, 16 << 10  # bytes of a file at a time, and again with the next ones
 _TEXT = r"(?-u:[\t\n\r -~]{12,})"  # the shortest thing with a password in it: a://:pass@b
+_ESCAPE, _SURROGATE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|(["\\/]))'), re.compile("[\ud800-\udfff]")
 MOST_JSON = 256 << 20  # bytes: the largest tokenizers have 40 MB
 MOST_HEADER = 100_000_000  # bytes: safetensors' own limit
 
@@ -54,9 +57,7 @@ def refuse_keys(parcel: Parcel) -> dict[str, Digest]:
     """
     digests = {}
     for name in parcel.names():
-        if kinds := keys_in(name):
-            where = f"{parcel.folder.path}: the name of a file"
-            raise _key_in(where, kinds[0], "rename it")
+        _refuse_name(name, f"{parcel.folder.path}: the name of a file")
         content = parcel.content(name)
         if isinstance(content, bytes):
             where = str(parcel.files[name].path) if name in parcel.files else CARD
@@ -68,6 +69,15 @@ def refuse_keys(parcel: Parcel) -> dict[str, Digest]:
                 stream.seek(0)
             digests[name] = _look_through(stream, content.size, str(content.path), name)
     return digests
+
+
+def _refuse_name(name: str, where: str) -> None:
+    """A name is sent too, and becomes a path on other people's machines."""
+    if not name.isprintable() or "\\" in name:
+        msg = f"{where}: has signs that are no letters, so nothing was sent; next: rename {name!a}"
+        raise UserError(without_keys(msg, 400))
+    if kinds := _kinds(pl.Series([name])).get(0):
+        raise _key_in(where, kinds[0], "rename it")
 
 
 def _look_through(stream: IO[bytes], size: int, where: str, name: str) -> Digest:
@@ -96,9 +106,11 @@ def _blocks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
 def _refuse_keys_in(data: bytes, where: str) -> None:
     # The numbers of weights have hardly any text, and a tenth of the time is enough to see that.
     text = "\n".join(pl.Series([plain(data)]).str.extract_all(_TEXT)[0])
-    if kinds := _kinds(pl.Series([text])).get(0):
-        remedy = "rename what it names" if where == CARD else "take it out"
-        raise _key_in(where, kinds[0], remedy)
+    kinds = _kinds(pl.Series([text])).get(0, [])
+    own = [name for value, name in own_secrets().items() if value.encode() in data]  # in any script
+    kinds = [*(f"{OWN}{name}" for name in own), *kinds]
+    if kinds:
+        raise _key_in(where, kinds[0], "rename what it names" if where == CARD else "take it out")
 
 
 def _refuse_escaped(data: bytes, where: str, kind: str) -> None:
@@ -106,12 +118,18 @@ def _refuse_escaped(data: bytes, where: str, kind: str) -> None:
     try:
         if len(data) > MOST_JSON:
             raise ValueError
-        values = json.loads(data)
+        json.loads(data)
     except (ValueError, RecursionError):
         msg = f"{where}: not {kind}, though its name says so; nothing was sent; next: take it out"
         raise UserError(msg) from None
-    if b"\\u" in data or b"\\/" in data:
-        _refuse_keys_in(json.dumps(values, ensure_ascii=False).encode("utf-8", "replace"), where)
+    if b"\\" in data:  # of the text, not of what was read: of two equal names that has the last
+        text = data.decode(json.detect_encoding(data), "surrogatepass")
+        text = _SURROGATE.sub("\ufffd", _ESCAPE.sub(_letter, text))
+        _refuse_keys_in(text.encode(), where)
+
+
+def _letter(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else found[2]
 
 
 def _refuse_keys_in_rows(stream: IO[bytes], where: str) -> None:
@@ -131,7 +149,9 @@ def _refuse_keys_in_rows(stream: IO[bytes], where: str) -> None:
     ids = ", ".join(f"{name} {value}" for name, value in known.items())
     place = f"row {row:,} (from 0{'; ' if ids else ''}{ids}), column {column}"
     more = f" and {len(found.rows) - 1:,} more rows" if len(found.rows) > 1 else ""
-    remedy = "drop it with a rule of the filters recipe (secret_keys = 0)"
+    remedy = "filter again without such rows (--set 'rules.keys=secret_keys = 0')"
+    if kind.startswith(OWN):  # which only push knows
+        remedy = "filter again without this row, by its id or its text"
     where = f"{where}: {without_keys(place, 300)}{more}"
     raise _key_in(where, kind, remedy)
 
@@ -153,13 +173,15 @@ def _kinds(texts: pl.Series) -> dict[int, list[str]]:
     found = keys_by_row(texts)
     for value, name in own_secrets().items():
         for i in texts.str.contains(value, literal=True).fill_null(value=False).arg_true():
-            found[i] = [f"the value of {name}", *found.get(i, [])]
+            found[i] = [f"{OWN}{name}", *found.get(i, [])]
     return dict(sorted(found.items()))
 
 
 def _key_in(where: str, kind: str, remedy: str) -> UserError:
-    for value in own_secrets():  # a row's id may be one
+    for value, name in own_secrets().items():  # a row's id may be one
         where = where.replace(value, "…")
+        if kind == OWN + name:
+            remedy += f" (or unset {name} if it is no secret)"
     return UserError(
         f"{where}: holds what looks like an API key or password ({kind}), so nothing was sent; "
         f"next: {remedy}, and revoke it if it is real"

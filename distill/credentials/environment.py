@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # As services name their variables; what is shorter than CHARS may be a common word.
-ENDINGS, CHARS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD"), 16
+ENDINGS = (
+    *("KEY", "KEYS", "TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE"),
+    *("CREDENTIAL", "CREDENTIALS", "_PASS", "_PWD", "_PAT", "_AUTH"),
+)
+CHARS = 16
 
 
 def own_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -14,7 +18,7 @@ def own_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     A path of a file that exists is none: it says where the secret is.
     """
     return {
-        value: name
+        value.strip(): name
         for name, value in environment.items()
         if name.upper().endswith(ENDINGS) and len(value.strip()) >= CHARS and not _is_path(value)
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from distill.credentials import doubt
+from distill.credentials.escapes import ESCAPED, unescaped
 from distill.credentials.kinds import KINDS, PHRASES, WORDS, Kind
 
 MOST = 100  # different credentials told apart in one text
@@ -84,17 +85,25 @@ def without_keys(text: str, most: int = 200) -> str:
     """One line of at most so many characters, with all that looks like a credential blotted out.
 
     >>> without_keys("no such key: hf_7Qm2vXc9Lr4Tz8Wb1Yk6Np3D")
-    'no such key: …'
+    'no such…'
     """
-    plain = SECRET.sub("…", text[: 20 * most])
+    plain = SECRET.sub("…", unescaped(pl.Series([text[: 20 * most]]))[0])
     return _UNSHOWN.sub(" ", plain).strip()[:most]
 
 
 def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:
     """Number of a text → the kind of each different credential in it, up to MOST.
 
-    A text without any is absent.
+    A text without any is absent. What is written in escapes counts too.
     """
+    finds = _finds_by_row(texts)
+    escaped = texts.str.contains(ESCAPED).fill_null(value=False).arg_true()
+    for i, found in _finds_by_row(unescaped(texts.gather(escaped))).items():
+        finds.setdefault(int(escaped[i]), []).extend(found)
+    return {row: kinds for row, found in sorted(finds.items()) if (kinds := _different(found))}
+
+
+def _finds_by_row(texts: pl.Series) -> dict[int, list[tuple[str, str]]]:
     words = pl.col("text").str.extract_all(_LONG).list.join("\n")
     frame = texts.to_frame("text").with_row_index("row").with_columns(words=words)
     finds: dict[int, list[tuple[str, str]]] = {}
@@ -104,7 +113,7 @@ def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:
             near = suspects.select("row", pl.col("text").str.extract_all(group.near))
             for row, pieces in near.iter_rows():
                 finds.setdefault(row, []).extend(_finds(group, pieces))
-    return {row: kinds for row, found in sorted(finds.items()) if (kinds := _different(found))}
+    return finds
 
 
 def _finds(group: _Group, pieces: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -120,7 +129,9 @@ def _finds(group: _Group, pieces: Iterable[str]) -> Iterator[tuple[str, str]]:
 def _different(finds: Iterable[tuple[str, str]]) -> list[str]:
     """Kinds without those that are part of another, or have one in them, found before."""
     kept: dict[str, str] = {}
-    for secret, kind in finds:
+    finds = list(finds)
+    secrets = unescaped(pl.Series([secret for secret, _ in finds], dtype=pl.String))
+    for secret, (_, kind) in zip(secrets, finds, strict=True):
         if not any(secret in other or other in secret for other in kept):
             kept[secret] = kind
             if len(kept) == MOST:

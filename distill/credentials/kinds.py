@@ -39,7 +39,7 @@ _PART = "[!#-&(-.0-9;=?A-~]"
 MODELS = (
     # OpenAI, Anthropic (sk-ant-), OpenRouter (sk-or-v1-), DeepSeek, Moonshot, Langfuse (sk-lf-)
     Kind("a key that begins with sk-", rf"sk-{_ANY}{{20,}}"),
-    Kind("a key that begins with sk_", rf"sk_{_ALNUM}{{32,}}"),  # ElevenLabs
+    Kind("a key that begins with sk_", rf"sk_(?P<v>{_ANY}{{32,}})", "random"),  # ElevenLabs, Novita
     Kind("a Cerebras key", rf"csk-{_ALNUM}{{20,}}"),
     Kind("a Groq key", rf"gsk_{_ALNUM}{{20,}}"),
     Kind("an xAI key", rf"xai-{_ALNUM}{{20,}}"),
@@ -48,15 +48,18 @@ MODELS = (
     Kind("a Together key", rf"tgp_(?:v1_)?{_ANY}{{16,}}"),
     Kind("a Replicate token", rf"r8_{_ALNUM}{{20,}}"),
     Kind("a Perplexity key", rf"pplx-{_ALNUM}{{20,}}"),
-    Kind("a Hugging Face token", rf"(?:hf|api_org)_{_ALNUM}{{20,}}"),
+    Kind(
+        "a Hugging Face token",
+        rf"(?:hf_(?:jwt|oauth)_{_ANY}{{20,}}|(?:hf|api_org)_{_ALNUM}{{20,}})",
+    ),
     Kind("a LangSmith key", rf"(?:lsv2_[a-z]{{2}}_{_ALNUM}{{20,}}|ls__{_ALNUM}{{32,}})"),
     Kind("a Pinecone key", r"pcsk_[A-Za-z0-9_]{20,}"),
     Kind("a Weights & Biases key", rf"wandb_v1_{_ANY}{{20,}}"),
     Kind("a Zhipu key", rf"[0-9a-f]{{32}}\.{_ALNUM}{{16}}", quick=r"[0-9a-f]{32}\."),
     Kind(
         "a key of a model host or search",  # Tavily, Jina, LlamaCloud, RunPod, Friendli, Anyscale,
-        # Modal, Firecrawl
-        rf"(?:tvly-|jina_|llx-|rpa_|flp_|esecret_|wk-|ak-|as-|fc-){_ALNUM}{{22,}}",
+        # Modal, Firecrawl, Kaggle
+        rf"(?:tvly-|jina_|llx-|rpa_|flp_|esecret_|wk-|ak-|as-|fc-|KGAT_){_ALNUM}{{22,}}",
     ),
 )
 CLOUDS = (
@@ -64,6 +67,15 @@ CLOUDS = (
     Kind("an AWS Bedrock key", r"(?:ABSK|bedrock-api-key-)(?P<v>[A-Za-z0-9+/=]{40,})"),
     Kind("a signed AWS address", r"X-Amz-Signature=[0-9a-f]{64}", "none"),
     Kind("a Google API key", rf"AIza{_ANY}{{30,}}"),
+    Kind("a Google API key", rf"AQ\.Ab{_ANY}{{30,}}"),  # since 2025
+    Kind("a Google cloud message key", rf"{_ANY}{{11}}:APA91b{_ANY}{{100,}}", quick=":APA91b"),
+    Kind(
+        "a signed address",  # Google's storage and Amazon's CloudFront
+        r"(?:X-Goog-Signature=[0-9a-f]{64,}|[?&;]Signature=[A-Za-z0-9%+/=_~-]{80,})",
+        "none",
+        free=True,
+    ),
+    Kind("a Yandex key", rf"(?:AQVN{_ANY}{{35,}}|y[0-3]_{_ANY}{{50,}})"),
     Kind("a Google OAuth token", rf"(?:ya29\.|1//0|GOCSPX-){_ANY}{{20,}}"),
     Kind("a signed Azure address", r"[?&;]sig=(?P<v>[A-Za-z0-9%+/=]{30,})", free=True),
     Kind("an Azure key", rf"{_ALNUM}{{20,64}}JQQJ9{_ALNUM}{{16,}}", quick="JQQJ9"),
@@ -103,7 +115,11 @@ CODE = (
     Kind("a Docker token", rf"dckr_[po]at_{_ANY}{{20,}}"),
     Kind("an Artifactory key", rf"(?:AKCp|cmVmdGtu){_ALNUM}{{40,}}"),
     Kind("a build or scan token", rf"(?:sq[pua]_|CCIPAT_|bkua_|PMAK-|pnu_|NRAK-){_ANY}{{24,}}"),
-    Kind("a monitoring token", r"(?:glsa_|glc_|sntry[su]_)[A-Za-z0-9_+/=-]{24,}"),
+    Kind(
+        "a monitoring token",  # Grafana, Sentry, Elastic, PostHog
+        r"(?:glsa_|glc_|sntry[su]_|eyJrIjoi|ess[up]_|ph[xs]_)[A-Za-z0-9_+/=-]{24,}",
+    ),
+    Kind("a LaunchDarkly key", rf"(?:sdk|api|mob)-{_UUID}"),
     Kind("a Dynatrace token", r"dt0c01\.[A-Z0-9]{24}\.[A-Z0-9]{40,}"),
 )
 SERVICES = (
@@ -125,9 +141,20 @@ SERVICES = (
     ),
     Kind("a Square token", rf"(?:sq0[a-z]{{3}}-{_ANY}{{20,}}|EAAA[A-Z]{_ANY}{{55,}})"),
     Kind("a PayPal token", r"access_token\$[a-z]+\$[0-9a-z]{16}\$[0-9a-f]{32}"),
-    Kind("a payment key", rf"(?:rzp_live_|FLWSECK[_-]|EZAK|shippo_live_){_ANY}{{16,}}"),
+    Kind(
+        "a payment key",
+        rf"(?:rzp_live_{_ANY}{{14,}}|(?:FLWSECK[_-]|EZAK|shippo_live_){_ANY}{{16,}})",
+    ),
     Kind("a Shopify token", rf"shp(?:at|ca|pa|ss)_{_ALNUM}{{20,}}"),
-    Kind("a Facebook token", rf"EAACEdEose0cBA{_ALNUM}{{10,}}"),
+    Kind("a Facebook token", rf"(?:EAACEdEose0cBA{_ALNUM}{{10,}}|EAA{_ALNUM}{{90,}})"),
+    Kind("an Instagram token", rf"IG(?:QV|AA){_ANY}{{90,}}"),
+    Kind("a VK token", rf"vk1\.a\.{_ANY}{{60,}}"),
+    Kind("a LinkedIn secret", rf"WPL_AP1\.{_ALNUM}{{12,}}\.[A-Za-z0-9+/=]{{4,}}"),
+    Kind("a Twitch token", r"oauth:[a-z0-9]{30}"),
+    Kind("a Matrix token", rf"syt_{_ANY}{{4,}}_{_ALNUM}{{20}}_{_ALNUM}{{6}}"),
+    Kind("a Trello token", r"ATTA[0-9a-fA-F]{64}"),
+    Kind("a WooCommerce key", r"c[ks]_[0-9a-f]{40}"),
+    Kind("a Stytch secret", rf"secret-(?:live|test)-{_ANY}{{30,}}"),
     Kind("a Twitter token", r"A{20,22}[A-Za-z0-9%]{40,}"),
     Kind("a Twilio key", r"(?:SK|AC)[0-9a-f]{32}"),
     Kind("a SendGrid key", rf"SG\.{_ANY}{{16,}}\.{_ANY}{{16,}}"),
@@ -205,8 +232,8 @@ PHRASES = (
     ),
     Kind(
         "an Authorization header",
-        r"(?i:bearer|authorization[\"']?[:=] ?[\"']?(?:token|key|apikey|api-key))[ ]{1,2}"
-        r"(?P<v>[A-Za-z0-9._~+/-]{16,4000}={0,2})",
+        r"(?i:bearer|authorization[\"']?[:=] ?[\"']?(?:token|key|apikey|api-key|ssws))[ ]{1,2}"
+        r"(?:token=)?(?P<v>[A-Za-z0-9._~+/-]{16,4000}={0,2})",
         "token",
     ),
     Kind(
@@ -221,15 +248,15 @@ PHRASES = (
         r"(?i:(?:api|access|secret|private|account|client|signing|encryption|auth|shared|master"
         r"|service|license|app|bot|user)[_. -]?key|[_ (,;?&{\"'-]key|secret"
         r"|pass(?:wo?r?d|phrase|code)?|pwd|token|credentials?|_auth|authorization"
-        r"|session(?:[_-]?(?:id|key))?|wandb[ .]login)"
+        r"|session(?:[_-]?(?:id|key))?|PHPSESSID|wandb[ .]login)"
         r"(?:_[A-Za-z0-9]{1,12}){0,2}"
-        r"[ \t\\\"'\]}=:,>`*]{1,8}(?:is[ \t:`\"']{1,3})?[\\\"'`(<]{0,3}"
+        r"[ \t\\\"'\]}=:,>|`*]{1,8}(?:(?:is|value[ ]?=|base64)[ \t:`\\\"']{1,3})?b?[\\\"'`(<]{0,3}"
         r"(?P<v>[A-Za-z0-9_+/=.~!@#$%^&*-]{12,400})",
         "random",
         free=True,
-        quick=r"(?i:key|secret|pass|pwd|token|credential|_auth|authori|session|wandb)[A-Za-z0-9_]{0,30}"
-        r"[ \t\\\"'\]}=:,>`*(<]{1,11}(?:is[ \t:`\"']{1,3})?[\\\"'`(<]{0,3}"
-        r"[A-Za-z0-9_+/=.~!@#$%^&*-]{12}|wandb[ .]login",
+        quick=r"(?i:key|secret|pass|pwd|token|credential|_auth|authori|sess|wandb)[A-Za-z0-9_]{0,30}"
+        r"[ \t\\\"'\]}=:,>|`*(<]{1,11}(?:(?:is|value[ ]?=|base64)[ \t:`\\\"']{1,3})?"
+        r"b?[\\\"'`(<]{0,3}[A-Za-z0-9_+/=.~!@#$%^&*-]{12}|wandb[ .]login",
     ),
 )
 WORDS = (MODELS, CLOUDS, CODE, SERVICES, TOKENS)

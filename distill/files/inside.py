@@ -60,10 +60,15 @@ class Folder:
         """A file of it, by its path from there.
 
         Raises:
-            UserError: there is none, it leads out, is no regular file, or has a second name.
+            UserError: there is none, it leads out or to what is hidden, is no regular file, or
+                has a second name.
         """
         path = self.path / name
         real = self._inside(path)
+        hidden = any(part.startswith(".") for part in real.relative_to(self._root()).parts[:-1])
+        if path.is_symlink() and (hidden or real.name.startswith(".")):
+            msg = f"{path}: a link to what is hidden, so nothing was sent; {_COPY}"
+            raise UserError(msg)
         try:
             handle = _opened(self._root(), real)
         except OSError as error:

@@ -144,8 +144,19 @@ def _checked(asked: Path, text: str, key: str, origin: Origin, kind: Kind) -> Pa
 def _refused(text: str, key: str, origin: Origin, why: str) -> UserError:
     return UserError(
         f"{origin.path}: {key}: {_shown(text)}: {why}; a recipe reads only what is its own, in its "
-        f"folder; {_way_out(text, key)}"
+        f"folder; {_way_out(_from_here(text, origin), key)}"
     )
+
+
+def _from_here(text: str, origin: Origin) -> str:
+    """A path that starts at the recipe, as it has to be typed: ``--set`` starts where the user is.
+
+    What is not there is left as it is.
+    """
+    beside = origin.folder / _at_home(Path(text))
+    if _there(beside) is None or beside.resolve() == _at_home(Path(text)).resolve():
+        return text
+    return os.path.relpath(os.path.normpath(beside))
 
 
 def _strange(found: Path, folder: Path) -> str | None:

@@ -21,7 +21,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "ibans": pl.UInt32(),
     "secret_keys": pl.UInt32(),
 }
-VERSION = 2
+VERSION = 3
 COST = 1
 
 # Domains kept for examples by RFC 2606 are nobody's.
@@ -53,11 +53,16 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         phones=_valid(whole, _PHONE, is_phone),
         cards=_valid(whole, _CARD, is_card),
         ibans=_valid(whole, _IBAN, is_iban),
-        secret_keys=_keys(whole["text"]),
+        secret_keys=_keys(frame),
     ).cast(pl.Schema(COLUMNS))
 
 
-def _keys(texts: pl.Series) -> pl.Series:
+def _keys(frame: pl.DataFrame) -> pl.Series:
+    """Of all that is published of a row: what was asked and the reference too."""
+    turns = pl.col("messages").list.eval(pl.element().struct.field("content")).list.join("\n")
+    rest = ("gold", "reasoning", "response", "id", "domain", "source", "verify", "teacher")
+    parts = (turns, *rest, "finish_reason")
+    texts = frame.select(pl.concat_str(parts, separator="\n", ignore_nulls=True))["messages"]
     found = keys_by_row(texts)
     return pl.Series([len(found.get(row, ())) for row in range(texts.len())], dtype=pl.UInt32)
 

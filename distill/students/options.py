@@ -71,9 +71,10 @@ def _refuse_sending(recipe: StudentRecipe, path: Path, by_user: Collection[str])
         value = recipe.sft.get(key)
         stays = value is None or (key == "report_to" and sft.STAYS_HERE(value) is None)
         if not stays and f"sft.{key}" not in by_user:
+            typed = value if isinstance(value, str) and value.isalnum() else "…"
             msg = (
                 f"{path}: sft.{key}: {value!r:.60}: not for a recipe: {why}; next, if that is your "
-                f"own wish: --set sft.{key}=…"
+                f"own wish: --set sft.{key}={typed}"
             )
             raise UserError(msg)
 
