@@ -31,6 +31,7 @@ _BEFORE, _AFTER = r"[\t\n\r -~]{0,6}", r"[ -~]{0,1}"  # as much as the two above
 # The engine keeps up with a few dozen shapes at once, not with all of them. So texts are cut down
 # to their long words first: every key of WORDS is in one, and few other words are long.
 LONG = 20
+LONG_PIECE = 10_000  # characters: no credential is that long
 _UNSHOWN = re.compile(r"[^\x20-\x7e\xa0-\ufffd]+")
 _LONG = rf"(?-u:[A-Za-z0-9_+/.%:=~$@?&;-]{{{LONG},}})"
 
@@ -119,11 +120,23 @@ def _finds_by_row(texts: pl.Series) -> dict[int, list[tuple[str, str]]]:
 def _finds(group: _Group, pieces: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(secret, kind) of all that is in the pieces of text that a group has met."""
     for piece in pieces:
-        for kind, pattern in zip(group.kinds, group.exact, strict=True):
+        for kind, pattern in _likely(group, piece):
             for match in pattern.finditer(piece):
                 secret = match["v"] if pattern.groupindex else match[0]
                 if _REAL[kind.doubt](secret):
                     yield secret, kind.name
+
+
+def _likely(group: _Group, piece: str) -> Iterator[tuple[Kind, re.Pattern[str]]]:
+    """The kinds that a piece may hold: of a long one polars says it thirty times as fast."""
+    kinds = list(zip(group.kinds, group.exact, strict=True))
+    if len(piece) < LONG_PIECE or len(kinds) == 1:
+        yield from kinds
+        return
+    text = pl.Series([piece])
+    for kind, pattern in kinds:
+        if text.str.contains(f"(?-u:{kind.quick or kind.pattern})")[0]:
+            yield kind, pattern
 
 
 def _different(finds: Iterable[tuple[str, str]]) -> list[str]:
