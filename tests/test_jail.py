@@ -1049,3 +1049,23 @@ def test_a_pipe_that_stays_open_costs_no_time() -> None:
         assert said(jail, source) == "1\n"
         assert said(jail, "print(2)") == "2\n"
     assert time.monotonic() - start < 4
+
+
+def test_a_fork_that_drops_a_bare_jail_leaves_its_folder() -> None:
+    program = Program("import os\nprint(os.listdir('.'))", stdin="")
+    code = (
+        "import os\n"
+        "from distill.jail.program import Program\n"
+        "from distill.jail.session import Jail\n"
+        f"program = {program!r}\n"
+        "jail = Jail(unsafe_no_sandbox=True).__enter__()\n"
+        "assert jail.run(program, timeout_s=20).status == 'ended'\n"
+        "if (pid := os.fork()) == 0:\n"
+        "    del jail\n"
+        "    os._exit(0)\n"
+        "os.waitpid(pid, 0)\n"
+        "print(jail.run(program, timeout_s=20).status)\n"
+        "jail.__exit__(None, None, None)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "ended\n", done.stderr

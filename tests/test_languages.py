@@ -74,10 +74,11 @@ def test_right_programs_are_told_from_wrong_ones_in_every_language(
 ) -> None:
     source = RIGHT[name]
     right = says(name, source, isolation=how)
-    assert (right.label, right.method, right.answer) == ("correct", "tests", f"{source}\n")
+    found = (right.label, right.method, right.answer)
+    assert found == ("correct", "tests", f"{source}\n"), right.detail
     assert right.detail.endswith(f"block: {name}")
     wrong = says(name, source.replace("a + b", "a - b"), isolation=how)
-    assert (wrong.label, wrong.method) == ("wrong", "output")
+    assert (wrong.label, wrong.method) == ("wrong", "output"), wrong.detail
     broken = says(name, source + "\n@@@", isolation=how)
     assert (broken.label, broken.method) == (
         "wrong", "died" if name == "javascript" else "compile_error",

@@ -3,6 +3,7 @@
 import marshal
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -89,8 +90,9 @@ class Process:
         rules = b"" if not jailer or jailer.filters else seccomp.program()
         modules = program(compiled=compiled, rules=rules, service=service)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close
-        self._folder = None if jailer else tempfile.TemporaryDirectory(prefix="distill-")
-        folders = [self._folder.name] if self._folder else ["/tmp", "/dev/shm"]
+        # no TemporaryDirectory: a fork that drops its copy of us would remove the folder
+        self._folder = None if jailer else tempfile.mkdtemp(prefix="distill-")
+        folders = [self._folder] if self._folder else ["/tmp", "/dev/shm"]
         arguments = [*_FLAGS, "-c", _BOOT.format(size=len(modules)), *folders]
         arguments += [",", *(PRELOADED if preload else ()), ","]
         if service is not None:
@@ -242,7 +244,7 @@ class Process:
     def _clear(self) -> None:
         self._errors.close()
         if self._folder:
-            self._folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _wait(fd: int, event: int, deadline_s: float) -> None:
