@@ -247,7 +247,7 @@ def test_nothing_of_a_hostile_repository_runs_and_code_is_not_even_fetched(
     base: Path, tmp_path: Path
 ) -> None:
     # a repository has no links, and its files lie in no folder of ours
-    kinds = [kind for kind in HOSTILE if "link" not in kind]
+    kinds = [kind for kind in HOSTILE if "link" not in kind and kind != "a pipe"]  # of a disk
     with hub_server("hf_x") as hub:
         names = []
         for number, kind in enumerate(kinds):
