@@ -11,7 +11,7 @@ from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE, KINDS
 from distill.verify.verdict import Verdict
 from distill.verify.workers.asked import answers
-from distill.verify.workers.question import Question
+from distill.verify.workers.pending import PendingCheck
 from distill.verify.workers.reasoning_gym import entry
 from distill.verify.workers.services import SERVICES, Kind, installed
 
@@ -65,7 +65,7 @@ def needs_jail(kind: str | None, gold: str | None) -> bool:
     return kind == CODE
 
 
-def _first(item: Item) -> Verdict | Question | None:
+def _first(item: Item) -> Verdict | PendingCheck | None:
     """None for code, which is checked in a batch of its own."""
     if item.kind is None:
         return Verdict("unverifiable", None, "no_kind")
@@ -79,7 +79,7 @@ def _first(item: Item) -> Verdict | Question | None:
 
 def _fill_code(
     items: Sequence[Item],
-    found: list[Verdict | Question | None],
+    found: list[Verdict | PendingCheck | None],
     *,
     workers: int,
     isolation: Isolation,
@@ -97,12 +97,14 @@ def _fill_code(
 
 def _fill_asked(
     kind: Kind,
-    found: list[Verdict | Question | None],
+    found: list[Verdict | PendingCheck | None],
     *,
     workers: int,
     isolation: Isolation,
 ) -> None:
-    asked = {n: one for n, one in enumerate(found) if isinstance(one, Question) if one.kind == kind}
+    asked = {
+        n: one for n, one in enumerate(found) if isinstance(one, PendingCheck) if one.kind == kind
+    }
     if not asked:
         return
     jobs = [one.job for one in asked.values()]

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit
+from distill.showing.status import describe
 from tests.builders.faults import answers_in, ledger
 from tests.builders.teacher_server import completion, teacher_server
 from tests.generating.test_generate import recipe, traces

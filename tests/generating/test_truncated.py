@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, UserError
+from distill.showing.status import describe
 from distill.teachers import retry
 from tests.builders.teacher_server import TeacherServer, completion, refusal, teacher_server
 from tests.generating.test_generate import recipe, start, traces, wait_for

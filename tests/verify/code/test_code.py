@@ -47,7 +47,7 @@ from distill.verify.code.output import difference
 from distill.verify.code.response import fenced, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
-from distill.verify.workers.threads import CREW, Jails
+from distill.verify.workers.threads import PROGRAM_THREADS, Jails
 from tests.builders.teacher_server import completion, teacher_server
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -69,7 +69,7 @@ needs_data = pytest.mark.skipif(not SHARED.exists(), reason="the shared problems
 @pytest.fixture(scope="module", autouse=True)
 def _no_jail_stays() -> Iterator[None]:
     yield
-    CREW.close()
+    PROGRAM_THREADS.close()
 
 
 def block(source: str) -> str:
