@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from distill.errors import UserError
+from distill.errors import UserError, first_line
 from distill.files.done import data_digest
 from distill.files.find import data_files
 from distill.files.named import data_at
@@ -119,8 +119,8 @@ def _meant(frame: pl.DataFrame, where: str | None, recipe: Path) -> pl.DataFrame
     try:
         return frame.filter(parsed(where, f"{recipe}: problems.where"))
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        msg = f"{recipe}: problems.where: {where}: cannot be computed on the traces: {reason}"
+        said = first_line(error)
+        msg = f"{recipe}: problems.where: {where}: cannot be computed on the traces: {said}"
         raise UserError(msg) from None
 
 

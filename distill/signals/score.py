@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from distill.errors import UserError, missing_extra
+from distill.errors import UserError, first_line, missing_extra
 from distill.local_models.open import open_model
 from distill.signals.settings import Settings
 
@@ -83,8 +83,7 @@ def _model(folder: str) -> tuple[Any, Any]:
             opened.source, dtype="auto", use_safetensors=True, **opened.options
         )
     except (OSError, ValueError, TypeError) as error:
-        reason = (str(error).strip().splitlines() or ["unknown"])[0]
-        msg = f"score_model: {folder}: not a causal language model: {reason}"
+        msg = f"score_model: {folder}: not a causal language model: {first_line(error)}"
         raise UserError(msg) from None
     finally:
         if shown:
