@@ -59,6 +59,17 @@ class Interrupted(DistillError):
     exit = Exit.INTERRUPTED
 
 
+def first_line(error: BaseException) -> str:
+    r"""The first line of an error's text; the name of its type where it has none.
+
+    >>> first_line(ValueError("\n no such column: x\n\nResolved plan until failure: …"))
+    'no such column: x'
+    >>> first_line(MemoryError())
+    'MemoryError'
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """A hint for a mistyped name: ``did you mean 'x'?``, else the list of what is allowed.
 

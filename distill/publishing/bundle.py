@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from distill.credentials.find import without_keys
-from distill.errors import UserError
+from distill.errors import UserError, first_line
 from distill.files.inside import Folder, Seen
 from distill.publishing.adapter import CONFIG, base_on_hub, with_base
 from distill.publishing.dataset import dataset_card
@@ -86,7 +86,7 @@ def _set_bundle(folder: Folder, repo_id: str) -> PushBundle:
     try:
         card = dataset_card(report, [shard.real for shard in shards], repo_id=repo_id)
     except pl.exceptions.PolarsError as error:
-        said = without_keys(str(error).splitlines()[0])
+        said = without_keys(first_line(error))
         msg = f"{folder.path / 'kept'}: not readable Parquet: {said}"
         raise UserError(msg) from None
     total = len(shards)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill.errors import UserError, missing_extra
+from distill.errors import UserError, first_line, missing_extra
 from distill.local_models.open import OR_TOKENIZER, Model, opened
 from distill.recipes.places import TEMPLATE, Origin, missing, place
 
@@ -75,8 +75,7 @@ def _tokenizer(model: Model) -> Any:
     try:
         return AutoTokenizer.from_pretrained(model.source, **model.options)
     except (OSError, ValueError) as error:  # no tokenizer in it
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        msg = f"base: {model.name}: cannot be loaded: {reason}; "
+        msg = f"base: {model.name}: cannot be loaded: {first_line(error)}; "
         msg += "give a folder, a Hub id or a shipped name"
         raise UserError(msg) from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from distill.errors import UserError
+from distill.errors import UserError, first_line
 from distill.local_models.open import Model, opened
 from distill.terminal.progress import progress
 from distill.training.base import ChatFormat
@@ -153,5 +153,4 @@ def _callback(shown: Any) -> Any:
 
 
 def _refused(error: Exception) -> UserError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return UserError(f"sft or lora: refused by the training libraries: {reason}")
+    return UserError(f"sft or lora: refused by the training libraries: {first_line(error)}")

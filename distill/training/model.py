@@ -6,7 +6,7 @@ Does not train it and does not choose hyper-parameters.
 from importlib.util import find_spec
 from typing import Any
 
-from distill.errors import UserError, missing_extra
+from distill.errors import UserError, first_line, missing_extra
 from distill.local_models.open import Model
 from distill.training.base import ChatFormat
 from distill.training.options import Options
@@ -117,7 +117,7 @@ def _tell_end(model: Any, chat: ChatFormat) -> None:
 
 
 def _unloadable(base: str, error: Exception) -> UserError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return UserError(
-        f"base: {base}: cannot be loaded: {reason}; give a folder, a Hub id or a shipped name"
+        f"base: {base}: cannot be loaded: {first_line(error)}; "
+        "give a folder, a Hub id or a shipped name"
     )
