@@ -28,7 +28,7 @@ from distill.verify import Isolation
 from distill.verify.code import check_all
 from distill.verify.code.gold import read_gold
 from distill.verify.code.suite import Suite, suite
-from distill.verify.crew import CREW
+from distill.verify.workers.threads import CREW
 
 TIMEOUT_S = 10.0
 PEER = """

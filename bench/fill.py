@@ -55,12 +55,12 @@ def _insert(db: sqlite3.Connection, table: str, row: Row) -> None:
 
 
 def _key(request: Row, name: str, question: str) -> str:
-    """A request's key, as ``distill.plans.Plan.key`` makes it."""
+    """A request's key, as ``distill.generating.plan.Plan.key`` makes it."""
     parts = [request["plan"], name, question, request["sample"]]
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
 def _refuse_other_keys(request: Row, name: str, question: str) -> None:
     if _key(request, name, question) != request["key"]:
-        msg = "bench/fill.py: distill.plans.Plan.key makes other keys now; do the same in _key"
+        msg = "bench/fill.py: plans make other keys now (distill.generating.plan): do so in _key"
         raise SystemExit(msg)

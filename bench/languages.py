@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.machine import header
 from bench.table import table
-from distill.jail.build import PROGRAM
+from distill.jail.inside.build import PROGRAM
 from distill.verify.code import check_all
 from distill.verify.code.languages import LANGUAGES, Toolchain, toolchain
 

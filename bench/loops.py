@@ -15,10 +15,10 @@ from typing import Any
 import polars as pl
 
 from bench.pool import SHARED
+from distill.filtering.rules import compile, measure_and_judge
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.rows import SCHEMA
-from distill.rules import compile, measure_and_judge
 
 RULES = ("malformed", "mixed_language", "repetitive", "code_in_thought")
 TRACES = 120

@@ -17,9 +17,9 @@ from bench.table import table
 from distill.files.done import file_digest
 from distill.files.write import write_parquet
 from distill.filtering.prepare import prepare
+from distill.filtering.rules import Rule, judge
 from distill.filtering.steps import steps
 from distill.filtering.units import source, units
-from distill.rules import Rule, judge
 from distill.signals import verdict
 from distill.signals.settings import PLAIN
 

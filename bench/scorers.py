@@ -69,7 +69,8 @@ def _items() -> list[tuple[str, str]]:
 def _side(
     items: list[tuple[str, str]], *, workers: int, unsafe: bool = False, together: int = 0
 ) -> tuple[dict[str, int], float, float]:
-    from distill.verify import Isolation, Item, asked, grade_all
+    from distill.verify import Isolation, Item, grade_all
+    from distill.verify.workers import asked
 
     asked.TOGETHER = together or asked.TOGETHER
     how = Isolation(unsafe_no_sandbox=unsafe)
@@ -87,9 +88,9 @@ def _side(
 
 
 def _shared(items: list[tuple[str, str]]) -> list[list[Any]]:
-    from distill.verify.harmless import harmless
     from distill.verify.kinds import CHECKS
-    from distill.verify.question import Question
+    from distill.verify.workers.harmless import harmless
+    from distill.verify.workers.question import Question
 
     counts: dict[str, list[int]] = {}
     for gold, response in items:

@@ -79,7 +79,7 @@ def _plain(job: Job, asking: Asking) -> Cost:
 def _distill(job: Job) -> Cost:
     """Runs ``distill.generate``, with a clock around the part that asks."""
     spent: list[Spent] = []
-    names = vars(import_module("distill.run"))
+    names = vars(import_module("distill.generating.run"))
     names["ask_all"] = _timed(names["ask_all"], spent)
     _generate(Path(job.folder, "warm"))
     spent.clear()

@@ -162,7 +162,7 @@ def jails_cpu() -> float:
 
 def _hostile() -> str:
     from distill.verify import grade
-    from distill.verify.crew import SCORERS
+    from distill.verify.workers.threads import SCORERS
 
     rows, worst = [], 0.0
     for name, text in HOSTILE.items():

@@ -9,7 +9,7 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from distill import log as _log
+from distill.terminal import log as _log
 
 if TYPE_CHECKING:
     from distill.commands.eval import eval

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 import distill
 from distill.errors import DistillError, Exit, UserError
 from distill.imports import own_imports_only
-from distill.log import to_stderr, traced
-from distill.plain import plain
-from distill.screen import guarded, hang_up, say, say_lines
+from distill.terminal.log import to_stderr, traced
+from distill.terminal.plain import plain
+from distill.terminal.screen import guarded, hang_up, say, say_lines
 
 
 class Command(argparse.ArgumentParser):
@@ -179,7 +179,7 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
 
 
 def _run_filter(a: argparse.Namespace) -> int:
-    from distill.commands.explain import explain, sample
+    from distill.filtering.show import explain, sample
 
     if a.explain:
         key, number = _one_or_two(a.explain, "--explain ID [SAMPLE]", 0)

@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
-from distill.plain import plain
+from distill.terminal.plain import plain
 
 
 class Exit(IntEnum):

@@ -18,22 +18,22 @@ import pytest
 
 from distill.errors import UserError
 from distill.jail import interpreter, packages
-from distill.jail.codec import encode
+from distill.jail.inside.codec import encode
 from distill.jail.jailer import Jailer
+from distill.jail.mounts import PACKAGES, Room
 from distill.jail.probe import jail_or_refuse, weakness
 from distill.jail.program import Ran, Replied
-from distill.jail.room import PACKAGES, Room
 from distill.jail.service import Missing, Service
 from distill.jail.session import Jail
 from distill.verify import Isolation, Item, grade, grade_all
-from distill.verify.asked import LIMIT_S, Answer, Said, _heard, answers
-from distill.verify.crew import SCORERS
-from distill.verify.harmless import harmless
 from distill.verify.isolation import JAILED
-from distill.verify.scorers import EVALUATING, would_execute
-from distill.verify.services import SERVICES, service
-from distill.verify.services import installed as is_installed
-from distill.verify.symbolic import too_complex
+from distill.verify.math.symbolic import too_complex
+from distill.verify.workers.asked import LIMIT_S, Answer, Said, _heard, answers
+from distill.verify.workers.harmless import harmless
+from distill.verify.workers.reasoning_gym import EVALUATING, would_execute
+from distill.verify.workers.services import SERVICES, service
+from distill.verify.workers.services import installed as is_installed
+from distill.verify.workers.threads import SCORERS
 from tests.test_hostile_rows import problems
 from tests.test_jail import descendants, jailer, nsjail
 
@@ -152,7 +152,7 @@ def test_a_reference_that_misbehaves_costs_no_other_its_answer(
 
 SENDS = """
 import os, struct, sys
-encode = sys.modules['distill.jail.codec'].encode
+encode = sys.modules['distill.jail.inside.codec'].encode
 def send(value):
     os.write(3, struct.pack('<I', len(encode(value))) + encode(value))
 def reply(value):
@@ -376,7 +376,7 @@ def test_a_fresh_jail_and_none_say_the_same(how: Isolation) -> None:
 @pytest.fixture
 def no_jail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     SCORERS.close()  # those that are trusted already
-    for name in ("distill.jail.probe.installed", "distill.verify.crew.installed"):
+    for name in ("distill.jail.probe.installed", "distill.verify.workers.threads.installed"):
         monkeypatch.setattr(name, list)
     jail_or_refuse.cache_clear()
     yield
@@ -560,9 +560,9 @@ LISTS = ("binary_matrix", "n_queens", "spiral_matrix", "string_insertion")
 # Every event of this process by which text becomes code.
 WATCH = """
 import json, sys
-from distill.verify.inside import scorers
-from distill.verify.scorers import would_execute
-score = scorers.load()
+from distill.verify.workers.inside import reasoning_gym
+from distill.verify.workers.reasoning_gym import would_execute
+score = reasoning_gym.load()
 seen = []
 sys.addaudithook(lambda name, args: name == "compile" and seen.append(str(args[0])))
 marks = ["mark = 1", "[mark]", "mark + 1", "mark(1)", "'mark'", "mark mark"]

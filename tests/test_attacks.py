@@ -19,9 +19,9 @@ from distill.jail.probe import jail_or_refuse
 from distill.jail.program import Program
 from distill.jail.session import Jail
 from distill.verify.code import check_all
-from distill.verify.crew import CREW
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.verdict import Verdict
+from distill.verify.workers.threads import CREW
 from tests.attacks.attack import ASSERTS, CALLS, NEAR, VALUES, Attack
 from tests.attacks.followers import THIEF
 from tests.attacks.golds import GOLDS, Reference

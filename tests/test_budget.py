@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import distill
-from distill.budget import Budget, cost_usd, most_prompt_tokens, worst_usd
 from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, UserError
+from distill.generating.budget import Budget, cost_usd, most_prompt_tokens, worst_usd
 from distill.recipes.find import shipped
 from distill.recipes.presets import read_preset
 from distill.recipes.teachers import Peak, Price

@@ -8,10 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.cards import dataset_card, student_card
-from distill.cards.markdown import cell, code
 from distill.errors import UserError
 from distill.files.write import write_parquet
+from distill.publishing import dataset_card, student_card
+from distill.publishing.markdown import cell, code
 from distill.rows import SCHEMA, Message, Row, to_frame
 
 REPORT = {

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.chat import renderer, template_text
 from distill.errors import UserError
+from distill.generating.template import renderer, template_text
 from distill.recipes.find import shipped
 from distill.recipes.places import Origin
 from distill.rows import Message, Problem

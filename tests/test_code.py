@@ -21,7 +21,7 @@ import distill
 from bench.mutants import KINDS, mutant
 from distill.errors import Exit, UserError
 from distill.files.write import read_json
-from distill.jail.codec import decode
+from distill.jail.inside.codec import decode
 from distill.jail.probe import jail_or_refuse
 from distill.problems import LeftOut, problem_set
 from distill.problems.golds import own_verdict
@@ -47,7 +47,7 @@ from distill.verify.code.output import difference
 from distill.verify.code.response import fenced, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
-from distill.verify.crew import CREW, Jails
+from distill.verify.workers.threads import CREW, Jails
 from tests.teacher_server import completion, teacher_server
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

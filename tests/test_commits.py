@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from distill.commits import group_commits
 from distill.ledger import Attempt, Ledger
+from distill.ledger.commits import group_commits
 
 
 def attempt(number: int) -> Attempt:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from distill.generating.reach import who_answers
+from distill.local_models.digest import model_digest
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
-from distill.teachers.digest import model_digest
-from distill.teachers.reach import who_answers
 
 
 def model(folder: Path) -> Path:

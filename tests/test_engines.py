@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from distill.engines import AHEAD, map_in_order
 from distill.errors import UserError
+from distill.filtering.workers import AHEAD, map_in_order
 
 
 def with_process(value: int) -> tuple[int, int]:

@@ -7,8 +7,8 @@ import pytest
 
 from distill.commands.generate import generate
 from distill.errors import Exit, UserError
-from distill.export import export_traces
 from distill.files.write import read_json, write_json
+from distill.generating.export import export_traces
 from distill.ledger import Ledger
 from distill.rows import SCHEMA, Message
 from tests.teacher_server import teacher_server

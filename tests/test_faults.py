@@ -19,9 +19,9 @@ import pytest
 from aiohttp import web
 
 import distill
-import distill.run  # before its parts are exchanged
-from distill import attempts
+import distill.generating.run  # before its parts are exchanged
 from distill.errors import Exit, Interrupted, StoppedError
+from distill.generating import attempt as attempts
 from distill.teachers import body as coding
 from distill.teachers import retry
 from tests.faults import (

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 import distill
-from distill import attempts
 from distill.errors import Exit, UserError
 from distill.files.find import data_files
+from distill.generating import attempt as attempts
 from distill.ledger import hold, schema
 from tests.faults import (
     assert_all_there,
@@ -36,7 +36,7 @@ from tests.teacher_server import completion, refusal, teacher_server
 KILLED_IN_EXPORT = """
 import os, signal, sys
 import distill
-from distill import export
+from distill.generating import export
 whole = export.write_parquet
 def write(path, frame):
     if path.name == "part-00002.parquet":

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import distill
-from distill.cards import dataset_card
-from distill.engines import Engine
 from distill.errors import Exit, UserError
 from distill.files.write import read_json
+from distill.filtering.workers import Engine
 from distill.jail.probe import jail_or_refuse
+from distill.publishing import dataset_card
 from distill.rows import SCHEMA
 
 TRACES = Path(__file__).parents[2] / "shared" / "data" / "traces.jsonl.gz"

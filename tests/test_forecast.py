@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import distill
-from distill.forecast import R1_TOKENS, TOKENS_PER_S, Forecast, forecast
+from distill.generating.forecast import R1_TOKENS, TOKENS_PER_S, Forecast, forecast
+from distill.generating.reach import who_answers
+from distill.generating.run import make_plan
 from distill.problems import problem_set
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
-from distill.run import make_plan
-from distill.teachers.reach import who_answers
 from tests.teacher_server import TeacherServer, completion, refusal, teacher_server
 from tests.test_generate import recipe
 from tests.test_pool import block, several

@@ -17,8 +17,8 @@ import pytest
 from aiohttp import web
 
 import distill
-from distill import attempts
 from distill.errors import BudgetReached, Exit, Interrupted, StoppedError, UserError
+from distill.generating import attempt as attempts
 from distill.rows import SCHEMA
 from distill.teachers import retry
 from tests.teacher_server import TeacherServer, completion, refusal, teacher_server

@@ -24,8 +24,8 @@ import distill
 from distill.errors import UserError
 from distill.jail.probe import jail_or_refuse
 from distill.verify import LABELS, Item, grade_all
-from distill.verify.crew import SCORERS
 from distill.verify.kinds import KINDS
+from distill.verify.workers.threads import SCORERS
 from tests.teacher_server import completion, teacher_server
 
 factory = pytest.importorskip("reasoning_gym.factory")
@@ -269,7 +269,7 @@ def test_the_programs_do_what_they_say_where_they_run(host: Host) -> None:
 @pytest.fixture
 def no_jail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     SCORERS.close()  # those that are trusted already
-    for name in ("distill.jail.probe.installed", "distill.verify.crew.installed"):
+    for name in ("distill.jail.probe.installed", "distill.verify.workers.threads.installed"):
         monkeypatch.setattr(name, list)
     jail_or_refuse.cache_clear()
     yield

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 import distill
 from distill.errors import UserError
-from distill.jail import codec, inside, interpreter, leftovers, process, room, seccomp
-from distill.jail.codec import CodecError, Opaque, decode, encode
+from distill.jail import interpreter, mounts, process, seccomp
+from distill.jail.inside import codec, execute, leftovers
+from distill.jail.inside.codec import CodecError, Opaque, decode, encode
 from distill.jail.jailer import Jailer, installed
 from distill.jail.probe import first_trusted, jail_or_refuse, weakness
 from distill.jail.program import Call, Program, Ran, Returned
@@ -447,14 +448,14 @@ def test_a_fork_bomb_stays_small(jail: Jail) -> None:
         "        if os.fork() == 0:\n            time.sleep(60)\n        n += 1\n"
         "except BlockingIOError:\n    print(n)"
     )
-    assert 1 < int(said(jail, source)) < inside.PROCESSES
+    assert 1 < int(said(jail, source)) < execute.PROCESSES
     bomb = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
     ran = script(jail, bomb, timeout_s=0.5)
     assert ran.status == "timeout"
 
 
 @pytest.mark.parametrize(
-    ("folder", "most"), [("/tmp", room.TEMPORARY_BYTES), ("/dev/shm", room.SHARED_BYTES)]
+    ("folder", "most"), [("/tmp", mounts.TEMPORARY_BYTES), ("/dev/shm", mounts.SHARED_BYTES)]
 )
 def test_a_folder_holds_no_more_than_its_size_and_is_empty_again(
     jail: Jail, folder: str, most: int

@@ -14,15 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import distill
-from distill.agreement import Agreement, agreement
 from distill.cli import main
 from distill.errors import Exit, UserError
 from distill.files.read import frames
-from distill.judgements import identity, judgements_of, run_of
-from distill.recipes.places import Origin
-from distill.signals import verdict
-from distill.signals.settings import PLAIN
-from distill.verify.judged import (
+from distill.filtering.judge.agreement import Agreement, agreement
+from distill.filtering.judge.run import identity, judgements_of, run_of
+from distill.filtering.judge.verdicts import (
     METHOD,
     UNDECIDED,
     VERDICT,
@@ -32,6 +29,9 @@ from distill.verify.judged import (
     collected,
     said,
 )
+from distill.recipes.places import Origin
+from distill.signals import verdict
+from distill.signals.settings import PLAIN
 from tests.teacher_server import TeacherServer, completion, teacher_server
 
 SAID = [

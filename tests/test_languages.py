@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from distill.errors import UserError
-from distill.jail.room import PLAIN
+from distill.jail.mounts import PLAIN
 from distill.verify import Isolation, Verdict
 from distill.verify.code import check_all, compiled, own_answer
 from distill.verify.code.languages import LANGUAGES, java_names, named, of_mark, toolchain
 from distill.verify.code.response import blocks, script
-from distill.verify.crew import CREW
+from distill.verify.workers.threads import CREW
 from tests.test_code import needs_jail
 
 CASES = [{"in": f"{a} {b}\n", "out": f"{a + b}\n"} for a, b in ((1, 2), (40, 2), (10**9, 10**9))]

@@ -15,7 +15,11 @@ STUBBORN = (
 
 def leashed(code: str, *, grace_s: float = 5.0) -> list[str]:
     line = f"leash([sys.executable, '-c', {code!r}], grace_s={grace_s})"
-    return [sys.executable, "-c", f"import sys; from distill.teachers.leash import leash; {line}"]
+    return [
+        sys.executable,
+        "-c",
+        f"import sys; from distill.local_models.leash import leash; {line}",
+    ]
 
 
 def held(command: list[str]) -> subprocess.Popen[bytes]:
@@ -81,20 +85,20 @@ def test_a_killed_leash_takes_the_command_along() -> None:
     ],
 )
 def test_the_exit_status_is_the_commands_own(code: str, status: int) -> None:
-    command = [sys.executable, "-m", "distill.teachers.leash", "--", sys.executable, "-c", code]
+    command = [sys.executable, "-m", "distill.local_models.leash", "--", sys.executable, "-c", code]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         assert process.wait() == status
 
 
 def test_the_command_reads_nothing_of_ours() -> None:
     code = "import sys; sys.exit(3 if sys.stdin.read() == '' else 4)"
-    command = [sys.executable, "-m", "distill.teachers.leash", "--", sys.executable, "-c", code]
+    command = [sys.executable, "-m", "distill.local_models.leash", "--", sys.executable, "-c", code]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         assert process.wait() == 3
 
 
 def test_a_missing_command_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-    command = [sys.executable, "-m", "distill.teachers.leash", "--", "no-such-server"]
+    command = [sys.executable, "-m", "distill.local_models.leash", "--", "no-such-server"]
     assert subprocess.run(command, stdin=subprocess.PIPE, check=False).returncode == 127
     assert capfd.readouterr().err == (
         "no-such-server: cannot be started: No such file or directory\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distill.files.write import read_json
-from distill.teachers.weights import SHIPPED, cache_folder
+from distill.local_models.weights import SHIPPED, cache_folder
 
 WEIGHTS = cache_folder() / SHIPPED["smollm2-135m-instruct"].file
 pytest.importorskip("xllamacpp")

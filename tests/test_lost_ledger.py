@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import distill
-from distill import export
 from distill.errors import Exit, UserError
+from distill.generating import export
 from distill.ledger import Ledger, schema, wal
 from distill.ledger.hold import COPY_FRAMES
 from distill.ledger.mounts import has_own_times

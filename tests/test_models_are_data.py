@@ -14,7 +14,10 @@ pytest.importorskip("peft")
 
 from distill.commands.train import train
 from distill.errors import Exit, UserError
-from distill.models.open import OR_ADAPTER, open_model, refuse_foreign
+from distill.generating.reach import who_answers
+from distill.local_models import serve as serve_module
+from distill.local_models.open import OR_ADAPTER, open_model, refuse_foreign
+from distill.local_models.serve import serving
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.recipes.places import Origin
@@ -23,9 +26,6 @@ from distill.recipes.teachers import Serve
 from distill.rows import SCHEMA
 from distill.signals import score
 from distill.signals.settings import Settings, placed
-from distill.teachers import serve as serve_module
-from distill.teachers.reach import who_answers
-from distill.teachers.serve import serving
 from tests import hostile_models
 from tests.hostile_models import ADAPTERS, HOSTILE, adapter, hostile
 from tests.hub_server import hub_server, run_client
@@ -120,7 +120,7 @@ def test_nothing_of_a_hostile_adapter_runs(kind: str, base: Path, tmp_path: Path
 @pytest.mark.parametrize("kind", ["a module", "a package"])
 def test_merging_by_itself_refuses_too(kind: str, base: Path, tmp_path: Path) -> None:
     model = adapter(tmp_path / "adapter", base, **ADAPTERS[kind])
-    line = [sys.executable, "-m", "distill.teachers.merge", str(model), str(tmp_path / "whole")]
+    line = [sys.executable, "-m", "distill.local_models.merge", str(model), str(tmp_path / "whole")]
     assert subprocess.run(line, capture_output=True, check=False).returncode != 0
     assert not (tmp_path / "whole").exists()
 
@@ -216,7 +216,7 @@ def test_who_answers_reads_no_base_that_is_no_model(base: str, tmp_path: Path) -
 CLIENT = """
 import json
 from distill.errors import UserError
-from distill.models.open import OR_ADAPTER, open_model, refuse_foreign
+from distill.local_models.open import OR_ADAPTER, open_model, refuse_foreign
 said = {}
 for name in NAMES:
     try:

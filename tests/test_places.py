@@ -16,6 +16,8 @@ import distill
 from distill.errors import UserError
 from distill.files.named import TABLE
 from distill.filtering.prepare import prepare
+from distill.generating.reach import who_answers
+from distill.generating.run import make_plan
 from distill.ledger import Ledger
 from distill.problems import read_problems
 from distill.recipes.filters import FilterRecipe
@@ -25,10 +27,8 @@ from distill.recipes.places import PLACES, Origin, place
 from distill.recipes.presets import Preset
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.students import StudentRecipe
-from distill.run import make_plan
 from distill.signals.settings import PLAIN
-from distill.students.base import chat_template_text
-from distill.teachers.reach import who_answers
+from distill.training.base import chat_template_text
 
 CANARY = "canary7f3a"
 RULE = "a recipe reads only what is its own"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.plain import plain
+from distill.terminal.plain import plain
 
 ANY = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 # Characters of interest far more often than chance would have them.

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.verify.expression import parse
-from distill.verify.probe import constant, equal, linear, proportional
+from distill.verify.math.expression import parse
+from distill.verify.math.probe import constant, equal, linear, proportional
 
 EQUAL = [
     (r"\sqrt{8}", r"2\sqrt{2}"),

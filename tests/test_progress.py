@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from distill.progress import Progress, _clock, progress
+from distill.terminal.progress import Progress, _clock, progress
 
 SHOWN = """
-from distill.progress import progress
+from distill.terminal.progress import progress
 with progress("generate", 2) as shown:
     shown.advance(2, note="all well")
 """

@@ -11,12 +11,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from distill.cards.adapter import ORIGINALS
 from distill.commands.push import push
 from distill.errors import Exit, UserError
 from distill.files.write import write_json, write_parquet
+from distill.local_models.weights import SHIPPED
+from distill.publishing.adapter import ORIGINALS
 from distill.rows import Message, Row, to_frame
-from distill.teachers.weights import SHIPPED
 from tests.hub_server import hub_server, run_client
 from tests.hub_state import Hub
 

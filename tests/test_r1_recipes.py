@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distill.chat import renderer, template_text
+from distill.generating.template import renderer, template_text
 from distill.problems import read_problems
 from distill.problems.golds import own_verdict
 from distill.recipes.find import shipped

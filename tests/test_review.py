@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import distill
 from distill.errors import StoppedError, UserError
+from distill.generating.reach import who_answers
 from distill.ledger import Ledger, schema
 from distill.ledger.explain import explained
 from distill.ledger.salvage import repair
@@ -24,7 +25,6 @@ from distill.recipes.teachers import Address, Teacher
 from distill.teachers import retry
 from distill.teachers.client import connect, send
 from distill.teachers.endpoint import Endpoint
-from distill.teachers.reach import who_answers
 from distill.teachers.wire import parse
 from tests.teacher_server import completion, refusal, teacher_server
 from tests.test_forecast import ahead, nowhere

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import UserError
+from distill.filtering.rules import Rules, compile, judge, measure_and_judge
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.rows import SCHEMA
-from distill.rules import Rules, compile, judge, measure_and_judge
 from distill.signals import all_columns
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

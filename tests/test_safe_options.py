@@ -36,7 +36,7 @@ HOSTILE: list[Any] = [
 
 
 def students(folder: Path, block: str, key: str, value: Any, *overrides: str) -> object:
-    from distill.students.options import checked
+    from distill.training.options import checked
 
     path = folder / "s.yaml"
     values = {"base": "b", "lora": {"r": 4}, "sft": {}}
@@ -193,7 +193,7 @@ def test_what_people_set_still_goes_on_unchanged(
 @pytest.mark.parametrize("name", ["../out.jinja", "/proc/self/environ", "link.jinja", "a.txt"])
 def test_a_chat_template_is_a_file_of_the_recipes_folder(tmp_path: Path, name: str) -> None:
     pytest.importorskip("transformers")
-    from distill.students.base import chat_template_text
+    from distill.training.base import chat_template_text
 
     folder = tmp_path / "recipes"
     folder.mkdir()

@@ -11,7 +11,7 @@ from distill.problems.scored import LONGEST, references
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.verify import grade
-from distill.verify.scorers import entry, fits_anything
+from distill.verify.workers.reasoning_gym import entry, fits_anything
 
 reasoning_gym = pytest.importorskip("reasoning_gym")
 KIND = "reasoning_gym"

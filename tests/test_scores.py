@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.scores import Score, cons_at_k, pass_at_1, pass_at_k, wilson
+from distill.evaluating.scores import cons_at_k, pass_at_1, pass_at_k
+from distill.intervals import Score, wilson
 from distill.verify import Label, Verdict
 
 RIGHT = Verdict("correct", "2", "rational")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from distill.errors import UserError
+from distill.filtering.selection import NEEDED, Choice, choose, orders
 from distill.recipes.filters import Select
-from distill.selection import NEEDED, Choice, choose, orders
 
 TYPES: dict[str, Any] = {
     "id": pl.String,

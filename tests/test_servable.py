@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from distill.errors import UserError
-from distill.teachers.servable import servable
+from distill.local_models.servable import servable
 
 
 def folder(path: Path, *, generation: dict[str, object] | None) -> Path:

@@ -16,11 +16,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 from distill.errors import UserError
+from distill.local_models import serve as module
+from distill.local_models.serve import command, serving
+from distill.local_models.weights import fetch
 from distill.recipes.teachers import Engine, Serve
-from distill.teachers import serve as module
 from distill.teachers.endpoint import Endpoint
-from distill.teachers.serve import command, serving
-from distill.teachers.weights import fetch
 
 SHIPPED = "smollm2-135m-instruct"
 # A server that notes how it was started, then answers on one path only.
@@ -44,7 +44,7 @@ HOLDER = """
 import signal, sys
 from pathlib import Path
 from distill.recipes.prompts import Serve
-from distill.teachers.serve import serving
+from distill.local_models.serve import serving
 engine, model, log = sys.argv[1:]
 with serving(Serve(engine=engine), model=model, log_file=Path(log)) as endpoint:
     print(endpoint.base_url, flush=True)

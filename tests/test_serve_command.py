@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from distill.local_models.serve import child_env, command
 from distill.recipes.teachers import Engine, Serve
-from distill.teachers.serve import child_env, command
 
 FLAGS = {
     "llama.cpp": "--threads",
@@ -21,7 +21,7 @@ FLAGS = {
     [
         (
             "llama.cpp",
-            "PYTHON -P -m distill.teachers.llamacpp --model /m --port 9 --alias name "
+            "PYTHON -P -m distill.local_models.llamacpp --model /m --port 9 --alias name "
             "--slots 4 --context 512",
         ),
         (

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from distill.errors import UserError
+from distill.filtering.rules import compile, measure_and_judge
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.places import Origin
 from distill.rows import SCHEMA
-from distill.rules import compile, measure_and_judge
 from distill.signals import length, score
 from distill.signals.settings import PLAIN, Settings, placed
 

@@ -10,10 +10,10 @@ import pytest
 
 from bench.pool import build
 from bench.traces import frame as traces
+from distill.filtering.rules import Rules, compile, measure_and_judge
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.rows import SCHEMA
-from distill.rules import Rules, compile, measure_and_judge
 
 CHECKOUT = Path(__file__).parents[1]
 REAL = CHECKOUT.parent / "shared" / "data" / "traces.jsonl.gz"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from distill.errors import UserError
+from distill.filtering.rules import compile
 from distill.problems import read_problems
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
-from distill.rules import compile
 from distill.sql import parse_sql
 
 OPENING = [

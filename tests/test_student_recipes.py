@@ -12,7 +12,7 @@ from distill.recipes.find import shipped
 from distill.recipes.load import load
 from distill.recipes.read import parse_yaml
 from distill.recipes.students import StudentRecipe
-from distill.students.options import checked
+from distill.training.options import checked
 
 SHIPPED = sorted(path.stem for path in shipped("students").glob("*.yaml"))
 

@@ -17,9 +17,9 @@ import pytest
 
 import distill
 from distill.cli import main
-from distill.engines import map_in_order
 from distill.errors import Exit, UserError
-from distill.screen import Column, Sheet, show
+from distill.filtering.workers import map_in_order
+from distill.terminal.screen import Column, Sheet, show
 from tests.faults import KEY_ENV, http, raw_server, recipe
 from tests.teacher_server import completion, refusal, teacher_server
 
@@ -326,7 +326,7 @@ def test_what_libraries_write_is_plain(
 
 
 def test_a_librarys_bar_is_drawn_on_its_own_line() -> None:
-    bar = "from distill.screen import guarded\nimport sys, tqdm\nwith guarded():\n"
+    bar = "from distill.terminal.screen import guarded\nimport sys, tqdm\nwith guarded():\n"
     bar += "    for _ in tqdm.tqdm(range(3), desc='a\\x1b[2J\\rb'): pass"
     done = subprocess.run([sys.executable, "-c", bar], capture_output=True, check=True)
     lines = done.stderr.replace(b"\r\n", b"\n").split(b"\r")
@@ -368,7 +368,7 @@ def test_an_error_of_ours_is_one_plain_line_wherever_it_is_shown() -> None:
 
 
 def test_a_question_is_plain_and_asked_only_where_somebody_can_answer() -> None:
-    code = "from distill.screen import ask; import sys; print(repr(ask(sys.argv[1])))"
+    code = "from distill.terminal.screen import ask; import sys; print(repr(ask(sys.argv[1])))"
     command = [sys.executable, "-c", code, f"{EVIL} sure? "]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("None\n", "")
@@ -385,7 +385,7 @@ def test_a_question_is_plain_and_asked_only_where_somebody_can_answer() -> None:
 
 
 def test_a_line_of_a_question_stays_one_line() -> None:
-    code = "from distill.screen import ask; import sys; ask(*sys.argv[1:])"
+    code = "from distill.terminal.screen import ask; import sys; ask(*sys.argv[1:])"
     said = typed_at([sys.executable, "-c", code, f"a\nyes?\n{FAKE}", "sure? "])
     assert said.split("\r\n") == [f"a\\nyes?\\n{FAKE}", "sure? no", ""]
 
@@ -423,14 +423,14 @@ def test_a_table_reads_nothing_as_markup(capsys: pytest.CaptureFixture[str]) -> 
 
 # --- nothing goes past it ---
 
-SCREEN = "distill/screen.py"
+SCREEN = "distill/terminal/screen.py"
 # Programs of their own, which write to a pipe or a log file, or inside a jail.
 OWN = {
-    "distill/teachers/leash.py",
-    "distill/teachers/llamacpp.py",
-    "distill/verify/inside.py",
-    "distill/jail/inside.py",
-    "distill/jail/attack.py",
+    "distill/local_models/leash.py",
+    "distill/local_models/llamacpp.py",
+    "distill/verify/workers/inside.py",
+    "distill/jail/inside/execute.py",
+    "distill/jail/inside/attack.py",
 }
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 WRITERS = {"print_exc", "print_exception", "print_stack", "print_tb", "pprint", "perror"}
@@ -473,7 +473,7 @@ def test_there_is_one_log_and_its_templates_are_ours(name: str) -> None:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         called = ast.unparse(node.func)
-        if called == "logging.getLogger" and name != "distill/students/quiet.py":
+        if called == "logging.getLogger" and name != "distill/training/quiet.py":
             assert [ast.unparse(arg) for arg in node.args] in (
                 ["'distill'"],
                 ["NAME"],
@@ -490,7 +490,7 @@ def test_only_the_command_line_has_a_parser() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Import) and "argparse" in [alias.name for alias in node.names]
     }
-    assert users == {"distill/cli.py", "distill/teachers/llamacpp.py"}
+    assert users == {"distill/cli.py", "distill/local_models/llamacpp.py"}
     calls = [
         ast.unparse(n.func) for n in ast.walk(TREES["distill/cli.py"]) if isinstance(n, ast.Call)
     ]

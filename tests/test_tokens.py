@@ -16,9 +16,9 @@ pytest.importorskip("transformers")
 
 from distill.errors import UserError
 from distill.rows import Message, Row
-from distill.students.base import Dialect, open_dialect
-from distill.students.proof import CHECKS, Proof
-from distill.students.tokens import MASKED, Tokenized, tokenize
+from distill.training.base import Dialect, open_dialect
+from distill.training.proof import CHECKS, Proof
+from distill.training.tokens import MASKED, Tokenized, tokenize
 
 TOKENIZERS = Path(__file__).parents[2] / "shared" / "tokenizers"
 pytestmark = pytest.mark.skipif(not TOKENIZERS.is_dir(), reason="no tokenizers beside the checkout")

@@ -20,12 +20,12 @@ from distill.errors import Exit, UserError
 from distill.files.read import frames
 from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
-from distill.students.base import open_dialect
-from distill.students.fit import arguments, build_trainer
-from distill.students.options import checked
-from distill.students.quiet import quiet
-from distill.students.store import store
-from distill.students.tokens import MASKED, tokenize
+from distill.training.base import open_dialect
+from distill.training.fit import arguments, build_trainer
+from distill.training.options import checked
+from distill.training.quiet import quiet
+from distill.training.store import store
+from distill.training.tokens import MASKED, tokenize
 from tests.trusting import naming
 
 TOKENIZER = Path(__file__).parents[2] / "shared" / "tokenizers" / "smollm2"

@@ -16,11 +16,11 @@ from yarl import URL
 import distill
 from distill.cli import main
 from distill.errors import Exit, UserError
+from distill.generating.reach import reach
+from distill.generating.sending import sendings, settle
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.address import is_open, origin_of
-from distill.teachers.reach import reach
-from distill.teachers.sending import sendings, settle
 from distill.teachers.trust import trust_list
 from tests.teacher_server import TeacherServer, teacher_server
 from tests.trusting import trusting

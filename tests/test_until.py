@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 import distill
 from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, StoppedError, UserError
+from distill.generating.plan import Ask, Plan
+from distill.generating.queue import CUT, RIGHT, Ended, Wanted
 from distill.ledger import Asked, Open
-from distill.plans import Ask, Plan
 from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
 from distill.teachers import retry
-from distill.wanted import CUT, RIGHT, Ended, Wanted
 from tests.teacher_server import completion, refusal, teacher_server
 from tests.test_generate import recipe, start, traces, wait_for
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.budget import Budget, most_prompt_tokens
 from distill.errors import BudgetReached
+from distill.generating.budget import Budget, most_prompt_tokens
+from distill.generating.usage import believed, least_tokens, sent
 from distill.recipes.teachers import Price
 from distill.teachers.wire import parse
-from distill.usage import believed, least_tokens, sent
 from tests.teacher_server import completion
 
 ANYTHING = (

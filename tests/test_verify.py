@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from distill.errors import UserError
 from distill.verify import LABELS, Item, Verdict, grade, grade_all
-from distill.verify.compare import same
-from distill.verify.extract import boxes, extract
 from distill.verify.kinds import CHECKS
-from distill.verify.values import Listed, Number, read
+from distill.verify.math.compare import same
+from distill.verify.math.extract import boxes, extract
+from distill.verify.math.values import Listed, Number, read
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

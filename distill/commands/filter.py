@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 
-from distill.engines import Crew, Engine
 from distill.errors import Exit
 from distill.files.done import fingerprint, is_done
 from distill.files.find import left_out
@@ -36,13 +35,14 @@ from distill.filtering.folder import (
 from distill.filtering.measure import measure
 from distill.filtering.prepare import Prepared, prepare
 from distill.filtering.report import report
+from distill.filtering.selection import choose
 from distill.filtering.shuffle import gather, groups, places
 from distill.filtering.steps import Job, measured, steps
 from distill.filtering.units import Source, Unit, source, units
+from distill.filtering.workers import Crew, Engine
 from distill.filtering.write import KEPT, write, write_empty
-from distill.progress import progress
-from distill.selection import choose
 from distill.signals.settings import Settings
+from distill.terminal.progress import progress
 
 log = logging.getLogger("distill")
 

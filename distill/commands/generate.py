@@ -7,15 +7,15 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from distill.asking import Outcome
 from distill.errors import Exit
-from distill.forecast import Forecast, forecast
+from distill.generating.dispatch import Outcome
+from distill.generating.forecast import Forecast, forecast
+from distill.generating.reach import reach, who_answers
+from distill.generating.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
+from distill.generating.sending import foresay, settle
 from distill.problems import problem_set
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
-from distill.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
-from distill.teachers.reach import reach, who_answers
-from distill.teachers.sending import foresay, settle
 from distill.verify.isolation import Isolation
 
 log = logging.getLogger("distill")

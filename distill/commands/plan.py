@@ -10,13 +10,13 @@ from datetime import date
 from pathlib import Path
 
 from distill.errors import Exit, UserError, nearest
-from distill.forecast import TOKENS_PER_S
+from distill.generating.forecast import TOKENS_PER_S
 from distill.recipes.find import PRESETS, names
 from distill.recipes.mix import MILLION, Need, cost_usd, hours, needs, read_mix
 from distill.recipes.places import Origin
 from distill.recipes.presets import Preset, find_preset, read_preset
 from distill.recipes.teachers import Price
-from distill.screen import Column, Sheet, show
+from distill.terminal.screen import Column, Sheet, show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

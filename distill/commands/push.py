@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from distill.cards.keys import Digest, refuse_keys
-from distill.cards.parcel import Parcel, parcel_of
 from distill.credentials.find import keys_in, without_keys
 from distill.errors import Exit, UserError, missing_extra
 from distill.files.hub import quiet_client
 from distill.files.inside import ChangedError
+from distill.publishing.keys import Digest, refuse_keys
+from distill.publishing.parcel import Parcel, parcel_of
 from distill.recipes.places import HUB_ID
 
 if TYPE_CHECKING:

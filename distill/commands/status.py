@@ -15,8 +15,8 @@ from distill.ledger import DOUBTED, Ledger, sums
 from distill.ledger.explain import not_opened
 from distill.ledger.salvage import repair as mend
 from distill.ledger.saved import refuse_saved
-from distill.screen import Cell, Column, Sheet, show
 from distill.teachers.wire import parse
+from distill.terminal.screen import Cell, Column, Sheet, show
 
 Line = tuple[str, str]
 

@@ -15,17 +15,17 @@ from distill.files.done import data_digest, fingerprint, is_done
 from distill.files.lock import folder_lock
 from distill.files.read import frames
 from distill.files.write import write_json
-from distill.models.open import Model, open_model
+from distill.local_models.named import model_at, say_hub
+from distill.local_models.open import Model, open_model
 from distill.recipes.load import Loaded, load
 from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
-from distill.students.base import Dialect, chat_template_text, open_dialect
-from distill.students.options import Options, checked
-from distill.students.proof import Proof
-from distill.students.save import UNFINISHED, refuse_foreign, save
-from distill.students.store import Store, store
-from distill.students.tokens import tokenize
-from distill.teachers.named import model_at, say_hub
+from distill.training.base import Dialect, chat_template_text, open_dialect
+from distill.training.options import Options, checked
+from distill.training.proof import Proof
+from distill.training.save import UNFINISHED, refuse_foreign, save
+from distill.training.store import Store, store
+from distill.training.tokens import tokenize
 
 log = logging.getLogger("distill")
 PACKAGES = ("torch", "transformers", "trl", "peft")
@@ -84,7 +84,7 @@ def train(
 
 
 def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> Job:
-    from distill.students.model import require_four_bits
+    from distill.training.model import require_four_bits
 
     recipe, origin = loaded.recipe, loaded.origin
     if recipe.quantize:
@@ -102,7 +102,7 @@ def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> 
 
 def _base(name: str) -> str:
     """A folder or Hub id as it is; the folder of a shipped model."""
-    from distill.teachers.weights import SHIPPED, hf_folder
+    from distill.local_models.weights import SHIPPED, hf_folder
 
     path = Path(name).expanduser()
     if name not in SHIPPED and path.is_dir():
@@ -114,8 +114,8 @@ def _base(name: str) -> str:
 
 
 def _rehearse(job: Job) -> Exit:
-    from distill.students.fit import arguments, planned_steps
-    from distill.students.quiet import quiet
+    from distill.training.fit import arguments, planned_steps
+    from distill.training.quiet import quiet
 
     with quiet(), store() as examples:
         _prepare(job, examples)
@@ -126,8 +126,8 @@ def _rehearse(job: Job) -> Exit:
 
 def _train(job: Job, out: Path, wanted: str) -> None:
     _require()
-    from distill.students.fit import arguments, build_trainer, fit, planned_steps
-    from distill.students.quiet import quiet
+    from distill.training.fit import arguments, build_trainer, fit, planned_steps
+    from distill.training.quiet import quiet
 
     started = time.monotonic()
     checkpoints = out / "checkpoints" / wanted
@@ -191,7 +191,7 @@ def _prepare(job: Job, examples: Store) -> tuple[Dialect, Proof]:
 
 def _longest(job: Job) -> int | None:
     """Tokens that an example may have: what the recipe says, and what the base can look back on."""
-    from distill.students.model import positions
+    from distill.training.model import positions
 
     said, able = job.options.sft.get("max_length"), positions(job.base)
     if said is not None and able is not None and said > able:

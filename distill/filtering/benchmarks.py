@@ -17,6 +17,7 @@ from distill.files.find import data_files, matching
 from distill.files.named import BENCHMARK, data_at
 from distill.files.read import records
 from distill.filtering import hashes
+from distill.filtering.rules import Rule
 from distill.near.contamination import Benchmarks
 from distill.problems.read import problem_set
 from distill.recipes.filters import Decontaminate
@@ -24,7 +25,6 @@ from distill.recipes.find import names, own_file, shipped, shipped_file
 from distill.recipes.load import load
 from distill.recipes.places import Origin, missing
 from distill.recipes.prompts import PromptsRecipe
-from distill.rules import Rule
 from distill.signals import COSTLY
 from distill.signals.settings import Settings
 

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from distill.engines import Crew
 from distill.filtering import hashes
 from distill.filtering.units import Unit
+from distill.filtering.workers import Crew
 from distill.near.arrays import Ints, Keys
 from distill.near.clusters import near_duplicates
 from distill.near.sketch import plan, sketches

@@ -11,15 +11,15 @@ from distill.errors import UserError, nearest
 from distill.files.find import data_files
 from distill.files.read import frames, is_own, own_columns, own_rows
 from distill.filtering import stored
+from distill.filtering.judge.verdicts import overlaid
 from distill.filtering.measure import broken, is_measured
 from distill.filtering.prepare import Prepared
+from distill.filtering.rules import Rule, Rules
+from distill.filtering.selection import draws
 from distill.filtering.steps import measured, steps, visible
 from distill.filtering.write import DROPPED, KEPT
-from distill.plain import plain
 from distill.rows import SCHEMA
-from distill.rules import Rule, Rules
-from distill.selection import draws
-from distill.verify.judged import overlaid
+from distill.terminal.plain import plain
 
 PASSED = "kept"  # what is asked for instead of a reason to see rows that stayed
 UNKNOWN = "not filtered yet"

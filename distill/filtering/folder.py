@@ -8,7 +8,7 @@ from typing import Any
 from distill.errors import UserError
 from distill.files.find import data_files
 from distill.files.write import read_json, write_json
-from distill.filtering.judging import FOLDER as JUDGED
+from distill.filtering.judge.votes import FOLDER as JUDGED
 from distill.filtering.stored import FOLDER as SIGNALS
 from distill.filtering.units import Unit
 from distill.filtering.write import DROPPED, KEPT, SHUFFLING

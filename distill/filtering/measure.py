@@ -9,12 +9,12 @@ from dataclasses import replace
 import polars as pl
 
 from distill.filtering import hashes, stored
+from distill.filtering.judge.verdicts import ATTACHED, VERDICT, overlaid
+from distill.filtering.rules import Rule, Rules, judge
 from distill.filtering.steps import Job, Step, measured, shown, steps
 from distill.filtering.stored import Measured
 from distill.filtering.units import Unit
-from distill.rules import Rule, Rules, judge
 from distill.signals import COSTLY, verdict
-from distill.verify.judged import ATTACHED, VERDICT, overlaid
 
 
 def measure(unit: Unit, job: Job) -> pl.DataFrame:

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill.agreement import NEEDED as JUDGED
 from distill.files.done import file_digest, fingerprint
 from distill.filtering.benchmarks import contamination
 from distill.filtering.copies import Sketch
-from distill.filtering.judging import judging
+from distill.filtering.judge.agreement import NEEDED as JUDGED
+from distill.filtering.judge.votes import judging
 from distill.filtering.report import HIT
+from distill.filtering.rules import compile as compile_rules
+from distill.filtering.selection import NEEDED, Order, orders
 from distill.filtering.steps import Job
 from distill.filtering.stored import SCALARS
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
-from distill.rules import compile as compile_rules
-from distill.selection import NEEDED, Order, orders
 from distill.signals import verdict
 from distill.signals.settings import Settings, placed
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from distill.agreement import agreement
+from distill.filtering.judge.agreement import agreement
+from distill.filtering.selection import Choice
 from distill.recipes.filters import FilterRecipe, Quota
-from distill.selection import Choice
 from distill.verify.isolation import UNSAFE
 
 log = logging.getLogger("distill")

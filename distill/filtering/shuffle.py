@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from distill.files.write import write_parquet
+from distill.filtering.selection import draws
 from distill.filtering.write import KEPT, PART, SHUFFLING
-from distill.selection import draws
 
 
 def places(table: pl.DataFrame) -> pl.DataFrame:

@@ -9,11 +9,11 @@ import polars as pl
 from distill.filtering import hashes
 from distill.filtering.benchmarks import CONTAMINATED, Contamination
 from distill.filtering.copies import Sketch
-from distill.filtering.judging import Judging
+from distill.filtering.judge.verdicts import overlaid
+from distill.filtering.judge.votes import Judging
+from distill.filtering.rules import Rule, Rules
 from distill.filtering.stored import Measured
-from distill.rules import Rule, Rules
 from distill.signals import COSTLY, MODULES, verdict
-from distill.verify.judged import overlaid
 
 Step = Measured | Rule
 OVERSIZED = Rule("oversized", f"text_bytes <= {hashes.LARGEST}", ("text_bytes",))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from distill.jail.interpreter import HOME, Interpreter, environment
-from distill.jail.room import DEVICES, SHARED_BYTES, STREAMS, Room, libraries
+from distill.jail.mounts import DEVICES, SHARED_BYTES, STREAMS, Room, libraries
 
 
 def command(bwrap: Path, python: Interpreter, room: Room, *, filter_fd: int) -> list[str]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from distill.jail import codec
+from distill.jail.inside import codec
 from distill.jail.process import JailFailed, Process
 from distill.jail.program import Returned, Status
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distill.jail import bwrap, nsjail
 from distill.jail.interpreter import Interpreter
-from distill.jail.room import Room
+from distill.jail.mounts import Room
 
 NAMES = ("bwrap", "nsjail")
 HINT = (

@@ -7,7 +7,7 @@ takes its first program. User namespaces are refused by that filter, as nsjail h
 from pathlib import Path
 
 from distill.jail.interpreter import HOME, NOBODY, Interpreter, environment
-from distill.jail.room import DEVICES, SHARED_BYTES, STREAMS, Room, libraries
+from distill.jail.mounts import DEVICES, SHARED_BYTES, STREAMS, Room, libraries
 
 
 def command(nsjail: Path, python: Interpreter, room: Room) -> list[str]:

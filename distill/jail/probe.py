@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import UserError
-from distill.jail import attack
+from distill.jail.inside import attack
 from distill.jail.interpreter import account
 from distill.jail.jailer import HINT, Jailer, installed
+from distill.jail.mounts import PLAIN, Room
 from distill.jail.program import Program
-from distill.jail.room import PLAIN, Room
 from distill.jail.session import Jail
 
 TIMEOUT_S = 20  # it takes 0.2 s

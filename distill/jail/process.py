@@ -15,10 +15,11 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import CodeType
 
-from distill.jail import begin, build, codec, confine, inside, leftovers, seccomp, supervise
+from distill.jail import seccomp
+from distill.jail.inside import begin, build, codec, confine, execute, leftovers, supervise
 from distill.jail.interpreter import PRELOADED, Account, account, environment, interpreter
 from distill.jail.jailer import Jailer
-from distill.jail.room import PACKAGES, Room
+from distill.jail.mounts import PACKAGES, Room
 from distill.jail.service import SERVICE_NAME, Missing, Service
 
 START_S = 20  # for a jail to be ready; it takes 0.05 s, but machines can be busy
@@ -48,7 +49,7 @@ for name, code in modules.items():
         setattr(sys.modules[parent], last, module)
     exec(code, module.__dict__)
 if rules:
-    sys.modules["distill.jail.confine"].confine(rules)
+    sys.modules["distill.jail.inside.confine"].confine(rules)
 module.main()
 """
 
@@ -59,8 +60,8 @@ def program(*, compiled: bool, rules: bytes, service: Service | None) -> bytes:
 
     Before them the filter of system calls, if process 1 is to load that.
     """
-    texts = {"distill": "", "distill.jail": ""}
-    for module in (codec, confine, build, inside, begin, leftovers):
+    texts = {"distill": "", "distill.jail": "", "distill.jail.inside": ""}
+    for module in (codec, confine, build, execute, begin, leftovers):
         texts[module.__name__] = Path(str(module.__file__)).read_text(encoding="utf-8")
     if service is not None:
         texts[SERVICE_NAME] = service.source()

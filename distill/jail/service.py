@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from distill.jail.room import Room
+from distill.jail.mounts import Room
 
 SERVICE_NAME = "distill_service"  # of its module in the jail
 

@@ -14,9 +14,9 @@ from distill.errors import UserError
 from distill.jail.conversation import Conversation
 from distill.jail.exchange import Exchange, Frame, Malformed, returned
 from distill.jail.jailer import HINT, Jailer, installed
+from distill.jail.mounts import PLAIN, Room
 from distill.jail.process import JailFailed, Process
 from distill.jail.program import Binary, Build, Built, Program, Ran, Replied, Returned
-from distill.jail.room import PLAIN, Room
 from distill.jail.service import Missing, Service
 
 MAX_RUNS = 200

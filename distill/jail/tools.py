@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from distill.jail.interpreter import account
-from distill.jail.room import Room
+from distill.jail.mounts import Room
 
 SYSTEM = "/usr/bin"
 COMPILER_BYTES = 512 << 20  # of files while a compiler runs: Go keeps the packages that it made

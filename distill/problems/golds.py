@@ -13,7 +13,7 @@ from distill.verify.batch import SEVERAL
 from distill.verify.instructions import usable
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE
-from distill.verify.scorers import entry
+from distill.verify.workers.reasoning_gym import entry
 
 # A plain number is right by these checks, which a test proves; it saves most sets their checking.
 NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"

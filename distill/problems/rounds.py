@@ -142,7 +142,7 @@ def _usable(
         golden = pl.col("verify").is_null() | (pl.col("gold").str.strip_chars() != "")
         rows = tally.only(rows, golden, "no_gold")
         if recipe.until is not None and (rows["verify"] == CODE).any():
-            from distill.verify.crew import ready
+            from distill.verify.workers.threads import ready
 
             ready(isolation)  # before an answer is bought that could not be checked
         yield rows if spec.keep_uncheckable else checkable(rows, tally, isolation=isolation)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distill.errors import UserError
-from distill.verify.asked import Answer, Said, answers
 from distill.verify.batch import SEVERAL
 from distill.verify.isolation import JAILED, Isolation
-from distill.verify.values import is_plain, read
+from distill.verify.math.values import is_plain, read
+from distill.verify.workers.asked import Answer, Said, answers
 
 LONGEST = 4_096  # characters of a reference with its task; it stands in every row
 # Where in its set a problem stands: the same question made twice has one reference, not two.

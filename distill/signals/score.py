@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from distill.errors import UserError, missing_extra
-from distill.models.open import open_model
+from distill.local_models.open import open_model
 from distill.signals.settings import Settings
 
 COLUMNS: dict[str, pl.DataType] = {"nll_per_token": pl.Float64()}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from distill.errors import UserError
-from distill.models.open import open_model
+from distill.local_models.open import open_model
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.places import FOLDER, TOKENIZER, Origin, missing, place
 

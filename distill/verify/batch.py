@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 
 from distill.errors import UserError, nearest
-from distill.verify.asked import answers
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE, KINDS
-from distill.verify.question import Question
-from distill.verify.scorers import entry
-from distill.verify.services import SERVICES, Kind, installed
 from distill.verify.verdict import Verdict
+from distill.verify.workers.asked import answers
+from distill.verify.workers.question import Question
+from distill.verify.workers.reasoning_gym import entry
+from distill.verify.workers.services import SERVICES, Kind, installed
 
 log = logging.getLogger("distill")
 # Jails of a large batch: each takes up to 0.3 GB, and few answers need one.

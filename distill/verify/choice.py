@@ -8,8 +8,8 @@ as its letter.
 import json
 import re
 
-from distill.verify.extract import boxes, stated
-from distill.verify.latex import plain
+from distill.verify.math.extract import boxes, stated
+from distill.verify.math.latex import plain
 from distill.verify.verdict import Verdict
 
 LETTERS = "ABCDEFGHIJ"  # MMLU-Pro has ten

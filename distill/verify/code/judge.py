@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from distill.jail.codec import MAX_BYTES, CodecError, Opaque, decode
+from distill.jail.inside.codec import MAX_BYTES, CodecError, Opaque, decode
 from distill.jail.program import Call, Program, Ran, Returned, Status
 from distill.jail.session import Jail
 from distill.verify.code.bounded import TooLarge
@@ -18,8 +18,8 @@ from distill.verify.code.output import difference
 from distill.verify.code.plain import opaque, plainly
 from distill.verify.code.source import foreign, joined, tree
 from distill.verify.code.suite import SHOWN, Suite, Test
-from distill.verify.crew import Jails
 from distill.verify.verdict import Label
+from distill.verify.workers.threads import Jails
 
 TRIES = 2  # of a program whose jail failed
 # Timeouts of one input that all inputs of a program may take together.

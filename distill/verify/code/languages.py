@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill.jail.build import PROGRAM
+from distill.jail.inside.build import PROGRAM
+from distill.jail.mounts import Room
 from distill.jail.program import Build
-from distill.jail.room import Room
 from distill.jail.tools import compiler_room, runtime_room, tool
 
 # Runs the JavaScript of descriptor 3 as the main module: ``node FILE`` wants a file with a name.

@@ -8,7 +8,7 @@ object that claims to be equal to everything gains nothing.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from distill.jail.codec import Opaque
+from distill.jail.inside.codec import Opaque
 from distill.jail.program import Call, Program
 
 # Python's own names come from ``builtins``: programs call their variables list, str and max.

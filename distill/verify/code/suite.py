@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from distill.jail.codec import encode
+from distill.jail.inside.codec import encode
 from distill.jail.program import Call
 from distill.verify.code.beyond import beyond
 from distill.verify.code.bounded import FUNCTIONS

@@ -7,12 +7,12 @@ are believed once, they must have failed a program that returns nothing of use.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from distill.jail.codec import encode
+from distill.jail.inside.codec import encode
 from distill.jail.program import Call, Ran, Returned
 from distill.verify.code.judge import RIGHT, Finding, again, ended, raised, value_of
 from distill.verify.code.plain import CHANGED, NAME, opaque, watched
 from distill.verify.code.suite import SHOWN, STUB, Suite
-from distill.verify.crew import Jails
+from distill.verify.workers.threads import Jails
 
 # How the tests themselves fail: what they need is not there.
 BROKEN = (

@@ -1,0 +1,1 @@
+"""``distill eval``: a benchmark's questions, a student's answers, scores with intervals."""

@@ -1,0 +1,172 @@
+"""What a judge said about answers that no rule could decide, and where its word is taken.
+
+Rules first: a judge is heard only where they say ``unverifiable``. Asks no model and reads no file;
+``distill.filtering.judge.run`` reads a judge's run.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import polars as pl
+
+from distill.verify.math.extract import boxes
+from distill.verify.math.latex import plain
+
+Said = Literal["correct", "wrong"]
+METHOD = "judge"
+# Why a judge's word was asked for and did not decide: not asked about this answer; asked about
+# another one of the same id and sample; said nothing that is a verdict; as many for as against.
+UNDECIDED = ("no_judgement", "judged_other_answer", "judge_silent", "judge_tie")
+VERDICT = ("verdict", "verdict_answer", "verdict_method", "verdict_detail")
+ATTACHED = ("judge_correct", "judge_wrong", "judge_same")  # votes: UInt32; same: Boolean
+_SCHEMA = {
+    "id": pl.String(),
+    "sample": pl.UInt32(),
+    "answer": pl.UInt64(),
+    "judge_correct": pl.UInt32(),
+    "judge_wrong": pl.UInt32(),
+}
+_WORDS: dict[str, Said] = {
+    **dict.fromkeys(("correct", "right", "yes", "true"), "correct"),
+    **dict.fromkeys(("incorrect", "not correct", "wrong", "no", "false"), "wrong"),
+}
+_NAMES = r"(?:final[ _])?(?:verdict|correctness|judge?ment)"
+_JSON = re.compile(rf'"{_NAMES}"\s{{0,8}}:\s{{0,8}}"?([A-Za-z_ ]{{1,20}})["\s,}}]', re.IGNORECASE)
+_LINE = re.compile(rf"^\W{{0,8}}{_NAMES}\W{{1,8}}(.{{1,60}})$", re.IGNORECASE | re.MULTILINE)
+BATCH = 10_000  # judgements that are Python objects at one time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One answer of a judge, about one answer."""
+
+    id: str  # of the answer that was judged
+    sample: int
+    answer: int  # its ``answer_key``
+    said: Said | None  # None: no verdict can be read in it
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """All votes on each judged answer: one line an answer, with the columns of ``_SCHEMA``."""
+
+    table: pl.DataFrame
+
+    def onto(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """``rows`` (id, sample, gold, response, …), in order, with the columns ATTACHED.
+
+        All three are null for a row that was not judged; ``judge_same`` is false where the judge
+        saw another response or another gold under that id and sample.
+        """
+        found = rows.select("id", pl.col("sample").cast(pl.UInt32)).join(
+            self.table, on=["id", "sample"], how="left", maintain_order="left"
+        )
+        texts = rows.select("gold", "response").iter_rows()
+        same = [
+            None if key is None else key == answer_key(*text)
+            for key, text in zip(found["answer"], texts, strict=True)
+        ]
+        votes = found.select("judge_correct", "judge_wrong").get_columns()
+        return rows.with_columns(*votes, pl.Series("judge_same", same, dtype=pl.Boolean))
+
+
+def answer_key(gold: str | None, response: str | None) -> int:
+    """Names what was judged: 64 bits over reference and response."""
+    text = f"{gold or ''}\0{response or ''}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+
+
+def collected(judgements: Iterable[Judgement]) -> Judged:
+    """The votes on each answer, counted; in the order of the first vote."""
+    stream = iter(judgements)
+    parts = [pl.DataFrame(schema=_SCHEMA)]
+    while part := list(islice(stream, BATCH)):
+        parts.append(pl.DataFrame(list(_votes(part)), schema=_SCHEMA, orient="row"))
+    grouped = pl.concat(parts).group_by("id", "sample", "answer", maintain_order=True)
+    votes = grouped.agg(pl.col("judge_correct", "judge_wrong").sum())
+    # of two answers under one key none can be told from the other: the later one counts
+    return Judged(votes.unique(["id", "sample"], keep="last", maintain_order=True))
+
+
+def _votes(judgements: Iterable[Judgement]) -> Iterator[tuple[str, int, int, int, int]]:
+    for one in judgements:
+        yield one.id, one.sample, one.answer, one.said == "correct", one.said == "wrong"
+
+
+def said(response: str) -> Said | None:
+    r"""The verdict that a judge's response states; None if it states none, or two in its JSON.
+
+    In this order: the value of "correctness", "verdict" or "judgement" in JSON; the last box; the
+    last line that begins with one of these names; the whole response.
+
+    >>> said('{"analysis": "8 is not 9.", "correctness": "incorrect"}'), said(r"\boxed{Yes}")
+    ('wrong', 'correct')
+    >>> said("It is correct up to a point.")
+    """
+    if named := _JSON.findall(response):
+        votes = {_word(word) for word in named}
+        return votes.pop() if len(votes) == 1 else None
+    if inside := boxes(response):
+        return _word(plain(inside[-1][2][:200]))
+    if lines := _LINE.findall(response):
+        return _word(lines[-1])
+    return _word(response) if len(response) <= 60 else None
+
+
+def _word(text: str) -> Said | None:
+    return _WORDS.get(" ".join(text.replace("_", " ").strip(" \n\r\t.*!`\"'").lower().split()))
+
+
+def cascade(verdicts: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """``verdicts`` with the judge's word where the rules have none, and ``verdict_judge``.
+
+    Args:
+        verdicts: the columns VERDICT, one line a row: what the rules say.
+        rows: the same rows with the columns ATTACHED, by ``Judged.onto``.
+
+    Returns:
+        VERDICT and ``verdict_judge`` (``correct``, ``wrong``, null: no word on this answer). An
+        ``unverifiable`` row is ``correct`` or ``wrong`` by majority, with method ``judge`` and as
+        detail the votes for and against, "2:1", and the rules' own reason; else its method says
+        why not, one of UNDECIDED. Other rows stay as they are.
+    """
+    table = verdicts.select(VERDICT).hstack(rows.select(ATTACHED))
+    open_ = pl.col("verdict") == "unverifiable"
+    votes = pl.when("judge_same").then(pl.format("{}:{}, ", "judge_correct", "judge_wrong"))
+    detail = votes.otherwise(pl.lit("")) + pl.lit("rules: ") + pl.col("verdict_method")
+    taken = pl.coalesce("verdict_judge", "verdict")
+    return table.with_columns(verdict_judge=_majority()).select(
+        pl.when(open_).then(taken).otherwise("verdict").alias("verdict"),
+        "verdict_answer",
+        pl.when(open_).then(_method()).otherwise("verdict_method").alias("verdict_method"),
+        pl.when(open_).then(detail).otherwise("verdict_detail").alias("verdict_detail"),
+        "verdict_judge",
+    )
+
+
+def overlaid(table: pl.DataFrame) -> pl.DataFrame:
+    """A measured table with ``cascade`` applied; as it is where it has no verdicts or no votes."""
+    if not {*VERDICT, *ATTACHED} <= set(table.columns):
+        return table
+    return table.with_columns(cascade(table, table).get_columns())
+
+
+def _majority() -> pl.Expr:
+    """``correct`` or ``wrong``; null where the judge has no word on this very answer."""
+    right, wrong, same = (pl.col(name) for name in ATTACHED)
+    for_it = pl.when(same & (right > wrong)).then(pl.lit("correct"))
+    return for_it.when(same & (wrong > right)).then(pl.lit("wrong"))
+
+
+def _method() -> pl.Expr:
+    """METHOD where a majority decides, else why none does."""
+    right, wrong, same = (pl.col(name) for name in ATTACHED)
+    unseen, other, silent, tie = map(pl.lit, UNDECIDED)
+    first = pl.when(same.is_null()).then(unseen).when(~same).then(other)
+    return (
+        first.when(right != wrong).then(pl.lit(METHOD)).when(right == 0).then(silent).otherwise(tie)
+    )

@@ -1,0 +1,198 @@
+"""Asks the teachers for every answer that a ledger still lacks. Does not export them.
+
+One dispatcher takes what is wanted and starts a task for each; a task writes every try to the
+ledger and goes on when it is durable. The first Ctrl-C stops new requests and lets those under way
+finish, the second does not wait for them.
+"""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from distill.errors import DistillError, Interrupted
+from distill.generating.attempt import Desk, Written, answer
+from distill.generating.budget import Budget
+from distill.generating.plan import Ask, Plan
+from distill.generating.queue import Ended, Wanted
+from distill.ledger import DOUBTED, Ledger
+from distill.ledger.commits import group_commits
+from distill.teachers.client import connect
+from distill.teachers.endpoint import Endpoint
+from distill.teachers.pool import Pool
+from distill.terminal.progress import Progress
+
+log = logging.getLogger("distill")
+
+
+class Bell:
+    """Ctrl-C for a pass that runs in a thread, where signals do not come."""
+
+    def __init__(self) -> None:
+        self._ring: Callable[[], object] = lambda: None
+
+    def hang(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        """From now on a ring calls ``call`` in ``loop``."""
+        self._ring = lambda: loop.call_soon_threadsafe(call)
+
+    def ring(self) -> None:
+        """The first ring stops new requests, the second stops at once."""
+        self._ring()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one pass of asking brought."""
+
+    answered: int = 0
+    failed: int = 0  # refused for good, or a finish that is no success
+    unanswered: int = 0  # out of tries; the next pass asks again
+    stopped: DistillError | None = None  # why the pass ended early
+
+
+async def ask_all(
+    wanted: Wanted,
+    plan: Plan,
+    endpoints: Sequence[Endpoint],
+    ledger: Ledger,
+    budget: Budget,
+    shown: Progress,
+    bell: Bell,
+) -> Outcome:
+    """Asks until nothing is wanted or something ends the pass; every try is in the ledger."""
+    async with AsyncExitStack() as open_ways:
+        lines = [await open_ways.enter_async_context(connect(e)) for e in endpoints]
+        commits = await open_ways.enter_async_context(group_commits(ledger))
+        pool, folder = Pool(lines), ledger.path.parent
+        desk = Desk(plan=plan, pool=pool, commits=commits, budget=budget, folder=folder)
+        work = _Pass(desk=desk, wanted=wanted, shown=shown)
+        with _signals(work, bell):
+            await work.run()
+    _keep_doubts(desk, ledger)
+    if pool.doubtful:
+        ledger.reopen(pool.doubtful)
+    if work.broken is not None:
+        raise work.broken
+    return work.outcome
+
+
+def _keep_doubts(desk: Desk, ledger: Ledger) -> None:
+    """How many answers came with a usage that was not believed, for ``status``."""
+    if not desk.doubted:
+        return
+    before = ledger.meta(DOUBTED)
+    total = Counter(before if isinstance(before, dict) else {}) + desk.doubted
+    ledger.set_meta(DOUBTED, dict(total))
+    for name, count in sorted(desk.doubted.items()):
+        log.warning("%s: the usage of %d answers was not believed", name, count)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Pass:
+    desk: Desk
+    wanted: Wanted
+    shown: Progress
+    outcome: Outcome = field(default_factory=Outcome)
+    broken: BaseException | None = None  # a broken disk or a bug
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Returns when every task has ended."""
+        dispatch = asyncio.create_task(self._dispatch())
+        await asyncio.wait({dispatch})
+        if (error := dispatch.exception()) is not None:
+            self.broken = error
+            self.stop(None)
+        while self.tasks:
+            await asyncio.wait(self.tasks)
+
+    async def _dispatch(self) -> None:
+        room = asyncio.Semaphore(self.desk.pool.concurrency)
+        while True:
+            await room.acquire()
+            ask = await self.wanted.take()
+            if ask is None:
+                return
+            task = asyncio.create_task(self._one(ask, room))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def _one(self, ask: Ask, room: asyncio.Semaphore) -> None:
+        how = Ended(state="retry")
+        try:
+            how = await answer(self.desk, ask, self._count)
+            if how.state == "retry":
+                self.outcome.unanswered += 1
+        except DistillError as error:
+            self.stop(error)
+        except asyncio.CancelledError:
+            pass  # by ``stop`` or ``cancel``: what was under way is in the ledger
+        except Exception as error:  # border: a broken disk or a bug ends the pass, not one task
+            self.broken = self.broken or error
+            self.stop(None)
+        finally:
+            room.release()
+            self.wanted.ended(ask, how)
+            self.shown.advance(self.wanted.problems_ended - self.shown.done, note=self._note())
+
+    def stop(self, reason: DistillError | None) -> None:
+        """No new requests; those under way finish, those that wait between tries are let go."""
+        self.wanted.close()
+        self.outcome.stopped = self.outcome.stopped or reason
+        self.desk.stopped = self.outcome.stopped or Interrupted("ended by an error")
+        for task in self.tasks:
+            if task not in self.desk.sending and task is not asyncio.current_task():
+                task.cancel()
+
+    def cancel(self) -> None:
+        """Waits for nothing any more."""
+        for task in self.tasks:
+            task.cancel()
+
+    def _count(self, written: Written) -> None:
+        if written.attempt.state == "done":
+            self.outcome.answered += 1
+        else:
+            self.outcome.failed += 1
+        self.shown.tokens += written.attempt.completion_tokens or 0
+
+    def _note(self) -> str:
+        parts = []
+        lost = self.outcome.failed + self.outcome.unanswered
+        if lost:
+            parts.append(f"{lost} without an answer")
+        if any(post.line.endpoint.price for post in self.desk.pool.posts):
+            parts.append(f"${self.desk.budget.spent_usd:,.4f}")
+        return ", ".join(parts)
+
+
+class _signals:
+    """SIGINT and SIGTERM: the first drains, the second cancels. Elsewhere there is the bell."""
+
+    def __init__(self, work: _Pass, bell: Bell) -> None:
+        self._work = work
+        self._loop = asyncio.get_running_loop()
+        self._count = 0
+        mine = threading.current_thread() is threading.main_thread()
+        self._numbers = (signal.SIGINT, signal.SIGTERM) if mine else ()
+        bell.hang(self._loop, self._on_signal)
+
+    def __enter__(self) -> None:
+        for number in self._numbers:
+            self._loop.add_signal_handler(number, self._on_signal)
+
+    def __exit__(self, *_: object) -> None:
+        for number in self._numbers:
+            self._loop.remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        self._count += 1
+        self._work.stop(Interrupted("interrupted; the same command goes on from here"))
+        if self._count == 1:
+            log.warning("stopping: waiting for the requests under way (again to stop at once)")
+        else:
+            self._work.cancel()

@@ -1,0 +1,125 @@
+"""The card of a student: its base, how it was trained, how to run it. Only what train.json says.
+
+Does not recommend sampling values and does not praise: a score appears if scores.json was given.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from distill.publishing.markdown import as_yaml, cell, code, flat, front_matter, page, table
+from distill.recipes.places import HUB_ID
+from distill.verify.isolation import UNSAFE
+
+ASIDE = ("base", "base_model", "recipe", "versions", "fingerprint")  # shown elsewhere, or not
+SCORES = ("benchmark", "metric", "value", "95 %")
+LIMITS = """\
+- It was trained on answers that another model wrote, and repeats that model's mistakes.
+- `license: other`: distill does not know which terms apply. Those of the base model and those of \
+the teacher of the training data do."""
+
+
+def student_card(
+    train: Mapping[str, Any],
+    *,
+    repo_id: str,
+    adapter: bool,
+    scores: Mapping[str, Any] | None = None,
+) -> str:
+    """README.md of a student: ``train`` is its train.json, ``scores`` a scores.json of eval.
+
+    ``adapter`` tells a LoRA adapter from whole weights.
+    """
+    name = repo_id.rpartition("/")[2]
+    base = base_of(train)
+    on_hub = base is not None and HUB_ID.fullmatch(base) is not None
+    meta: dict[str, Any] = {"license": "other"}
+    if on_hub:
+        meta |= {"base_model": base, "base_model_relation": "adapter" if adapter else "finetune"}
+    meta |= {
+        "library_name": "peft" if adapter else "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["reasoning", "distillation", "distill"],
+    }
+    kind = "A LoRA adapter" if adapter else "A language model"
+    facts = {key: value for key, value in train.items() if key not in ASIDE}
+    return page(
+        front_matter(meta),
+        f"# {name}",
+        f"{kind}, trained with distill on reasoning traces.",
+        "## Use",
+        code("python", _usage(repo_id, adapter=adapter, on_hub=on_hub)),
+        *_section("Training", flat({"base": base, **facts} if base else facts)),
+        *_recipe(train.get("recipe")),
+        *_section(
+            "Scores", _score_lines(_mapping(scores)), ("benchmark", "metric", "value", "95 %")
+        ),
+        *_section("Versions", flat(_mapping(train.get("versions")))),
+        "## Limits",
+        LIMITS,
+    )
+
+
+def base_of(train: Mapping[str, Any]) -> str | None:
+    """The base model as train.json names it, at its top or in the recipe; None if nowhere."""
+    places = (train, _mapping(train.get("recipe")))
+    found = (place.get(key) for place in places for key in ("base_model", "base"))
+    return next((value for value in found if isinstance(value, str)), None)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _usage(repo_id: str, *, adapter: bool, on_hub: bool) -> str:
+    if not adapter:
+        load = (
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            f'model = AutoModelForCausalLM.from_pretrained("{repo_id}")\n'
+        )
+    elif on_hub:
+        load = (
+            "from peft import AutoPeftModelForCausalLM\n"
+            "from transformers import AutoTokenizer\n\n"
+            f'model = AutoPeftModelForCausalLM.from_pretrained("{repo_id}")\n'
+        )
+    else:
+        load = (
+            "from peft import PeftModel\n"
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            'base = AutoModelForCausalLM.from_pretrained("the base model, see below")\n'
+            f'model = PeftModel.from_pretrained(base, "{repo_id}")\n'
+        )
+    return load + (
+        f'tokenizer = AutoTokenizer.from_pretrained("{repo_id}")\n'
+        'messages = [{"role": "user", "content": "What is 17 * 23?"}]\n'
+        "prompt = tokenizer.apply_chat_template(\n"
+        '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True\n'
+        ")\n"
+        "answer = model.generate(**prompt, max_new_tokens=4096)\n"
+        "print(tokenizer.decode(answer[0]))"
+    )
+
+
+def _section(
+    title: str, lines: list[Any], head: tuple[str, ...] = ("what", "value")
+) -> tuple[str, ...]:
+    return (f"## {title}", table(head, lines)) if lines else ()
+
+
+def _recipe(recipe: Any) -> tuple[str, ...]:
+    values = _mapping(recipe)
+    return ("## Recipe", code("yaml", as_yaml(values))) if values else ()
+
+
+def _score_lines(scores: Mapping[str, Any]) -> list[tuple[str, str, Any, str]]:
+    """One line a metric; a metric is a block with a ``value``, as eval writes it."""
+    lines: list[tuple[str, str, Any, str]] = []
+    if scores.get(UNSAFE) is True:
+        lines.append(("all", UNSAFE, "programs ran without a sandbox", ""))
+    for bench, metrics in _mapping(scores.get("benchmarks", scores)).items():
+        for metric, found in _mapping(metrics).items():
+            value = _mapping(found).get("value")
+            if isinstance(value, (int, float)):
+                ends = found.get("ci95") or ()
+                lines.append((bench, metric, value, " to ".join(map(cell, ends))))
+    return lines

@@ -1,0 +1,189 @@
+"""What a command writes on the terminal: lines, tables, and one that is live. All of it is plain.
+
+While a command runs, ``guarded`` stands before standard output and standard error, so that what a
+library prints passes ``plain`` too. Only what is drawn here may move a cursor or choose a colour;
+texts are never read as markup.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from distill.terminal.plain import plain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+MOVE_UP = re.compile("(\x1b\\[A)+")  # as tqdm writes it
+LINES = "\n\t"  # what is kept where a text may have several lines
+Cell = str | tuple[str, str]  # a text, or a text and its style
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """How a column of a table looks."""
+
+    title: str = ""
+    right: bool = False
+    wraps: bool = True
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A table: sections of rows of cells."""
+
+    columns: Sequence[Column]
+    sections: Sequence[Sequence[Sequence[Cell]]]
+    title: str = ""
+
+
+def show(*parts: Sheet | str) -> None:
+    """Writes tables and lines on standard output."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=_bare(sys.stdout))
+    for part in parts:
+        console.print(_table(part) if isinstance(part, Sheet) else Text(plain(part)))
+
+
+def say(text: str) -> None:
+    """Writes one line on standard error, if there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"distill: {plain(text)}\n")
+
+
+def say_lines(text: str) -> None:
+    """Writes several lines on standard error, as they are."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{plain(text, keep=LINES)}\n")
+
+
+def ask(*question: str) -> str | None:
+    """What a person types in answer, without spaces at its ends; None where nobody is there.
+
+    A line of the question stays one line, whatever it is filled with.
+    """
+    if not (is_terminal() and sys.stdin is not None and sys.stdin.isatty()):
+        return None
+    sys.stderr.write("\n".join(map(plain, question)))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def hang_up() -> None:
+    """Closes standard error: nobody reads what we write, and nothing is to be said of it."""
+    sys.stderr.close()
+
+
+def is_terminal() -> bool:
+    """Whether standard error is one: then there is a live line instead of a log line."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+@contextmanager
+def live(line: Callable[[], str]) -> Iterator[None]:
+    """Shows on standard error, four times a second, what ``line`` says at that moment."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    class Line:
+        def __rich__(self) -> Text:
+            return Text(plain(line()))
+
+    console = Console(file=_bare(sys.stderr))
+    with Live(
+        Line(),
+        console=console,
+        refresh_per_second=4,
+        redirect_stdout=False,  # rich would read escapes in what it is given as its own
+        redirect_stderr=False,
+    ):
+        yield
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Stands before standard output and standard error while the block runs.
+
+    A character that their encoding does not have is written out, too.
+    """
+    with guard():
+        yield
+
+
+def guard() -> ExitStack:
+    """The same from now on; what it returns undoes it."""
+    afterwards = ExitStack()
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            continue
+        afterwards.callback(setattr, sys, name, stream)
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+        setattr(sys, name, Guard(stream))
+    return afterwards
+
+
+class Guard:
+    """A text stream before another."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.bare = stream
+
+    def write(self, text: str) -> int:
+        """Writes what can be seen of ``text``; lines stay lines, and libraries' bars are drawn.
+
+        A bar begins with a return to the start of its own line, and moves up by itself.
+        """
+        start = 1 if text.startswith("\r") and text != "\r\n" else 0
+        is_move = MOVE_UP.fullmatch(text) is not None and self.bare.isatty()
+        self.bare.write(text if is_move else text[:start] + plain(text[start:], keep=LINES))
+        return len(text)
+
+    def writelines(self, lines: Sequence[str]) -> None:
+        """Writes each."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.bare, name)
+
+
+def _bare(stream: TextIO) -> TextIO:
+    return stream.bare if isinstance(stream, Guard) else stream
+
+
+def _table(sheet: Sheet) -> "Table":
+    from rich.table import Table
+
+    titled = any(column.title for column in sheet.columns)
+    table = Table(title=_text(sheet.title) if sheet.title else None, show_header=titled)
+    for column in sheet.columns:
+        side: Literal["right", "left"] = "right" if column.right else "left"
+        table.add_column(
+            _text(column.title),
+            justify=side,
+            no_wrap=not column.wraps,
+            overflow="fold" if column.wraps else "ellipsis",
+            style=column.style,
+        )
+    for section in sheet.sections:
+        table.add_section()
+        for row in section:
+            table.add_row(*map(_text, row))
+    return table
+
+
+def _text(cell: Cell) -> "Text":
+    from rich.text import Text
+
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(plain(text, keep=LINES), style)

@@ -1,0 +1,1 @@
+"""``distill train``: traces become training tokens, with the proof that they are the right ones."""

@@ -1,0 +1,142 @@
+"""The base model's tokenizer and chat template, as one Dialect. Does not load weights.
+
+A Dialect is what the student will be served with: the same template is saved beside its weights.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill.errors import UserError, missing_extra
+from distill.local_models.open import OR_TOKENIZER, Model, opened
+from distill.recipes.places import TEMPLATE, Origin, missing, place
+
+# Said where an answer would stand, to see what a template writes after it. No template changes it.
+SENTINEL = "sentinel7f3aanswer"
+# Llama 3.2's template puts today's date into the system prompt: the same question would be asked
+# differently every day. 26 Jul 2024 is the date that Llama 3.1's own template falls back to.
+PIN = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro %}"
+# Tokens that the families set apart for padding or never write: Llama 3.1 and later, Qwen2.5 and
+# SmolLM2, Gemma and others. Padding with the end of turn would do (labels are ours), but
+# hides it from every later tool that masks padding.
+PADS = ("<|finetune_right_pad_id|>", "<|endoftext|>", "<pad>", "[PAD]", "<|pad|>")
+# Llama 3 (April 2024) has none of PADS, but 250 tokens that mean nothing.
+RESERVED = re.compile(r"<\|reserved_special_token_\d+\|>")
+
+Turn = Mapping[str, str]  # {"role": …, "content": …}, as chat templates want it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How a base model is spoken to, and how it ends its answer."""
+
+    tokenizer: Any  # with chat_template, eos_token (the end of turn) and pad_token set
+    end_of_turn: int  # the one token that the template writes after an answer
+    special: re.Pattern[str]  # text that the tokenizer would read as a control token
+
+    def prompt(self, turns: Sequence[Turn]) -> str:
+        """The text that the student is asked with, up to where its answer begins."""
+        return str(
+            self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        )
+
+    def whole(self, turns: Sequence[Turn], answer: str) -> str:
+        """The same conversation with an answer, as the template itself writes it."""
+        told = [*turns, {"role": "assistant", "content": answer}]
+        return str(self.tokenizer.apply_chat_template(told, tokenize=False))
+
+
+def open_dialect(base: str | Model, *, chat_template: str | None = None) -> Dialect:
+    """The Dialect of a base model (folder or Hub id); ``chat_template`` replaces its own.
+
+    Raises:
+        UserError: no such model, one with code of its own, no chat template, or no single token
+            ends an answer.
+    """
+    model = opened(base, at="base", needed=OR_TOKENIZER)
+    base, tokenizer = model.name, _tokenizer(model)
+    template = chat_template or tokenizer.chat_template
+    if not isinstance(template, str):
+        msg = f"base: {base}: it has no chat template; set chat_template: to a .jinja file"
+        raise UserError(msg)
+    tokenizer.chat_template = PIN + template if "strftime_now" in template else template
+    end = _end_of_turn(tokenizer, base)
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
+    tokenizer.pad_token = _pad(tokenizer)
+    return Dialect(tokenizer=tokenizer, end_of_turn=end, special=_special(tokenizer))
+
+
+def _tokenizer(model: Model) -> Any:
+    try:
+        from transformers import AutoTokenizer
+    except ImportError:
+        raise missing_extra(module="transformers", extra="train") from None
+    try:
+        return AutoTokenizer.from_pretrained(model.source, **model.options)
+    except (OSError, ValueError) as error:  # no tokenizer in it
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        msg = f"base: {model.name}: cannot be loaded: {reason}; "
+        msg += "give a folder, a Hub id or a shipped name"
+        raise UserError(msg) from None
+
+
+def _end_of_turn(tokenizer: Any, base: str) -> int:
+    from jinja2 import TemplateError
+
+    turns = [{"role": "user", "content": "1"}, {"role": "assistant", "content": SENTINEL}]
+    try:
+        text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+    except (TemplateError, TypeError) as error:  # TypeError: it wants to load another file
+        msg = f"chat_template of {base}: fails on a user turn and an answer: {error}"
+        raise UserError(msg) from None
+    _, found, tail = text.rpartition(SENTINEL)
+    if not found:
+        msg = f"chat_template of {base}: it leaves the answer out; set chat_template: to another"
+        raise UserError(msg)
+    tail = tail.lstrip()  # Llama 2 writes a space before </s>
+    written = [name for name in tokenizer.added_tokens_encoder if tail.startswith(name)]
+    if not written:
+        msg = (
+            f"chat_template of {base}: it ends an answer with {tail[:40]!r}, which is no single "
+            "token, so a student could not learn to stop; set chat_template: to another"
+        )
+        raise UserError(msg)
+    return int(tokenizer.added_tokens_encoder[max(written, key=len)])
+
+
+def _pad(tokenizer: Any) -> str:
+    own = tokenizer.pad_token
+    if own is not None and own != tokenizer.eos_token:
+        return str(own)
+    names = tokenizer.added_tokens_encoder
+    reserved = (name for name in names if RESERVED.fullmatch(name))
+    candidates = (*(name for name in PADS if name in names), *reserved)
+    chosen = next((name for name in candidates if name != tokenizer.eos_token), None)
+    return str(chosen or tokenizer.eos_token)
+
+
+def _special(tokenizer: Any) -> re.Pattern[str]:
+    tokens = tokenizer.added_tokens_decoder.values()
+    names = [re.escape(token.content) for token in tokens if token.special]
+    return re.compile("|".join(names) or r"(?!)")
+
+
+def chat_template_text(name: str | None, origin: Origin) -> str | None:
+    """The text of a recipe's own chat template, a file beside it; None if it has none.
+
+    Raises:
+        UserError: no such file, not the recipe's to read, or not UTF-8.
+    """
+    if name is None:
+        return None
+    key = "chat_template"
+    path = place(name, key, origin, TEMPLATE)
+    if path is None:
+        raise missing(name, key, origin, "no such file; put the .jinja beside the recipe")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        msg = f"{origin.path}: chat_template: {path}: {reason}; put the .jinja beside the recipe"
+        raise UserError(msg) from None

@@ -1,0 +1,157 @@
+"""Trains: trl's SFTTrainer over the stored tokens, as it is. Does not tokenise, save or evaluate.
+
+The trainer gets ``input_ids`` and ``labels`` (trl 1.16 sft_trainer.py:1248, 1412: such rows are
+neither tokenised nor masked again) and no ``max_length`` unless it packs, so nothing can be cut.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from distill.errors import UserError
+from distill.local_models.open import Model, opened
+from distill.terminal.progress import progress
+from distill.training.base import Dialect
+from distill.training.model import bf16, device, load_model
+from distill.training.options import Options
+from distill.training.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """What training came to."""
+
+    trainer: Any
+    steps: int
+    loss_first: float  # nan if the recipe logs no step
+    loss_last: float
+
+
+def arguments(options: Options, folder: Path) -> Any:
+    """The recipe's sft: as trl's SFTConfig, with ``folder`` for checkpoints.
+
+    Raises:
+        UserError: trl refuses a value.
+    """
+    from trl import SFTConfig
+
+    given = {key: value for key, value in options.sft.items() if key != "model_init_kwargs"}
+    given["bf16"] = bf16(options)
+    given.setdefault("use_cpu", device(options) == "cpu")  # else bf16 is refused on a CPU
+    given.setdefault("dataloader_pin_memory", device(options) == "cuda")
+    if not given.get("packing"):
+        given["max_length"] = None  # longer rows are already counted out; trl must not cut
+    try:
+        return SFTConfig(output_dir=str(folder), **given)
+    except (ValueError, TypeError, ImportError) as error:
+        raise _refused(error) from None
+
+
+def planned_steps(arguments: Any, examples: int) -> int:
+    """Optimizer steps that training will take; an upper bound if examples are packed."""
+    most: int = arguments.max_steps
+    if most > 0:
+        return most
+    batches = math.ceil(examples / (arguments.train_batch_size * arguments.world_size))
+    an_epoch: int = max(math.ceil(batches / arguments.gradient_accumulation_steps), 1)
+    epochs = float(arguments.num_train_epochs)
+    return math.ceil(epochs * an_epoch)
+
+
+def build_trainer(
+    base: str | Model,
+    options: Options,
+    dialect: Dialect,
+    store: Store,
+    *,
+    arguments: Any,
+    quantize: str | None = None,
+) -> Any:
+    """An SFTTrainer that is ready to train.
+
+    Raises:
+        UserError: the model cannot be loaded, or peft or trl refuse the options.
+    """
+    from peft import LoraConfig
+    from transformers.trainer_callback import PrinterCallback
+    from trl import SFTTrainer
+
+    model = load_model(opened(base, at="base"), options, dialect, quantize=quantize)
+    try:
+        trainer = SFTTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=store.dataset(),
+            processing_class=dialect.tokenizer,
+            peft_config=None if options.lora is None else LoraConfig(**options.lora),
+        )
+    except (ValueError, TypeError, ImportError) as error:
+        raise _refused(error) from None
+    trainer.remove_callback(PrinterCallback)  # prints to standard output, which is for results
+    return trainer
+
+
+def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
+    """Trains to the end, from the last of the ``checkpoints`` if the recipe had some saved.
+
+    Raises:
+        UserError: the loss is no longer a number, the memory does not suffice, or a checkpoint
+            is none of a training.
+    """
+    import torch
+    from transformers.trainer_utils import get_last_checkpoint
+
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    with progress("train", None) as shown:
+        trainer.add_callback(_callback(shown))
+        try:
+            trainer.train(resume_from_checkpoint=last)
+        except torch.OutOfMemoryError:
+            msg = (
+                "out of GPU memory; next: halve sft.per_device_train_batch_size and double "
+                "sft.gradient_accumulation_steps, or lower sft.max_length"
+            )
+            raise UserError(msg) from None
+        except UnpicklingError:  # transformers reads optimizer.pt with weights_only
+            msg = f"{last}: holds something else than numbers, and was not read; next: remove it"
+            raise UserError(msg) from None
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return Fitted(
+        trainer=trainer,
+        steps=trainer.state.global_step,
+        loss_first=losses[0] if losses else math.nan,
+        loss_last=losses[-1] if losses else math.nan,
+    )
+
+
+def _callback(shown: Any) -> Any:
+    from transformers import TrainerCallback
+
+    class Shown(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            shown.total, shown.done = state.max_steps, state.global_step
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            shown.advance()
+
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any
+        ) -> None:
+            if "loss" not in logs:
+                return
+            if not math.isfinite(logs["loss"]):
+                msg = f"sft: the loss is {logs['loss']} at step {state.global_step}"
+                msg += "; next: a lower sft.learning_rate, or sft.bf16 instead of fp16"
+                raise UserError(msg)
+            tokens = int(logs.get("num_tokens", 0)) - shown.tokens
+            shown.advance(0, tokens=tokens, note=f"loss {logs['loss']:.3f}")
+
+    return Shown()
+
+
+def _refused(error: Exception) -> UserError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return UserError(f"sft or lora: refused by the training libraries: {reason}")

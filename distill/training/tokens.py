@@ -1,0 +1,133 @@
+"""Rows → training tokens: the prompt as at inference, then the answer and the end of turn.
+
+Does not cut anything and does not prove anything (``proof``): a row that cannot be trained on
+whole is left out and counted by reason.
+"""
+
+import unicodedata
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from distill.rows import Row
+from distill.think import CLOSE, join_think
+from distill.training.base import Dialect, Turn
+
+MASKED = -100  # the label that torch's cross-entropy leaves out
+
+Reason = Literal[
+    "no_messages",  # the data does not say what was asked
+    "no_user_turn",  # prompt: last_user, and there is none
+    "empty_response",
+    "special_token",  # a text holds what the tokenizer reads as control, such as <|im_end|>
+    "closes_twice",  # the reasoning holds </think>: the student's answer could not be told apart
+    "lossy",  # the tokenizer cannot write the answer: SmolLM2's lacks some bytes of rare letters
+    "template",  # the chat template refuses the turns, e.g. a system turn for Gemma
+    "too_long",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One row as tokens. All before ``prompt_length`` is asked, all from there on is trained."""
+
+    id: str
+    sample: int
+    input_ids: "array[int]"  # 32-bit: a Python list would take 16 times the memory
+    prompt_length: int
+
+    @property
+    def labels(self) -> "array[int]":
+        """The same tokens with the prompt masked."""
+        return array("i", [MASKED]) * self.prompt_length + self.input_ids[self.prompt_length :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A row, the turns that its student is asked, and the answer to learn."""
+
+    row: Row
+    turns: tuple[Turn, ...]
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokenized:
+    """What became of some rows: each is in exactly one of the two."""
+
+    examples: list[tuple[Asked, Example]]
+    skipped: Counter[str]  # Reason → rows
+
+
+def tokenize(
+    rows: Sequence[Row],
+    dialect: Dialect,
+    *,
+    prompt: Literal["conversation", "last_user"] = "conversation",
+    max_length: int | None = None,
+) -> Tokenized:
+    """The rows as Examples of at most ``max_length`` tokens, in order; the others counted."""
+    found = [_asked(row, dialect, prompt) for row in rows]
+    skipped: Counter[str] = Counter(reason for reason in found if isinstance(reason, str))
+    asked = [one for one in found if isinstance(one, Asked)]
+    examples = []
+    for one, example in zip(asked, _encode(asked, dialect), strict=True):
+        if max_length is not None and len(example.input_ids) > max_length:
+            skipped["too_long"] += 1
+        elif not _writes(dialect, example, one.completion):
+            skipped["lossy"] += 1
+        else:
+            examples.append((one, example))
+    return Tokenized(examples=examples, skipped=skipped)
+
+
+def _writes(dialect: Dialect, example: Example, completion: str) -> bool:
+    """Whether the tokens stand for the completion, at least in Unicode's composed form (NFC)."""
+    answer = list(example.input_ids[example.prompt_length : -1])
+    text = dialect.tokenizer.decode(answer, clean_up_tokenization_spaces=False)
+    return text in (completion, unicodedata.normalize("NFC", completion))
+
+
+def _encode(asked: Sequence[Asked], dialect: Dialect) -> list[Example]:
+    if not asked:
+        return []
+    # one call for all: the tokenizer spreads them over the cores
+    options = {"add_special_tokens": False, "return_attention_mask": False}
+    prompts = dialect.tokenizer([one.prompt for one in asked], **options)["input_ids"]
+    answers = dialect.tokenizer([one.completion for one in asked], **options)["input_ids"]
+    return [
+        Example(
+            id=one.row.id,
+            sample=one.row.sample,
+            input_ids=array("i", [*before, *after, dialect.end_of_turn]),
+            prompt_length=len(before),
+        )
+        for one, before, after in zip(asked, prompts, answers, strict=True)
+    ]
+
+
+def _asked(row: Row, dialect: Dialect, prompt: str) -> Asked | Reason:
+    from jinja2 import TemplateError
+
+    if not row.messages:
+        return "no_messages"
+    if not row.response.strip():
+        return "empty_response"
+    if CLOSE in row.reasoning:
+        return "closes_twice"
+    turns = tuple({"role": turn.role, "content": turn.content} for turn in row.messages)
+    if prompt == "last_user":
+        turns = tuple(turn for turn in turns if turn["role"] == "user")[-1:]
+    if not turns:
+        return "no_user_turn"
+    completion = join_think(row.reasoning, row.response)
+    if any(dialect.special.search(text) for text in (completion, *(t["content"] for t in turns))):
+        return "special_token"
+    try:
+        text = dialect.prompt(turns)
+    except TemplateError:
+        return "template"
+    return Asked(row=row, turns=turns, prompt=text, completion=completion)

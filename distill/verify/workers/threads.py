@@ -1,0 +1,177 @@
+"""Threads that check answers, each with jails of its own, kept from one batch to the next.
+
+A jail ends with the thread that started it, so the threads stay too. Judges nothing.
+"""
+
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from distill.jail.jailer import Jailer, installed
+from distill.jail.mounts import PLAIN, Room
+from distill.jail.probe import jail_or_refuse
+from distill.jail.service import Service
+from distill.jail.session import Jail
+from distill.verify.isolation import JAILED, Isolation
+
+PROGRAMS = max(8, os.cpu_count() or 1)  # threads of all batches together
+QUESTIONS = max(1, os.cpu_count() or 1)  # each holds a library, which takes 0.1 to 0.2 GB
+
+
+def ready(isolation: Isolation = JAILED) -> None:
+    """Refuses before anything is paid for or read that could not be checked.
+
+    Raises:
+        UserError: no jail holds here, and nobody said to do without.
+    """
+    if not isolation.unsafe_no_sandbox:
+        jail_or_refuse()
+
+
+class Jails:
+    """Of one thread: for programs, for tests to be run too, for compilers, for scorers."""
+
+    def __init__(self, isolation: Isolation) -> None:
+        """Starts nothing yet."""
+        self.isolation = isolation
+        self._stack = ExitStack()
+        self._open: dict[tuple[str, Room | Service], Jail] = {}
+
+    @property
+    def program(self) -> Jail:
+        """For what a model wrote."""
+        return self._jail("program")
+
+    @property
+    def tester(self) -> Jail:
+        """For what the reference says."""
+        return self._jail("tester")
+
+    def compiler(self, room: Room) -> Jail:
+        """For what makes programs of sources, in a jail that holds it."""
+        return self._jail("compiler", room)
+
+    def runtime(self, room: Room) -> Jail:
+        """For programs that are no Python."""
+        return self._jail("program", room)
+
+    def service(self, service: Service) -> Jail:
+        """For what a row and an answer say to a library, in a jail that was attacked before.
+
+        Raises:
+            UserError: that jail does not hold.
+        """
+        if ("service", service) not in self._open:
+            self._open["service", service] = self._trusted(service)
+        return self._open["service", service]
+
+    def _trusted(self, service: Service) -> Jail:
+        """Loads the library while another jail like this one is attacked."""
+        if self.isolation.unsafe_no_sandbox:
+            return self._new(None, service=service)
+        first = next(iter(installed()), None)
+        jail = None if first is None else self._new(first, service=service)
+        if jail is not None:
+            jail.boot()
+        jailer = jail_or_refuse(service.room)
+        return jail if jail and jailer == first else self._new(jailer, service=service)
+
+    def _jail(self, name: str, room: Room = PLAIN) -> Jail:
+        if (name, room) not in self._open:
+            jailer = None if self.isolation.unsafe_no_sandbox else jail_or_refuse()
+            self._open[name, room] = self._new(jailer, room=room)
+        return self._open[name, room]
+
+    def _new(
+        self, jailer: Jailer | None, *, room: Room = PLAIN, service: Service | None = None
+    ) -> Jail:
+        how = self.isolation
+        jail = Jail(
+            once=how.paranoid,
+            unsafe_no_sandbox=how.unsafe_no_sandbox,
+            jailer=jailer,
+            room=room,
+            service=service,
+        )
+        return self._stack.enter_context(jail)
+
+    def close(self) -> None:
+        """Ends all."""
+        self._open.clear()
+        self._stack.close()
+
+
+class Crew:
+    """The threads of this process for one sort of work, ``most`` of all batches together."""
+
+    def __init__(self, most: int, name: str) -> None:
+        self.most, self.name = most, name
+        self.threads: ThreadPoolExecutor | None = None
+        self.own = threading.local()  # of each thread: ``jails``, by isolation
+        self.all: list[Jails] = []
+        self.lock = threading.Lock()
+
+    def each(
+        self,
+        work: Callable[[Jails, int], None],
+        places: Sequence[int],
+        *,
+        workers: int,
+        isolation: Isolation,
+    ) -> None:
+        """``work`` of every place, by up to ``workers`` threads at once."""
+        waiting = deque(places)
+
+        def drain() -> None:
+            jails = self._jails(isolation)
+            while waiting:
+                try:
+                    place = waiting.popleft()
+                except IndexError:  # another thread took the last one
+                    return
+                work(jails, place)
+
+        with self.lock:
+            if self.threads is None:
+                self.threads = ThreadPoolExecutor(self.most, thread_name_prefix=self.name)
+        running = [self.threads.submit(drain) for _ in range(min(workers, len(places)))]
+        try:
+            for one in running:
+                one.result()
+        finally:
+            waiting.clear()  # interrupted: nobody waits for the rest
+
+    def _jails(self, isolation: Isolation) -> Jails:
+        mine: dict[Isolation, Jails] = self.own.__dict__.setdefault("jails", {})
+        if isolation not in mine:
+            mine[isolation] = Jails(isolation)
+            with self.lock:
+                self.all.append(mine[isolation])
+        return mine[isolation]
+
+    def close(self) -> None:
+        """Ends the threads and their jails; the next batch starts new ones."""
+        with self.lock:
+            threads, self.threads, jails, self.all = self.threads, None, self.all, []
+        if threads is not None:
+            threads.shutdown(wait=True, cancel_futures=True)
+        for one in jails:
+            one.close()
+        self.own = threading.local()
+
+    def forget(self) -> None:
+        """In a forked child: the parent's threads and jails are not ours."""
+        self.threads, self.all = None, []
+        self.own, self.lock = threading.local(), threading.Lock()
+
+
+CREW = Crew(PROGRAMS, "distill-code")
+SCORERS = Crew(QUESTIONS, "distill-scorers")
+for each in (CREW, SCORERS):
+    atexit.register(each.close)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=each.forget)
