@@ -12,7 +12,7 @@ def test_every_test_in_the_fault_matrix_exists() -> None:
     named = re.findall(r"`(test_\w+)`", text)
     there = {
         node.name
-        for path in (ROOT / "tests").glob("test_*.py")
+        for path in (ROOT / "tests").rglob("test_*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     }

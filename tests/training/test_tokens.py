@@ -1,0 +1,300 @@
+"""What a student is trained on: tokens, mask, and the proof over them."""
+
+import json
+import unicodedata
+from array import array
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("transformers")
+
+from distill.errors import UserError
+from distill.rows import Message, Row
+from distill.training.base import Dialect, open_dialect
+from distill.training.proof import CHECKS, Proof
+from distill.training.tokens import MASKED, Tokenized, tokenize
+
+TOKENIZERS = Path(__file__).parents[3] / "shared" / "tokenizers"
+pytestmark = pytest.mark.skipif(not TOKENIZERS.is_dir(), reason="no tokenizers beside the checkout")
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@cache  # a tokenizer takes seconds to read; no test changes a Dialect
+def spoken_by(name: str, template: str | None = None) -> Dialect:
+    return open_dialect(str(TOKENIZERS / name), chat_template=template)
+
+
+@pytest.fixture(params=["qwen2.5", "smollm2"])
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return spoken_by(request.param)
+
+
+def smollm(template: str | None = None) -> Dialect:
+    return spoken_by("smollm2", template)
+
+
+def row(
+    reasoning: str = "two and two",
+    response: str = "4",
+    *turns: tuple[str, str],
+    id: str = "r0",
+) -> Row:
+    asked = turns or (("user", "What is 2 + 2?"),)
+    return Row(
+        id=id,
+        sample=0,
+        domain="math",
+        source="test",
+        messages=tuple(Message(role=role, content=content) for role, content in asked),
+        gold=None,
+        verify=None,
+        reasoning=reasoning,
+        response=response,
+        finish_reason="stop",
+        teacher=None,
+        prompt_tokens=None,
+        reasoning_tokens=None,
+        completion_tokens=None,
+        cost_usd=None,
+    )
+
+
+def prove(rows: list[Row], dialect: Dialect) -> tuple[Tokenized, Proof]:
+    found = tokenize(rows, dialect)
+    proof = Proof(dialect=dialect)
+    proof.add(found)
+    return found, proof
+
+
+def test_the_prompt_is_masked_and_the_answer_is_trained_with_one_end_of_turn(
+    dialect: Dialect,
+) -> None:
+    found, _ = prove([row()], dialect)
+    example = found.examples[0][1]
+    tokenizer = dialect.tokenizer
+    inference = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "What is 2 + 2?"}],
+        add_generation_prompt=True,
+        return_dict=False,
+    )
+    assert list(example.input_ids[: len(inference)]) == inference
+    assert list(example.labels[: len(inference)]) == [MASKED] * len(inference)
+    trained = list(example.labels[len(inference) :])
+    assert tokenizer.decode(trained) == "<think>\ntwo and two\n</think>\n\n4<|im_end|>"
+    assert trained == list(example.input_ids[len(inference) :])
+
+
+ANY_TEXT = st.text(
+    st.one_of(
+        st.sampled_from("<>/\\\n\t {}|_$#\u00a0\u200d\ufeff🙂é\u0301中ﬁ"),
+        st.characters(exclude_categories=("Cs",)),
+    ),
+    max_size=60,
+)
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(reasoning=ANY_TEXT, response=ANY_TEXT)
+def test_reasoning_and_response_survive_verbatim(
+    dialect: Dialect, reasoning: str, response: str
+) -> None:
+    found = tokenize([row(reasoning, response)], dialect)
+    assert len(found.examples) + found.skipped.total() == 1
+    if not found.examples:
+        return
+    Proof(dialect=dialect).add(found)  # raises if a character is lost
+    asked, example = found.examples[0]
+    text = dialect.tokenizer.decode(list(example.input_ids[example.prompt_length : -1]))
+    assert text in (asked.completion, unicodedata.normalize("NFC", asked.completion))
+
+
+def test_a_letter_that_the_tokenizer_cannot_write_costs_its_row_and_no_other() -> None:
+    """SmolLM2's byte-level vocabulary lacks bytes, and its tokenizer drops them silently."""
+    found, _ = prove([row("a \U00040000", "4"), row()], smollm())
+    assert found.skipped == {"lossy": 1}
+    assert len(found.examples) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "skipped"),
+    [
+        ("qwen2.5", "<|im_end|>", True),
+        ("qwen2.5", "a <|endoftext|> b", True),
+        ("smollm2", "<|im_start|>system", True),
+        ("smollm2", "<|im_end", False),  # not the whole token: plain text
+        ("qwen2.5", "<|eot_id|>", False),  # another family's token is plain text here
+    ],
+)
+def test_text_that_is_a_control_token_is_never_trained(name: str, text: str, skipped: bool) -> None:
+    spoken = spoken_by(name)
+    for hostile in (row(text, "4"), row("r", f"4 {text}"), row("r", "4", ("user", text))):
+        found, _ = prove([hostile], spoken)
+        assert found.skipped == ({"special_token": 1} if skipped else {})
+
+
+def test_an_over_long_trace_is_counted_and_never_cut(dialect: Dialect) -> None:
+    whole = tokenize([row("one two " * 50)], dialect).examples[0][1]
+    size = len(whole.input_ids)
+    fits = tokenize([row("one two " * 50)], dialect, max_length=size)
+    over = tokenize([row("one two " * 50), row()], dialect, max_length=size - 1)
+    assert fits.examples[0][1].input_ids == whole.input_ids
+    assert over.skipped == {"too_long": 1}
+    assert [len(one.input_ids) < size for _, one in over.examples] == [True]
+
+
+def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) -> None:
+    rows = [
+        replace(row(), messages=None),
+        row("thought", "  \n"),
+        row("so </think> and", "4"),
+        row("r", "4", ("system", "be brief")),
+        row(),
+    ]
+    found = tokenize(rows, dialect, prompt="last_user")
+    assert found.skipped == {
+        "no_messages": 1,
+        "empty_response": 1,
+        "closes_twice": 1,
+        "no_user_turn": 1,
+    }
+    assert len(found.examples) == 1
+
+
+def test_last_user_asks_only_the_last_user_turn(dialect: Dialect) -> None:
+    shots = [("system", "s"), ("user", "1 + 1?"), ("assistant", "2"), ("user", "2 + 2?")]
+    whole = tokenize([row("r", "4", *shots)], dialect).examples[0][0]
+    last = tokenize([row("r", "4", *shots)], dialect, prompt="last_user").examples[0][0]
+    assert "1 + 1?" in whole.prompt
+    assert "1 + 1?" not in last.prompt
+    assert last.turns == ({"role": "user", "content": "2 + 2?"},)
+
+
+def test_a_template_that_deletes_reasoning_cannot_touch_it() -> None:
+    """As DeepSeek's R1-Distill templates do with every assistant turn."""
+    deleting = CHATML.replace("{{ m.content }}", "{{ m.content.split('</think>')[-1] }}")
+    found, proof = prove([row("kept in full", "4")], smollm(deleting))
+    assert "kept in full" in proof.values()["worked_example"]["trained_text"]
+    assert len(found.examples) == 1
+
+
+def test_a_generation_prompt_that_training_does_not_have_is_refused() -> None:
+    prefilled = CHATML.replace("assistant\n{% endif", "assistant\n<think>\n{% endif")
+    with pytest.raises(UserError, match=r"row odd sample 0: .*same prefix.*'.*<think>"):
+        prove([row(id="odd")], smollm(prefilled))
+
+
+def test_a_template_without_one_token_at_the_end_of_a_turn_is_refused() -> None:
+    with pytest.raises(UserError, match="ends an answer with 'End of turn"):
+        smollm(CHATML.replace("<|im_end|>", "End of turn"))
+    with pytest.raises(UserError, match="leaves the answer out"):
+        smollm("{{ messages[0].content }}<|im_end|>")
+
+
+def test_the_end_of_turn_is_the_templates_and_not_the_tokenizers() -> None:
+    """A base model's eos_token (here <|im_end|>) may differ from what its chat ends with."""
+    spoken = smollm(CHATML.replace("<|im_end|>", "<file_sep>"))
+    assert spoken.tokenizer.eos_token == "<file_sep>"
+    found, _ = prove([row()], spoken)
+    assert found.examples[0][1].input_ids[-1] == spoken.tokenizer.convert_tokens_to_ids(
+        "<file_sep>"
+    )
+
+
+def test_padding_never_is_the_end_of_turn(dialect: Dialect) -> None:
+    assert dialect.tokenizer.pad_token_id != dialect.end_of_turn
+    assert dialect.tokenizer.pad_token == "<|endoftext|>"
+
+
+def test_a_date_in_the_template_is_pinned_and_saved_pinned(tmp_path: Path) -> None:
+    dated = (
+        "{{ '<|im_start|>system\nToday: ' + strftime_now('%d %b %Y') + '<|im_end|>\n' }}" + CHATML
+    )
+    spoken = smollm(dated)
+    found, _ = prove([row()], spoken)
+    assert "Today: 26 Jul 2024<|im_end|>" in found.examples[0][0].prompt
+    spoken.tokenizer.save_pretrained(tmp_path)
+    assert open_dialect(str(tmp_path)).prompt([{"role": "user", "content": "1"}]) == spoken.prompt(
+        [{"role": "user", "content": "1"}]
+    )
+
+
+def test_qwens_own_system_prompt_is_kept_as_at_inference() -> None:
+    found, _ = prove([row()], spoken_by("qwen2.5"))
+    assert "You are Qwen, created by Alibaba Cloud" in found.examples[0][0].prompt
+
+
+def _drop_end(ids: "array[int]", start: int) -> tuple["array[int]", int]:
+    return ids[:-1], start
+
+
+def _two_ends(ids: "array[int]", start: int) -> tuple["array[int]", int]:
+    return ids + ids[-1:], start
+
+
+def _unmask(ids: "array[int]", start: int) -> tuple["array[int]", int]:
+    return ids, start - 1
+
+
+def _mask_think(ids: "array[int]", start: int) -> tuple["array[int]", int]:
+    return ids, start + 1
+
+
+def _bos(ids: "array[int]", start: int) -> tuple["array[int]", int]:
+    return array("i", [1]) + ids, start + 1
+
+
+def _lost_word(ids: "array[int]", start: int) -> tuple["array[int]", int]:
+    return ids[: start + 4] + ids[start + 5 :], start
+
+
+@pytest.mark.parametrize(
+    ("damage", "check"),
+    [
+        (_drop_end, "end_of_turn"),
+        (_two_ends, "end_of_turn"),
+        (_unmask, "prefix"),
+        (_mask_think, "prefix"),
+        (_bos, "prefix"),
+        (_lost_word, "verbatim"),
+    ],
+)
+def test_the_proof_sees_every_damage(
+    damage: Callable[["array[int]", int], tuple["array[int]", int]], check: str
+) -> None:
+    spoken = smollm()
+    found = tokenize([row(id="hurt")], spoken)
+    asked, example = found.examples[0]
+    ids, start = damage(example.input_ids, example.prompt_length)
+    hurt = replace(example, input_ids=ids, prompt_length=start)
+    with pytest.raises(UserError) as caught:
+        Proof(dialect=spoken).add(replace(found, examples=[(asked, hurt)]))
+    assert "row hurt sample 0" in str(caught.value)
+    assert CHECKS[check] in str(caught.value)  # type: ignore[index]
+
+
+def test_the_proof_is_json_with_an_example_for_people(dialect: Dialect) -> None:
+    _, proof = prove([row(), row("", "5", id="r1")], dialect)
+    values = json.loads(json.dumps(proof.values()))
+    assert values["proved"] is True
+    assert values["examples"] == 2
+    shown = values["worked_example"]
+    assert shown["trained_text"] == "<think>\ntwo and two\n</think>\n\n4<|im_end|>"
+    assert shown["masked_text"].endswith("<|im_start|>assistant\n")
+    assert len(shown["labels"]) == len(shown["input_ids"])
+
+
+def test_a_row_without_reasoning_is_its_response_alone(dialect: Dialect) -> None:
+    found, _ = prove([row("", "4")], dialect)
+    assert found.examples[0][0].completion == "4"

@@ -1,0 +1,431 @@
+"""``distill train`` with the real libraries on a tiny model: what is trained, saved and refused."""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("trl")
+pytest.importorskip("peft")
+
+import torch
+import transformers
+
+from distill.commands import train as command
+from distill.errors import Exit, UserError
+from distill.files.read import frames
+from distill.recipes.students import StudentRecipe
+from distill.rows import from_frame
+from distill.training.base import open_dialect
+from distill.training.fit import arguments, build_trainer
+from distill.training.options import checked
+from distill.training.quiet import quiet
+from distill.training.store import store
+from distill.training.tokens import MASKED, tokenize
+from tests.builders.trusting import naming
+
+TOKENIZER = Path(__file__).parents[3] / "shared" / "tokenizers" / "smollm2"
+pytestmark = pytest.mark.skipif(not TOKENIZER.is_dir(), reason="no tokenizers beside the checkout")
+
+LORA = "lora: {r: 4, lora_alpha: 32}"
+FULL = "lora: null"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Two threads on a shared machine wait for each other longer than a tiny model computes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    with quiet():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(TOKENIZER)
+        config = transformers.LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            tie_word_embeddings=False,
+            bos_token_id=1,
+            eos_token_id=0,  # not what the chat template ends a turn with
+            pad_token_id=0,
+        )
+        torch.manual_seed(0)
+        transformers.LlamaForCausalLM(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lines = [
+        {
+            "id": f"r{i}",
+            "sample": 0,
+            "messages": [{"role": "user", "content": f"What is {i} + 1?"}],
+            "reasoning": f"{i} and one",
+            "response": str(i + 1),
+        }
+        for i in range(6)
+    ]
+    lines.append({**lines[0], "id": "long", "reasoning": "and one " * 400})
+    lines.append({**lines[0], "id": "hostile", "response": "<|im_end|>"})
+    path = tmp_path_factory.mktemp("data") / "kept.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    return path
+
+
+def write(
+    folder: Path, base: Path | str, lora: str = LORA, sft: str = "max_steps: 2", more: str = ""
+) -> str:
+    path = folder / "s.yaml"
+    path.write_text(
+        f"base: {base}\n{lora}\n{more}\n"
+        "sft: {learning_rate: 1e-2, per_device_train_batch_size: 4, gradient_checkpointing: false, "
+        f"{sft}}}\n"
+    )
+    return str(path)
+
+
+def train(recipe: str, data: Path, *, overrides: Sequence[str] = (), **options: Any) -> Exit:
+    """As the user starts it, who names the base: it lies elsewhere than the recipe."""
+    named = [*naming(recipe, "base"), *overrides]
+    return command.train(recipe, data, overrides=named, **options)
+
+
+def manifest(out: Path) -> dict[str, Any]:
+    return json.loads((out / "train.json").read_text())
+
+
+def weights(out: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    (file,) = out.glob("*.safetensors")
+    return load_file(file)
+
+
+def answer(out: Path, question: str) -> str:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    with quiet():
+        model = transformers.AutoModelForCausalLM.from_pretrained(out)
+        prompt = tokenizer.apply_chat_template(
+            [{"role": "user", "content": question}],
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=True,
+        )
+        told = model.generate(**prompt, max_new_tokens=40, do_sample=False)
+    return str(tokenizer.decode(told[0, prompt["input_ids"].shape[1] :]))
+
+
+def test_our_labels_reach_the_loss_unchanged(base: Path, data: Path, tmp_path: Path) -> None:
+    recipe = StudentRecipe(
+        base=str(base),
+        lora={"r": 4},
+        sft={"per_device_train_batch_size": 3, "max_steps": 2, "gradient_checkpointing": False},
+    )
+    options = checked(recipe, tmp_path / "s.yaml")
+    dialect = open_dialect(str(base))
+    rows = [row for frame in frames(data) for row in from_frame(frame)]
+    examples = [one for _, one in tokenize(rows, dialect, max_length=200).examples]
+    with quiet(), store() as stored:
+        stored.add(examples[:2])
+        stored.add(examples[2:])  # two shards become one set
+        args = arguments(options, tmp_path)
+        trainer = build_trainer(str(base), options, dialect, stored, arguments=args)
+        batches = list(trainer.get_train_dataloader())
+        trainer.train()
+        model = transformers.AutoModelForCausalLM.from_pretrained(base)
+        first = batches[0]  # an adapter starts as nothing: the base's loss is the first one
+        logits = model(input_ids=first["input_ids"], attention_mask=first["attention_mask"]).logits[
+            :, :-1
+        ]
+    found = set()
+    for batch in batches:
+        for ids, labels, seen in zip(
+            batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True
+        ):
+            size = int(seen.sum())
+            assert set(labels[size:].tolist()) <= {MASKED}
+            found.add((tuple(ids[:size].tolist()), tuple(labels[:size].tolist())))
+    assert found == {(tuple(one.input_ids), tuple(one.labels)) for one in examples}
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    expected = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), first["labels"][:, 1:].flatten(), ignore_index=MASKED
+    )
+    assert losses[0] == pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_a_fully_trained_student_says_what_it_was_taught_and_stops(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    recipe = write(tmp_path, base, FULL, "max_steps: 120")
+    out = tmp_path / "out"
+    assert train(recipe, data, out=out, limit=1) is Exit.DONE
+    assert answer(out, "What is 0 + 1?") == "<think>\n0 and one\n</think>\n\n1<|im_end|>"
+    ends = json.loads((out / "generation_config.json").read_text())["eos_token_id"]
+    assert ends == [2, 0]  # the end of turn first, then the base's own
+    made = manifest(out)
+    assert made["loss"]["last"] < 1 < 5 < made["loss"]["first"]
+    assert (made["examples"], made["steps"], made["device"]) == (1, 120, "cpu")
+    assert json.loads((out / "proof.json").read_text())["examples"] == 1
+
+
+def test_an_adapter_loads_by_its_folder_from_anywhere(
+    base: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(base.parent)
+    out = tmp_path / "out"
+    train(write(tmp_path, base.name, sft="max_steps: 6"), data, out=out)
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")  # the libraries' warnings and bars are kept quiet
+    monkeypatch.chdir(tmp_path)
+    ids = torch.tensor([[1, 2, 3]])
+    with quiet():
+        taught = transformers.AutoModelForCausalLM.from_pretrained(out)(ids).logits
+        untaught = transformers.AutoModelForCausalLM.from_pretrained(base)(ids).logits
+    assert not torch.allclose(taught, untaught, atol=1e-3)
+    assert transformers.AutoTokenizer.from_pretrained(out).eos_token == "<|im_end|>"
+    left = {path.name for path in out.iterdir()}
+    assert not left & {"training_args.bin", "README.md", "checkpoints", ".student.part"}
+
+
+def test_a_second_run_is_done_and_another_recipe_needs_force(
+    base: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe, out = write(tmp_path, base, FULL), tmp_path / "out"
+    train(recipe, data, out=out)
+    (out / "scores.json").write_text("{}")  # somebody else's file
+    before = (out / "train.json").stat().st_mtime_ns
+    with caplog.at_level(logging.INFO, logger="distill"):
+        assert train(recipe, data, out=out) is Exit.DONE
+    assert "already done" in caplog.text
+    assert (out / "train.json").stat().st_mtime_ns == before
+    other = write(tmp_path, base, LORA)
+    with pytest.raises(UserError, match=r"another recipe.*--force"):
+        train(other, data, out=out)
+    with pytest.raises(UserError, match=r"another recipe.*--force"):
+        train(recipe, data, out=out, limit=3)
+    train(other, data, out=out, force=True)
+    made = manifest(out)
+    assert made["skipped"] == {"too_long": 1, "special_token": 1}
+    assert made["examples"] == json.loads((out / "proof.json").read_text())["examples"] == 6
+    assert [path.name for path in out.glob("*.safetensors")] == ["adapter_model.safetensors"]
+    assert not (out / "config.json").exists()
+    assert (out / "scores.json").exists()
+
+
+def test_the_same_recipe_gives_the_same_student(base: Path, data: Path, tmp_path: Path) -> None:
+    recipe = write(tmp_path, base)
+    for name in ("a", "b"):
+        train(recipe, data, out=tmp_path / name)
+    first, second = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_an_interrupted_training_goes_on_to_the_same_student(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    recipe = write(tmp_path, base, sft="max_steps: 4, save_strategy: steps, save_steps: 2")
+    out = tmp_path / "out"
+    train(recipe, data, out=out)
+    whole, losses = weights(out), manifest(out)["loss"]
+    (saved,) = (out / "checkpoints").iterdir()
+    shutil.rmtree(saved / "checkpoint-4")  # as if it had been stopped after the third step
+    for made in ("train.json", "adapter_model.safetensors"):
+        (out / made).unlink()
+    state = saved / "checkpoint-2" / "trainer_state.json"
+    told = json.loads(state.read_text())
+    told["log_history"][0]["loss"] = 123.0  # known from the checkpoint alone
+    state.write_text(json.dumps(told))
+    train(recipe, data, out=out)
+    assert manifest(out)["loss"] == {"first": 123.0, "last": losses["last"]}
+    again = weights(out)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_a_dry_run_counts_and_writes_nothing(
+    base: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bare = tmp_path / "bare"  # no weights: they are not needed
+    shutil.copytree(base, bare, ignore=shutil.ignore_patterns("*.safetensors"))
+    recipe = write(tmp_path, bare, sft="num_train_epochs: 3, max_length: 200")
+    with caplog.at_level(logging.INFO, logger="distill"):
+        assert train(recipe, data, out=tmp_path / "out", dry_run=True) is Exit.DONE
+    assert "6 examples" in caplog.text
+    assert "6 steps" in caplog.text
+    assert (
+        "too_long 1, special_token 1" in caplog.text or "special_token 1, too_long 1" in caplog.text
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_announced_steps_are_the_steps_taken(
+    base: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sft = "num_train_epochs: 3, gradient_accumulation_steps: 2, max_length: 200"
+    recipe = write(tmp_path, base, sft=sft)
+    with caplog.at_level(logging.INFO, logger="distill"):
+        train(recipe, data, out=tmp_path / "out")
+    assert f"{manifest(tmp_path / 'out')['steps']} steps" in caplog.text
+
+
+def test_packing_trains_every_token_of_every_example(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    options = checked(
+        StudentRecipe(base=str(base), lora={"r": 4}, sft={"packing": True, "max_length": 200}),
+        tmp_path / "s.yaml",
+    )
+    dialect = open_dialect(str(base))
+    rows = [row for frame in frames(data) for row in from_frame(frame)]
+    with quiet(), store() as stored:
+        stored.add(one for _, one in tokenize(rows, dialect, max_length=200).examples)
+        args = arguments(options, tmp_path)
+        trainer = build_trainer(str(base), options, dialect, stored, arguments=args)
+        labels = [label for batch in trainer.train_dataset for label in batch["labels"]]
+    assert sum(label != MASKED for label in labels) == stored.trained_tokens
+    assert len(labels) == stored.tokens
+
+
+def test_a_loss_that_is_no_number_stops_and_leaves_no_student(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    sft = "max_steps: 20, max_grad_norm: 0, optim: sgd"
+    recipe = write(tmp_path, base, FULL, sft)
+    with pytest.raises(UserError, match=r"the loss is nan at step .*learning_rate"):
+        train(recipe, data, out=tmp_path / "out", overrides=["sft.learning_rate=1e30"])
+    assert not (tmp_path / "out" / "train.json").exists()
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_no_proof_no_training(base: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "prefilled.jinja").write_text(
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+    )
+    recipe = write(tmp_path, base, more="chat_template: prefilled.jinja")
+    with pytest.raises(UserError, match="row r0 sample 0: the template proof fails"):
+        train(recipe, data, out=tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock"}
+
+
+@pytest.mark.parametrize(
+    ("more", "sft", "message"),
+    [
+        ("chat_template: gone.jinja", "seed: 1", r"s\.yaml: chat_template: .*gone\.jinja"),
+        ("", "max_length: 4096", r"sft\.max_length: 4096: .* has 512 positions"),
+        ("", "max_length: 10", r"kept\.jsonl: no row can be trained on: "),
+        ("", "lr_scheduler_type: cosin", r"refused by the training libraries: .*cosin"),
+        ("", "max_sequence: 10", r"s\.yaml: sft\.max_sequence: no such option"),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_training(
+    base: Path, data: Path, tmp_path: Path, more: str, sft: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        train(write(tmp_path, base, sft=sft, more=more), data, out=tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "model.safetensors", "tokenizer.model", "adapter_config.json", "merges.txt"],
+)
+@pytest.mark.parametrize("manifest", ["none", "train.json", "proof.json"])
+def test_a_model_of_somebody_elses_is_refused_and_left_alone(
+    data: Path, tmp_path: Path, name: str, manifest: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "empty").mkdir()  # a base that cannot be loaded: so it was not tried
+    (out / name).write_text("years of work")
+    if manifest != "none":
+        (out / manifest).write_text('{"by": "somebody"}')
+    before = {path: path.read_text() for path in out.iterdir()}
+    with pytest.raises(UserError, match="was not made by distill train"):
+        train(write(tmp_path, tmp_path / "empty"), data, out=out, force=True)
+    assert {path: path.read_text() for path in out.iterdir()} == before
+
+
+def test_the_bases_own_folder_is_no_place_for_its_student(data: Path, tmp_path: Path) -> None:
+    own = tmp_path / "first"  # an earlier student of ours, to be trained on
+    own.mkdir()
+    for name, text in {"train.json": '{"fingerprint": "a"}', "config.json": "{}"}.items():
+        (own / name).write_text(text)
+    (tmp_path / "link").symlink_to(own, target_is_directory=True)
+    for out in (own, tmp_path / "link"):
+        with pytest.raises(UserError, match="is the base model's own folder"):
+            train(write(tmp_path, own), data, out=out, force=True)
+    assert {path.name for path in own.iterdir()} == {"train.json", "config.json"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("train.json", '{"fingerprint": "a"}'),
+        ("proof.json", '{"proved": true, "checks": {}}'),
+        (".student.unfinished", ""),
+    ],
+)
+def test_what_an_earlier_training_left_is_no_obstacle(
+    data: Path, tmp_path: Path, name: str, text: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "empty").mkdir()
+    (out / "config.json").write_text("{}")
+    (out / name).write_text(text)
+    with pytest.raises(UserError, match=r"empty: cannot be loaded"):  # got as far as the base
+        train(write(tmp_path, tmp_path / "empty"), data, out=out, force=True)
+
+
+def test_an_unfinished_training_is_marked_until_a_student_is_there(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    recipe, out = write(tmp_path, base, FULL, "max_steps: 2"), tmp_path / "out"
+    (out / "tokenizers").mkdir(parents=True)  # a folder of the user's: no file of a student
+    wild = ["learning_rate=1e30", "max_grad_norm=0", "optim=sgd", "max_steps=20"]
+    with pytest.raises(UserError, match="the loss is nan"):
+        train(recipe, data, out=out, overrides=[f"sft.{value}" for value in wild])
+    assert (out / ".student.unfinished").exists()
+    train(recipe, data, out=out)
+    assert not (out / ".student.unfinished").exists()
+    assert (out / "train.json").exists()
+    assert (out / "tokenizers").is_dir()
+
+
+def test_a_base_that_is_nowhere_is_one_line(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"base: .*empty: cannot be loaded") as caught:
+        train(write(tmp_path, tmp_path / "empty"), data, out=tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="did you mean 'smollm2-135m-instruct'"):
+        train(write(tmp_path, "smollm-135m-instruct"), data, out=tmp_path / "out")
+
+
+def test_four_bits_without_bitsandbytes_names_the_extra(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes"):
+        pytest.skip("bitsandbytes is installed")
+    with pytest.raises(UserError, match=r"pip install -e .\.\[quant\]"):
+        train(write(tmp_path, base, more="quantize: nf4"), data, out=tmp_path / "out")
