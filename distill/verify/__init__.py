@@ -69,12 +69,13 @@ def grade(
     Raises:
         UserError: no such kind; or there is a program to run or a library to ask, and no jail here.
 
-    >>> grade("1/2", r"So it is \boxed{0.50}.").label
-    'correct'
-    >>> grade("1/2", "The answer is either 1/2 or 1/3.").label
-    'wrong'
-    >>> grade(r"\sqrt{8}", r"\boxed{2\sqrt{2}}").method
-    'probe'
+    Examples:
+        >>> grade("1/2", r"So it is \boxed{0.50}.").label
+        'correct'
+        >>> grade("1/2", "The answer is either 1/2 or 1/3.").label
+        'wrong'
+        >>> grade(r"\sqrt{8}", r"\boxed{2\sqrt{2}}").method
+        'probe'
     """
     from distill.verify.batch import Item, grade_all
 

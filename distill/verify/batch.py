@@ -22,7 +22,13 @@ SEVERAL = min(8, os.cpu_count() or 1)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One answer to grade: what follows the thinking in it, and its reference."""
+    """One answer to grade.
+
+    Attributes:
+        gold: the reference; None if there is none.
+        response: what follows the thinking.
+        kind: of check, as in ``grade``; None for no check.
+    """
 
     gold: str | None
     response: str
@@ -43,8 +49,9 @@ def grade_all(
     Raises:
         UserError: no such kind; or there is a program to run or a library to ask, and no jail here.
 
-    >>> [v.label for v in grade_all([Item("1/2", "0.5"), Item("(1, 2)", "(2, 1)")])]
-    ['correct', 'wrong']
+    Examples:
+        >>> [v.label for v in grade_all([Item("1/2", "0.5"), Item("(1, 2)", "(2, 1)")])]
+        ['correct', 'wrong']
     """
     found = [_first(item) for item in items]
     _fill_code(items, found, workers=workers, isolation=isolation)
