@@ -13,9 +13,9 @@ import pytest
 
 import distill
 from distill.errors import Exit
-from tests.hub_server import hub_server
-from tests.hub_state import Hub
-from tests.teacher_server import TeacherServer, completion, teacher_server
+from tests.builders.hub_server import hub_server
+from tests.builders.hub_state import Hub
+from tests.builders.teacher_server import TeacherServer, completion, teacher_server
 
 STORED = Path(__file__).parent / "stored"
 TOKEN = "canary.of.the.hub.token.0123456789"

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.teacher_server import completion, refusal, teacher_server
+from tests.builders.teacher_server import completion, refusal, teacher_server
 
 HERE = Path(__file__).parent
 RECIPES = ("prompts.yaml", "bench.yaml", "filters.yaml", "student.yaml", "plain.jinja")
