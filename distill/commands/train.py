@@ -23,7 +23,7 @@ from distill.rows import from_frame
 from distill.training.base import Dialect, chat_template_text, open_dialect
 from distill.training.options import Options, checked
 from distill.training.proof import Proof
-from distill.training.save import UNFINISHED, refuse_foreign, save
+from distill.training.save import UNFINISHED, refuse_other_model, save
 from distill.training.store import Store, store
 from distill.training.tokens import tokenize
 
@@ -64,7 +64,7 @@ def train(
     """
     loaded = load(recipe, StudentRecipe, overrides)
     folder = Path(out)
-    refuse_foreign(folder, model_at(loaded.recipe.base, "base", loaded.origin))
+    refuse_other_model(folder, model_at(loaded.recipe.base, "base", loaded.origin))
     job = _job(loaded, data, limit)
     if dry_run:
         return _rehearse(job)
