@@ -20,7 +20,7 @@ from distill.files.write import write_atomic
 from distill.generating.attempt import verdict
 from distill.generating.budget import Budget
 from distill.generating.dispatch import Bell, Outcome, ask_all
-from distill.generating.export import export_traces, read_again, refuse_foreign
+from distill.generating.export import export_traces, read_again, refuse_mixing
 from distill.generating.plan import Plan
 from distill.generating.queue import Wanted
 from distill.generating.template import renderer, template_text
@@ -103,7 +103,7 @@ def carry_out(
     """
     cap = loaded.recipe.budget_usd if budget_usd is None else budget_usd
     _refuse_blind_budget(loaded, cap)
-    refuse_foreign(out / "traces")
+    refuse_mixing(out / "traces")
     _refuse_emptied(out)
     refuse_saved(out / "ledger.sqlite")
     with folder_lock(out), translate_sqlite_errors(out / "ledger.sqlite"):

@@ -23,7 +23,7 @@ from distill.rows import from_frame
 from distill.training.base import ChatFormat, chat_template_text, open_chat_format
 from distill.training.options import Options, checked
 from distill.training.proof import Proof
-from distill.training.save import UNFINISHED, refuse_foreign, save
+from distill.training.save import UNFINISHED, refuse_other_model, save
 from distill.training.store import Store, store
 from distill.training.tokens import tokenize
 
@@ -58,7 +58,7 @@ def run(
     Raises:
         UserError: as ``distill.train``.
     """
-    refuse_foreign(out, model_at(loaded.recipe.base, "base", loaded.origin))
+    refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
     job = _job(loaded, data, limit)
     if dry_run:
         _rehearse(job)
