@@ -20,15 +20,12 @@ from distill.ledger import Ledger, schema, wal
 from distill.ledger.hold import COPY_FRAMES
 from distill.ledger.mounts import has_own_times
 from tests.builders.faults import (
-    assert_all_there,
-    ledger,
     listen,  # noqa: F401
     recipe,
     stops,
-    traces,
 )
+from tests.builders.runs import assert_all_there, attempt, ledger, traces
 from tests.builders.teacher_server import TeacherServer, completion, teacher_server
-from tests.ledger.test_commits import attempt
 
 LEDGER, LOG, INDEX = "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"
 AT_ONCE = 4
@@ -340,17 +337,12 @@ def test_a_log_that_is_copied_into_the_ledger_and_begun_anew_is_no_alarm(tmp_pat
     book = Ledger(path)
     heads = set()
     for number in range(60):
-        big = attempt(number)
-        book.write([type(big)(**{**_values(big), "body": os.urandom(400_000)})])
+        book.write([attempt(number, body=os.urandom(400_000))])
         book.hold.check()
         heads.add(wal.log_of(path).read_bytes()[:32])
     assert len(heads) > 2
     assert wal.log_of(path).stat().st_size < 2 * COPY_FRAMES * 4120
     book.close()
-
-
-def _values(a: Any) -> dict[str, Any]:
-    return {name: getattr(a, name) for name in type(a).__slots__}
 
 
 @pytest.mark.parametrize("happens", [delete_all, empty_the_log, empty])
