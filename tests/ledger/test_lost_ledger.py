@@ -290,7 +290,10 @@ def test_what_was_put_in_the_place_of_a_ledger_is_left_as_it_is(tmp_path: Path) 
     assert {n: (tmp_path / "run" / n).read_bytes() for n in (LEDGER, LOG)} == before
     foreign.close()
     with closing(sqlite3.connect(tmp_path / "run" / "ledger.saved-1.sqlite")) as db:
-        assert db.execute("SELECT attempt, key FROM attempts").fetchall() == [(1, "k1"), (2, "k2")]
+        assert db.execute("SELECT attempt, key FROM attempts").fetchall() == [
+            (1, "p1/0"),
+            (2, "p2/0"),
+        ]
 
 
 def test_a_saved_ledger_is_not_put_back_without_its_log(
@@ -369,7 +372,7 @@ def test_a_change_within_a_transaction_is_noticed_at_its_end(
         p for p in tmp_path.iterdir() if p.name in ("ledger.saved-1.sqlite", "ledger.rest-1.sqlite")
     )
     with closing(sqlite3.connect(saved)) as db:
-        assert (2, "k1") in db.execute("SELECT attempt, key FROM attempts").fetchall()
+        assert (2, "p1/0") in db.execute("SELECT attempt, key FROM attempts").fetchall()
     book.close()
 
 
