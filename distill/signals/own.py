@@ -111,9 +111,19 @@ def _columns(code: Code, said: object, owners: Mapping[str, str]) -> dict[str, p
         if name in owners:
             msg = f"{at}: is a column of {owners[name]}; choose another name"
             raise UserError(msg)
-        made = kind() if isinstance(kind, type) and issubclass(kind, pl.DataType) else kind
-        if not isinstance(made, pl.DataType) or made == pl.Object:
+        made = _type(kind)
+        if made is None:
             msg = f"{at}: {kind!r:.40} is no type; give one of polars', such as pl.Float32()"
             raise UserError(msg)
         found[name] = made
     return found
+
+
+def _type(said: object) -> pl.DataType | None:
+    """A type of polars that a file can hold: pl.Float32() or, for short, pl.Float32."""
+    if isinstance(said, type) and issubclass(said, pl.DataType):
+        try:
+            said = said()
+        except TypeError:  # pl.List, without saying of what
+            return None
+    return said if isinstance(said, pl.DataType) and said != pl.Object else None

@@ -40,7 +40,7 @@ class OwnCheck:
                 _WARNED.add(error.where)
                 log.warning("%s; such answers have the verdict error", error)
             return Verdict("error", None, "check_failed")
-        if not _sound(said):
+        if not isinstance(said, Verdict) or not _sound(said):
             msg = (
                 f"{self.code.path}: {self.function} returned {said!r:.80}; return "
                 f"distill.Verdict(label, answer, method), with a label of {', '.join(LABELS)}"
@@ -69,6 +69,12 @@ def own_checks(named: Mapping[str, str], origin: Origin, *, allowed: bool) -> Ch
     return tuple(found)
 
 
+def unchecked(kind: str) -> Verdict:
+    """Of an answer that names a check which is not there: data, not a mistake in a recipe."""
+    method = "no_checker" if check_parts(kind) is None else "no_such_check"
+    return Verdict("unverifiable", None, method, kind)
+
+
 def digests(checks: Checks) -> dict[str, str]:
     """What the verdicts of these checks depend on beside the answer: every byte of their files."""
     return {one.kind: one.code.digest for one in checks}
@@ -83,8 +89,6 @@ def _refuse_unusable(check: OwnCheck) -> None:
         raise UserError(msg) from None
 
 
-def _sound(said: object) -> bool:
-    if not isinstance(said, Verdict) or said.label not in LABELS:
-        return False
-    texts = (said.method, said.detail, "" if said.answer is None else said.answer)
-    return all(isinstance(text, str) for text in texts)
+def _sound(said: Verdict) -> bool:
+    texts = (said.method, said.detail, said.answer or "")
+    return said.label in LABELS and all(isinstance(text, str) for text in texts)
