@@ -20,7 +20,7 @@ from distill.files.read import frames
 from distill.files.write import read_json, write_json
 from distill.generating.dispatch import Outcome
 from distill.generating.forecast import forecast
-from distill.generating.plan import Plan
+from distill.generating.plan import RequestPlan
 from distill.generating.reach import reach, who_answers
 from distill.generating.run import carry_out, make_plan, refuse_another_plan, refuse_unjailed
 from distill.generating.sending import foresay, settle
@@ -101,7 +101,7 @@ def eval(
 
 def _say_ahead(
     loaded: Loaded[PromptsRecipe],
-    plan: Plan,
+    plan: RequestPlan,
     problems: ProblemSet,
     folder: Path,
     *,
@@ -116,7 +116,7 @@ def _say_ahead(
     return Exit.DONE
 
 
-def _wanted(loaded: Loaded[PromptsRecipe], plan: Plan, limit: int | None) -> str:
+def _wanted(loaded: Loaded[PromptsRecipe], plan: RequestPlan, limit: int | None) -> str:
     recipe = loaded.recipe.model_dump(mode="json")
     return fingerprint(plan=plan.values(), recipe=recipe, limit=limit)
 

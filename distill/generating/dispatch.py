@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from distill.errors import DistillError, Interrupted
 from distill.generating.attempt import Desk, Written, answer
 from distill.generating.budget import Budget
-from distill.generating.plan import Ask, Plan
-from distill.generating.queue import Ended, Wanted
+from distill.generating.plan import Ask, RequestPlan
+from distill.generating.queue import AskQueue, Ended
 from distill.ledger import DOUBTED, Ledger
 from distill.ledger.commits import group_commits
 from distill.teachers.client import connect
@@ -55,8 +55,8 @@ class Outcome:
 
 
 async def ask_all(
-    wanted: Wanted,
-    plan: Plan,
+    wanted: AskQueue,
+    plan: RequestPlan,
     endpoints: Sequence[Endpoint],
     ledger: Ledger,
     budget: Budget,
@@ -94,7 +94,7 @@ def _keep_doubts(desk: Desk, ledger: Ledger) -> None:
 @dataclass(slots=True, kw_only=True)
 class _Pass:
     desk: Desk
-    wanted: Wanted
+    wanted: AskQueue
     shown: Progress
     outcome: Outcome = field(default_factory=Outcome)
     broken: BaseException | None = None  # a broken disk or a bug

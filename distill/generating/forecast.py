@@ -10,10 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from distill.generating.budget import MILLION, most_prompt_tokens, worst_usd
-from distill.generating.plan import Plan
+from distill.generating.plan import RequestPlan
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import translate_sqlite_errors
 from distill.problems import ProblemSet
@@ -47,7 +46,7 @@ class Forecast:
 
 def forecast(
     loaded: Loaded[PromptsRecipe],
-    plan: Plan,
+    plan: RequestPlan,
     problems: ProblemSet,
     out: Path,
     *,
@@ -85,7 +84,7 @@ def forecast(
 
 
 def _left(
-    path: Path, plan: Plan, problems: ProblemSet, *, limit: int | None, again: bool
+    path: Path, plan: RequestPlan, problems: ProblemSet, *, limit: int | None, again: bool
 ) -> tuple[list[tuple[Problem, int]], tuple[float, float, str] | None]:
     """(open problems, each with how many answers it lacks; (tokens, seconds, words) of a mean one).
 
@@ -102,29 +101,24 @@ def _left(
         return left, (tokens, took_s, words) if answers else None
 
 
-def _closed(ledger: Ledger, plan: Plan, digest: str, *, again: bool) -> Callable[[Problem], int]:
+def _closed(
+    ledger: Ledger, plan: RequestPlan, digest: str, *, again: bool
+) -> Callable[[Problem], int]:
     """How many answers of a problem need no more asking."""
-    wants: dict[str, Any] = {
-        "plan": plan.digest,
-        "samples": plan.samples,
-        "max_tokens": plan.most_tokens,
-        "correct": plan.until.correct if plan.until else None,
-        "continues": plan.continues,
-        "again": again,
-    }
+    wants = plan.wants(again=again)
     if ledger.meta("problems") != digest:  # another set: each problem's text is compared
-        return partial(sums.closed_of, ledger, **wants)
-    known = sums.closed(ledger, **wants)
+        return partial(sums.closed_of, ledger, wants)
+    known = sums.closed(ledger, wants)
     return lambda problem: known.get(problem.id, 0)
 
 
-def _assumed(loaded: Loaded[PromptsRecipe], plan: Plan) -> tuple[float, float, str]:
+def _assumed(loaded: Loaded[PromptsRecipe], plan: RequestPlan) -> tuple[float, float, str]:
     tokens = min(R1_TOKENS[loaded.recipe.domain], plan.most_tokens)
     words = f"R1's mean answer in {loaded.recipe.domain}, at {TOKENS_PER_S:g} tokens/s each"
     return tokens, tokens / TOKENS_PER_S, words
 
 
-def _lengths(plan: Plan, asked: list[Problem]) -> tuple[float, float]:
+def _lengths(plan: RequestPlan, asked: list[Problem]) -> tuple[float, float]:
     """(mean characters, mean bound in tokens) of a prompt, from prompts all over the set."""
     step = max(1, len(asked) // LOOKED_AT)
     rendered = [plan.render(problem) for problem in asked[::step]]
@@ -135,7 +129,7 @@ def _lengths(plan: Plan, asked: list[Problem]) -> tuple[float, float]:
     return chars / count, bound / count
 
 
-def _at_worst(plan: Plan, prompt: float) -> tuple[float, int]:
+def _at_worst(plan: RequestPlan, prompt: float) -> tuple[float, int]:
     """(prompt tokens, completion tokens) of an answer that is cut and of the second try at it."""
     first, second = plan.sampling.max_tokens, plan.truncated
     if second is None:

@@ -21,8 +21,8 @@ from distill.generating.attempt import verdict
 from distill.generating.budget import Budget
 from distill.generating.dispatch import Bell, Outcome, ask_all
 from distill.generating.export import export_traces, read_again, refuse_foreign
-from distill.generating.plan import Plan
-from distill.generating.queue import Wanted
+from distill.generating.plan import RequestPlan
+from distill.generating.queue import AskQueue
 from distill.generating.template import renderer, template_text
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import translate_sqlite_errors
@@ -42,12 +42,14 @@ Reach = Callable[[], AbstractContextManager[Sequence[Endpoint]]]
 LEFT_OUT = "left_out.jsonl"
 
 
-def make_plan(loaded: Loaded[PromptsRecipe], who: str, *, isolation: Isolation = JAILED) -> Plan:
+def make_plan(
+    loaded: Loaded[PromptsRecipe], who: str, *, isolation: Isolation = JAILED
+) -> RequestPlan:
     """The plan of a recipe: its template, sampling and number of samples, and who is asked."""
     recipe = loaded.recipe
     text = template_text(recipe.template, loaded.origin)
     render = renderer(text, f"{loaded.path}: template {recipe.template}")
-    return Plan(
+    return RequestPlan(
         who=who,
         render=render,
         template=text,
@@ -74,7 +76,7 @@ def refuse_unjailed(recipe: PromptsRecipe, isolation: Isolation, *, graded: bool
 
 def carry_out(
     loaded: Loaded[PromptsRecipe],
-    plan: Plan,
+    plan: RequestPlan,
     problems: ProblemSet,
     out: Path,
     *,
@@ -132,7 +134,7 @@ def carry_out(
             ledger.close()
 
 
-def _wanted(plan: Plan, count: int) -> dict[str, int | None]:
+def _wanted(plan: RequestPlan, count: int) -> dict[str, int | None]:
     """What ``status`` measures the run against."""
     until = None if plan.until is None else plan.until.correct
     return {"problems": count, "samples": plan.samples, "correct": until}
@@ -158,14 +160,14 @@ def _refuse_emptied(out: Path) -> None:
         raise UserError(msg)
 
 
-def _settle_plan(ledger: Ledger, plan: Plan, out: Path, *, force: bool) -> None:
+def _settle_plan(ledger: Ledger, plan: RequestPlan, out: Path, *, force: bool) -> None:
     """Records the plan of a new folder; refuses to mix two plans unless forced."""
     if not force:
         _refuse_mixing(ledger, plan, out)
     ledger.set_meta("plan", plan.values())
 
 
-def refuse_another_plan(out: Path, plan: Plan) -> None:
+def refuse_another_plan(out: Path, plan: RequestPlan) -> None:
     """Raises where ``carry_out`` would unless forced, before anything is created.
 
     Raises:
@@ -177,7 +179,7 @@ def refuse_another_plan(out: Path, plan: Plan) -> None:
             _refuse_mixing(ledger, plan, out)
 
 
-def _refuse_mixing(ledger: Ledger, plan: Plan, out: Path) -> None:
+def _refuse_mixing(ledger: Ledger, plan: RequestPlan, out: Path) -> None:
     before: Any = ledger.meta("plan")
     now = plan.values()
     if before is not None and before != now and sums.totals(ledger).tries:
@@ -190,7 +192,7 @@ def _refuse_mixing(ledger: Ledger, plan: Plan, out: Path) -> None:
         raise UserError(msg)
 
 
-def _put(ledger: Ledger, problems: ProblemSet, plan: Plan, out: Path) -> None:
+def _put(ledger: Ledger, problems: ProblemSet, plan: RequestPlan, out: Path) -> None:
     """Brings the set into the ledger, and what was left out of it into a list beside it.
 
     The list takes its place once the set is in the ledger: until then the one there is tells.
@@ -217,7 +219,7 @@ def _line(one: LeftOut) -> bytes:
 
 
 def _asked(
-    ledger: Ledger, plan: Plan, count: int, reach: Reach, cap_usd: float | None, force: bool
+    ledger: Ledger, plan: RequestPlan, count: int, reach: Reach, cap_usd: float | None, force: bool
 ) -> Outcome:
     """As ``_ask``; a ledger that was lost meanwhile is saved, and is what there is to say."""
     try:
@@ -227,42 +229,34 @@ def _asked(
 
 
 def _ask(
-    ledger: Ledger, plan: Plan, count: int, reach: Reach, cap_usd: float | None, force: bool
+    ledger: Ledger, plan: RequestPlan, count: int, reach: Reach, cap_usd: float | None, force: bool
 ) -> Outcome:
     tokens = plan.sampling.max_tokens
     if found := read_again(ledger, plan=plan.digest, samples=plan.samples, max_tokens=tokens):
         log.info("%d answers that were paid for and could not be read can be read now", found)
     _check_known(ledger, plan, count)
-    wants: dict[str, Any] = {
-        "plan": plan.digest,
-        "samples": plan.samples,
-        "max_tokens": plan.most_tokens,
-        "limit": count,
-        "correct": None if plan.until is None else plan.until.correct,
-        "continues": plan.continues,
-        "again": force,
-    }
-    places = ledger.open_positions(**wants)
+    wants = plan.wants(again=force)
+    places = ledger.open_positions(wants, limit=count)
     if not places:
         log.info("nothing to ask: every request has ended")
         return _with_failed(Outcome(), ledger, plan, count)
     log.info("asking about %d of %d problems", len(places), count)
     budget = Budget(cap_usd=cap_usd, spent_usd=sums.spent_usd(ledger))
     bell = Bell()
-    wanted = Wanted(ledger.problems(places, plan=plan.digest), plan, ledger.bodies, again=force)
+    wanted = AskQueue(ledger.problems(places, wants), plan, ledger.bodies)
     with reach() as endpoints, progress("generate", len(places)) as shown:
         asking = ask_all(wanted, plan, endpoints, ledger, budget, shown, bell)
         return _with_failed(_complete(asking, bell), ledger, plan, count)
 
 
-def _refuse_unscored(ledger: Ledger, plan: Plan, count: int) -> None:
+def _refuse_unscored(ledger: Ledger, plan: RequestPlan, count: int) -> None:
     """Refuses before an answer is bought that could not be checked."""
-    found = (one.problem for one in ledger.problems(range(count), plan=plan.digest))
+    found = (one.problem for one in ledger.problems(range(count), plan.wants()))
     if any(needs_jail(problem.verify, problem.gold) for problem in found):
         ready(plan.isolation)
 
 
-def _check_known(ledger: Ledger, plan: Plan, count: int) -> None:
+def _check_known(ledger: Ledger, plan: RequestPlan, count: int) -> None:
     """Checks the answers that came before answers were checked as they come."""
     if plan.until is None:
         return
@@ -276,7 +270,7 @@ def _check_known(ledger: Ledger, plan: Plan, count: int) -> None:
         ledger.set_verdicts(labels)
 
 
-def _with_failed(outcome: Outcome, ledger: Ledger, plan: Plan, count: int) -> Outcome:
+def _with_failed(outcome: Outcome, ledger: Ledger, plan: RequestPlan, count: int) -> Outcome:
     """Counts what had failed for good in earlier passes too: it is still without an answer."""
     states = sums.states(ledger, plan=plan.digest, problems=count, samples=plan.samples)
     outcome.failed = states.get("failed", 0) + states.get("quarantined", 0)
