@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 import distill
 from distill.generating.forecast import R1_TOKENS, TOKENS_PER_S, Forecast, forecast
-from distill.generating.reach import who_answers
-from distill.generating.run import make_plan
-from distill.problems import problem_set
+from distill.generating.prepare import prepare
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from tests.builders.teacher_server import TeacherServer, completion, refusal, teacher_server
@@ -27,9 +25,7 @@ PRICE: dict[str, Any] = {"price": {"input": 2.0, "output": 1000.0}}
 
 
 def ahead(name: str, out: Path, *overrides: str, limit: int | None = None) -> Forecast:
-    loaded = load(name, PromptsRecipe, overrides)
-    plan = make_plan(loaded, who_answers(loaded))
-    return forecast(loaded, plan, problem_set(loaded), out, limit=limit)
+    return forecast(prepare(load(name, PromptsRecipe, overrides), out, limit=limit))
 
 
 def nowhere(**values: Any) -> TeacherServer:
