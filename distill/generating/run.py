@@ -10,7 +10,7 @@ from distill.files.lock import folder_lock
 from distill.generating.attempt import verdict
 from distill.generating.budget import Budget
 from distill.generating.dispatch import Outcome, ask_all
-from distill.generating.export import export_traces, read_again, refuse_foreign
+from distill.generating.export import export_traces, read_again, refuse_mixing
 from distill.generating.folder import (
     put_plan,
     put_problems,
@@ -112,7 +112,7 @@ def run_generation(job: Job) -> Outcome:
     settle(job.loaded, yes=job.yes)
     _refuse_blind_budget(job)
     path = job.out / "ledger.sqlite"
-    refuse_foreign(job.out / "traces")
+    refuse_mixing(job.out / "traces")
     refuse_emptied(job.out)
     refuse_saved(path)
     with folder_lock(job.out), translate_sqlite_errors(path):

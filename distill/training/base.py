@@ -1,6 +1,6 @@
-"""The base model's tokenizer and chat template, as one Dialect. Does not load weights.
+"""The base model's tokenizer and chat template, as one ChatFormat. Does not load weights.
 
-A Dialect is what the student will be served with: the same template is saved beside its weights.
+A ChatFormat is what the student will be served with: the same template is saved beside its weights.
 """
 
 import re
@@ -28,7 +28,7 @@ Turn = Mapping[str, str]  # {"role": …, "content": …}, as chat templates wan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class ChatFormat:
     """How a base model is spoken to, and how it ends its answer."""
 
     tokenizer: Any  # with chat_template, eos_token (the end of turn) and pad_token set
@@ -47,8 +47,8 @@ class Dialect:
         return str(self.tokenizer.apply_chat_template(told, tokenize=False))
 
 
-def open_dialect(base: str | Model, *, chat_template: str | None = None) -> Dialect:
-    """The Dialect of a base model (folder or Hub id); ``chat_template`` replaces its own.
+def open_chat_format(base: str | Model, *, chat_template: str | None = None) -> ChatFormat:
+    """The ChatFormat of a base model (folder or Hub id); ``chat_template`` replaces its own.
 
     Raises:
         UserError: no such model, one with code of its own, no chat template, or no single token
@@ -64,7 +64,7 @@ def open_dialect(base: str | Model, *, chat_template: str | None = None) -> Dial
     end = _end_of_turn(tokenizer, base)
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
     tokenizer.pad_token = _pad(tokenizer)
-    return Dialect(tokenizer=tokenizer, end_of_turn=end, special=_special(tokenizer))
+    return ChatFormat(tokenizer=tokenizer, end_of_turn=end, special=_special(tokenizer))
 
 
 def _tokenizer(model: Model) -> Any:

@@ -7,9 +7,9 @@ import pytest
 
 import distill
 from distill.errors import UserError
+from tests.builders.recipes import recipe
+from tests.builders.runs import ahead, traces
 from tests.builders.teacher_server import completion, teacher_server
-from tests.generating.test_forecast import ahead
-from tests.generating.test_generate import recipe, traces
 
 
 def change(folder: Path, old: str, new: str) -> None:

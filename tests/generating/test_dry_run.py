@@ -8,9 +8,8 @@ import pytest
 
 import distill
 from distill.errors import UserError
+from tests.builders.recipes import nowhere, recipe
 from tests.builders.teacher_server import completion, refusal, teacher_server
-from tests.generating.test_forecast import nowhere
-from tests.generating.test_generate import recipe
 
 
 def dry(name: str, out: Path, caplog: pytest.LogCaptureFixture, **values: Any) -> str:

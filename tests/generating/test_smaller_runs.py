@@ -8,14 +8,9 @@ from pathlib import Path
 import pytest
 
 import distill
-from distill.teachers import retry
+from tests.builders.recipes import recipe
+from tests.builders.runs import traces
 from tests.builders.teacher_server import completion, teacher_server
-from tests.generating.test_generate import recipe, traces
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
 
 
 def test_fewer_samples_and_problems_are_exported_and_counted(

@@ -10,20 +10,12 @@ from typing import Any
 import pytest
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, StoppedError, UserError
 from distill.generating.queue import RIGHT
-from distill.teachers import retry
+from distill.showing.status import describe
+from tests.builders.recipes import recipe
+from tests.builders.runs import start, traces, wait_for
 from tests.builders.teacher_server import completion, refusal, teacher_server
-from tests.generating.test_generate import recipe, start, traces, wait_for
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
-
 
 PRICE = {"price": {"input": 1.0, "output": 1000.0}}
 USD = (10 * 1.0 + 20 * 1000.0) / 1e6  # of the test teacher's answer

@@ -10,9 +10,8 @@ from distill.errors import UserError
 from distill.generating.reach import who_answers
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
+from tests.builders.recipes import nowhere, recipe
 from tests.builders.teacher_server import teacher_server
-from tests.generating.test_forecast import nowhere
-from tests.generating.test_generate import recipe
 
 ON: dict[str, Any] = {"extra_body": {"thinking": {"type": "enabled"}}}
 OFF: dict[str, Any] = {"extra_body": {"thinking": {"type": "disabled"}}}

@@ -16,6 +16,7 @@ from distill.ledger import Answered, Attempt, Ledger, Wants, sums
 from distill.ledger.rows import request_key
 from distill.ledger.store import PAGE
 from distill.rows import PROBLEM_SCHEMA, Problem
+from tests.builders.runs import attempt
 
 # What a problem or an error may say: anything but a lone surrogate, which no row has.
 TEXT = st.text(max_size=12)
@@ -33,14 +34,6 @@ def put(ledger: Ledger, *problems: Problem, digest: str = "d") -> None:
     table = pl.DataFrame(rows, schema=PROBLEM_SCHEMA, orient="row")
     half = len(rows) // 2
     ledger.put_problems([table[:half], table[half:]], digest, plan="plan")
-
-
-def attempt(name: str = "p0", sample: int = 0, **values: Any) -> Attempt:
-    plain: dict[str, Any] = {"state": "done", "finish": "stop", "body": b"x", "max_tokens": 100}
-    whole = {**plain, "key": f"{name}/{sample}", "plan": "plan", "id": name, "sample": sample}
-    return Attempt(
-        **{**whole, "started": 0.0, "took_s": 1.0, "status": 200, "endpoint": "e", **values}
-    )
 
 
 @pytest.fixture

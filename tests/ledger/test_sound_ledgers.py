@@ -13,8 +13,8 @@ from distill.ledger import Ledger, schema
 from distill.ledger.explain import translate_sqlite_errors
 from distill.ledger.salvage import repair
 from distill.teachers.wire import parse
+from tests.builders.recipes import recipe
 from tests.builders.teacher_server import teacher_server
-from tests.generating.test_generate import recipe
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,7 @@ import pytest
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Teacher
-from tests.generating.test_forecast import nowhere
-from tests.generating.test_generate import recipe
+from tests.builders.recipes import nowhere, recipe
 
 ON: dict[str, Any] = {"extra_body": {"thinking": {"type": "enabled"}}}
 
