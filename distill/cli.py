@@ -283,11 +283,8 @@ def _sandbox(command: Command) -> None:
         help="run programs, and scorers of what rows say, as yourself, without a jail",
     )
 
-    command.add_argument(
-        "--allow-code",
-        action="store_true",
-        help="run the Python files that the recipe names (signals, checks) as yourself",
-    )
+    say = "run the Python files that the recipe names (signals, checks) as yourself"
+    command.add_argument("--allow-code", action="store_true", help=say)
 
 
 def _given(*names: str) -> Callable[[argparse.Namespace], dict[str, Any]]:

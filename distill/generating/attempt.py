@@ -29,8 +29,7 @@ from distill.teachers.continuing import joined, said_anew, turn_to_continue
 from distill.teachers.pool import Pool, Turn
 from distill.teachers.retry import until_answered
 from distill.teachers.wire import FINISHED
-from distill.verify import grade
-from distill.verify.isolation import JAILED, Isolation
+from distill.verify import Item, grade_all
 from distill.verify.kinds import KINDS
 
 log = logging.getLogger("distill")
@@ -302,17 +301,16 @@ async def _checked(plan: RequestPlan, ask: Ask, attempt: Attempt) -> Attempt:
     """With its verdict, where answers are checked as they come; the loop is not held up by it."""
     if plan.until is None or attempt.state != "done" or attempt.body is None:
         return attempt
-    check = partial(verdict, isolation=plan.isolation)
-    said = await asyncio.to_thread(check, ask.problem, (*ask.cut, attempt.body))
+    said = await asyncio.to_thread(verdict, ask.problem, (*ask.cut, attempt.body), plan)
     return replace(attempt, verdict=said)
 
 
-def verdict(problem: Problem, bodies: tuple[bytes, ...], *, isolation: Isolation = JAILED) -> str:
+def verdict(problem: Problem, bodies: tuple[bytes, ...], plan: RequestPlan) -> str:
     """The check's label for an answer; "cut" for one that is not whole, whatever it says so far."""
     reply = joined(bodies)
     if reply.finish_reason == CUT:
         return "cut"
-    if problem.verify not in KINDS:  # data, not a mistake in a recipe
-        return "unverifiable"
-    kind = problem.verify
-    return grade(problem.gold, reply.response, kind=kind, isolation=isolation).label
+    if problem.verify not in (*KINDS, *(check.kind for check in plan.checks)):
+        return "unverifiable"  # data, not a mistake in a recipe
+    item = Item(problem.gold, reply.response, problem.verify)
+    return grade_all([item], isolation=plan.isolation, checks=plan.checks)[0].label

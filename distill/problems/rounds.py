@@ -27,8 +27,8 @@ from distill.recipes.prompts import Problems, PromptsRecipe
 from distill.rows import PROBLEM_SCHEMA, SCHEMA, last_user_turn
 from distill.sql import looks_across
 from distill.verify.isolation import JAILED, Isolation
-from distill.verify.own import Checks
 from distill.verify.kinds import CODE
+from distill.verify.own import Checks
 
 # What a template can use of a trace, beside its question.
 FIELDS = ("id", "sample", "messages", "reasoning", "response", "gold", "verify", "teacher")

@@ -29,7 +29,7 @@ HubId = Annotated[str, AfterValidator(_hub_id)]
 
 def _check(name: str) -> str:
     if name not in SHIPPED and check_parts(name) is None:
-        msg = f"is no check; {nearest(name, SHIPPED)} For one of your own: my_check.py:grade"
+        msg = f"is no check; {nearest(name, SHIPPED)}; of your own: my_check.py:grade"
         raise ValueError(msg)
     return name
 
