@@ -14,7 +14,7 @@ import polars as pl
 
 from distill.errors import UserError, first_line, nearest
 from distill.rows import SCHEMA
-from distill.signals import COSTLY, MODULES, Signal, all_columns, owner
+from distill.signals import all_columns, owner
 from distill.signals.settings import PLAIN, Settings, refuse_unserved
 from distill.sql import looks_across, parse_sql
 
@@ -84,32 +84,6 @@ def judge(frame: pl.DataFrame, rules: Rules) -> pl.Series:
     for rule in rules.rules:
         reason = _or_broken(reason, frame, rule, rules.where)
     return reason
-
-
-def measure_and_judge(
-    frame: pl.DataFrame, rules: Rules, *, all_signals: bool = False
-) -> pl.DataFrame:
-    """id, sample, the signals and the reason (null: passed) of each row, in the order of ``frame``.
-
-    A module of signals is measured whole if any of its columns is needed. Costly ones are measured
-    only on the rows that passed the rules before the first that needs them, and are null elsewhere;
-    ``all_signals`` measures every signal on every row.
-
-    Raises:
-        UserError: as in ``judge``.
-    """
-    wanted = MODULES if all_signals else _modules(rules.needed)
-    now = [module for module in wanted if all_signals or module.COST < COSTLY]
-    table = frame.hstack(
-        [column for m in now for column in m.measure(frame, rules.settings).get_columns()]
-    )
-    reason = pl.Series("reason", [None] * frame.height, dtype=pl.String)
-    for rule in rules.rules:
-        table = _measured(table, frame, rule.columns, reason, rules.settings)
-        reason = _or_broken(reason, table, rule, rules.where)
-    table = _measured(table, frame, rules.extra, reason, rules.settings)
-    names = [name for module in wanted for name in module.COLUMNS]
-    return table.select("id", "sample", *names, reason)
 
 
 def _rule(name: str, sql: str, at: str) -> Rule:
@@ -217,28 +191,3 @@ def _put(tree: Any, inner: Any) -> Any:
     if isinstance(tree, dict):
         return {key: _put(part, inner) for key, part in tree.items()}
     return tree
-
-
-def _modules(columns: Sequence[str]) -> list[Signal]:
-    return [module for module in MODULES if any(name in module.COLUMNS for name in columns)]
-
-
-def _measured(
-    table: pl.DataFrame,
-    frame: pl.DataFrame,
-    columns: Sequence[str],
-    reason: pl.Series,
-    settings: Settings,
-) -> pl.DataFrame:
-    """``table`` with the modules that these columns still lack, measured where rows passed."""
-    for module in _modules(columns):
-        if set(module.COLUMNS) <= set(table.columns):
-            continue
-        passed = reason.is_null()
-        found = module.measure(frame.filter(passed), settings).with_columns(row=passed.arg_true())
-        rows = pl.DataFrame(
-            {"row": pl.int_range(frame.height, dtype=pl.get_index_type(), eager=True)}
-        )
-        spread = rows.join(found, on="row", how="left", maintain_order="left").drop("row")
-        table = table.hstack(spread)
-    return table

@@ -29,16 +29,13 @@ from tests.builders.faults import (
     GOOD,
     KEY_ENV,
     PRICE,
-    assert_all_there,
-    errors,
     http,
-    ledger,
     listen,  # noqa: F401
     raw_server,
     recipe,
     stops,
-    traces,
 )
+from tests.builders.runs import assert_all_there, errors, ledger, traces
 from tests.builders.teacher_server import completion, refusal, teacher_server
 
 CHUNKED = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"

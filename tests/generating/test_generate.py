@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -21,41 +19,11 @@ from distill.errors import BudgetReached, Exit, Interrupted, StoppedError, UserE
 from distill.generating import attempt as attempts
 from distill.rows import SCHEMA
 from distill.teachers import retry
-from tests.builders.teacher_server import TeacherServer, completion, refusal, teacher_server
-from tests.builders.trusting import trusting
+from tests.builders.recipes import recipe
+from tests.builders.runs import errors, start, traces, wait_for
+from tests.builders.teacher_server import completion, refusal, teacher_server
 
 CANARY = "canary-8c1f0b7e2d"
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
-
-
-def recipe(tmp_path: Path, server: TeacherServer, problems: int = 5, **values: Any) -> str:
-    """Writes a problem set and a recipe for ``server``; returns the recipe's path."""
-    lines = [
-        json.dumps({"question": f"What is {i} + 1?", "answer": f"{i + 1}"}) for i in range(problems)
-    ]
-    (tmp_path / "set.jsonl").write_text("\n".join(lines))
-    teacher = {"model": "m", "base_url": server.url, "concurrency": 4, **values.pop("teacher", {})}
-    whole = {
-        "problems": {"file": "set.jsonl"},
-        "teacher": teacher,
-        "sampling": {"max_tokens": 100},
-        **values,
-    }
-    trusting(teacher.get("key_env"), teacher["base_url"])
-    path = tmp_path / "recipe.yaml"
-    path.write_text(json.dumps(whole))
-    (tmp_path / "math.jinja").write_text("{{ question }}")
-    return str(path)
-
-
-def traces(run: Path) -> pl.DataFrame:
-    return pl.read_parquet(run / "traces" / "*.parquet").sort("id", "sample")
 
 
 def test_every_question_is_answered_once_per_sample_and_exported_in_order(tmp_path: Path) -> None:
@@ -229,11 +197,6 @@ def test_keep_alive_bytes_do_not_defeat_the_deadline(
         assert distill.generate(name, out=tmp_path / "run") == Exit.ROWS_FAILED
         assert time.monotonic() - began < 5
     assert "0.5 s" in errors(tmp_path / "run")[0]
-
-
-def errors(run: Path) -> list[str]:
-    found = sqlite3.connect(run / "ledger.sqlite").execute("SELECT error FROM attempts")
-    return [error for (error,) in found if error]
 
 
 @pytest.mark.parametrize(
@@ -434,18 +397,6 @@ def test_a_proxy_in_the_environment_gets_no_prompt(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with teacher_server() as server:
         assert distill.generate(recipe(tmp_path, server), out=tmp_path / "run") == Exit.DONE
-
-
-def start(name: str, run: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "distill", "generate", name, "-o", str(run)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(server: TeacherServer, answers: int) -> None:
-    deadline = time.monotonic() + 60
-    while server.answered.total() < answers:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def committed(run: Path) -> set[str]:

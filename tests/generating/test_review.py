@@ -22,13 +22,12 @@ from distill.ledger.salvage import repair
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Address, Teacher
-from distill.teachers import retry
 from distill.teachers.client import connect, send
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.wire import parse
+from tests.builders.recipes import nowhere, recipe
+from tests.builders.runs import ahead, traces
 from tests.builders.teacher_server import completion, refusal, teacher_server
-from tests.generating.test_forecast import ahead, nowhere
-from tests.generating.test_generate import recipe, traces
 
 ON: dict[str, Any] = {"extra_body": {"thinking": {"type": "enabled"}}}
 OFF: dict[str, Any] = {"extra_body": {"thinking": {"type": "disabled"}}}
@@ -36,7 +35,6 @@ OFF: dict[str, Any] = {"extra_body": {"thinking": {"type": "disabled"}}}
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
     monkeypatch.setattr(schema, "WAIT_MS", 20)
 
 

@@ -21,9 +21,9 @@ from distill.ledger import Asked, Open
 from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
 from distill.showing.status import describe
-from distill.teachers import retry
+from tests.builders.recipes import recipe
+from tests.builders.runs import start, traces, wait_for
 from tests.builders.teacher_server import completion, refusal, teacher_server
-from tests.generating.test_generate import recipe, start, traces, wait_for
 
 # --- the stream of asks, against a model of each problem ---
 
@@ -225,13 +225,6 @@ def test_after_close_there_is_nothing_to_take_and_what_ends_is_no_matter(
 
 
 # --- over loopback ---
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
 
 
 PRICE = {"price": {"input": 1.0, "output": 1000.0}}

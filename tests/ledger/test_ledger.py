@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from distill.ledger import Answered, Attempt, Ledger, sums
 from distill.ledger.store import PAGE
 from distill.rows import PROBLEM_SCHEMA, Problem
+from tests.builders.runs import attempt
 
 # What a problem or an error may say: anything but a lone surrogate, which no row has.
 TEXT = st.text(max_size=12)
@@ -32,14 +33,6 @@ def put(ledger: Ledger, *problems: Problem, digest: str = "d") -> None:
     table = pl.DataFrame(rows, schema=PROBLEM_SCHEMA, orient="row")
     half = len(rows) // 2
     ledger.put_problems([table[:half], table[half:]], digest, plan="plan")
-
-
-def attempt(name: str = "p0", sample: int = 0, **values: Any) -> Attempt:
-    plain: dict[str, Any] = {"state": "done", "finish": "stop", "body": b"x", "max_tokens": 100}
-    whole = {**plain, "key": f"{name}/{sample}", "plan": "plan", "id": name, "sample": sample}
-    return Attempt(
-        **{**whole, "started": 0.0, "took_s": 1.0, "status": 200, "endpoint": "e", **values}
-    )
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.address import is_open, origin_of
 from distill.teachers.trust import trust_list
+from tests.builders.recipes import trusting
 from tests.builders.teacher_server import TeacherServer, teacher_server
-from tests.builders.trusting import trusting
 
 CANARY = "canary.9c41.of.the.environment"
 NAME = "AWS_SECRET_ACCESS_KEY"

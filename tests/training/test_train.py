@@ -26,7 +26,7 @@ from distill.training.options import checked
 from distill.training.quiet import quiet
 from distill.training.store import store
 from distill.training.tokens import MASKED, tokenize
-from tests.builders.trusting import naming
+from tests.builders.recipes import naming
 
 TOKENIZER = Path(__file__).parents[3] / "shared" / "tokenizers" / "smollm2"
 pytestmark = pytest.mark.skipif(not TOKENIZER.is_dir(), reason="no tokenizers beside the checkout")

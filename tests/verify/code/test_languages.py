@@ -13,7 +13,7 @@ from distill.verify.code import check_all, compiled, own_answer
 from distill.verify.code.languages import LANGUAGES, java_names, named, of_mark, toolchain
 from distill.verify.code.response import blocks, script
 from distill.verify.workers.threads import PROGRAM_THREADS
-from tests.verify.code.test_code import needs_jail
+from tests.builders.jails import needs_jail
 
 CASES = [{"in": f"{a} {b}\n", "out": f"{a + b}\n"} for a, b in ((1, 2), (40, 2), (10**9, 10**9))]
 SUM = json.dumps({"kind": "stdin", "cases": CASES})

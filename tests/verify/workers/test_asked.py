@@ -34,10 +34,9 @@ from distill.verify.workers.reasoning_gym import EVALUATING, would_execute
 from distill.verify.workers.services import SERVICES, service
 from distill.verify.workers.services import installed as is_installed
 from distill.verify.workers.threads import SCORER_THREADS
-from tests.jail.test_jail import descendants, jailer, nsjail
-from tests.verify.test_hostile_rows import problems
+from tests.builders.jails import descendants
+from tests.builders.scored_problems import problems
 
-__all__ = ["jailer", "nsjail"]  # fixtures
 pytest.importorskip("math_verify")
 ROOT = Path(__file__).parents[3]
 RIGHT = {"gold": r"$\begin{pmatrix}1\end{pmatrix}$", "answer": r"$\begin{bmatrix}1\end{bmatrix}$"}
@@ -397,7 +396,7 @@ def test_without_a_jail_only_what_we_decide_ourselves_is_decided() -> None:
 def test_jails_end_with_the_program_however_it_ends() -> None:
     code = (
         "import os\nfrom distill.verify import grade\n"
-        "from tests.jail.test_jail import descendants\n"
+        "from tests.builders.jails import descendants\n"
         "grade('x+2n', r'\\boxed{x+2}')\n"
         "print(*descendants(os.getpid()), flush=True)\n"
     )
