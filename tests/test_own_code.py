@@ -143,7 +143,7 @@ def test_a_file_may_define_dataclasses_and_use_what_is_installed_but_not_what_li
     assert not Path("ran").exists()
 
 
-ROWS = [f"{'a ' * (i % 5)}{7 if i % 3 else 8}" for i in range(5000)]  # three units
+ROWS = [f"{'a ' * (i % 5)}{7 if i % 3 else 8}" for i in range(2100)]  # two units
 
 
 @pytest.mark.parametrize("engine", ["local", "ray"])
