@@ -15,7 +15,7 @@ from aiohttp import web
 
 import distill
 from distill.errors import BudgetReached, Exit, Interrupted, StoppedError, UserError
-from distill.generating import attempt as attempts
+from distill.generating import attempt
 from distill.rows import SCHEMA
 from distill.teachers import retry
 from tests.builders.recipes import recipe
@@ -504,7 +504,7 @@ def test_no_answer_is_bought_that_the_disk_could_not_hold(
     with teacher_server() as server:
         name = recipe(tmp_path, server)
         with monkeypatch.context() as full:
-            full.setattr(attempts, "ROOM", 2**60)
+            full.setattr(attempt, "ROOM", 2**60)
             with pytest.raises(UserError, match="MB of disk left"):
                 distill.generate(name, out=tmp_path / "run")
         assert server.asked.total() == 0
