@@ -1,4 +1,4 @@
-"""Asks the teachers for every answer that a ledger still lacks. Does not export them.
+"""Asks the teachers for every answer that a ledger still lacks.
 
 One dispatcher takes what is wanted and starts a task for each; a task writes every try to the
 ledger and goes on when it is durable.
@@ -46,7 +46,7 @@ async def ask_all(
     shown: Progress,
     relay: InterruptRelay,
 ) -> Outcome:
-    """Asks until nothing is wanted or something ends the pass; every try is in the ledger."""
+    """Asks until nothing is left to ask or something ends the pass; every try is in the ledger."""
     async with AsyncExitStack() as open_ways:
         lines = [await open_ways.enter_async_context(connect(e)) for e in endpoints]
         commits = await open_ways.enter_async_context(group_commits(ledger))

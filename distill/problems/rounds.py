@@ -1,7 +1,7 @@
 """Traces as the prompts of another round: each trace of each question is a prompt of its own.
 
-Streams: an 800,000-trace set is never in memory. Does not say what is done with a trace: the
-template does, which finds its parts in ``fields``.
+Streams, so that a set of 800,000 traces is never in memory. What is done with a trace is up to the
+template.
 """
 
 from collections.abc import Iterator
