@@ -23,7 +23,7 @@ from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Address, Teacher
 from distill.teachers import retry
-from distill.teachers.client import connect, send
+from distill.teachers.client import client_of, send
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.wire import parse
 from tests.builders.teacher_server import completion, refusal, teacher_server
@@ -226,8 +226,7 @@ def endpoint(url: str, **values: Any) -> Endpoint:
 
 
 async def _once(one: Endpoint) -> object:
-    async with connect(one) as line:
-        return await send(line, {"model": "m", "messages": []})
+    return await send(client_of(one), {"model": "m", "messages": []})
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:80 80/v1", f"http://{'a' * 70}.com/v1"])
