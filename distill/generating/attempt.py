@@ -28,7 +28,7 @@ from distill.teachers.client import RowRefused, Transient, send
 from distill.teachers.continuing import joined, said_anew, turn_to_continue
 from distill.teachers.pool import Pool, Slot
 from distill.teachers.retry import until_answered
-from distill.teachers.wire import FINISHED
+from distill.teachers.wire import FINISHED, Reply
 from distill.verify import grade
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import KINDS
@@ -211,13 +211,13 @@ async def _sent(
         cut_off = Transient("cancelled", status=0, billed=True)
         desk.commits.hand_in(ended("retry", cut_off, worst_usd=worst))
         raise
-    found = believed(reply, said_anew(ask.cut, raw), limits, began=slot.began, ended=time.time())
+    found = believed(reply, said_anew(ask.cut, reply), limits, began=slot.began, ended=time.time())
     desk.pool.answered(slot, found.reply)
     _say_doubts(desk, slot, found)
     attempt = _answered(ended, found, raw)
     checked = None
     try:
-        checked = await _checked(desk.plan, ask, attempt)
+        checked = await _checked(desk.plan, ask, attempt, reply)
         return checked, None
     finally:
         if checked is None:  # it is paid for, and can be checked later
@@ -298,18 +298,17 @@ def _answered(ended: Callable[..., Attempt], found: Believed, raw: bytes) -> Att
     )
 
 
-async def _checked(plan: Plan, ask: Ask, attempt: Attempt) -> Attempt:
+async def _checked(plan: Plan, ask: Ask, attempt: Attempt, reply: Reply) -> Attempt:
     """With its verdict, where answers are checked as they come; the loop is not held up by it."""
     if plan.until is None or attempt.state != "done" or attempt.body is None:
         return attempt
+    whole = joined((*ask.cut, attempt.body)) if ask.cut else reply
     check = partial(verdict, isolation=plan.isolation)
-    said = await asyncio.to_thread(check, ask.problem, (*ask.cut, attempt.body))
-    return replace(attempt, verdict=said)
+    return replace(attempt, verdict=await asyncio.to_thread(check, ask.problem, whole))
 
 
-def verdict(problem: Problem, bodies: tuple[bytes, ...], *, isolation: Isolation = JAILED) -> str:
+def verdict(problem: Problem, reply: Reply, *, isolation: Isolation = JAILED) -> str:
     """The check's label for an answer; "cut" for one that is not whole, whatever it says so far."""
-    reply = joined(bodies)
     if reply.finish_reason == CUT:
         return "cut"
     if problem.verify not in KINDS:  # data, not a mistake in a recipe

@@ -30,6 +30,7 @@ from distill.ledger.saved import refuse_saved
 from distill.problems import LeftOut, ProblemSet
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import PromptsRecipe
+from distill.teachers.continuing import joined
 from distill.teachers.endpoint import Endpoint
 from distill.terminal.progress import progress
 from distill.verify.batch import needs_jail
@@ -270,7 +271,8 @@ def _check_known(ledger: Ledger, plan: Plan, count: int) -> None:
         plan=plan.digest, problems=count, samples=plan.samples, unchecked=True
     )
     labels = [
-        (verdict(a.problem, a.bodies, isolation=plan.isolation), number) for number, a in unchecked
+        (verdict(a.problem, joined(a.bodies), isolation=plan.isolation), number)
+        for number, a in unchecked
     ]
     if labels:
         ledger.set_verdicts(labels)

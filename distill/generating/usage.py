@@ -19,7 +19,8 @@ TOKEN_WIDE = 32
 # What may stand in a text without having been counted: <think> tags that the server puts there.
 UNCOUNTED = 8
 # A text in three signs, for counting its words: splitting it takes five times as long.
-SHAPE = bytes(32 if chr(i) in " \t\n\r\v\f" else 47 if i == 47 else 120 for i in range(256))
+BLANKS = b" \t\n\r\v\f"
+SHAPE = bytes(32 if i in BLANKS else 47 if i == 47 else 120 for i in range(256))
 ROUNDING = 1 + 1e-9  # of sums of floats
 
 
@@ -39,6 +40,13 @@ def least_tokens(text: str) -> int:
     wide = len(data) - 2 * len(text) + len(text.encode("ascii", "ignore"))
     most = max(words - shape.count(b" /"), -(-wide // TOKEN_WIDE), -(-len(data) // TOKEN_BYTES))
     return max(most - UNCOUNTED, min(1, most))
+
+
+def enough_tokens(text: str) -> int:
+    """No less than ``least_tokens``, in a fifth of the time."""
+    data = text.encode("utf-8", "replace")
+    blanks = len(data) - len(data.translate(None, BLANKS))
+    return 1 + max(blanks, (len(data) - len(text)) // TOKEN_WIDE, len(data) // TOKEN_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +103,7 @@ def believed(reply: Reply, text: str, sent: Sent, *, began: float, ended: float)
         began: Unix seconds, as ``ended``: for the hours of a price.
         ended: when it was there.
     """
-    least_answer = least_tokens(text)
+    least_answer = 0 if _plainly_possible(reply, text, sent) else least_tokens(text)
     doubts: list[str] = []
     wanted = sent.worst_usd > 0 and reply.cost_usd in (None, NO_COUNT)
     prompt = _within(
@@ -121,6 +129,14 @@ def believed(reply: Reply, text: str, sent: Sent, *, began: float, ended: float)
         least = _least_usd(sent.price, sent.least_prompt, min(least_answer, sent.most_answer))
         cost, most = _said_usd(reply.cost_usd, cost, most, least, sent.worst_usd, doubts)
     return Believed(reply=known, cost_usd=cost, most_usd=most, doubts=tuple(doubts))
+
+
+def _plainly_possible(reply: Reply, text: str, sent: Sent) -> bool:
+    """Whether the answer's tokens need no closer look: nearly always."""
+    said = reply.completion_tokens
+    if said is None or said > sent.most_answer or reply.cost_usd is not None:
+        return False
+    return said >= enough_tokens(text)
 
 
 def _said_usd(

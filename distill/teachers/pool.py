@@ -243,10 +243,12 @@ class Pool:
             self._wake_later(now)
 
     def _hopeless(self, now: float) -> StoppedError | None:
+        if any(state.gone is None and not state.breaker.broken for state in self.states):
+            return None
         left = [state for state in self.states if state.gone is None]
         if not left:
             return self.states[-1].gone
-        if now < self._give_up_at(left) or not all(state.breaker.broken for state in left):
+        if now < self._give_up_at(left):
             return None
         silent_s = now - max(state.last_answer for state in left)
         text = (
