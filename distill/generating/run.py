@@ -19,6 +19,7 @@ from distill.files.lock import folder_lock
 from distill.files.write import write_atomic
 from distill.generating.attempt import verdict
 from distill.generating.budget import Budget
+from distill.generating.collecting import collecting_seldom
 from distill.generating.dispatch import Bell, Outcome, ask_all
 from distill.generating.export import export_traces, read_again, refuse_foreign
 from distill.generating.plan import Plan
@@ -107,7 +108,7 @@ def carry_out(
     refuse_foreign(out / "traces")
     _refuse_emptied(out)
     refuse_saved(out / "ledger.sqlite")
-    with folder_lock(out), explained(out / "ledger.sqlite"):
+    with folder_lock(out), explained(out / "ledger.sqlite"), collecting_seldom():
         ledger = Ledger(out / "ledger.sqlite")
         try:
             _settle_plan(ledger, plan, out, force=force)

@@ -43,10 +43,8 @@ def least_tokens(text: str) -> int:
 
 
 def enough_tokens(text: str) -> int:
-    """No less than ``least_tokens``, in a fifth of the time."""
-    data = text.encode("utf-8", "replace")
-    blanks = len(data) - len(data.translate(None, BLANKS))
-    return 1 + max(blanks, (len(data) - len(text)) // TOKEN_WIDE, len(data) // TOKEN_BYTES)
+    """No less than ``least_tokens``, in a tenth of the time: as if all letters were wide."""
+    return 1 + max(sum(map(text.count, BLANKS.decode())), 3 * len(text) // TOKEN_WIDE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

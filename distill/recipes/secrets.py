@@ -1,10 +1,13 @@
 """Keeps credentials out of recipes: what looks like one is refused, and never repeated."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from distill.credentials.find import SECRET, keys_in
+import polars as pl
+
+from distill.credentials.find import SECRET, keys_by_row
 from distill.errors import UserError
 from distill.recipes.mistakes import flat
 
@@ -18,25 +21,33 @@ _NAMED = re.compile(
 )
 
 
-def refuse_secrets(values: Any, path: Path, at: str = "") -> None:
+def refuse_secrets(values: Any, path: Path) -> None:
     """Raises if anything in a recipe's values looks like a credential, or is named like one.
 
     Raises:
         UserError: names the file and the key it stands under, never what stands there.
     """
+    texts = list(_texts(values))
+    held = keys_by_row(pl.Series([text for _, text, _ in texts], dtype=pl.String))
+    for i, (at, _, named) in enumerate(texts):
+        if named or i in held:
+            raise _secret(path, at)
+
+
+def _texts(values: Any, at: str = "") -> Iterator[tuple[str, str, bool]]:
+    """(where, text, whether its name is a credential's) of every key and value that is a text."""
     if isinstance(values, dict):
         for key, value in values.items():
-            if keys_in(str(key)):
-                raise _secret(path, f"a key of {at}" if at else "a key")
+            yield (f"a key of {at}" if at else "a key", str(key), False)
             inner = f"{at}.{key}" if at else str(key)
             if _NAMED.fullmatch(str(key).replace("-", "_")) and isinstance(value, str):
-                raise _secret(path, inner)
-            refuse_secrets(value, path, inner)
+                yield inner, value, True
+            yield from _texts(value, inner)
     elif isinstance(values, list):
         for i, value in enumerate(values):
-            refuse_secrets(value, path, f"{at}[{i}]")
-    elif isinstance(values, str) and keys_in(values):
-        raise _secret(path, at)
+            yield from _texts(value, f"{at}[{i}]")
+    elif isinstance(values, str):
+        yield at, values, False
 
 
 def _secret(path: Path, at: str) -> UserError:
