@@ -159,13 +159,10 @@ def _most_usd(sent: Sent, known: Reply, price: Price, *, began: float, ended: fl
     if prompt is None:
         prompt = sent.most_prompt
         cached = prompt if (price.cached_input or 0.0) > price.input else 0
-    whole = replace(
-        known,
-        prompt_tokens=prompt,
-        cached_tokens=cached,
-        completion_tokens=sent.most_answer if answer is None else answer,
-    )
-    return cost_usd(price, whole, began=began, ended=ended) or 0.0
+    if answer is None or known.prompt_tokens is None:
+        answer = sent.most_answer if answer is None else answer
+        known = replace(known, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=answer)
+    return cost_usd(price, known, began=began, ended=ended) or 0.0
 
 
 def _within(

@@ -27,7 +27,7 @@ HEADS = 4  # of interim replies and the reply's own, in one read
 # Of one line of a reply's head, where aiohttp allows 8,190: the answer behind it was paid for.
 MOST_HEADER_BYTES = 2**18
 MOST_HEADERS = 2**10  # where it allows 128
-CONNECT_S = 10.0  # an address that does not answer a handshake within this is down
+CONNECT_S = 10.0  # an address that takes longer for a handshake, TCP's or TLS's, is down
 NEXT_AFTER_S = 0.25  # RFC 8305: the next address of a host is tried beside one that is slow
 CONNECTED = (0, errno.EISCONN)
 KNOWN_S = 10.0  # how long the addresses of a host are believed
@@ -119,19 +119,20 @@ class Route:
         addresses = await self._addresses(host)
         while True:
             try:
-                async with asyncio.timeout(CONNECT_S):
-                    handle = await _reached(addresses)
-                    _, reply = await loop.create_connection(
-                        partial(OneReply, loop),
-                        sock=handle,
-                        ssl=self.trust,
-                        server_hostname=host.rstrip(".") if self.trust else None,
-                    )
+                _, reply = await loop.create_connection(
+                    partial(OneReply, loop), sock=await _reached(addresses), **self._tls(host)
+                )
                 return reply
             except OSError as error:
                 pop_addr_infos_interleave(addresses, 1)
                 if not addresses:
                     raise NotConnected(_kind(error)) from error
+
+    def _tls(self, host: str) -> dict[str, Any]:
+        if self.trust is None:
+            return {}
+        name = host.rstrip(".")
+        return {"ssl": self.trust, "server_hostname": name, "ssl_handshake_timeout": CONNECT_S}
 
     async def _addresses(self, host: str) -> list[AddrInfoType]:
         """Those of the host, each first in turn; the system is asked once for all who wait."""
@@ -166,16 +167,18 @@ async def _reached(addresses: list[AddrInfoType]) -> socket.socket:
     """A socket that is connected to one of them; most hosts have one, which costs a third."""
     loop = asyncio.get_running_loop()
     if len(addresses) > 1:
-        return await start_connection(
-            addresses, happy_eyeballs_delay=NEXT_AFTER_S, interleave=1, loop=loop
-        )
+        async with asyncio.timeout(CONNECT_S):
+            return await start_connection(
+                addresses, happy_eyeballs_delay=NEXT_AFTER_S, interleave=1, loop=loop
+            )
     family, kind, protocol, _, address = addresses[0]
     handle = socket.socket(family, kind, protocol)
     try:
         handle.setblocking(False)
         # on this machine the second call finds it done: the loop need not wait for it
         if all(handle.connect_ex(address) not in CONNECTED for _ in range(2)):
-            await loop.sock_connect(handle, address)
+            async with asyncio.timeout(CONNECT_S):
+                await loop.sock_connect(handle, address)
     except BaseException:
         handle.close()
         raise
@@ -201,8 +204,8 @@ def _kind(error: OSError) -> str:
     """What the ledger calls it: aiohttp's own name for the error."""
     if isinstance(error, socket.gaierror):
         return "ClientConnectorDNSError"
-    if isinstance(error, TimeoutError) and error.errno is None:
-        return "timeout"
+    if isinstance(error, TimeoutError | ConnectionAbortedError) and error.errno is None:
+        return "timeout"  # the second is asyncio's own for a handshake
     if isinstance(error, ssl.SSLCertVerificationError):
         return "ClientConnectorCertificateError"
     return "ClientConnectorSSLError" if isinstance(error, ssl.SSLError) else "ClientConnectorError"
