@@ -26,9 +26,9 @@ from distill.ledger.commits import Commits
 from distill.rows import Problem
 from distill.teachers.client import RowRefused, Transient, send
 from distill.teachers.continuing import joined, said_anew, turn_to_continue
-from distill.teachers.pool import Pool, Turn
+from distill.teachers.pool import Pool, Slot
 from distill.teachers.retry import until_answered
-from distill.teachers.wire import FINISHED
+from distill.teachers.wire import FINISHED, Reply
 from distill.verify import grade
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import KINDS
@@ -105,29 +105,29 @@ async def answer(desk: Desk, ask: Ask, done: Callable[[Written], None]) -> Ended
 
 
 async def _try(desk: Desk, ask: Ask, unread: int) -> Written:
-    """One try: a turn, the money, sending, writing down, settling.
+    """One try: a slot, the money, sending, writing down, settling.
 
     ``unread``: so many answers to it came and could not be read.
 
     Raises:
         Transient: to be tried again.
     """
-    turn, ready = await desk.pool.turn(), False
+    slot, ready = await desk.pool.slot(), False
     try:
         if desk.stopped is not None:
             raise desk.stopped
         _refuse_full_disk(desk)
-        body, limits = _request(desk, ask, turn)
+        body, limits = _request(desk, ask, slot)
         await desk.budget.reserve(limits.worst_usd)
         _refuse_lost_ledger(desk, limits.worst_usd)
-        turn, ready = replace(turn, sent_at=time.monotonic(), began=time.time()), True
+        slot, ready = replace(slot, sent_at=time.monotonic(), began=time.time()), True
     finally:
         if not ready:
-            desk.pool.give_back(turn)
+            desk.pool.give_back(slot)
     desk.sending.add(asyncio.current_task())
     paid = limits.worst_usd  # until we know better: a cancelled request may have been billed
     try:
-        attempt, error = await _sent(desk, ask, turn, body, limits, unread)
+        attempt, error = await _sent(desk, ask, slot, body, limits, unread)
         paid = attempt.worst_usd if attempt.cost_usd is None else attempt.cost_usd
         number = await desk.commits.write(attempt)
     finally:
@@ -139,9 +139,9 @@ async def _try(desk: Desk, ask: Ask, unread: int) -> Written:
     return Written(attempt, number, whole)
 
 
-def _request(desk: Desk, ask: Ask, turn: Turn) -> tuple[dict[str, Any], Sent]:
+def _request(desk: Desk, ask: Ask, slot: Slot) -> tuple[dict[str, Any], Sent]:
     """The body, and what it can cost."""
-    endpoint = turn.post.line.endpoint
+    endpoint = slot.state.client.endpoint
     messages = desk.plan.render(ask.problem)
     body = desk.plan.body(ask, messages, endpoint)
     if ask.cut and endpoint.continues is not None:
@@ -186,38 +186,38 @@ def _refuse_full_disk(desk: Desk) -> None:
 
 
 async def _sent(
-    desk: Desk, ask: Ask, turn: Turn, body: dict[str, Any], limits: Sent, unread: int
+    desk: Desk, ask: Ask, slot: Slot, body: dict[str, Any], limits: Sent, unread: int
 ) -> tuple[Attempt, Exception | None]:
     """How sending it ended, and the error that is to be raised once this is written down."""
-    ended, worst = partial(_ended, desk, ask, turn), limits.worst_usd
+    ended, worst = partial(_ended, desk, ask, slot), limits.worst_usd
     try:
-        reply, raw = await send(turn.post.line, body, rest=bool(ask.cut))
+        reply, raw = await send(slot.state.client, body, rest=bool(ask.cut))
     except Transient as error:
-        desk.pool.failed(turn, error, row=(ask.problem.id, ask.sample))
+        desk.pool.failed(slot, error, row=(ask.problem.id, ask.sample))
         cost = worst if error.billed else 0.0
         if error.holds and unread + 1 >= BOUGHT_UNREAD:
             return ended("quarantined", error, worst_usd=cost, body=error.body), None
         return ended("retry", error, worst_usd=cost, body=error.body), error
     except RowRefused as error:
-        return _refused(desk, ask, turn, ended, error)
+        return _refused(desk, ask, slot, ended, error)
     except StoppedError as error:
-        if error.status == FORBIDDEN and turn.post.answered:
-            return _refused(desk, ask, turn, ended, error)
-        others = desk.pool.drop(turn, error)
+        if error.status == FORBIDDEN and slot.state.answered:
+            return _refused(desk, ask, slot, ended, error)
+        others = desk.pool.drop(slot, error)
         retry = Transient(str(error), status=error.status, billed=False)
         return ended("retry", error), retry if others else error
     except asyncio.CancelledError:
-        desk.pool.give_back(turn)
+        desk.pool.give_back(slot)
         cut_off = Transient("cancelled", status=0, billed=True)
         desk.commits.hand_in(ended("retry", cut_off, worst_usd=worst))
         raise
-    found = believed(reply, said_anew(ask.cut, raw), limits, began=turn.began, ended=time.time())
-    desk.pool.answered(turn, found.reply)
-    _say_doubts(desk, turn, found)
+    found = believed(reply, said_anew(ask.cut, reply), limits, began=slot.began, ended=time.time())
+    desk.pool.answered(slot, found.reply)
+    _say_doubts(desk, slot, found)
     attempt = _answered(ended, found, raw)
     checked = None
     try:
-        checked = await _checked(desk.plan, ask, attempt)
+        checked = await _checked(desk.plan, ask, attempt, reply)
         return checked, None
     finally:
         if checked is None:  # it is paid for, and can be checked later
@@ -227,14 +227,14 @@ async def _sent(
 def _refused(
     desk: Desk,
     ask: Ask,
-    turn: Turn,
+    slot: Slot,
     ended: Callable[..., Attempt],
     error: RowRefused | StoppedError,
 ) -> tuple[Attempt, Exception | None]:
     """This request is refused; for good, unless another endpoint may see it otherwise."""
-    elsewhere = desk.pool.others(turn)
+    elsewhere = desk.pool.others(slot)
     stop = desk.pool.refused_row(
-        turn, key=desk.plan.key(ask), status=error.status, reason=str(error)
+        slot, key=desk.plan.key(ask), status=error.status, reason=str(error)
     )
     if not elsewhere:
         return ended("failed", error), stop
@@ -245,7 +245,7 @@ def _refused(
 def _ended(
     desk: Desk,
     ask: Ask,
-    turn: Turn,
+    slot: Slot,
     state: State,
     refusal: Transient | RowRefused | StoppedError | None = None,
     **values: Any,
@@ -259,21 +259,21 @@ def _ended(
         id=ask.problem.id,
         sample=ask.sample,
         state=state,
-        started=turn.began,
-        took_s=time.monotonic() - turn.sent_at,
+        started=slot.began,
+        took_s=time.monotonic() - slot.sent_at,
         max_tokens=ask.cut_at or ask.max_tokens,
-        endpoint=turn.post.name,
+        endpoint=slot.state.name,
         after=ask.after,
         repair=ask.repair,
         **{**said, **values},
     )
 
 
-def _say_doubts(desk: Desk, turn: Turn, found: Believed) -> None:
+def _say_doubts(desk: Desk, slot: Slot, found: Believed) -> None:
     """Once for each endpoint; how often is said at the end."""
     if not found.doubts:
         return
-    name = turn.post.name
+    name = slot.state.name
     desk.doubted[name] += 1
     if desk.doubted[name] == 1:
         why = "; ".join(found.doubts)
@@ -298,18 +298,17 @@ def _answered(ended: Callable[..., Attempt], found: Believed, raw: bytes) -> Att
     )
 
 
-async def _checked(plan: RequestPlan, ask: Ask, attempt: Attempt) -> Attempt:
+async def _checked(plan: RequestPlan, ask: Ask, attempt: Attempt, reply: Reply) -> Attempt:
     """With its verdict, where answers are checked as they come; the loop is not held up by it."""
     if plan.until is None or attempt.state != "done" or attempt.body is None:
         return attempt
+    whole = joined((*ask.cut, attempt.body)) if ask.cut else reply
     check = partial(verdict, isolation=plan.isolation)
-    said = await asyncio.to_thread(check, ask.problem, (*ask.cut, attempt.body))
-    return replace(attempt, verdict=said)
+    return replace(attempt, verdict=await asyncio.to_thread(check, ask.problem, whole))
 
 
-def verdict(problem: Problem, bodies: tuple[bytes, ...], *, isolation: Isolation = JAILED) -> str:
+def verdict(problem: Problem, reply: Reply, *, isolation: Isolation = JAILED) -> str:
     """The check's label for an answer; "cut" for one that is not whole, whatever it says so far."""
-    reply = joined(bodies)
     if reply.finish_reason == CUT:
         return "cut"
     if problem.verify not in KINDS:  # data, not a mistake in a recipe

@@ -19,7 +19,7 @@ from distill.generating.plan import Ask, RequestPlan
 from distill.generating.queue import AskQueue, Ended
 from distill.ledger import DOUBTED, Ledger
 from distill.ledger.commits import group_commits
-from distill.teachers.client import connect
+from distill.teachers.client import client_of
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.pool import Pool
 from distill.terminal.progress import Progress
@@ -48,9 +48,8 @@ async def ask_all(
 ) -> Outcome:
     """Asks until nothing is left to ask or something ends the pass; every try is in the ledger."""
     async with AsyncExitStack() as open_ways:
-        lines = [await open_ways.enter_async_context(connect(e)) for e in endpoints]
         commits = await open_ways.enter_async_context(group_commits(ledger))
-        pool, folder = Pool(lines), ledger.path.parent
+        pool, folder = Pool([client_of(one) for one in endpoints]), ledger.path.parent
         desk = Desk(plan=plan, pool=pool, commits=commits, budget=budget, folder=folder)
         work = _Pass(desk=desk, queue=queue, shown=shown)
         with interrupting(work, relay):
@@ -148,6 +147,6 @@ class _Pass:
         lost = self.outcome.failed + self.outcome.unanswered
         if lost:
             parts.append(f"{lost} without an answer")
-        if any(post.line.endpoint.price for post in self.desk.pool.posts):
+        if any(state.client.endpoint.price for state in self.desk.pool.states):
             parts.append(f"${self.desk.budget.spent_usd:,.4f}")
         return ", ".join(parts)

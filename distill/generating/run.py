@@ -9,6 +9,7 @@ from distill.errors import Exit, Interrupted, UserError
 from distill.files.lock import folder_lock
 from distill.generating.attempt import verdict
 from distill.generating.budget import Budget
+from distill.generating.collecting import collecting_seldom
 from distill.generating.dispatch import Outcome, ask_all
 from distill.generating.export import export_traces, read_again, refuse_mixing
 from distill.generating.folder import (
@@ -28,6 +29,7 @@ from distill.ledger import Ledger, sums
 from distill.ledger.explain import translate_sqlite_errors
 from distill.ledger.saved import refuse_saved
 from distill.recipes.prompts import PromptsRecipe
+from distill.teachers.continuing import joined
 from distill.terminal.progress import progress
 from distill.verify.batch import needs_jail
 from distill.verify.workers.threads import ready
@@ -115,7 +117,7 @@ def run_generation(job: Job) -> Outcome:
     refuse_mixing(job.out / "traces")
     refuse_emptied(job.out)
     refuse_saved(path)
-    with folder_lock(job.out), translate_sqlite_errors(path):
+    with folder_lock(job.out), translate_sqlite_errors(path), collecting_seldom():
         ledger = Ledger(path)
         try:
             put_plan(ledger, job.plan, job.out, force=job.force)
@@ -196,7 +198,8 @@ def _check_known(ledger: Ledger, plan: RequestPlan, count: int) -> None:
         plan=plan.digest, problems=count, samples=plan.samples, unchecked=True
     )
     labels = [
-        (verdict(a.problem, a.bodies, isolation=plan.isolation), number) for number, a in unchecked
+        (verdict(a.problem, joined(a.bodies), isolation=plan.isolation), number)
+        for number, a in unchecked
     ]
     if labels:
         ledger.set_verdicts(labels)

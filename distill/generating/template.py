@@ -63,6 +63,7 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
     environment.globals = {name: environment.globals[name] for name in GLOBALS}
     try:
         template = environment.from_string(text)
+        template.globals = dict(template.globals)  # a ChainMap takes as long as the rendering
     except TemplateError as error:
         raise _unusable(where, error) from None
 
