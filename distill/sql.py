@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 import polars as pl
 
+from distill.errors import first_line
+
 _READERS = re.compile(r"(?:read|scan)_", re.IGNORECASE)  # how polars' table functions begin
 _OPERATORS = {
     *("And", "Or", "Xor", "Eq", "NotEq", "EqValidity", "NotEqValidity", "Lt", "LtEq", "Gt", "GtEq"),
@@ -60,11 +62,6 @@ def _parsed(text: str) -> pl.Expr:
         msg = "holds a query; write an expression over one row's columns"
         raise pl.exceptions.SQLSyntaxError(msg)
     return made
-
-
-def first_line(error: pl.exceptions.PolarsError) -> str:
-    """What polars says, without the plan that it adds."""
-    return (str(error).strip().splitlines() or ["unknown"])[0]
 
 
 def looks_across(expression: pl.Expr) -> str | None:

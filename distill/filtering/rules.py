@@ -11,11 +11,11 @@ from typing import Any
 
 import polars as pl
 
-from distill.errors import UserError, nearest
+from distill.errors import UserError, first_line, nearest
 from distill.rows import SCHEMA
 from distill.signals import all_columns, owner
 from distill.signals.settings import PLAIN, Settings, refuse_unserved
-from distill.sql import exact, first_line, looks_across, parse_sql
+from distill.sql import exact, looks_across, parse_sql
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from distill.errors import UserError
 from distill.files.ours import is_ours, refuse_foreign
 from distill.files.write import read_json, write_json
 from distill.local_models.allowed import ADAPTER
-from distill.training.base import Dialect
+from distill.training.base import ChatFormat
 
 # What an earlier student may have left, and what would be loaded with this one.
 OLD = ("adapter_*", "*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*")
@@ -26,7 +26,7 @@ SIGNED = {"train.json": "fingerprint", "proof.json": "checks"}  # of a training 
 NOT_OURS = ("training_args.bin", "README.md")
 
 
-def save(trainer: Any, dialect: Dialect, out: Path, *, base: str) -> None:
+def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
     """Writes the trained student into ``out``, replacing an earlier one.
 
     ``base`` is the folder or Hub id that an adapter says it belongs to.
@@ -40,7 +40,7 @@ def save(trainer: Any, dialect: Dialect, out: Path, *, base: str) -> None:
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.generation_config.save_pretrained(str(part))
-    dialect.tokenizer.save_pretrained(str(part))
+    chat.tokenizer.save_pretrained(str(part))
     if told := read_json(part / ADAPTER):
         write_json(part / ADAPTER, {**told, "base_model_name_or_path": base})
     for name in NOT_OURS:
