@@ -19,8 +19,9 @@ import zstandard
 
 from distill.errors import UserError
 from distill.files.lock import folder_lock
-from distill.ledger.carve import KNOWN, Counts, carve
 from distill.ledger.explain import not_opened
+from distill.ledger.remake import KNOWN, Counts, remake
+from distill.ledger.rows import request_key
 from distill.ledger.saved import beside, free
 from distill.ledger.schema import VERSION, connect
 from distill.ledger.wal import is_damaged
@@ -28,8 +29,8 @@ from distill.ledger.wal import is_damaged
 Parse = Callable[[bytes], object]
 SIDES = ("-wal", "-shm")  # files that SQLite keeps beside its own
 MOST_BYTES = 2**27  # of an answer; one of more than 64 MB is never taken
-# What must not be found in a sound ledger: (what it is, how many there are). {after} is the column,
-# which version 1 had not.
+# What must not be found in a sound ledger: (what it is, how many there are). Version 1 did not have
+# the columns {after} and {fields}.
 DISAGREE = (
     (
         "requests that do not agree with their try",
@@ -50,6 +51,11 @@ DISAGREE = (
         "answers without their beginning",
         "SELECT COUNT(*) FROM answers JOIN attempts t USING (attempt) "
         "WHERE {after} IS NOT NULL AND {after} NOT IN (SELECT attempt FROM answers)",
+    ),
+    (
+        "requests that are not of their problem's text",
+        "SELECT COUNT(*) FROM requests r JOIN problems p USING (id) WHERE r.plan <> '' "
+        "AND r.key IS NOT request_key(r.plan, p.id, p.question, r.sample, {fields})",
     ),
 )
 ANSWERS = "SELECT t.finish IS NOT NULL, a.body FROM answers a JOIN attempts t USING (attempt)"
@@ -128,7 +134,7 @@ def _replace(
     part = path.with_name(f".{path.name}.part")
     try:
         part.unlink(missing_ok=True)
-        rows = carve(before or path, part, partial(_kind, parse=parse), rest=rest)
+        rows = remake(before or path, part, partial(_kind, parse=parse), rest=rest)
         if left := _damage(part, parse):
             msg = f"{path}: what could be read makes no sound ledger: {left}; it is left as it is"
             raise UserError(msg)
@@ -141,7 +147,7 @@ def _replace(
         msg = f"{path}: cannot be repaired: {error}; it is left as it is"
         raise UserError(msg) from None
     finally:
-        for side in ("", *SIDES):
+        for side in ("", ".copy", *SIDES):
             part.with_name(part.name + side).unlink(missing_ok=True)
     return Repaired(damage=damage, kept_as=kept_as, rows=rows)
 
@@ -172,9 +178,11 @@ def _damage(path: Path, parse: Parse) -> str | None:
 
 
 def _disagreement(db: sqlite3.Connection, parse: Parse) -> str | None:
+    db.create_function("request_key", 5, request_key, deterministic=True)
     columns = {row[1] for row in db.execute("PRAGMA table_info(attempts)")}
-    after = "t.after" if "after" in columns else "NULL"
-    found = [(db.execute(q.format(after=after)).fetchone()[0], text) for text, q in DISAGREE]
+    new = {"after": "t.after", "fields": "p.fields"}  # with version 2
+    new = new if "after" in columns else dict.fromkeys(new, "NULL")
+    found = [(db.execute(q.format(**new)).fetchone()[0], text) for text, q in DISAGREE]
     kinds = ((answer, _kind(body, parse=parse)) for answer, body in db.execute(ANSWERS))
     unreadable = sum(kind == "unreadable" or (answer and kind == "text") for answer, kind in kinds)
     found.append((unreadable, "answers that cannot be read"))
