@@ -2,27 +2,21 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
 from distill.errors import UserError
 from distill.ledger import readable
-from distill.ledger.reconcile import reconcile
+from distill.ledger.reconcile import BODIES, Parse, kind_of, reconcile
 from distill.ledger.schema import OPEN_INDEX, TABLES, VERSION
 
 Counts = dict[str, tuple[int, int]]  # table → (rows kept, rows known to be lost)
-# What a kept body is: unreadable, a text that is no answer (of a try that failed), or an answer.
-Judge = Callable[[bytes], Literal["unreadable", "text", "answer"]]
 META = ("plan", "wanted", "version")  # kept of every run
-STAGE = """
-BEGIN;
-CREATE TEMP TABLE bodies (attempt INTEGER PRIMARY KEY, kind TEXT);
-"""
 # In this order: the keys of some tell from where to read on in the next, after a bad page.
 TABLES_READ = ("attempts", "answers", "requests", "problems", "meta")
 KEYS = {
@@ -41,13 +35,13 @@ KNOWN = {
 }
 
 
-def remake(old: Path, new: Path, judge: Judge, *, rest: Iterable[Path] = ()) -> Counts:
+def remake(old: Path, new: Path, parse: Parse, *, rest: Iterable[Path] = ()) -> Counts:
     """Makes the ledger ``new`` of what can be read of ``old`` and its write-ahead log.
 
     Args:
         old: a damaged ledger, or one that is gone.
         new: no such file yet; ``new`` with ``.copy`` at its end is used meanwhile.
-        judge: tells what a kept body is.
+        parse: of an answer's raw body; raises ValueError where it is no answer.
         rest: ledgers with further tries, under larger numbers than those of ``old``.
 
     Raises:
@@ -58,14 +52,15 @@ def remake(old: Path, new: Path, judge: Judge, *, rest: Iterable[Path] = ()) -> 
         db.execute("PRAGMA journal_mode = OFF")
         db.executescript(TABLES)
         first = new.read_bytes()
-        db.executescript(STAGE)
+        db.execute(BODIES)
+        db.execute("BEGIN")
         for path in filter(Path.exists, (old, *rest)):
-            _take(db, path, new.with_name(f"{new.name}.copy"), first, judge)
-        known = {name: _count(db, f"({rows})") for name, rows in KNOWN.items()}
+            _take(db, path, new.with_name(f"{new.name}.copy"), first, parse)
+        known = {name: count_rows(db, f"({rows})") for name, rows in KNOWN.items()}
         db.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION),))
         reconcile(db)
         db.execute(OPEN_INDEX)
-        kept = {name: _count(db, name) for name in ("meta", *KNOWN)}
+        kept = {name: count_rows(db, name) for name in ("meta", *KNOWN)}
         db.execute("COMMIT")
     if not kept["problems"] + kept["attempts"]:
         msg = f"{old}: nothing in it can be read; it is left as it is; next: choose another -o"
@@ -73,11 +68,12 @@ def remake(old: Path, new: Path, judge: Judge, *, rest: Iterable[Path] = ()) -> 
     return {n: (kept[n], max(0, {"meta": len(META), **known}[n] - kept[n])) for n in kept}
 
 
-def _count(db: sqlite3.Connection, rows: str) -> int:
+def count_rows(db: sqlite3.Connection, rows: str) -> int:
+    """How many there are in a table, or in a query in parentheses."""
     return int(db.execute(f"SELECT COUNT(*) FROM {rows}").fetchone()[0])
 
 
-def _take(db: sqlite3.Connection, old: Path, copy: Path, fresh: bytes, judge: Judge) -> None:
+def _take(db: sqlite3.Connection, old: Path, copy: Path, fresh: bytes, parse: Parse) -> None:
     """Everything that can be read of ``old``.
 
     Its first page says where each table begins. Where its header is destroyed, or all of it, that
@@ -87,18 +83,18 @@ def _take(db: sqlite3.Connection, old: Path, copy: Path, fresh: bytes, judge: Ju
     for size in (0, readable.HEADER, readable.CHUNK):
         with copy.open("r+b") as file:
             os.pwrite(file.fileno(), fresh[:size], 0)
-        if _read(db, copy, judge):
+        if _read(db, copy, parse):
             return
 
 
-def _read(db: sqlite3.Connection, copy: Path, judge: Judge) -> int:
+def _read(db: sqlite3.Connection, copy: Path, parse: Parse) -> int:
     """How many rows were read."""
     found = 0
     with closing(readable.open_copy(copy)) as old:
         for table in TABLES_READ:
             kinds = _kinds(old, db, table)
             for row in readable.rows(old, table, kinds, _starts(db, table)) if kinds else ():
-                _put(db, table, dict(zip(kinds, row, strict=True)), judge)
+                _put(db, table, dict(zip(kinds, row, strict=True)), parse)
                 found += 1
     return found
 
@@ -119,11 +115,11 @@ def _starts(db: sqlite3.Connection, table: str) -> Iterable[Any]:
     return chain([""], (key for (key,) in db.execute(KEYS.get(table, "SELECT 0 WHERE 0"))))
 
 
-def _put(db: sqlite3.Connection, table: str, row: dict[str, Any], judge: Judge) -> None:
+def _put(db: sqlite3.Connection, table: str, row: dict[str, Any], parse: Parse) -> None:
     if table == "meta" and not _is_kept(row["name"], row["value"]):
         return
     if table == "answers":
-        kind = judge(row["body"] or b"")
+        kind = kind_of(row["body"] or b"", parse)
         db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row["attempt"], kind))
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     with suppress(sqlite3.IntegrityError):  # a null where none can be
