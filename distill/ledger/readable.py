@@ -3,6 +3,8 @@
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ HEADER = 100  # bytes at the beginning of the file
 # Where they say how many pages there are, and that there is a log.
 PAGES_AT, LOGGED_AT = 28, 18
 KINDS: dict[str, type] = {"TEXT": str, "INTEGER": int, "REAL": float, "BLOB": bytes}
-# Keys tried in a row to get past bad pages before a table is given up. SQLite has about 500 leaf
-# pages under one inner page, and a leaf has about 40 tries.
-MISSES = 2**15
+# To change where a table begins, again and again.
+PATCHED = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA writable_schema = ON;"
+LEAF = 0x0D  # the first byte of a page that holds rows of a table with numbers
 
 
 def copy(old: Path, new: Path) -> None:
@@ -40,9 +42,7 @@ def open_copy(path: Path) -> sqlite3.Connection:
     with path.open("r+b") as file:
         os.pwrite(file.fileno(), bytes(4), PAGES_AT)  # as many as there are
         os.pwrite(file.fileno(), b"\1\1", LOGGED_AT)  # its log is in it already
-    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    db.execute("PRAGMA cell_size_check = ON")
-    return db
+    return sqlite3.connect(path, isolation_level=None)
 
 
 def columns(db: sqlite3.Connection, table: str) -> dict[str, type]:
@@ -55,35 +55,58 @@ def columns(db: sqlite3.Connection, table: str) -> dict[str, type]:
     return {row[1]: KINDS.get(row[2], object) for row in found}
 
 
-def rows(
-    db: sqlite3.Connection, table: str, kinds: Mapping[str, type], starts: Iterable[Any]
-) -> Iterator[Row]:
-    """The rows of a table that can be read and have values of the right types, by their key.
+def numbered(path: Path, table: str, kinds: Mapping[str, type]) -> Iterator[Row]:
+    """The rows of a table that can be read and have values of the right types, by their number.
 
-    Where a row's key is not larger than the one before it, both are left out: one key is wrong.
+    Where a row's number is not larger than the one before it, both are left out: one is wrong.
+    Where a page is bad, all pages that hold rows are read one by one, each as if it were the whole
+    table; so rows may come twice.
+
+    Args:
+        path: of a ``copy``; where its table begins is changed.
+        table: its name.
+        kinds: name → type of the columns to read, the number first.
+    """
+    query = _query(table, kinds)
+    with closing(open_copy(path)) as db, suppress(sqlite3.DatabaseError):
+        yield from _ascending(db.execute(query, (0,)), kinds)
+        return
+    with closing(open_copy(path)) as db, path.open("rb") as file:
+        for page in range(1, os.fstat(file.fileno()).st_size // CHUNK):
+            if wal.read(file.fileno(), page * CHUNK, 1)[0] == LEAF:
+                with suppress(sqlite3.DatabaseError):
+                    db.executescript(PATCHED)
+                    move = "UPDATE sqlite_master SET rootpage = ? WHERE name = ?"
+                    db.execute(move, (page + 1, table))
+                    db.execute("PRAGMA writable_schema = RESET")
+                    yield from _ascending(db.execute(query, (0,)), kinds)
+
+
+def named(
+    db: sqlite3.Connection, table: str, kinds: Mapping[str, type], names: Iterable[str]
+) -> Iterator[Row]:
+    """The same of a table whose key is text; after a bad page reading goes on from a known key.
 
     Args:
         db: from ``open_copy``.
         table: its name.
         kinds: name → type of the columns to read, the key first.
-        starts: keys, ascending. The first is smaller than any; after a bad page reading goes on
-            from the next one that is larger than any key read so far.
+        names: known keys, ascending.
     """
-    key, last, misses = next(iter(kinds)), None, 0
-    query = f"SELECT {', '.join(kinds)} FROM {table} WHERE {key} >= ? ORDER BY {key}"
-    for start in starts:
-        if last is not None and start <= last:
+    last = ""
+    for start in chain([last], names):
+        if start and start <= last:
             continue
-        try:
-            for row in _ascending(db.execute(query, (start,)), kinds):
+        with suppress(sqlite3.DatabaseError):
+            for row in _ascending(db.execute(_query(table, kinds), (start,)), kinds):
                 yield row
-                last, misses = row[0], 0
-        except sqlite3.DatabaseError:
-            misses += 1
-        else:
+                last = row[0]
             return
-        if misses > MISSES:
-            return
+
+
+def _query(table: str, kinds: Mapping[str, type]) -> str:
+    key = next(iter(kinds))
+    return f"SELECT {', '.join(kinds)} FROM {table} WHERE {key} >= ? ORDER BY {key}"
 
 
 def _ascending(found: Iterable[Row], kinds: Mapping[str, type]) -> Iterator[Row]:

@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ TABLES_READ = ("attempts", "answers", "requests", "problems", "meta")
 KEYS = {
     "requests": "SELECT DISTINCT key FROM attempts ORDER BY key",
     "problems": "SELECT DISTINCT id FROM requests ORDER BY id",
+    "meta": "SELECT name FROM meta",
 }
 # Rows that must have been there: others speak of them.
 KNOWN = {
@@ -91,10 +91,15 @@ def _read(db: sqlite3.Connection, copy: Path, parse: Parse) -> int:
     """How many rows were read."""
     found = 0
     with closing(readable.open_copy(copy)) as old:
-        for table in TABLES_READ:
-            kinds = _kinds(old, db, table)
-            for row in readable.rows(old, table, kinds, _starts(db, table)) if kinds else ():
-                _put(db, table, dict(zip(kinds, row, strict=True)), parse)
+        kinds = {table: _kinds(old, db, table) for table in TABLES_READ}
+        for table in filter(kinds.get, TABLES_READ):
+            if table in KEYS:
+                names = (name for (name,) in db.execute(KEYS[table]))
+                rows = readable.named(old, table, kinds[table], names)
+            else:
+                rows = readable.numbered(copy, table, kinds[table])
+            for row in rows:
+                _put(db, table, dict(zip(kinds[table], row, strict=True)), parse)
                 found += 1
     return found
 
@@ -109,22 +114,17 @@ def _kinds(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> dict[
     return found if list(found)[:1] == list(there)[:1] else {}
 
 
-def _starts(db: sqlite3.Connection, table: str) -> Iterable[Any]:
-    if table in ("attempts", "answers"):
-        return count()
-    return chain([""], (key for (key,) in db.execute(KEYS.get(table, "SELECT 0 WHERE 0"))))
-
-
 def _put(db: sqlite3.Connection, table: str, row: dict[str, Any], parse: Parse) -> None:
     if table == "meta" and not _is_kept(row["name"], row["value"]):
         return
     if table == "answers":
         kind = kind_of(row["body"] or b"", parse)
-        db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row["attempt"], kind))
+        db.execute("INSERT OR IGNORE INTO bodies VALUES (?, ?)", (row["attempt"], kind))
     names, marks = ", ".join(row), ", ".join("?" * len(row))
+    again = "REPLACE" if table == "requests" else "IGNORE"  # a later answer to the same request
     with suppress(sqlite3.IntegrityError):  # a null where none can be
         values = tuple(row.values())
-        db.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values)
+        db.execute(f"INSERT OR {again} INTO {table} ({names}) VALUES ({marks})", values)
 
 
 def _is_kept(name: str, value: str) -> bool:

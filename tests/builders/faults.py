@@ -71,11 +71,9 @@ def answers_in(path: Path) -> Iterator[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy")
         readable.copy(path, copy)
-        with closing(readable.open_copy(copy)) as db:
-            kinds: dict[str, type] = {"attempt": int, "body": bytes}
-            for _, body in readable.rows(db, "answers", kinds, range(10_000)):
-                with suppress(zstandard.ZstdError):
-                    yield zstandard.ZstdDecompressor().decompress(body, max_output_size=2**24)
+        for _, body in readable.numbered(copy, "answers", {"attempt": int, "body": bytes}):
+            with suppress(zstandard.ZstdError):
+                yield zstandard.ZstdDecompressor().decompress(body, max_output_size=2**24)
 
 
 @contextmanager

@@ -19,8 +19,7 @@ PAGE = 4096
 def read(path: Path) -> Iterator[readable.Row]:
     copy = path.with_suffix(".copy")
     readable.copy(path, copy)
-    with closing(readable.open_copy(copy)) as db:
-        yield from readable.rows(db, "answers", KINDS, range(60))
+    yield from readable.numbered(copy, "answers", KINDS)
 
 
 def body(number: int) -> bytes:
