@@ -139,6 +139,7 @@ class Route:
         if time.monotonic() >= self._known_until:
             if self._asking is None:
                 self._asking = asyncio.ensure_future(self._resolved(host))
+                self._asking.add_done_callback(_seen)
             try:
                 self._known = await asyncio.shield(self._asking)
             except OSError as error:
@@ -161,6 +162,12 @@ class Route:
             return found
         finally:
             self._asking = None
+
+
+def _seen(asked: "asyncio.Task[list[Any]]") -> None:
+    """Marks a failure as noticed: perhaps nobody waits for it any more."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 async def _reached(addresses: list[AddrInfoType]) -> socket.socket:
