@@ -18,7 +18,6 @@ from distill.files.done import file_digest
 from distill.files.write import write_parquet
 from distill.filtering.prepare import prepare
 from distill.filtering.rules import Rule, judge
-from distill.filtering.steps import steps
 from distill.filtering.units import source, units
 from distill.signals import verdict
 from distill.signals.settings import PLAIN
@@ -48,7 +47,7 @@ def _found(data: Path, recipe: str, folder: Path) -> list[list[str]]:
     )
     frames = timed("read (twice a run)", lambda: [frame for unit in made for frame in unit.rows()])
     whole = [frame.select(pl.col("id")) for frame in frames]
-    for step in steps(ready.job):
+    for step in ready.job.steps:
         if isinstance(step, Rule):
             continue
         if step is not verdict:

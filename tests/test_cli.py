@@ -9,8 +9,8 @@ import pytest
 
 from distill.cli import main
 from distill.errors import Exit
+from tests.builders.recipes import recipe
 from tests.builders.teacher_server import completion, refusal, teacher_server
-from tests.generating.test_generate import recipe
 
 COMMANDS = ("plan", "generate", "filter", "train", "eval", "push", "status")
 

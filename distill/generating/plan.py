@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import orjson
-
 from distill.files.done import fingerprint
+from distill.ledger.rows import request_key
+from distill.ledger.wants import Wants
 from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
 from distill.teachers.endpoint import Endpoint
@@ -32,7 +32,7 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RequestPlan:
     """Whom is asked, and how."""
 
     who: str  # "https://api.x.com model", or "serve llama.cpp model"; part of a request's key
@@ -72,13 +72,21 @@ class Plan:
         """Whether answers that were cut are continued."""
         return self.truncated is not None and self.truncated.continue_tokens is not None
 
+    def wants(self, *, again: bool = False) -> Wants:
+        """What it wants of a ledger; ``again``: also what failed for good, once more."""
+        return Wants(
+            plan=self.digest,
+            samples=self.samples,
+            max_tokens=self.most_tokens,
+            correct=None if self.until is None else self.until.correct,
+            continues=self.continues,
+            again=again,
+        )
+
     def key(self, ask: Ask) -> str:
         """The sha256 of the canonical request."""
-        fields = ask.problem.fields
-        parts = [self.digest, ask.problem.id, ask.problem.question, ask.sample]
-        return hashlib.sha256(
-            orjson.dumps(parts if fields is None else [*parts, fields])
-        ).hexdigest()
+        asked = ask.problem
+        return request_key(self.digest, asked.id, asked.question, ask.sample, asked.fields)
 
     def body(self, ask: Ask, messages: tuple[Message, ...], endpoint: Endpoint) -> dict[str, Any]:
         """The chat request; the same for every try at one endpoint."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +22,41 @@ _NAMED = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    value: str
+    at: str  # where it stands, as a message names it
+    named: bool = False  # the name that it stands under says that it is a credential
+
+
 def refuse_secrets(values: Any, path: Path) -> None:
     """Raises if anything in a recipe's values looks like a credential, or is named like one.
 
     Raises:
         UserError: names the file and the key it stands under, never what stands there.
     """
-    texts = list(_texts(values))
-    held = keys_by_row(pl.Series([text for _, text, _ in texts], dtype=pl.String))
-    for i, (at, _, named) in enumerate(texts):
-        if named or i in held:
-            raise _secret(path, at)
+    texts = list(_texts(values, ""))
+    # All at once: a search costs half a millisecond, however few texts it looks through.
+    found = keys_by_row(pl.Series([text.value for text in texts], dtype=pl.String))
+    for number, text in enumerate(texts):
+        if text.named or number in found:
+            raise _secret(path, text.at)
 
 
-def _texts(values: Any, at: str = "") -> Iterator[tuple[str, str, bool]]:
-    """(where, text, whether its name is a credential's) of every key and value that is a text."""
+def _texts(values: Any, at: str) -> Iterator[_Text]:
+    """Every text in a recipe's values, keys too, in the order of the file."""
     if isinstance(values, dict):
         for key, value in values.items():
-            yield (f"a key of {at}" if at else "a key", str(key), False)
+            yield _Text(str(key), f"a key of {at}" if at else "a key")
             inner = f"{at}.{key}" if at else str(key)
             if _NAMED.fullmatch(str(key).replace("-", "_")) and isinstance(value, str):
-                yield inner, value, True
+                yield _Text(value, inner, named=True)
             yield from _texts(value, inner)
     elif isinstance(values, list):
         for i, value in enumerate(values):
             yield from _texts(value, f"{at}[{i}]")
     elif isinstance(values, str):
-        yield at, values, False
+        yield _Text(values, at)
 
 
 def _secret(path: Path, at: str) -> UserError:

@@ -215,26 +215,10 @@ async def _exchange(client: Client, url: str, data: bytes, come: "Incoming") -> 
 
 
 def _head(client: Client, url: str) -> bytes:
-    """A request's head up to the length of its body, which is its last client."""
     if url not in client.heads:
-        from aiohttp.http import SERVER_SOFTWARE
+        from distill.teachers.connection import request_head
 
-        from distill.teachers.body import CODINGS
-        from distill.teachers.connection import parsed
-
-        to = parsed(url)
-        lines = [
-            f"POST {to.raw_path_qs} HTTP/1.1",
-            f"Host: {to.host_port_subcomponent}",
-            "Content-Type: application/json",
-            "Accept: application/json",
-            f"Accept-Encoding: {CODINGS}",
-            f"User-Agent: {SERVER_SOFTWARE}",
-            *([] if client.key == NO_KEY else [f"Authorization: Bearer {client.key}"]),
-            "Connection: close",
-            "Content-Length: ",
-        ]
-        client.heads[url] = "\r\n".join(lines).encode()
+        client.heads[url] = request_head(url, client.key)
     return client.heads[url]
 
 

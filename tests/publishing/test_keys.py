@@ -1,10 +1,9 @@
 """No kind of credential passes a push, wherever it is, and none is repeated."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,11 @@ from distill.errors import Exit, UserError
 from distill.files.write import write_json, write_parquet
 from distill.rows import Message, to_frame
 from tests.builders.credential_samples import PLACEHOLDERS, samples
-from tests.builders.hub_server import hub_server
 from tests.builders.hub_state import Hub
-from tests.publishing.test_push import TOKEN, adapter, row, write_set
+from tests.builders.pushed import adapter, row, write_set
 
 SAMPLES = samples()
 KEY = SAMPLES["gitlab"]
-
-
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    for name in [n for n in os.environ if n.startswith(("HF_", "HUGGING"))]:
-        monkeypatch.delenv(name)
-    with hub_server(TOKEN) as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        yield hub
 
 
 def refused(at: Hub, path: Path, *secrets: str) -> str:

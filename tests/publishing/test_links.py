@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,22 +12,11 @@ from distill.errors import Exit, UserError
 from distill.files.inside import ChangedError, Folder
 from distill.files.write import write_json, write_parquet
 from distill.rows import to_frame
-from tests.builders.hub_server import hub_server
 from tests.builders.hub_state import Hub
-from tests.publishing.test_push import TOKEN, adapter, row, write_set
+from tests.builders.pushed import adapter, row, write_set
 
 SECRET = b'{"canary": "of a file that is nobody\'s business"}'
 pytestmark = pytest.mark.timeout(60)  # a pipe that is opened waits for ever
-
-
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    for name in [n for n in os.environ if n.startswith(("HF_", "HUGGING"))]:
-        monkeypatch.delenv(name)
-    with hub_server(TOKEN) as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        yield hub
 
 
 @pytest.fixture

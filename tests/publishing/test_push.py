@@ -1,10 +1,8 @@
 import json
-import os
 import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,14 @@ import pytest
 
 from distill.commands.push import push
 from distill.errors import Exit, UserError
-from distill.files.write import write_json, write_parquet
+from distill.files.write import write_json
 from distill.local_models.weights import SHIPPED
 from distill.publishing.adapter import ORIGINALS
-from distill.rows import Message, Row, to_frame
-from tests.builders.hub_server import hub_server, run_client
+from distill.rows import Message
+from tests.builders.hub_server import TOKEN, run_client
 from tests.builders.hub_state import Hub
+from tests.builders.pushed import adapter, row, write_set
 
-# Not shaped like a key on purpose: it must be kept out by its value, not by its looks.
-TOKEN = "canary.of.the.hub.token.0123456789"
 KEY = "sk-" + "0123456789abcdef" * 2
 HUB_KEY = "hf_" + "abcdefghijklmnopq" * 2
 BEARER = "Zq7" * 10
@@ -29,58 +26,9 @@ TOKENIZER = Path(__file__).parents[3] / "shared" / "tokenizers" / "smollm2"
 QUIET = "import logging, sys; logging.basicConfig(level='INFO', stream=sys.stderr)\n"
 
 
-def row(i: int, **other: Any) -> Row:
-    values: dict[str, Any] = {
-        "id": f"{i:016x}",
-        "sample": i % 2,
-        "domain": "math",
-        "source": "openai/gsm8k:train",
-        "messages": (
-            Message(role="system", content="Think."),
-            Message(role="user", content=f"{i} + 1?"),
-        ),
-        "gold": str(i + 1),
-        "verify": "math",
-        "reasoning": f"{i} and one …\n" * 3,
-        "response": f"\\boxed{{{i + 1}}}",
-        "finish_reason": "stop" if i else None,
-        "teacher": "a-teacher",
-        "prompt_tokens": 9,
-        "reasoning_tokens": None,
-        "completion_tokens": 100 + i,
-        "cost_usd": 0.25,
-    }
-    return Row(**(values | other))
-
-
-def write_set(folder: Path, *shards: list[Row]) -> Path:
-    for i, rows in enumerate(shards):
-        write_parquet(folder / "kept" / f"part-{i:05}.parquet", to_frame(rows))
-    kept = sum(map(len, shards))
-    report = {"read": kept + 3, "kept": kept, "dropped": 3, "reasons": {"wrong": 3}}
-    write_json(folder / "report.json", report)
-    return folder
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with hub_server(TOKEN) as running:
-        yield running
-
-
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     return write_set(tmp_path / "set", [row(i) for i in range(5)], [row(i) for i in range(5, 8)])
-
-
-@pytest.fixture
-def at(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hub:
-    """The same Hub for calls in this process."""
-    for name in [n for n in os.environ if n.startswith(("HF_", "HUGGING"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HF_ENDPOINT", hub.url)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    return hub
 
 
 def pushing(path: Path, repo: str = "ada/set", **options: bool) -> str:
@@ -431,21 +379,6 @@ def test_a_key_in_the_weights_header_stops_the_push(at: Hub, tmp_path: Path) -> 
     with pytest.raises(UserError, match=r"adapter_model\.safetensors: holds"):
         push(tmp_path, "ada/student")
     assert at.requests == []
-
-
-def adapter(folder: Path, base: str, *, trained_on: str) -> Path:
-    """An adapter in name: what a push looks at."""
-    header = b"{}"
-    folder.mkdir()
-    weights = len(header).to_bytes(8, "little") + header
-    (folder / "adapter_model.safetensors").write_bytes(weights)
-    config = {"peft_type": "LORA", "base_model_name_or_path": base, "r": 2}
-    write_json(folder / "adapter_config.json", config)
-    write_json(
-        folder / "train.json",
-        {"base_model": trained_on, "recipe": {"base": trained_on, "lora": {}}},
-    )
-    return folder
 
 
 @pytest.mark.parametrize(

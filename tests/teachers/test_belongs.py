@@ -18,15 +18,12 @@ from distill.teachers.client import Transient, client_of, send
 from distill.teachers.endpoint import Endpoint
 from tests.builders.faults import (
     PRICE,
-    assert_all_there,
-    errors,
     http,
-    ledger,
     listen,  # noqa: F401
     raw_server,
     recipe,
-    traces,
 )
+from tests.builders.runs import assert_all_there, errors, ledger, traces
 from tests.builders.teacher_server import completion
 
 Write = Callable[[bytes], object]

@@ -17,14 +17,12 @@ from tests.builders.faults import (
     GOOD,
     PRICE,
     answers_in,
-    errors,
     http,
-    ledger,
     listen,  # noqa: F401
     raw_server,
     recipe,
-    traces,
 )
+from tests.builders.runs import errors, ledger, traces
 from tests.builders.teacher_server import completion
 
 TEXT = "it is {4}, \\boxed{4}"

@@ -1,7 +1,6 @@
 """Several endpoints: each gets its share while it is well, and no slot is lost."""
 
 import asyncio
-import json
 import random
 import time
 from collections import Counter
@@ -13,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import distill
-from distill.commands.status import describe
 from distill.errors import Exit, StoppedError, UserError
-from distill.teachers import breaker, pool, retry
+from distill.showing.status import describe
+from distill.teachers import breaker, pool
 from distill.teachers.breaker import FAILURES, WAIT_MAX_S, Breaker
 from distill.teachers.client import Transient, client_of
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.pool import Pool, Slot
 from distill.teachers.throttle import LATE_PACE, LATE_SHARE, LOWER, LOWER_LATE, RAISE_PER, Throttle
 from distill.teachers.wire import Reply
-from tests.builders.teacher_server import TeacherServer, completion, refusal, teacher_server
-from tests.builders.trusting import trusting
-from tests.generating.test_generate import recipe, traces
+from tests.builders.recipes import block, recipe
+from tests.builders.runs import traces
+from tests.builders.teacher_server import completion, refusal, teacher_server
 
 DEADLINE_S = 100.0
 # What may happen at an endpoint: an overload, or an answer of so many seconds for so many tokens.
@@ -398,31 +397,6 @@ def test_nobody_waits_for_endpoints_that_have_been_silent_for_long(
 # --- over loopback ---
 
 
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
-
-
-def several(tmp_path: Path, *teachers: dict[str, Any], **values: Any) -> str:
-    """A recipe with these endpoints, each a (server, model, …) block."""
-    path = Path(
-        recipe(tmp_path, TeacherServer(answer=lambda body, n: {}, url="http://x"), **values)
-    )
-    whole = json.loads(path.read_text())
-    del whole["teacher"]
-    whole["teachers"] = teachers
-    for each in teachers:
-        trusting(each.get("key_env"), each["base_url"])
-    path.write_text(json.dumps(whole))
-    return str(path)
-
-
-def block(server: TeacherServer, model: str, **values: Any) -> dict[str, Any]:
-    return {"model": model, "base_url": server.url, "concurrency": 4, **values}
-
-
 def lines(run: Path) -> dict[str, str]:
     return dict(describe(run)[1])
 
@@ -433,7 +407,7 @@ def test_two_endpoints_share_the_requests_by_weight(tmp_path: Path) -> None:
             block(large, "m", weight=3, concurrency=400),
             block(small, "m", weight=1, concurrency=400),
         )
-        name = several(tmp_path, *blocks, problems=400)
+        name = recipe(tmp_path, *blocks, problems=400)
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
         assert large.asked.total() == pytest.approx(300, abs=1)
         assert (large.asked + small.asked).total() == 400
@@ -454,7 +428,7 @@ def test_each_endpoint_is_asked_in_its_own_way_and_sees_only_its_own_key(
         )
         for each in blocks:
             each["concurrency"] = 30  # nobody is full: the shares are exact
-        name = several(tmp_path, *blocks, problems=30, sampling={"extra_body": {"top_k": 7}})
+        name = recipe(tmp_path, *blocks, problems=30, sampling={"extra_body": {"top_k": 7}})
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
         assert one.keys == {"Bearer first-secret"}
         assert two.keys == {"Bearer second-secret"}
@@ -478,7 +452,7 @@ def test_when_one_endpoint_refuses_everybody_the_others_answer_every_row(
     status: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with teacher_server(lambda body, n: refusal(status)) as bad, teacher_server() as good:
-        name = several(tmp_path, block(bad, "m1"), block(good, "m2"), problems=40)
+        name = recipe(tmp_path, block(bad, "m1"), block(good, "m2"), problems=40)
         with caplog.at_level("WARNING", "distill"):
             assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
         assert bad.asked.total() <= 4  # what was under way
@@ -492,7 +466,7 @@ def test_when_all_endpoints_refuse_the_run_ends_and_can_go_on(tmp_path: Path) ->
         teacher_server(lambda body, n: refusal(401)) as one,
         teacher_server(lambda body, n: refusal(402)) as two,
     ):
-        name = several(tmp_path, block(one, "m1"), block(two, "m2"), problems=40)
+        name = recipe(tmp_path, block(one, "m1"), block(two, "m2"), problems=40)
         with pytest.raises(StoppedError):
             distill.generate(name, out=tmp_path / "run")
         assert one.asked.total() + two.asked.total() <= 8
@@ -504,7 +478,7 @@ def test_when_all_endpoints_refuse_the_run_ends_and_can_go_on(tmp_path: Path) ->
 @pytest.mark.parametrize("status", [500, 503])
 def test_when_one_endpoint_fails_no_row_is_lost_to_it(status: int, tmp_path: Path) -> None:
     with teacher_server(lambda body, n: refusal(status)) as bad, teacher_server() as good:
-        name = several(tmp_path, block(bad, "m1"), block(good, "m2"), problems=200)
+        name = recipe(tmp_path, block(bad, "m1"), block(good, "m2"), problems=200)
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
         if status == 503:  # says nothing of the row, so each counts
             assert bad.asked.total() <= FAILURES + 4 + 2  # under way when it was left alone; tries
@@ -519,7 +493,7 @@ def test_status_says_what_each_endpoint_did_and_cost(tmp_path: Path) -> None:
             block(server, f"m{i}", price=price, concurrency=30, weight=2 - i)
             for i, (server, price) in enumerate(zip((one, two), prices, strict=True))
         ]
-        distill.generate(several(tmp_path, *blocks, problems=30), out=tmp_path / "run")
+        distill.generate(recipe(tmp_path, *blocks, problems=30), out=tmp_path / "run")
         asked = one.asked.total(), two.asked.total()
         said = lines(tmp_path / "run")
     costs = [(10 * p["input"] + 20 * p["output"]) / 1e6 for p in prices]
@@ -536,13 +510,13 @@ def test_status_says_what_each_endpoint_did_and_cost(tmp_path: Path) -> None:
 
 def test_an_endpoint_known_as_another_may_take_its_place_in_a_run(tmp_path: Path) -> None:
     with teacher_server() as old, teacher_server() as new:
-        first = several(tmp_path, block(old, "m1", known_as="r1"), problems=10)
+        first = recipe(tmp_path, block(old, "m1", known_as="r1"), problems=10)
         distill.generate(first, out=tmp_path / "run", limit=4)
-        swapped = several(tmp_path, block(new, "m2", known_as="r1"), problems=10)
+        swapped = recipe(tmp_path, block(new, "m2", known_as="r1"), problems=10)
         assert distill.generate(swapped, out=tmp_path / "run", limit=7) == Exit.DONE
         assert (old.asked.total(), new.asked.total()) == (4, 3)
         both = [block(old, "m1", known_as="r1"), block(new, "m2", known_as="r1")]
-        distill.generate(several(tmp_path, *both, problems=10), out=tmp_path / "run")
+        distill.generate(recipe(tmp_path, *both, problems=10), out=tmp_path / "run")
         assert len(old.asked + new.asked) == 10
         assert set((old.asked + new.asked).values()) == {1}
     assert traces(tmp_path / "run").height == 10
@@ -552,9 +526,9 @@ def test_another_endpoint_in_a_run_is_refused_unless_it_is_known_as_the_same(
     tmp_path: Path,
 ) -> None:
     with teacher_server() as old, teacher_server() as new:
-        distill.generate(several(tmp_path, block(old, "m1")), out=tmp_path / "run")
+        distill.generate(recipe(tmp_path, block(old, "m1")), out=tmp_path / "run")
         for blocks in ([block(new, "m1")], [block(old, "m1"), block(new, "m2")]):
-            name = several(tmp_path, *blocks)
+            name = recipe(tmp_path, *blocks)
             with pytest.raises(UserError, match="another plan: who changed"):
                 distill.generate(name, out=tmp_path / "run")
         assert new.asked.total() == 0
@@ -565,7 +539,7 @@ def test_what_one_endpoint_refuses_before_it_ever_answered_is_asked_of_the_other
 ) -> None:
     no = lambda body, n: refusal(400, "no such switch")  # noqa: E731
     with teacher_server(no) as bad, teacher_server() as good:
-        name = several(tmp_path, block(bad, "a"), block(good, "b"), problems=60)
+        name = recipe(tmp_path, block(bad, "a"), block(good, "b"), problems=60)
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
     assert traces(tmp_path / "run").height == 60
     assert bad.asked.total() <= 20 + 8  # those under way when it was left out

@@ -18,15 +18,13 @@ from tests.builders.certificates import CERTIFICATES, certificate, server_contex
 from tests.builders.faults import (
     GOOD,
     PRICE,
-    assert_all_there,
-    errors,
     http,
-    ledger,
     listen,  # noqa: F401
     raw_server,
     recipe,
     stops,
 )
+from tests.builders.runs import assert_all_there, errors, ledger
 from tests.builders.teacher_server import refusal, teacher_server
 
 SPENT = "SELECT COALESCE(SUM(COALESCE(cost_usd, worst_usd)), 0) FROM attempts"

@@ -16,14 +16,14 @@ from yarl import URL
 import distill
 from distill.cli import main
 from distill.errors import Exit, UserError
-from distill.generating.reach import reach
+from distill.generating.reach import open_endpoints
 from distill.generating.sending import sendings, settle
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.address import is_open, origin_of
 from distill.teachers.trust import trust_list
+from tests.builders.recipes import trusting
 from tests.builders.teacher_server import TeacherServer, teacher_server
-from tests.builders.trusting import trusting
 
 CANARY = "canary.9c41.of.the.environment"
 NAME = "AWS_SECRET_ACCESS_KEY"
@@ -110,7 +110,7 @@ def test_the_way_to_a_teacher_does_not_open_either(tmp_path: Path) -> None:
         loaded = load(recipe(tmp_path, teacher=at(server)), PromptsRecipe)
         with (
             pytest.raises(UserError, match="would go to"),
-            reach(loaded, log_file=tmp_path / "log"),
+            open_endpoints(loaded, log_file=tmp_path / "log"),
         ):
             pass
 

@@ -16,7 +16,7 @@ pytest.importorskip("transformers")
 
 from distill.errors import UserError
 from distill.rows import Message, Row
-from distill.training.base import Dialect, open_dialect
+from distill.training.base import ChatFormat, open_chat_format
 from distill.training.proof import CHECKS, Proof
 from distill.training.tokens import MASKED, Tokenized, tokenize
 
@@ -29,17 +29,17 @@ CHATML = (
 )
 
 
-@cache  # a tokenizer takes seconds to read; no test changes a Dialect
-def spoken_by(name: str, template: str | None = None) -> Dialect:
-    return open_dialect(str(TOKENIZERS / name), chat_template=template)
+@cache  # a tokenizer takes seconds to read; no test changes a ChatFormat
+def spoken_by(name: str, template: str | None = None) -> ChatFormat:
+    return open_chat_format(str(TOKENIZERS / name), chat_template=template)
 
 
 @pytest.fixture(params=["qwen2.5", "smollm2"])
-def dialect(request: pytest.FixtureRequest) -> Dialect:
+def chat(request: pytest.FixtureRequest) -> ChatFormat:
     return spoken_by(request.param)
 
 
-def smollm(template: str | None = None) -> Dialect:
+def smollm(template: str | None = None) -> ChatFormat:
     return spoken_by("smollm2", template)
 
 
@@ -69,19 +69,19 @@ def row(
     )
 
 
-def prove(rows: list[Row], dialect: Dialect) -> tuple[Tokenized, Proof]:
-    found = tokenize(rows, dialect)
-    proof = Proof(dialect=dialect)
+def prove(rows: list[Row], chat: ChatFormat) -> tuple[Tokenized, Proof]:
+    found = tokenize(rows, chat)
+    proof = Proof(chat=chat)
     proof.add(found)
     return found, proof
 
 
 def test_the_prompt_is_masked_and_the_answer_is_trained_with_one_end_of_turn(
-    dialect: Dialect,
+    chat: ChatFormat,
 ) -> None:
-    found, _ = prove([row()], dialect)
+    found, _ = prove([row()], chat)
     example = found.examples[0][1]
-    tokenizer = dialect.tokenizer
+    tokenizer = chat.tokenizer
     inference = tokenizer.apply_chat_template(
         [{"role": "user", "content": "What is 2 + 2?"}],
         add_generation_prompt=True,
@@ -108,15 +108,15 @@ ANY_TEXT = st.text(
 )
 @given(reasoning=ANY_TEXT, response=ANY_TEXT)
 def test_reasoning_and_response_survive_verbatim(
-    dialect: Dialect, reasoning: str, response: str
+    chat: ChatFormat, reasoning: str, response: str
 ) -> None:
-    found = tokenize([row(reasoning, response)], dialect)
+    found = tokenize([row(reasoning, response)], chat)
     assert len(found.examples) + found.skipped.total() == 1
     if not found.examples:
         return
-    Proof(dialect=dialect).add(found)  # raises if a character is lost
+    Proof(chat=chat).add(found)  # raises if a character is lost
     asked, example = found.examples[0]
-    text = dialect.tokenizer.decode(list(example.input_ids[example.prompt_length : -1]))
+    text = chat.tokenizer.decode(list(example.input_ids[example.prompt_length : -1]))
     assert text in (asked.completion, unicodedata.normalize("NFC", asked.completion))
 
 
@@ -144,17 +144,17 @@ def test_text_that_is_a_control_token_is_never_trained(name: str, text: str, ski
         assert found.skipped == ({"special_token": 1} if skipped else {})
 
 
-def test_an_over_long_trace_is_counted_and_never_cut(dialect: Dialect) -> None:
-    whole = tokenize([row("one two " * 50)], dialect).examples[0][1]
+def test_an_over_long_trace_is_counted_and_never_cut(chat: ChatFormat) -> None:
+    whole = tokenize([row("one two " * 50)], chat).examples[0][1]
     size = len(whole.input_ids)
-    fits = tokenize([row("one two " * 50)], dialect, max_length=size)
-    over = tokenize([row("one two " * 50), row()], dialect, max_length=size - 1)
+    fits = tokenize([row("one two " * 50)], chat, max_length=size)
+    over = tokenize([row("one two " * 50), row()], chat, max_length=size - 1)
     assert fits.examples[0][1].input_ids == whole.input_ids
     assert over.skipped == {"too_long": 1}
     assert [len(one.input_ids) < size for _, one in over.examples] == [True]
 
 
-def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) -> None:
+def test_rows_that_cannot_be_trained_on_are_counted_by_reason(chat: ChatFormat) -> None:
     rows = [
         replace(row(), messages=None),
         row("thought", "  \n"),
@@ -162,7 +162,7 @@ def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) 
         row("r", "4", ("system", "be brief")),
         row(),
     ]
-    found = tokenize(rows, dialect, prompt="last_user")
+    found = tokenize(rows, chat, prompt="last_user")
     assert found.skipped == {
         "no_messages": 1,
         "empty_response": 1,
@@ -172,10 +172,10 @@ def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) 
     assert len(found.examples) == 1
 
 
-def test_last_user_asks_only_the_last_user_turn(dialect: Dialect) -> None:
+def test_last_user_asks_only_the_last_user_turn(chat: ChatFormat) -> None:
     shots = [("system", "s"), ("user", "1 + 1?"), ("assistant", "2"), ("user", "2 + 2?")]
-    whole = tokenize([row("r", "4", *shots)], dialect).examples[0][0]
-    last = tokenize([row("r", "4", *shots)], dialect, prompt="last_user").examples[0][0]
+    whole = tokenize([row("r", "4", *shots)], chat).examples[0][0]
+    last = tokenize([row("r", "4", *shots)], chat, prompt="last_user").examples[0][0]
     assert "1 + 1?" in whole.prompt
     assert "1 + 1?" not in last.prompt
     assert last.turns == ({"role": "user", "content": "2 + 2?"},)
@@ -212,9 +212,9 @@ def test_the_end_of_turn_is_the_templates_and_not_the_tokenizers() -> None:
     )
 
 
-def test_padding_never_is_the_end_of_turn(dialect: Dialect) -> None:
-    assert dialect.tokenizer.pad_token_id != dialect.end_of_turn
-    assert dialect.tokenizer.pad_token == "<|endoftext|>"
+def test_padding_never_is_the_end_of_turn(chat: ChatFormat) -> None:
+    assert chat.tokenizer.pad_token_id != chat.end_of_turn
+    assert chat.tokenizer.pad_token == "<|endoftext|>"
 
 
 def test_a_date_in_the_template_is_pinned_and_saved_pinned(tmp_path: Path) -> None:
@@ -225,9 +225,9 @@ def test_a_date_in_the_template_is_pinned_and_saved_pinned(tmp_path: Path) -> No
     found, _ = prove([row()], spoken)
     assert "Today: 26 Jul 2024<|im_end|>" in found.examples[0][0].prompt
     spoken.tokenizer.save_pretrained(tmp_path)
-    assert open_dialect(str(tmp_path)).prompt([{"role": "user", "content": "1"}]) == spoken.prompt(
+    assert open_chat_format(str(tmp_path)).prompt(
         [{"role": "user", "content": "1"}]
-    )
+    ) == spoken.prompt([{"role": "user", "content": "1"}])
 
 
 def test_qwens_own_system_prompt_is_kept_as_at_inference() -> None:
@@ -279,13 +279,13 @@ def test_the_proof_sees_every_damage(
     ids, start = damage(example.input_ids, example.prompt_length)
     hurt = replace(example, input_ids=ids, prompt_length=start)
     with pytest.raises(UserError) as caught:
-        Proof(dialect=spoken).add(replace(found, examples=[(asked, hurt)]))
+        Proof(chat=spoken).add(replace(found, examples=[(asked, hurt)]))
     assert "row hurt sample 0" in str(caught.value)
     assert CHECKS[check] in str(caught.value)  # type: ignore[index]
 
 
-def test_the_proof_is_json_with_an_example_for_people(dialect: Dialect) -> None:
-    _, proof = prove([row(), row("", "5", id="r1")], dialect)
+def test_the_proof_is_json_with_an_example_for_people(chat: ChatFormat) -> None:
+    _, proof = prove([row(), row("", "5", id="r1")], chat)
     values = json.loads(json.dumps(proof.values()))
     assert values["proved"] is True
     assert values["examples"] == 2
@@ -295,6 +295,6 @@ def test_the_proof_is_json_with_an_example_for_people(dialect: Dialect) -> None:
     assert len(shown["labels"]) == len(shown["input_ids"])
 
 
-def test_a_row_without_reasoning_is_its_response_alone(dialect: Dialect) -> None:
-    found, _ = prove([row("", "4")], dialect)
+def test_a_row_without_reasoning_is_its_response_alone(chat: ChatFormat) -> None:
+    found, _ = prove([row("", "4")], chat)
     assert found.examples[0][0].completion == "4"

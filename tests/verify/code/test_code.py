@@ -22,9 +22,8 @@ from bench.mutants import KINDS, mutant
 from distill.errors import Exit, UserError
 from distill.files.write import read_json
 from distill.jail.inside.codec import decode
-from distill.jail.probe import jail_or_refuse
 from distill.problems import LeftOut, problem_set
-from distill.problems.golds import own_verdict
+from distill.problems.golds import own_verdicts
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.verify import Isolation, Item, Verdict, grade, grade_all
@@ -47,29 +46,21 @@ from distill.verify.code.output import difference
 from distill.verify.code.response import fenced, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
-from distill.verify.workers.threads import CREW, Jails
+from distill.verify.workers.threads import PROGRAM_THREADS, Jails
+from tests.builders.jails import jailed, needs_jail
 from tests.builders.teacher_server import completion, teacher_server
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 FILES = {"humaneval": 164, "mbpp": 974}
 
 
-def jailed() -> bool:
-    try:
-        jail_or_refuse()
-    except UserError:
-        return False
-    return True
-
-
-needs_jail = pytest.mark.skipif(not jailed(), reason="no jail holds on this machine")
 needs_data = pytest.mark.skipif(not SHARED.exists(), reason="the shared problems are not here")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_jail_stays() -> Iterator[None]:
     yield
-    CREW.close()
+    PROGRAM_THREADS.close()
 
 
 def block(source: str) -> str:
@@ -94,7 +85,7 @@ def rows(name: str, step: int = 1) -> list[dict[str, Any]]:
 def test_every_real_solution_passes_its_own_tests(name: str, count: int) -> None:
     golds = [json.dumps(row) for row in rows(name)]
     answers = [block(str(getattr(read_gold(gold), "reference", None))) for gold in golds]
-    found = check_all(list(zip(golds, answers, strict=True)), workers=2)
+    found = check_all(list(zip(golds, answers, strict=True)), workers=2, timeout_s=60)
     assert {(v.label, v.detail) for v in found} == {("correct", "block")}
     assert len(found) == count
 
@@ -265,7 +256,7 @@ def test_every_shape_of_a_reference_tells_right_from_wrong(gold: Any, source: st
 def test_a_reference_without_tests_makes_nothing_right_or_wrong(gold: str, method: str) -> None:
     verdict = grade(gold, block("def f(x):\n    return x"), kind="code")
     assert (verdict.label, verdict.method) == ("unverifiable", method)
-    assert own_verdict(gold, "code").label == "unverifiable"
+    assert own_verdicts([(gold, "code")])[0].label == "unverifiable"
 
 
 @needs_jail

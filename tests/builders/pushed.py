@@ -1,0 +1,55 @@
+"""What is pushed in tests: a filtered set and its rows, and an adapter in name."""
+
+from pathlib import Path
+from typing import Any
+
+from distill.files.write import write_json, write_parquet
+from distill.rows import Message, Row, to_frame
+
+
+def row(i: int, **other: Any) -> Row:
+    values: dict[str, Any] = {
+        "id": f"{i:016x}",
+        "sample": i % 2,
+        "domain": "math",
+        "source": "openai/gsm8k:train",
+        "messages": (
+            Message(role="system", content="Think."),
+            Message(role="user", content=f"{i} + 1?"),
+        ),
+        "gold": str(i + 1),
+        "verify": "math",
+        "reasoning": f"{i} and one …\n" * 3,
+        "response": f"\\boxed{{{i + 1}}}",
+        "finish_reason": "stop" if i else None,
+        "teacher": "a-teacher",
+        "prompt_tokens": 9,
+        "reasoning_tokens": None,
+        "completion_tokens": 100 + i,
+        "cost_usd": 0.25,
+    }
+    return Row(**(values | other))
+
+
+def write_set(folder: Path, *shards: list[Row]) -> Path:
+    for i, rows in enumerate(shards):
+        write_parquet(folder / "kept" / f"part-{i:05}.parquet", to_frame(rows))
+    kept = sum(map(len, shards))
+    report = {"read": kept + 3, "kept": kept, "dropped": 3, "reasons": {"wrong": 3}}
+    write_json(folder / "report.json", report)
+    return folder
+
+
+def adapter(folder: Path, base: str, *, trained_on: str) -> Path:
+    """An adapter in name: what a push looks at."""
+    header = b"{}"
+    folder.mkdir()
+    weights = len(header).to_bytes(8, "little") + header
+    (folder / "adapter_model.safetensors").write_bytes(weights)
+    config = {"peft_type": "LORA", "base_model_name_or_path": base, "r": 2}
+    write_json(folder / "adapter_config.json", config)
+    write_json(
+        folder / "train.json",
+        {"base_model": trained_on, "recipe": {"base": trained_on, "lora": {}}},
+    )
+    return folder
