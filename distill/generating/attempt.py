@@ -1,7 +1,4 @@
-"""One wanted answer: asked for until it is there, every try paid for and written down.
-
-Does not choose what is wanted (``wanted``) or where it is asked (``teachers.pool``).
-"""
+"""One wanted answer: asked for until it is there, every try budgeted and written down."""
 
 import asyncio
 import logging

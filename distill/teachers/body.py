@@ -15,7 +15,7 @@ from distill.teachers.connection import OneReply
 # what sends more than this is broken, and must not fill the memory.
 MOST_BYTES = 64 * 2**20
 GZIP = b"\x1f\x8b"
-MEMBERS = 16  # of one gzip; whoever sends more means to keep us busy
+MEMBERS = 16  # of one gzip; a server that sends more wants to keep us busy
 EITHER, BARE = 47, -15  # zlib's window bits: gzip or zlib by its first bytes; deflate alone
 
 

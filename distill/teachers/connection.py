@@ -43,11 +43,11 @@ class NotConnected(Exception):
 
 
 class OneReply(ResponseHandler):
-    """Loses nothing of a reply by what is wrong behind it.
+    """Keeps a reply although what follows it is broken.
 
-    Of a read in which anything is no HTTP (a body longer than it was declared, say) the parser
-    throws all away: so it gets a reply's head by itself. And a body that turns out to be broken in
-    a later read ends there; aiohttp would wait for the rest until the deadline.
+    If anything in one read is not HTTP (a body longer than declared, say), the parser drops all of
+    that read: so it gets a reply's head by itself. A body that turns out to be broken in a later
+    read ends there; aiohttp would wait for the rest until the deadline.
     """
 
     _sent = False
