@@ -18,8 +18,6 @@ from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.rows import PROBLEM_SCHEMA, Message, Problem, Row, to_frame
 
-TRACES = Path(__file__).parents[3] / "shared" / "data" / "traces.jsonl.gz"
-
 
 def trace(id: str = "a", sample: int = 0, **other: Any) -> Row:
     values: dict[str, Any] = {
@@ -335,11 +333,3 @@ def test_every_trace_is_a_prompt_that_holds_it_or_is_left_out(
         row = by_id[problem.id]
         assert all(row[name] == value for name, value in fields(problem).items())
         assert problem.gold == row["gold"]
-
-
-@pytest.mark.skipif(not TRACES.exists(), reason="the shared traces are not here")
-def test_real_traces_are_prompts_of_another_round(tmp_path: Path) -> None:
-    named = f"problems.traces={TRACES}"
-    found = list(set_of(tmp_path, "becomes=reasoning", named).first())
-    assert len(found) > 100
-    assert all(fields(problem)["reasoning"] for problem in found[:50])
