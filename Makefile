@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 DISTILL := $(BIN)/distill
 DEMO := demo
 
-.PHONY: demo test lint fix clean
+.PHONY: demo test lint fix docs clean
 
 # Exit status 1 says that some rows failed for good: the rows that did not are worth going on with.
 demo: $(VENV)/.ready
@@ -31,9 +31,18 @@ fix: $(VENV)/.ready-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(VENV)/.ready: pyproject.toml
+# The site of docs/, in site/. A broken link is an error.
+docs: $(VENV)/.ready-docs
+	$(BIN)/python -m tests.commands_page
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/zensical build --strict --clean
+
+# The environment itself: all that the documentation needs of it.
+$(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("distill needs Python 3.11 or newer")'
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	touch $@
+
+$(VENV)/.ready: pyproject.toml $(VENV)/.python
 	$(PIP) "$(TORCH)"
 	$(PIP) -e ".[local,train,hub]"
 	touch $@
@@ -42,5 +51,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	$(PIP) -e ".[local,train,hub,ray,dev]"
 	touch $@
 
+$(VENV)/.ready-docs: pyproject.toml $(VENV)/.python
+	$(PIP) -e ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(DEMO) dist build
+	rm -rf $(DEMO) dist build site .cache

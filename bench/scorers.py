@@ -90,7 +90,7 @@ def _side(
 def _shared(items: list[tuple[str, str]]) -> list[list[Any]]:
     from distill.verify.kinds import CHECKS
     from distill.verify.workers.harmless import harmless
-    from distill.verify.workers.question import Question
+    from distill.verify.workers.pending import Question
 
     counts: dict[str, list[int]] = {}
     for gold, response in items:

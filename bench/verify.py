@@ -162,12 +162,12 @@ def jails_cpu() -> float:
 
 def _hostile() -> str:
     from distill.verify import grade
-    from distill.verify.workers.threads import SCORERS
+    from distill.verify.workers.threads import SCORER_THREADS
 
     rows, worst = [], 0.0
     for name, text in HOSTILE.items():
         for number, gold in enumerate(("5", "x^2+1", text)):
-            SCORERS.close()
+            SCORER_THREADS.close()
             if number:  # a jail is there; it is not for the first, as in a fresh program
                 grade("x+2n", r"\boxed{x+2}")
             began = time.perf_counter()

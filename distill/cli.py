@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import distill
-from distill.errors import DistillError, Exit, UserError
+from distill.errors import DistillError, Exit, UserError, first_line
 from distill.imports import own_imports_only
 from distill.terminal.log import to_stderr, traced
 from distill.terminal.plain import plain
@@ -55,8 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _said_by(error: BaseException) -> str:
     """The kind of an error, the first line of its text, and the files that it was about."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else "it says nothing more"
+    text = first_line(error) if str(error).strip() else "it says nothing more"
     files = [getattr(error, name, None) for name in ("filename", "filename2")]
     notes = [*map(str, filter(None, files)), *getattr(error, "__notes__", ())]
     new = [note for note in notes if note not in text]

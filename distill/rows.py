@@ -97,6 +97,34 @@ def row_id(source: str, question: str) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
+# What a row's ``messages`` ask, in four readings. Each is null where ``messages`` is null.
+
+
+def all_turns() -> pl.Expr:
+    """Everything the teacher was sent, as one text with a line break between turns."""
+    return _contents().list.join("\n")
+
+
+def user_turns() -> pl.Expr:
+    """All that the user said, as one text; "" where that is nothing."""
+    return _contents(pl.element().struct["role"] == "user").list.join("\n")
+
+
+def conversation() -> pl.Expr:
+    """All turns but the system's: what was answered in between is part of the last question."""
+    return _contents(pl.element().struct["role"] != "system").list.join("\n")
+
+
+def last_user_turn() -> pl.Expr:
+    """The question that was asked last; null where the user said nothing."""
+    return _contents(pl.element().struct["role"] == "user").list.last()
+
+
+def _contents(of: pl.Expr | None = None) -> pl.Expr:
+    content = pl.element().struct["content"]
+    return pl.col("messages").list.eval(content if of is None else content.filter(of))
+
+
 def to_frame(rows: Iterable[Row]) -> pl.DataFrame:
     """A table with exactly SCHEMA, one line a row, in the order given."""
     found = list(rows)

@@ -48,11 +48,6 @@ def _tree(expression: pl.Expr) -> Any:
     return orjson.loads(expression.meta.serialize(format="json"))
 
 
-def first_line(error: pl.exceptions.PolarsError) -> str:
-    """What polars says, without the plan that it adds."""
-    return (str(error).strip().splitlines() or ["unknown"])[0]
-
-
 def _nodes(tree: Any) -> Iterator[str]:
     """The names of an expression's nodes, without those of columns and without literals."""
     if isinstance(tree, str):

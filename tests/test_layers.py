@@ -16,7 +16,7 @@ LAYERS = (
     ("cli",),
     ("distill",),
     ("commands",),
-    ("filtering", "training", "evaluating", "publishing"),
+    ("evaluating", "filtering", "publishing", "showing", "training"),
     ("generating",),
     ("problems", "signals"),
     ("local_models", "verify"),

@@ -11,7 +11,7 @@ from bench.pool import SHARED
 from distill.verify.code import check_all
 from distill.verify.code.gold import read_gold
 from distill.verify.code.suite import Suite, suite
-from distill.verify.workers.threads import CREW
+from distill.verify.workers.threads import PROGRAM_THREADS
 
 FILES = {"humaneval": 164, "mbpp": 974}
 
@@ -19,7 +19,7 @@ FILES = {"humaneval": 164, "mbpp": 974}
 @pytest.fixture(scope="module", autouse=True)
 def _no_jail_stays() -> Iterator[None]:
     yield
-    CREW.close()
+    PROGRAM_THREADS.close()
 
 
 def block(source: str) -> str:

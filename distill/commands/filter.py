@@ -29,8 +29,8 @@ from distill.filtering.folder import (
     UNFINISHED,
     clear,
     finish,
-    refuse_foreign,
     refuse_own_input,
+    refuse_unsafe,
 )
 from distill.filtering.measure import measure
 from distill.filtering.prepare import Prepared, prepare
@@ -105,7 +105,7 @@ def _result(ready: Prepared, found: Source, limit: int | None, crew: Crew, *, fo
             (folder / UNFINISHED).unlink(missing_ok=True)  # the last kill may have left it
             log.info("already done: %s", folder / REPORT)
             return Exit.DONE
-        refuse_foreign(folder)
+        refuse_unsafe(folder)
         made = units(found, folder / ROWS, limit=limit)
         _refuse_unjailed(made, ready)
         clear(folder)

@@ -7,7 +7,8 @@ from typing import Any
 
 from distill.errors import UserError
 from distill.files.find import data_files
-from distill.files.write import read_json, write_json
+from distill.files.ours import is_ours, refuse_foreign
+from distill.files.write import write_json
 from distill.filtering.judge.votes import FOLDER as JUDGED
 from distill.filtering.stored import FOLDER as SIGNALS
 from distill.filtering.units import Unit
@@ -53,8 +54,8 @@ def _searched(data: Path, files: Sequence[Path]) -> Path | None:
     return next(inner, data).resolve()
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Keeps what distill did not make from being replaced.
+def refuse_unsafe(folder: Path) -> None:
+    """Refuses to replace what ``distill filter`` did not make.
 
     Raises:
         UserError: there are folders or a report of the same names that distill did not make, or a
@@ -64,13 +65,9 @@ def refuse_foreign(folder: Path) -> None:
         if (folder / name).is_symlink():
             msg = f"{folder / name}: is a link; remove it, or make {folder} itself a link"
             raise UserError(msg)
-    report = read_json(folder / REPORT)
-    finished = isinstance(report, dict) and "fingerprint" in report
-    mine = finished or (folder / UNFINISHED).exists()
-    for name in (*OURS, REPORT):
-        if (folder / name).exists() and not mine:
-            msg = f"{folder / name}: was not made by distill filter; choose another -o"
-            raise UserError(msg)
+    if not is_ours(folder, {REPORT: "fingerprint"}, marker=UNFINISHED):
+        there = (folder / name for name in (*OURS, REPORT))
+        refuse_foreign((path for path in there if path.exists()), by="distill filter")
 
 
 def clear(folder: Path) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 import polars as pl
 
-from distill.errors import UserError, nearest
+from distill.errors import UserError, first_line, nearest
 from distill.rows import SCHEMA
 from distill.signals import COSTLY, MODULES, Signal, all_columns, owner
 from distill.signals.settings import PLAIN, Settings, refuse_unserved
-from distill.sql import first_line, looks_across, parse_sql
+from distill.sql import looks_across, parse_sql
 
 HERE = "_"  # stands for a part of an expression in the two that follow
 SIGNED = pl.col(HERE) + pl.lit(0, pl.Int64)  # an integer gets a sign, a float stays one

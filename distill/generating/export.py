@@ -14,9 +14,9 @@ from typing import Literal
 import orjson
 import polars as pl
 
-from distill.errors import UserError
 from distill.files.find import is_known
-from distill.files.write import read_json, write_json, write_parquet
+from distill.files.ours import is_ours, refuse_foreign
+from distill.files.write import write_json, write_parquet
 from distill.ledger import Answered, Ledger
 from distill.ledger.unread import adopt, unread
 from distill.rows import Message, Problem, Row, to_frame
@@ -56,7 +56,7 @@ def export_traces(
     Raises:
         UserError: ``out`` holds files that are not of a run.
     """
-    refuse_foreign(out)
+    refuse_mixing(out)
     shards: dict[str, int] = {}
     (out / MANIFEST).unlink(missing_ok=True)
     wanted = ledger.answered(plan=plan, problems=problems, samples=samples)
@@ -73,7 +73,7 @@ def export_traces(
     return total
 
 
-def refuse_foreign(out: Path) -> None:
+def refuse_mixing(out: Path) -> None:
     """Raises if an export to ``out`` would replace, or be read together with, someone's files.
 
     Without its manifest (an export was interrupted) shards count as the run's, and nothing else.
@@ -82,14 +82,13 @@ def refuse_foreign(out: Path) -> None:
     Raises:
         UserError: names the first such file.
     """
-    found = read_json(out / MANIFEST)
-    mine = isinstance(found, dict) and "plan" in found
-    for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name[0] != "."):
-        name = path.relative_to(out).as_posix()
-        if SHARD_NAME.fullmatch(name) or (mine and (name == MANIFEST or not is_known(path))):
-            continue
-        msg = f"{path}: was not made by distill; next: move it away, or choose another -o"
-        raise UserError(msg)
+    ours = is_ours(out, {MANIFEST: "plan"})
+    shown = sorted(p for p in out.rglob("*") if p.is_file() and p.name[0] != ".")
+    others = (p for p in shown if not SHARD_NAME.fullmatch(p.relative_to(out).as_posix()))
+    left = {out / MANIFEST} if ours else set()
+    refuse_foreign(
+        (p for p in others if p not in left and (is_known(p) or not ours)), by="distill generate"
+    )
 
 
 def _parts(rows: Iterator[Row]) -> Iterator[pl.DataFrame]:

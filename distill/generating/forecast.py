@@ -15,7 +15,7 @@ from typing import Any
 from distill.generating.budget import MILLION, most_prompt_tokens, worst_usd
 from distill.generating.plan import Plan
 from distill.ledger import Ledger, sums
-from distill.ledger.explain import explained
+from distill.ledger.explain import translate_sqlite_errors
 from distill.problems import ProblemSet
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import PromptsRecipe
@@ -93,7 +93,7 @@ def _left(
     """
     if not path.exists():
         return [(problem, plan.samples) for problem in problems.first(limit)], None
-    with explained(path), closing(Ledger(path, read_only=True)) as ledger:
+    with translate_sqlite_errors(path), closing(Ledger(path, read_only=True)) as ledger:
         closed = _closed(ledger, plan, problems.digest, again=again)
         found = ((problem, plan.samples - closed(problem)) for problem in problems.first(limit))
         left = [(problem, count) for problem, count in found if count > 0]

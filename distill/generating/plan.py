@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import orjson
-
 from distill.files.done import fingerprint
+from distill.ledger.rows import request_key
 from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
 from distill.teachers.endpoint import Endpoint
@@ -74,11 +73,8 @@ class Plan:
 
     def key(self, ask: Ask) -> str:
         """The sha256 of the canonical request."""
-        fields = ask.problem.fields
-        parts = [self.digest, ask.problem.id, ask.problem.question, ask.sample]
-        return hashlib.sha256(
-            orjson.dumps(parts if fields is None else [*parts, fields])
-        ).hexdigest()
+        asked = ask.problem
+        return request_key(self.digest, asked.id, asked.question, ask.sample, asked.fields)
 
     def body(self, ask: Ask, messages: tuple[Message, ...], endpoint: Endpoint) -> dict[str, Any]:
         """The chat request; the same for every try at one endpoint."""

@@ -20,12 +20,12 @@ from distill.files.write import write_atomic
 from distill.generating.attempt import verdict
 from distill.generating.budget import Budget
 from distill.generating.dispatch import Bell, Outcome, ask_all
-from distill.generating.export import export_traces, read_again, refuse_foreign
+from distill.generating.export import export_traces, read_again, refuse_mixing
 from distill.generating.plan import Plan
 from distill.generating.queue import Wanted
 from distill.generating.template import renderer, template_text
 from distill.ledger import Ledger, sums
-from distill.ledger.explain import explained
+from distill.ledger.explain import translate_sqlite_errors
 from distill.ledger.saved import refuse_saved
 from distill.problems import LeftOut, ProblemSet
 from distill.recipes.load import Loaded
@@ -103,10 +103,10 @@ def carry_out(
     """
     cap = loaded.recipe.budget_usd if budget_usd is None else budget_usd
     _refuse_blind_budget(loaded, cap)
-    refuse_foreign(out / "traces")
+    refuse_mixing(out / "traces")
     _refuse_emptied(out)
     refuse_saved(out / "ledger.sqlite")
-    with folder_lock(out), explained(out / "ledger.sqlite"):
+    with folder_lock(out), translate_sqlite_errors(out / "ledger.sqlite"):
         ledger = Ledger(out / "ledger.sqlite")
         try:
             _settle_plan(ledger, plan, out, force=force)
@@ -173,7 +173,7 @@ def refuse_another_plan(out: Path, plan: Plan) -> None:
     """
     path = out / "ledger.sqlite"
     if path.exists():
-        with explained(path), closing(Ledger(path, read_only=True)) as ledger:
+        with translate_sqlite_errors(path), closing(Ledger(path, read_only=True)) as ledger:
             _refuse_mixing(ledger, plan, out)
 
 

@@ -4,12 +4,12 @@ A request stands in its table, all but its try a second time in the index reques
 its key a third time with each of its tries: so one of them may be lost.
 """
 
-import hashlib
 import sqlite3
 
 import orjson
 
 from distill.files.done import fingerprint
+from distill.ledger.rows import request_key
 
 # An answer needs its try, and, where it goes on with a cut one, that one.
 DROP_ANSWERS = """DELETE FROM answers WHERE attempt NOT IN (SELECT attempt FROM attempts)
@@ -65,12 +65,6 @@ def leave_whole(db: sqlite3.Connection) -> None:
     _guess(db)
     for statement in (*LONELY.split(";"), DROP_REQUESTS, REBUILD):
         db.execute(statement)
-
-
-def request_key(plan: str, name: str, question: str, sample: int, fields: str | None) -> str:
-    """The key of a request, as ``plans.Plan.key`` makes it."""
-    parts = [plan, name, question, sample]
-    return hashlib.sha256(orjson.dumps(parts if fields is None else [*parts, fields])).hexdigest()
 
 
 def _guess(db: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""What an error of SQLite means for whoever runs distill, in one line. Mends nothing."""
+"""What an error of SQLite means for whoever runs distill, in one line. Repairs nothing."""
 
 import errno
 import sqlite3
@@ -20,7 +20,7 @@ PLAIN = 0xFF  # the bits of an extended error code that are the plain one
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def translate_sqlite_errors(path: Path) -> Iterator[None]:
     """What goes wrong with the ledger ``path``, or with the disk that it is on, and what to do.
 
     Raises:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from distill.errors import UserError
-from distill.ledger.agree import request_key
+from distill.ledger.rows import request_key
 from distill.ledger.saved import free
 from distill.ledger.schema import Transaction, connect
 from distill.ledger.watch import Fault, Watch

@@ -1,7 +1,10 @@
 """What goes into a ledger and comes out of it. Reads and writes nothing."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
+
+import orjson
 
 from distill.rows import Problem
 
@@ -12,12 +15,26 @@ DOUBTED = "doubted"
 State = Literal["done", "failed", "quarantined", "retry"]
 
 
+def request_key(plan: str, name: str, question: str, sample: int, fields: str | None) -> str:
+    """The sha256 of the canonical request, hex: what an answer is found by.
+
+    Args:
+        plan: the digest of who is asked and how.
+        name: the problem's id.
+        question: its text.
+        sample: which of its answers, from 0.
+        fields: what else the problem has, as JSON.
+    """
+    parts = [plan, name, question, sample]
+    return hashlib.sha256(orjson.dumps(parts if fields is None else [*parts, fields])).hexdigest()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """How one try of one request ended."""
 
-    key: str  # sha256 of the canonical request, hex
-    plan: str  # digest of whom is asked and how
+    key: str  # see ``request_key``
+    plan: str  # digest of who is asked and how
     id: str
     sample: int
     state: State

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from distill.errors import UserError, nearest
+from distill.errors import UserError, first_line, nearest
 from distill.problems.sources import Content
 from distill.recipes.prompts import Problems
 from distill.sql import parse_sql
@@ -61,8 +61,7 @@ def asked(
         chosen = [_part(part, spec, content, where, source, checked=checked) for part in PARTS]
         return table.select(chosen)
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        msg = f"{where}: problems: where or map cannot be computed on {source}: {reason}"
+        msg = f"{where}: problems: where or map cannot be computed on {source}: {first_line(error)}"
         raise UserError(msg) from None
 
 
@@ -80,7 +79,7 @@ def parsed(text: str, at: str) -> pl.Expr:
     try:
         return parse_sql(text)
     except pl.exceptions.PolarsError as error:
-        msg = f"{at}: {text}: not a polars SQL expression: {str(error).splitlines()[0]}"
+        msg = f"{at}: {text}: not a polars SQL expression: {first_line(error)}"
         raise UserError(msg) from None
 
 
@@ -92,7 +91,7 @@ def _typed(text: str, table: pl.DataFrame, columns: Sequence[str], at: str, want
         msg = f"{at}: {text}: names a column that is not there; found {', '.join(columns)}"
         raise UserError(msg) from None
     except pl.exceptions.PolarsError as error:
-        msg = f"{at}: {text}: cannot be computed: {str(error).splitlines()[0]}"
+        msg = f"{at}: {text}: cannot be computed: {first_line(error)}"
         raise UserError(msg) from None
     if made.is_nested() or (wanted == "a condition" and made != pl.Boolean):
         msg = f"{at}: {text}: makes {made}, not {wanted}"

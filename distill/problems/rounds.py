@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from distill.errors import UserError
+from distill.errors import UserError, first_line
 from distill.files.done import data_digest
 from distill.files.find import data_files
 from distill.files.named import data_at
@@ -24,7 +24,7 @@ from distill.problems.left_out import Tally
 from distill.recipes.load import Loaded
 from distill.recipes.places import Origin, missing
 from distill.recipes.prompts import Problems, PromptsRecipe
-from distill.rows import PROBLEM_SCHEMA, SCHEMA
+from distill.rows import PROBLEM_SCHEMA, SCHEMA, last_user_turn
 from distill.sql import looks_across
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CODE
@@ -104,7 +104,7 @@ def _read(loaded: Loaded[PromptsRecipe], data: str | Path) -> Iterator[pl.DataFr
     for frame in frames(data):
         yield _meant(frame, recipe.problems.where, loaded.path).select(
             pl.concat_str("id", pl.lit("."), "sample").alias("id"),
-            _question().alias("question"),
+            last_user_turn().alias("question"),
             "domain",
             pl.coalesce(source, "source").alias("source"),
             "gold",
@@ -119,16 +119,9 @@ def _meant(frame: pl.DataFrame, where: str | None, recipe: Path) -> pl.DataFrame
     try:
         return frame.filter(parsed(where, f"{recipe}: problems.where"))
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        msg = f"{recipe}: problems.where: {where}: cannot be computed on the traces: {reason}"
+        said = first_line(error)
+        msg = f"{recipe}: problems.where: {where}: cannot be computed on the traces: {said}"
         raise UserError(msg) from None
-
-
-def _question() -> pl.Expr:
-    """The last user turn."""
-    turn = pl.element()
-    users = turn.filter(turn.struct.field("role") == "user")
-    return pl.col("messages").list.eval(users).list.last().struct.field("content")
 
 
 def _usable(

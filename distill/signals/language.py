@@ -8,6 +8,7 @@ trace itself is mostly written in it. Kana brings Han with it, as in Japanese.
 import numpy as np
 import polars as pl
 
+from distill.rows import all_turns
 from distill.signals.patterns import plain
 from distill.signals.settings import Settings
 
@@ -73,7 +74,7 @@ def _suspects(frame: pl.DataFrame) -> pl.DataFrame:
     texts = frame.select(
         pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"),
         pl.col("reasoning", "response").fill_null(""),
-        asked=_question(),
+        asked=all_turns(),
     )
     rows = []
     for part in texts.iter_slices(_SLICE):
@@ -89,12 +90,6 @@ def _beyond_ascii(text: bytes) -> bytes:
         return b""
     data = np.frombuffer(text, dtype=np.uint8)
     return data[data > 0x7F].tobytes()
-
-
-def _question() -> pl.Expr:
-    """All that the teacher was asked, in one text; null if the data does not say."""
-    turns = pl.element().struct.field("content")
-    return pl.col("messages").list.eval(turns).list.join("\n", ignore_nulls=True)
 
 
 def _abroad(texts: pl.DataFrame) -> pl.DataFrame:
@@ -143,7 +138,7 @@ def _home_shares(frame: pl.DataFrame) -> pl.Series:
     two Latin letters do not count.
     """
     texts = frame.select(
-        pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"), "reasoning", asked=_question()
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"), "reasoning", asked=all_turns()
     )
     asked = texts.filter(pl.col("asked").str.len_bytes() > pl.col("asked").str.len_chars())
     asked = asked.filter(_share("asked", _ANY) >= HOME_SHARE_OF_TRACE)

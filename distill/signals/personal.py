@@ -11,6 +11,7 @@ from collections.abc import Callable
 import polars as pl
 
 from distill.credentials.find import keys_by_row
+from distill.rows import all_turns
 from distill.signals.patterns import plain
 from distill.signals.settings import Settings
 
@@ -59,9 +60,8 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 def _keys(frame: pl.DataFrame) -> pl.Series:
     """Of all that is published of a row: what was asked and the reference too."""
-    turns = pl.col("messages").list.eval(pl.element().struct.field("content")).list.join("\n")
     rest = ("gold", "reasoning", "response", "id", "domain", "source", "verify", "teacher")
-    parts = (turns, *rest, "finish_reason")
+    parts = (all_turns(), *rest, "finish_reason")
     texts = frame.select(pl.concat_str(parts, separator="\n", ignore_nulls=True))["messages"]
     found = keys_by_row(texts)
     return pl.Series([len(found.get(row, ())) for row in range(texts.len())], dtype=pl.UInt32)

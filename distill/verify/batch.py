@@ -11,7 +11,7 @@ from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE, KINDS
 from distill.verify.verdict import Verdict
 from distill.verify.workers.asked import answers
-from distill.verify.workers.question import Question
+from distill.verify.workers.pending import PendingCheck
 from distill.verify.workers.reasoning_gym import entry
 from distill.verify.workers.services import SERVICES, Kind, installed
 
@@ -22,7 +22,13 @@ SEVERAL = min(8, os.cpu_count() or 1)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One answer to grade: what follows the thinking in it, and its reference."""
+    """One answer to grade.
+
+    Attributes:
+        gold: the reference; None if there is none.
+        response: what follows the thinking.
+        kind: of check, as in ``grade``; None for no check.
+    """
 
     gold: str | None
     response: str
@@ -43,8 +49,9 @@ def grade_all(
     Raises:
         UserError: no such kind; or there is a program to run or a library to ask, and no jail here.
 
-    >>> [v.label for v in grade_all([Item("1/2", "0.5"), Item("(1, 2)", "(2, 1)")])]
-    ['correct', 'wrong']
+    Examples:
+        >>> [v.label for v in grade_all([Item("1/2", "0.5"), Item("(1, 2)", "(2, 1)")])]
+        ['correct', 'wrong']
     """
     found = [_first(item) for item in items]
     _fill_code(items, found, workers=workers, isolation=isolation)
@@ -65,7 +72,7 @@ def needs_jail(kind: str | None, gold: str | None) -> bool:
     return kind == CODE
 
 
-def _first(item: Item) -> Verdict | Question | None:
+def _first(item: Item) -> Verdict | PendingCheck | None:
     """None for code, which is checked in a batch of its own."""
     if item.kind is None:
         return Verdict("unverifiable", None, "no_kind")
@@ -79,7 +86,7 @@ def _first(item: Item) -> Verdict | Question | None:
 
 def _fill_code(
     items: Sequence[Item],
-    found: list[Verdict | Question | None],
+    found: list[Verdict | PendingCheck | None],
     *,
     workers: int,
     isolation: Isolation,
@@ -97,12 +104,14 @@ def _fill_code(
 
 def _fill_asked(
     kind: Kind,
-    found: list[Verdict | Question | None],
+    found: list[Verdict | PendingCheck | None],
     *,
     workers: int,
     isolation: Isolation,
 ) -> None:
-    asked = {n: one for n, one in enumerate(found) if isinstance(one, Question) if one.kind == kind}
+    asked = {
+        n: one for n, one in enumerate(found) if isinstance(one, PendingCheck) if one.kind == kind
+    }
     if not asked:
         return
     jobs = [one.job for one in asked.values()]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from distill.training.base import Dialect, open_dialect
+from distill.training.base import ChatFormat, open_chat_format
 from tests.builders.templates import CHATML, DEEPSEEK
 
 # composing: brings text into Unicode's composed form first, as Qwen2's does.
@@ -75,10 +75,10 @@ def _deepseek(folder: Path) -> Path:
     return folder
 
 
-@cache  # a real tokenizer takes seconds to read; no test changes a Dialect
-def dialect_of(kind: Kind, template: str | None = None) -> Dialect:
+@cache  # a real tokenizer takes seconds to read; no test changes a ChatFormat
+def chat_format_of(kind: Kind, template: str | None = None) -> ChatFormat:
     with TemporaryDirectory() as folder:
-        return open_dialect(str(tokenizer_files(Path(folder), kind)), chat_template=template)
+        return open_chat_format(str(tokenizer_files(Path(folder), kind)), chat_template=template)
 
 
 def tiny(folder: Path, *, hidden_size: int = 16, **config: Any) -> Path:

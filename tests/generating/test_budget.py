@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, UserError
 from distill.generating.budget import Budget, cost_usd, most_prompt_tokens, worst_usd
 from distill.recipes.find import shipped
 from distill.recipes.presets import read_preset
 from distill.recipes.teachers import Peak, Price
+from distill.showing.status import describe
 from distill.teachers.wire import Reply
 from tests.builders.recipes import block, recipe
 from tests.builders.runs import traces

@@ -53,7 +53,7 @@ def test_no_answers_are_one_table_without_rows(tmp_path: Path) -> None:
 )
 def test_a_folder_of_somebody_elses_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
     foreign = put(tmp_path / "traces" / name)
-    with pytest.raises(UserError, match=r"was not made by distill; next: move it"):
+    with pytest.raises(UserError, match=r"was not made by distill generate; move it"):
         export(tmp_path)
     assert foreign.read_text() == "somebody's"
     assert not (tmp_path / "traces/manifest.json").exists()

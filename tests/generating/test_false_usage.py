@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit
+from distill.showing.status import describe
 from tests.builders.faults import answers_in
 from tests.builders.recipes import block, recipe
 from tests.builders.runs import ledger, traces

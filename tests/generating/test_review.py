@@ -17,7 +17,7 @@ import distill
 from distill.errors import StoppedError, UserError
 from distill.generating.reach import who_answers
 from distill.ledger import Ledger, schema
-from distill.ledger.explain import explained
+from distill.ledger.explain import translate_sqlite_errors
 from distill.ledger.salvage import repair
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
@@ -163,7 +163,7 @@ def test_what_may_not_be_opened_or_written_is_not_damaged(tmp_path: Path) -> Non
     with (
         closing(schema.connect(path, read_only=True)) as db,
         pytest.raises(UserError, match="cannot be opened"),
-        explained(path),
+        translate_sqlite_errors(path),
     ):
         db.execute("DELETE FROM meta")
 

@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, UserError
+from distill.showing.status import describe
 from distill.teachers import retry
 from tests.builders.recipes import block, recipe
 from tests.builders.runs import start, traces, wait_for

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, StoppedError, UserError
 from distill.generating.plan import Ask, Plan
 from distill.generating.queue import CUT, RIGHT, Ended, Wanted
 from distill.ledger import Asked, Open
 from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
+from distill.showing.status import describe
 from tests.builders.recipes import recipe
 from tests.builders.runs import start, traces, wait_for
 from tests.builders.teacher_server import completion, refusal, teacher_server

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import distill
-from distill.commands.status import describe
 from distill.errors import Exit, StoppedError, UserError
+from distill.showing.status import describe
 from distill.teachers import breaker, pool
 from distill.teachers.breaker import FAILURES, WAIT_MAX_S, Breaker
 from distill.teachers.client import Line, Transient

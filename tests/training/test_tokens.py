@@ -15,10 +15,10 @@ pytest.importorskip("transformers")
 
 from distill.errors import UserError
 from distill.rows import Message, Row
-from distill.training.base import Dialect, open_dialect
+from distill.training.base import ChatFormat, open_chat_format
 from distill.training.proof import CHECKS, Proof
 from distill.training.tokens import MASKED, Tokenized, tokenize
-from tests.builders.models import Kind, dialect_of
+from tests.builders.models import Kind, chat_format_of
 from tests.builders.templates import (
     CHATML,
     COUNTED,
@@ -31,12 +31,12 @@ from tests.builders.templates import (
 
 
 @pytest.fixture(params=["composing", "lossy", "deepseek"])
-def dialect(request: pytest.FixtureRequest) -> Dialect:
-    return dialect_of(request.param)
+def chat(request: pytest.FixtureRequest) -> ChatFormat:
+    return chat_format_of(request.param)
 
 
-def chatml(template: str | None = None) -> Dialect:
-    return dialect_of("lossy", template)
+def chatml(template: str | None = None) -> ChatFormat:
+    return chat_format_of("lossy", template)
 
 
 def row(
@@ -65,19 +65,19 @@ def row(
     )
 
 
-def prove(rows: list[Row], dialect: Dialect) -> tuple[Tokenized, Proof]:
-    found = tokenize(rows, dialect)
-    proof = Proof(dialect=dialect)
+def prove(rows: list[Row], chat: ChatFormat) -> tuple[Tokenized, Proof]:
+    found = tokenize(rows, chat)
+    proof = Proof(chat=chat)
     proof.add(found)
     return found, proof
 
 
 def test_the_prompt_is_masked_and_the_answer_is_trained_with_one_end_of_turn(
-    dialect: Dialect,
+    chat: ChatFormat,
 ) -> None:
-    found, _ = prove([row()], dialect)
+    found, _ = prove([row()], chat)
     example = found.examples[0][1]
-    tokenizer = dialect.tokenizer
+    tokenizer = chat.tokenizer
     inference = tokenizer.apply_chat_template(
         [{"role": "user", "content": "What is 2 + 2?"}],
         add_generation_prompt=True,
@@ -105,15 +105,15 @@ ANY_TEXT = st.text(
 )
 @given(reasoning=ANY_TEXT, response=ANY_TEXT)
 def test_reasoning_and_response_survive_verbatim(
-    dialect: Dialect, reasoning: str, response: str
+    chat: ChatFormat, reasoning: str, response: str
 ) -> None:
-    found = tokenize([row(reasoning, response)], dialect)
+    found = tokenize([row(reasoning, response)], chat)
     assert len(found.examples) + found.skipped.total() == 1
     if not found.examples:
         return
-    Proof(dialect=dialect).add(found)  # raises if a character is lost
+    Proof(chat=chat).add(found)  # raises if a character is lost
     asked, example = found.examples[0]
-    text = dialect.tokenizer.decode(list(example.input_ids[example.prompt_length : -1]))
+    text = chat.tokenizer.decode(list(example.input_ids[example.prompt_length : -1]))
     assert text in (asked.completion, unicodedata.normalize("NFC", asked.completion))
 
 
@@ -138,23 +138,23 @@ def test_a_letter_that_the_tokenizer_cannot_write_costs_its_row_and_no_other() -
 def test_text_that_is_a_control_token_is_never_trained(
     name: Kind, text: str, skipped: bool
 ) -> None:
-    spoken = dialect_of(name)
+    spoken = chat_format_of(name)
     for hostile in (row(text, "4"), row("r", f"4 {text}"), row("r", "4", ("user", text))):
         found, _ = prove([hostile], spoken)
         assert found.skipped == ({"special_token": 1} if skipped else {})
 
 
-def test_an_over_long_trace_is_counted_and_never_cut(dialect: Dialect) -> None:
-    whole = tokenize([row("one two " * 50)], dialect).examples[0][1]
+def test_an_over_long_trace_is_counted_and_never_cut(chat: ChatFormat) -> None:
+    whole = tokenize([row("one two " * 50)], chat).examples[0][1]
     size = len(whole.input_ids)
-    fits = tokenize([row("one two " * 50)], dialect, max_length=size)
-    over = tokenize([row("one two " * 50), row()], dialect, max_length=size - 1)
+    fits = tokenize([row("one two " * 50)], chat, max_length=size)
+    over = tokenize([row("one two " * 50), row()], chat, max_length=size - 1)
     assert fits.examples[0][1].input_ids == whole.input_ids
     assert over.skipped == {"too_long": 1}
     assert [len(one.input_ids) < size for _, one in over.examples] == [True]
 
 
-def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) -> None:
+def test_rows_that_cannot_be_trained_on_are_counted_by_reason(chat: ChatFormat) -> None:
     rows = [
         replace(row(), messages=None),
         row("thought", "  \n"),
@@ -162,7 +162,7 @@ def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) 
         row("r", "4", ("system", "be brief")),
         row(),
     ]
-    found = tokenize(rows, dialect, prompt="last_user")
+    found = tokenize(rows, chat, prompt="last_user")
     assert found.skipped == {
         "no_messages": 1,
         "empty_response": 1,
@@ -172,10 +172,10 @@ def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) 
     assert len(found.examples) == 1
 
 
-def test_last_user_asks_only_the_last_user_turn(dialect: Dialect) -> None:
+def test_last_user_asks_only_the_last_user_turn(chat: ChatFormat) -> None:
     shots = [("system", "s"), ("user", "1 + 1?"), ("assistant", "2"), ("user", "2 + 2?")]
-    whole = tokenize([row("r", "4", *shots)], dialect).examples[0][0]
-    last = tokenize([row("r", "4", *shots)], dialect, prompt="last_user").examples[0][0]
+    whole = tokenize([row("r", "4", *shots)], chat).examples[0][0]
+    last = tokenize([row("r", "4", *shots)], chat, prompt="last_user").examples[0][0]
     assert "1 + 1?" in whole.prompt
     assert "1 + 1?" not in last.prompt
     assert last.turns == ({"role": "user", "content": "2 + 2?"},)
@@ -226,9 +226,9 @@ def test_the_end_of_turn_is_the_templates_and_not_the_tokenizers() -> None:
 
 @pytest.mark.parametrize("kind", ["composing", "lossy"])
 def test_padding_is_not_the_end_of_turn_where_another_token_will_do(kind: Kind) -> None:
-    dialect = dialect_of(kind)
-    assert dialect.tokenizer.pad_token_id != dialect.end_of_turn
-    assert dialect.tokenizer.pad_token == "<|endoftext|>"
+    chat = chat_format_of(kind)
+    assert chat.tokenizer.pad_token_id != chat.end_of_turn
+    assert chat.tokenizer.pad_token == "<|endoftext|>"
 
 
 def test_a_date_in_the_template_is_pinned_and_saved_pinned(tmp_path: Path) -> None:
@@ -236,9 +236,9 @@ def test_a_date_in_the_template_is_pinned_and_saved_pinned(tmp_path: Path) -> No
     found, _ = prove([row()], spoken)
     assert "Today: 26 Jul 2024<|im_end|>" in found.examples[0][0].prompt
     spoken.tokenizer.save_pretrained(tmp_path)
-    assert open_dialect(str(tmp_path)).prompt([{"role": "user", "content": "1"}]) == spoken.prompt(
+    assert open_chat_format(str(tmp_path)).prompt(
         [{"role": "user", "content": "1"}]
-    )
+    ) == spoken.prompt([{"role": "user", "content": "1"}])
 
 
 @pytest.mark.parametrize("given", [None, "Be brief."])
@@ -295,22 +295,22 @@ def test_the_proof_sees_every_damage(
     ids, start = damage(example.input_ids, example.prompt_length)
     hurt = replace(example, input_ids=ids, prompt_length=start)
     with pytest.raises(UserError) as caught:
-        Proof(dialect=spoken).add(replace(found, examples=[(asked, hurt)]))
+        Proof(chat=spoken).add(replace(found, examples=[(asked, hurt)]))
     assert "row hurt sample 0" in str(caught.value)
     assert CHECKS[check] in str(caught.value)  # type: ignore[index]
 
 
-def test_the_proof_is_json_with_an_example_for_people(dialect: Dialect) -> None:
-    _, proof = prove([row(), row("", "5", id="r1")], dialect)
-    spoken, values = dialect.tokenizer, json.loads(json.dumps(proof.values()))
+def test_the_proof_is_json_with_an_example_for_people(chat: ChatFormat) -> None:
+    _, proof = prove([row(), row("", "5", id="r1")], chat)
+    spoken, values = chat.tokenizer, json.loads(json.dumps(proof.values()))
     assert values["proved"] is True
     assert values["examples"] == 2
     shown = values["worked_example"]
     assert shown["trained_text"] == f"<think>\ntwo and two\n</think>\n\n4{spoken.eos_token}"
-    assert shown["masked_text"] == dialect.prompt([{"role": "user", "content": "What is 2 + 2?"}])
+    assert shown["masked_text"] == chat.prompt([{"role": "user", "content": "What is 2 + 2?"}])
     assert len(shown["labels"]) == len(shown["input_ids"])
 
 
-def test_a_row_without_reasoning_is_its_response_alone(dialect: Dialect) -> None:
-    found, _ = prove([row("", "4")], dialect)
+def test_a_row_without_reasoning_is_its_response_alone(chat: ChatFormat) -> None:
+    found, _ = prove([row("", "4")], chat)
     assert found.examples[0][0].completion == "4"

@@ -20,7 +20,7 @@ from distill.errors import Exit, UserError
 from distill.files.read import frames
 from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
-from distill.training.base import open_dialect
+from distill.training.base import open_chat_format
 from distill.training.fit import arguments, build_trainer
 from distill.training.options import checked
 from distill.training.quiet import quiet
@@ -118,14 +118,14 @@ def test_our_labels_reach_the_loss_unchanged(base: Path, data: Path, tmp_path: P
         sft={"per_device_train_batch_size": 3, "max_steps": 2, "gradient_checkpointing": False},
     )
     options = checked(recipe, tmp_path / "s.yaml")
-    dialect = open_dialect(str(base))
+    chat = open_chat_format(str(base))
     rows = [row for frame in frames(data) for row in from_frame(frame)]
-    examples = [one for _, one in tokenize(rows, dialect, max_length=200).examples]
+    examples = [one for _, one in tokenize(rows, chat, max_length=200).examples]
     with quiet(), store() as stored:
         stored.add(examples[:2])
         stored.add(examples[2:])  # two shards become one set
         args = arguments(options, tmp_path)
-        trainer = build_trainer(str(base), options, dialect, stored, arguments=args)
+        trainer = build_trainer(str(base), options, chat, stored, arguments=args)
         batches = list(trainer.get_train_dataloader())
         trainer.train()
         model = transformers.AutoModelForCausalLM.from_pretrained(base)
@@ -274,12 +274,12 @@ def test_packing_trains_every_token_of_every_example(
         StudentRecipe(base=str(base), lora={"r": 4}, sft={"packing": True, "max_length": 200}),
         tmp_path / "s.yaml",
     )
-    dialect = open_dialect(str(base))
+    chat = open_chat_format(str(base))
     rows = [row for frame in frames(data) for row in from_frame(frame)]
     with quiet(), store() as stored:
-        stored.add(one for _, one in tokenize(rows, dialect, max_length=200).examples)
+        stored.add(one for _, one in tokenize(rows, chat, max_length=200).examples)
         args = arguments(options, tmp_path)
-        trainer = build_trainer(str(base), options, dialect, stored, arguments=args)
+        trainer = build_trainer(str(base), options, chat, stored, arguments=args)
         labels = [label for batch in trainer.train_dataset for label in batch["labels"]]
     assert sum(label != MASKED for label in labels) == stored.trained_tokens
     assert len(labels) == stored.tokens
@@ -321,9 +321,8 @@ def test_a_template_that_asks_as_at_inference_is_trained(
     assert train(recipe, data, out=tmp_path / "out") is Exit.DONE
     shown = json.loads((tmp_path / "out" / "proof.json").read_text())["worked_example"]
     assert shown["trained_text"] == "<think>\n0 and one\n</think>\n\n1<|im_end|>"
-    asked = open_dialect(str(tmp_path / "out")).prompt(  # as whoever serves the student will ask
-        [{"role": "user", "content": "What is 0 + 1?"}]
-    )
+    served = open_chat_format(str(tmp_path / "out"))  # as whoever serves the student will ask
+    asked = served.prompt([{"role": "user", "content": "What is 0 + 1?"}])
     assert shown["masked_text"] == asked
 
 

@@ -22,7 +22,7 @@ from distill.errors import UserError
 from distill.jail.probe import jail_or_refuse
 from distill.verify import LABELS, Item, grade_all
 from distill.verify.kinds import KINDS
-from distill.verify.workers.threads import SCORERS
+from distill.verify.workers.threads import SCORER_THREADS
 from tests.builders.scored_problems import problems
 from tests.builders.teacher_server import completion, teacher_server
 
@@ -243,7 +243,7 @@ def test_the_programs_do_what_they_say_where_they_run(host: Host) -> None:
 
 @pytest.fixture
 def no_jail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    SCORERS.close()  # those that are trusted already
+    SCORER_THREADS.close()  # those that are trusted already
     for name in ("distill.jail.probe.installed", "distill.verify.workers.threads.installed"):
         monkeypatch.setattr(name, list)
     jail_or_refuse.cache_clear()

@@ -16,7 +16,7 @@ from distill.errors import UserError
 from distill.files.done import fingerprint
 from distill.filtering.judge.verdicts import Judged, Judgement, answer_key, collected, said
 from distill.ledger import Ledger
-from distill.ledger.explain import explained
+from distill.ledger.explain import translate_sqlite_errors
 from distill.recipes.places import FOLDER, Origin, missing, place
 from distill.rows import Problem
 from distill.teachers.continuing import joined
@@ -51,7 +51,7 @@ def identity(run: Path) -> str:
     Raises:
         UserError: its ledger cannot be read.
     """
-    with explained(run / "ledger.sqlite"), closing(_ledger(run)) as ledger:
+    with translate_sqlite_errors(run / "ledger.sqlite"), closing(_ledger(run)) as ledger:
         whole = sha256()
         for line in ledger.db.execute(FINAL):
             whole.update(orjson.dumps(line))
@@ -69,7 +69,7 @@ def judgements_of(run: Path) -> Judged:
         UserError: the ledger cannot be read, its problems are no traces, or none of its answers
             states a verdict.
     """
-    with explained(run / "ledger.sqlite"), closing(_ledger(run)) as ledger:
+    with translate_sqlite_errors(run / "ledger.sqlite"), closing(_ledger(run)) as ledger:
         found = collected(_judgements(ledger, run))
     if not found.table.select("judge_correct", "judge_wrong").sum().sum_horizontal().item():
         msg = (

@@ -46,7 +46,7 @@ from distill.verify.code.output import difference
 from distill.verify.code.response import fenced, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
-from distill.verify.workers.threads import CREW, Jails
+from distill.verify.workers.threads import PROGRAM_THREADS, Jails
 from tests.builders.benchmark_rows import HUMANEVAL, MBPP
 from tests.builders.jails import jailed, needs_jail
 from tests.builders.teacher_server import completion, teacher_server
@@ -55,7 +55,7 @@ from tests.builders.teacher_server import completion, teacher_server
 @pytest.fixture(scope="module", autouse=True)
 def _no_jail_stays() -> Iterator[None]:
     yield
-    CREW.close()
+    PROGRAM_THREADS.close()
 
 
 def block(source: str) -> str:

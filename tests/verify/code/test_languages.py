@@ -12,7 +12,7 @@ from distill.verify import Isolation, Verdict
 from distill.verify.code import check_all, compiled, own_answer
 from distill.verify.code.languages import LANGUAGES, java_names, named, of_mark, toolchain
 from distill.verify.code.response import blocks, script
-from distill.verify.workers.threads import CREW
+from distill.verify.workers.threads import PROGRAM_THREADS
 from tests.builders.jails import needs_jail
 
 CASES = [{"in": f"{a} {b}\n", "out": f"{a + b}\n"} for a, b in ((1, 2), (40, 2), (10**9, 10**9))]
@@ -55,7 +55,7 @@ RIGHT = {
 @pytest.fixture(scope="module", autouse=True)
 def _no_jail_stays() -> Iterator[None]:
     yield
-    CREW.close()
+    PROGRAM_THREADS.close()
 
 
 def says(name: str, source: str, gold: str = SUM, **options: Any) -> Verdict:
@@ -249,8 +249,8 @@ def test_built_programs_run_where_no_compiler_is() -> None:
     found = toolchain(named("cpp"))
     if found is None:
         pytest.skip("g++ is not installed")
-    assert found.runtime_room == PLAIN
-    assert "/usr/bin" in found.compiler_room.folders
+    assert found.runtime_mounts == PLAIN
+    assert "/usr/bin" in found.compiler_mounts.folders
 
 
 # --- which program, in which language ---
