@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -317,7 +318,7 @@ def test_data_that_changes_between_its_readings_gives_no_result(
 ) -> None:
     data = write(tmp_path / "data.jsonl", [row(1), row(2, response="\\boxed{0}")])
     module = importlib.import_module("distill.commands.filter")
-    choose = module.choose
+    choose: Callable[..., pl.Series] = module.choose
 
     def choose_while_data_changes(*values: Any) -> pl.Series:
         write(data, CHANGED[how])

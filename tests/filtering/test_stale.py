@@ -157,7 +157,7 @@ def test_another_tokenizer_in_the_same_place_counts_again(tmp_path: Path) -> Non
     text = "A\u030angstro\u0308m et çedilla; 12345678 " * 9
     data, out = write(tmp_path / "data.parquet", row(1, reasoning=text)), tmp_path / "out"
     name = recipe(tmp_path, rules={"long": "total_tokens < 1"}, tokenizer="tokenizer.json")
-    found = []
+    found: list[int] = []
     kinds: tuple[Kind, ...] = ("composing", "lossy")
     for kind in kinds:
         tokenizer_files(tmp_path, kind)

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,11 @@ def test_a_ledger_that_is_open_elsewhere_is_neither_damaged_nor_repaired(tmp_pat
             with pytest.raises(UserError, match="another program has it open") as said:
                 repair(run, parse=parse)
             assert "repair" not in str(said.value)
-            for command in (lambda: distill.status(run), lambda: distill.generate(name, out=run)):
+            commands: tuple[Callable[[], object], ...] = (
+                lambda: distill.status(run),
+                lambda: distill.generate(name, out=run),
+            )
+            for command in commands:
                 with pytest.raises(UserError, match="another program has it open") as said:
                     command()
                 assert "repair" not in str(said.value)
@@ -325,14 +329,15 @@ def test_a_dry_run_in_a_folder_of_another_plan_says_so(
     with teacher_server() as server:
         name = recipe(tmp_path, server)
         distill.generate(name, out=run)
-        hot = {"overrides": ["sampling.temperature=1"]}
+        hot = ["sampling.temperature=1"]
         with pytest.raises(UserError, match="another plan: sampling changed"):
-            dry(name, run, caplog, **hot)
-        assert "would ask 5 requests" in dry(name, run, caplog, **hot, force=True)
+            dry(name, run, caplog, overrides=hot)
+        assert "would ask 5 requests" in dry(name, run, caplog, overrides=hot, force=True)
         model = f"{server.url}#m"
         distill.eval(name, model=model, out=tmp_path / "scores")
+        scores = tmp_path / "scores"
         with pytest.raises(UserError, match="another plan: sampling changed"):
-            distill.eval(name, model=model, out=tmp_path / "scores", dry_run=True, **hot)
+            distill.eval(name, model=model, out=scores, dry_run=True, overrides=hot)
 
 
 def test_until_makes_what_is_expected_an_upper_bound(

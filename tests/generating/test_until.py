@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from distill.errors import BudgetReached, Exit, StoppedError, UserError
 from distill.generating.plan import Ask, Plan
 from distill.generating.queue import CUT, RIGHT, Ended, Wanted
 from distill.ledger import Asked, Open
+from distill.ledger.rows import State
 from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
 from distill.showing.status import describe
 from tests.builders.recipes import recipe
 from tests.builders.runs import start, traces, wait_for
-from tests.builders.teacher_server import completion, refusal, teacher_server
+from tests.builders.teacher_server import Answer, completion, refusal, teacher_server
 
 # --- the stream of asks, against a model of each problem ---
 
@@ -61,7 +62,8 @@ def plans(draw: st.DrawFn) -> Plan:
 @st.composite
 def asked(draw: st.DrawFn, sample: int) -> Asked:
     """A request as it may stand in a ledger; what is cut is not right."""
-    state = draw(st.sampled_from(["done", "done", "done", "failed", "quarantined"]))
+    states: list[State] = ["done", "done", "done", "failed", "quarantined"]
+    state = draw(st.sampled_from(states))
     finish = draw(st.sampled_from(["stop", CUT])) if state == "done" else None
     return Asked(
         sample=sample,
@@ -361,17 +363,17 @@ def test_answers_from_before_there_was_a_stopping_rule_are_checked_and_counted(
 
 
 def test_a_run_that_was_stopped_asks_no_more_than_is_still_needed(tmp_path: Path) -> None:
+    def until_refused(left: Iterator[int]) -> Answer:
+        return lambda body, n: (
+            right_from(1 + number(body))(body, n) if next(left, None) is not None else refusal(401)
+        )
+
     def to_the_end() -> int:
         """Answers come until the key is refused, at another place each time; the passes."""
         passes = 0
         while True:
             passes += 1
-            left = iter(range(7))
-            server.answer = lambda body, n, left=left: (
-                right_from(1 + number(body))(body, n)
-                if next(left, None) is not None
-                else refusal(401)
-            )
+            server.answer = until_refused(iter(range(7)))
             try:
                 distill.generate(name, out=tmp_path / "run")
             except StoppedError:

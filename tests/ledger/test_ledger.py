@@ -19,7 +19,7 @@ from tests.builders.runs import attempt
 
 # What a problem or an error may say: anything but a lone surrogate, which no row has.
 TEXT = st.text(max_size=12)
-ALL = {"problems": 10**6, "samples": 10**6}  # what is wanted
+ALL: dict[str, Any] = {"problems": 10**6, "samples": 10**6}  # what is wanted
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: "\0" not in name)
 
 
@@ -112,7 +112,7 @@ def test_what_goes_on_with_an_answer_is_read_with_it(ledger: Ledger) -> None:
 
 
 STATES = st.sampled_from(["done", "failed", "quarantined", "retry"])
-TRIES = st.lists(
+TRIES: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.builds(
         dict,
         state=STATES,
@@ -243,7 +243,7 @@ def is_open(asked: list[Attempt], w: dict[str, Any]) -> bool:
         longer = cut and a.max_tokens < w["max_tokens"]
         goes_on = cut and w["continues"] and not a.repair
         ended += not (longer or goes_on or (w["again"] and a.state != "done"))
-    return ended < w["samples"]
+    return bool(ended < w["samples"])
 
 
 def test_the_open_problems_of_several_pages_are_those_of_a_count_by_hand(ledger: Ledger) -> None:

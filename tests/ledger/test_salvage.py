@@ -175,7 +175,7 @@ def test_a_request_that_is_lost_is_found_again_by_what_else_tells_of_it(
         found = mend(run)
         assert found is not None
         assert found.rows["requests"] == (ROWS, 0)
-    assert_mended(made, run, found)
+        assert_mended(made, run, found)
 
 
 def tree(path: Path, root: int) -> Iterator[int]:
@@ -304,6 +304,7 @@ def test_each_damaged_ledger_is_kept_under_its_own_name(made: Made, tmp_path: Pa
         before = (run / "ledger.sqlite").read_bytes()
         found = mend(run)
         assert found is not None
+        assert found.kept_as is not None
         assert found.kept_as.name == f"ledger.damaged-{number}.sqlite"
         assert found.kept_as.read_bytes() == before
     assert {p.name for p in run.iterdir()} == {

@@ -185,8 +185,8 @@ def test_a_checkpoint_that_somebody_planted_runs_no_code(
     assert {"optimizer.pt", "scheduler.pt", "training_args.bin"} <= set(pickles)
     for file in (*pickles, "adapter_model.bin", "pytorch_model.bin"):
         pickle_into(kept, file)
-    for file in kept.glob("*.safetensors") if pickled_weights else ():
-        file.unlink()
+    for path in kept.glob("*.safetensors") if pickled_weights else ():
+        path.unlink()
     with pytest.raises(UserError, match=r"checkpoint-1.*next: remove"):
         train(name, data, out=out, overrides=naming(name, "base"))
     assert not list(tmp_path.rglob("canary"))

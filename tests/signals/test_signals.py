@@ -253,7 +253,7 @@ def test_a_late_loop_with_other_numbers_shows_in_the_tail_alone() -> None:
 
 
 def tail_loop(text: str) -> int:
-    return repetition(to_frame([row(text)]), PLAIN)["tail_loop"].item()
+    return int(repetition(to_frame([row(text)]), PLAIN)["tail_loop"].item())
 
 
 @given(st.text(alphabet="ab c", min_size=13, max_size=90), st.integers(3, 9), st.integers(0, 12))

@@ -196,10 +196,12 @@ def endpoint(name: str, **values: Any) -> Endpoint:
     return Endpoint(**{**plain, "timeout_s": 9.0, **values})
 
 
+NO_SESSION: Any = None  # nothing is sent
+
+
 def pool_of(*endpoints: Endpoint) -> Pool:
-    """Nothing is sent: the lines have no session."""
     url = "http://none"
-    lines = [Line(endpoint=e, session=None, url=url, rest_url=url, key="") for e in endpoints]
+    lines = [Line(endpoint=e, session=NO_SESSION, url=url, rest_url=url, key="") for e in endpoints]
     return Pool(lines)
 
 

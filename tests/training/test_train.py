@@ -87,7 +87,8 @@ def train(recipe: str, data: Path, *, overrides: Sequence[str] = (), **options: 
 
 
 def manifest(out: Path) -> dict[str, Any]:
-    return json.loads((out / "train.json").read_text())
+    found: dict[str, Any] = json.loads((out / "train.json").read_text())
+    return found
 
 
 def weights(out: Path) -> dict[str, Any]:

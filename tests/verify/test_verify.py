@@ -13,7 +13,8 @@ from distill.verify import LABELS, Item, Verdict, grade, grade_all
 from distill.verify.kinds import CHECKS
 from distill.verify.math.compare import same
 from distill.verify.math.extract import boxes, extract
-from distill.verify.math.values import Listed, Number, read
+from distill.verify.math.rational import Number
+from distill.verify.math.values import Listed, read
 
 # (response, what is taken from it, where it stood)
 EXTRACTED = [

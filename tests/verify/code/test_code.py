@@ -41,7 +41,7 @@ from distill.verify.code.gold import (
     TOLERANCES,
     read_gold,
 )  # fmt: skip
-from distill.verify.code.judge import Finding
+from distill.verify.code.judge import Finding, judge_calls
 from distill.verify.code.output import difference
 from distill.verify.code.response import fenced, program, script
 from distill.verify.code.source import tree
@@ -418,12 +418,11 @@ def test_a_result_that_ends_a_comparison_costs_the_others_nothing(
     values = ("{10**5000: 2}", "{1: 2, '1': 2, 'null': 3}", "{1: 2, None: 3}")
     items = [(gold, block(f"def f(x):\n    return x == 1 and {value}")) for value in values]
     assert [v.label for v in check_all(items)] == ["wrong", "wrong", "correct"]
-    judge = check.judge_calls
 
     def broken(jails: Jails, tests: Suite, source: str, *, timeout_s: float) -> Finding:
         if "5000" in source:
             raise OverflowError
-        return judge(jails, tests, source, timeout_s=timeout_s)
+        return judge_calls(jails, tests, source, timeout_s=timeout_s)
 
     monkeypatch.setattr(check, "judge_calls", broken)
     found = [(v.label, v.method) for v in check_all(items)]
