@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
+from distill.local_models.weights import SHIPPED, cache_folder
 from distill.training.base import ChatFormat, open_chat_format
 from tests.builders.templates import CHATML, DEEPSEEK
 
@@ -62,6 +63,14 @@ def tokenizer_files(folder: Path, kind: Kind = "lossy", template: str = CHATML) 
         chat_template=template,
     ).save_pretrained(folder)
     return folder
+
+
+def shipped_weights() -> Path:
+    """The one real model that tests run, which setting up fetches; a test reads no network."""
+    path = cache_folder() / SHIPPED["smollm2-135m-instruct"].file
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in {path.parent}; next: make weights")
+    return path
 
 
 def _deepseek(folder: Path) -> Path:

@@ -18,9 +18,9 @@ import pytest
 from distill.errors import UserError
 from distill.local_models import serve as module
 from distill.local_models.serve import command, serving
-from distill.local_models.weights import fetch
 from distill.recipes.teachers import Engine, Serve
 from distill.teachers.endpoint import Endpoint
+from tests.builders.models import shipped_weights
 
 SHIPPED = "smollm2-135m-instruct"
 # A server that notes how it was started, then answers on one path only.
@@ -85,10 +85,7 @@ def stub(
 @pytest.fixture(scope="module")
 def gguf() -> Path:
     pytest.importorskip("xllamacpp")
-    try:
-        return fetch(SHIPPED)
-    except UserError as error:
-        pytest.skip(f"neither cached nor to be fetched: {error}")
+    return shipped_weights()
 
 
 def chat(endpoint: Endpoint, **fields: Any) -> dict[str, Any]:
