@@ -19,7 +19,6 @@ from distill.files.done import file_digest
 from distill.files.write import write_parquet
 from distill.filtering.prepare import prepare
 from distill.filtering.rules import Rule, judge
-from distill.filtering.steps import steps
 from distill.filtering.stored import Measured
 from distill.filtering.units import source, units
 from distill.signals import verdict
@@ -50,7 +49,7 @@ def _found(data: Path, recipe: str, folder: Path) -> list[list[str]]:
     )
     frames = timed("read (twice a run)", lambda: [frame for unit in made for frame in unit.rows()])
     whole = [frame.select(pl.col("id")) for frame in frames]
-    for step in steps(ready.job):
+    for step in ready.job.steps:
         if isinstance(step, Rule):
             continue
         if step is not verdict:

@@ -35,7 +35,7 @@ def rows(name: str, step: int = 1) -> list[dict[str, Any]]:
 def test_every_solution_passes_its_own_tests(name: str, count: int) -> None:
     golds = [json.dumps(row) for row in rows(name)]
     answers = [block(str(getattr(read_gold(gold), "reference", None))) for gold in golds]
-    found = check_all(list(zip(golds, answers, strict=True)), workers=2)
+    found = check_all(list(zip(golds, answers, strict=True)), workers=2, timeout_s=60)
     assert {(v.label, v.detail) for v in found} == {("correct", "block")}
     assert len(found) == count
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from distill.filtering import hashes
 from distill.filtering.units import Unit
-from distill.filtering.workers import Crew
+from distill.filtering.workers import Workers
 from distill.near.arrays import Ints, Keys
 from distill.near.clusters import near_duplicates
 from distill.near.sketch import plan, sketches
@@ -62,7 +62,7 @@ def near_copies(
     near: Near,
     *,
     scratch: Path,
-    crew: Crew,
+    workers: Workers,
 ) -> pl.DataFrame:
     """Which rows are near copies of one that stays: row, keeps_row, jaccard.
 
@@ -71,7 +71,7 @@ def near_copies(
         units: of the whole set, in order.
         near: when two are copies.
         scratch: a folder for texts; it is removed afterwards.
-        crew: who reads the texts.
+        workers: who read the texts.
     """
     ordered = ranked.sort("row")
     rows = ordered["row"].to_numpy().astype(np.int64)
@@ -83,7 +83,7 @@ def near_copies(
     scratch.mkdir(parents=True, exist_ok=True)
     try:
         lay = partial(_lay_out, scratch=scratch)
-        for _ in crew.map(lay, tasks):
+        for _ in workers.map(lay, tasks):
             pass
         texts = partial(_texts, rows=rows, candidates=candidates, units=units, scratch=scratch)
         ranks = ordered["rank"].to_numpy().astype(np.int64)

@@ -11,12 +11,12 @@ from distill.errors import UserError, nearest
 from distill.files.find import data_files
 from distill.files.read import frames, is_own, own_columns, own_rows
 from distill.filtering import stored
-from distill.filtering.judge.verdicts import overlaid
+from distill.filtering.judge.verdicts import apply_judge_votes
 from distill.filtering.measure import broken, is_measured
 from distill.filtering.prepare import Prepared
 from distill.filtering.rules import Rule, Rules
 from distill.filtering.selection import draws
-from distill.filtering.steps import measured, steps, visible
+from distill.filtering.steps import visible
 from distill.filtering.write import DROPPED, KEPT
 from distill.rows import SCHEMA
 from distill.terminal.plain import plain
@@ -47,12 +47,11 @@ def explain(data: str | Path, key: str, sample: int | None, ready: Prepared) -> 
     frame = row_of(data, key, sample)
     for name in stored.SCALARS:
         yield Line("row", name, _said(frame[name][0]), "")
-    plan = steps(ready.job)
     settings = ready.job.rules.settings
     fate, same = _fate(ready.job.folder, frame)
     table = _stored(frame, ready) if same else frame.select(stored.SCALARS)
     gone = False
-    for step in plan:
+    for step in ready.job.steps:
         if isinstance(step, Rule):
             holds = _holds(step, table, frame, ready.job.rules, gone=gone)
             gone |= holds != "holds"
@@ -63,7 +62,7 @@ def explain(data: str | Path, key: str, sample: int | None, ready: Prepared) -> 
             table = table.with_columns(step.measure(frame, settings).get_columns())
         for name in visible(step):
             where = "stored" if there else "measured now"
-            yield Line("signal", name, _said(overlaid(table)[name][0]), where)
+            yield Line("signal", name, _said(apply_judge_votes(table)[name][0]), where)
     other = fate != UNKNOWN and not same
     yield Line("row", "result", fate, "of other values under that key" if other else "")
 
@@ -155,10 +154,8 @@ def _example(row: dict[str, Any]) -> Iterator[Line]:
 def _stored(frame: pl.DataFrame, ready: Prepared) -> pl.DataFrame:
     """What OUT knows of this very row; else its own values."""
     plain = frame.select(stored.SCALARS)
-    modules = stored.known(measured(steps(ready.job)))
-    made = stored.tags(modules, ready.job.rules.settings, ready.job.files)
     for path in sorted((ready.job.folder / stored.FOLDER).glob("part-*.parquet")):
-        table = stored.load(path, None, made)
+        table = stored.load(path, None, ready.job.tags)
         same = None if table is None else table.join(plain, on=["id", "sample"], how="semi")
         if same is not None and same.height:
             return same

@@ -11,7 +11,7 @@ import polars as pl
 from distill.files.done import fingerprint
 from distill.files.write import write_parquet
 from distill.rows import SCHEMA
-from distill.signals import MODULES, verdict
+from distill.signals import verdict
 from distill.signals.settings import Settings
 
 FOLDER = "signals"
@@ -88,9 +88,3 @@ def save(
     }
     columns = table.select(*SCALARS, *(name for m in there for name in m.COLUMNS))
     write_parquet(path, columns, metadata={LABEL: orjson.dumps(label).decode()})
-
-
-def known(own: Iterable[Measured]) -> list[Measured]:
-    """Every module whose values may be stored: those of a plan first, then all other signals."""
-    first = list(own)
-    return [*first, *(module for module in MODULES if module not in first)]

@@ -11,7 +11,7 @@ import polars as pl
 
 from distill.files.write import write_parquet
 from distill.filtering import stored
-from distill.filtering.steps import Job, measured, shown, steps
+from distill.filtering.steps import Job, shown
 from distill.filtering.units import Unit, changed
 from distill.rows import SCHEMA
 from distill.verify.isolation import UNSAFE
@@ -54,13 +54,10 @@ def write(task: tuple[Unit, pl.DataFrame], job: Job) -> int:
         UserError: the file cannot be read, or has other rows than when it was measured.
     """
     unit, fate = task
-    plan = steps(job)
-    made = stored.tags(stored.known(measured(plan)), job.rules.settings, job.files)
-    path = job.folder / stored.FOLDER / f"{unit.name}.parquet"
-    table = stored.load(path, unit.key, made)
+    table = stored.load(job.folder / stored.FOLDER / f"{unit.name}.parquet", unit.key, job.tags)
     if table is None or table.height != fate.height:
         raise changed(unit.path)
-    values = shown(table.with_columns(fate["reason"]), plan, all_signals=job.all_signals)
+    values = shown(table.with_columns(fate["reason"]), job)
     kept = _Parts(job.folder / KEPT, unit.name)
     dropped = _Parts(job.folder / DROPPED, unit.name)
     at = 0
@@ -86,7 +83,7 @@ def write_empty(job: Job) -> None:
     nothing = SCHEMA.to_frame()
     empty = _marked(nothing, nothing, job)
     reason = pl.lit(None, pl.String).alias("reason")
-    values = shown(nothing.with_columns(reason), steps(job), all_signals=True)
+    values = shown(nothing.with_columns(reason), job)
     wide = pl.concat([nothing, values], how="horizontal")
     for name, table in ((KEPT, empty), (DROPPED, wide)):
         if not list((job.folder / name).glob("*.parquet")):

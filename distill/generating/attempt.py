@@ -18,7 +18,7 @@ import orjson
 
 from distill.errors import DistillError, StoppedError, UserError
 from distill.generating.budget import Budget
-from distill.generating.plan import Ask, Plan
+from distill.generating.plan import Ask, RequestPlan
 from distill.generating.queue import CUT, Ended
 from distill.generating.usage import Believed, Sent, believed, sent
 from distill.ledger import Attempt, State
@@ -50,7 +50,7 @@ FORBIDDEN = 403
 class Desk:
     """What every request of a pass needs."""
 
-    plan: Plan
+    plan: RequestPlan
     pool: Pool
     commits: Commits
     budget: Budget
@@ -298,7 +298,7 @@ def _answered(ended: Callable[..., Attempt], found: Believed, raw: bytes) -> Att
     )
 
 
-async def _checked(plan: Plan, ask: Ask, attempt: Attempt) -> Attempt:
+async def _checked(plan: RequestPlan, ask: Ask, attempt: Attempt) -> Attempt:
     """With its verdict, where answers are checked as they come; the loop is not held up by it."""
     if plan.until is None or attempt.state != "done" or attempt.body is None:
         return attempt

@@ -1,24 +1,22 @@
 """Asks the teachers for every answer that a ledger still lacks. Does not export them.
 
 One dispatcher takes what is wanted and starts a task for each; a task writes every try to the
-ledger and goes on when it is durable. The first Ctrl-C stops new requests and lets those under way
-finish, the second does not wait for them.
+ledger and goes on when it is durable.
 """
 
 import asyncio
 import logging
-import signal
-import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from distill.errors import DistillError, Interrupted
 from distill.generating.attempt import Desk, Written, answer
 from distill.generating.budget import Budget
-from distill.generating.plan import Ask, Plan
-from distill.generating.queue import Ended, Wanted
+from distill.generating.interrupt import InterruptRelay, interrupting
+from distill.generating.plan import Ask, RequestPlan
+from distill.generating.queue import AskQueue, Ended
 from distill.ledger import DOUBTED, Ledger
 from distill.ledger.commits import group_commits
 from distill.teachers.client import connect
@@ -27,21 +25,6 @@ from distill.teachers.pool import Pool
 from distill.terminal.progress import Progress
 
 log = logging.getLogger("distill")
-
-
-class Bell:
-    """Ctrl-C for a pass that runs in a thread, where signals do not come."""
-
-    def __init__(self) -> None:
-        self._ring: Callable[[], object] = lambda: None
-
-    def hang(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-        """From now on a ring calls ``call`` in ``loop``."""
-        self._ring = lambda: loop.call_soon_threadsafe(call)
-
-    def ring(self) -> None:
-        """The first ring stops new requests, the second stops at once."""
-        self._ring()
 
 
 @dataclass(slots=True)
@@ -55,13 +38,13 @@ class Outcome:
 
 
 async def ask_all(
-    wanted: Wanted,
-    plan: Plan,
+    queue: AskQueue,
+    plan: RequestPlan,
     endpoints: Sequence[Endpoint],
     ledger: Ledger,
     budget: Budget,
     shown: Progress,
-    bell: Bell,
+    relay: InterruptRelay,
 ) -> Outcome:
     """Asks until nothing is wanted or something ends the pass; every try is in the ledger."""
     async with AsyncExitStack() as open_ways:
@@ -69,8 +52,8 @@ async def ask_all(
         commits = await open_ways.enter_async_context(group_commits(ledger))
         pool, folder = Pool(lines), ledger.path.parent
         desk = Desk(plan=plan, pool=pool, commits=commits, budget=budget, folder=folder)
-        work = _Pass(desk=desk, wanted=wanted, shown=shown)
-        with _signals(work, bell):
+        work = _Pass(desk=desk, queue=queue, shown=shown)
+        with interrupting(work, relay):
             await work.run()
     _keep_doubts(desk, ledger)
     if pool.doubtful:
@@ -94,7 +77,7 @@ def _keep_doubts(desk: Desk, ledger: Ledger) -> None:
 @dataclass(slots=True, kw_only=True)
 class _Pass:
     desk: Desk
-    wanted: Wanted
+    queue: AskQueue
     shown: Progress
     outcome: Outcome = field(default_factory=Outcome)
     broken: BaseException | None = None  # a broken disk or a bug
@@ -114,7 +97,7 @@ class _Pass:
         room = asyncio.Semaphore(self.desk.pool.concurrency)
         while True:
             await room.acquire()
-            ask = await self.wanted.take()
+            ask = await self.queue.take()
             if ask is None:
                 return
             task = asyncio.create_task(self._one(ask, room))
@@ -136,12 +119,12 @@ class _Pass:
             self.stop(None)
         finally:
             room.release()
-            self.wanted.ended(ask, how)
-            self.shown.advance(self.wanted.problems_ended - self.shown.done, note=self._note())
+            self.queue.ended(ask, how)
+            self.shown.advance(self.queue.problems_ended - self.shown.done, note=self._note())
 
     def stop(self, reason: DistillError | None) -> None:
         """No new requests; those under way finish, those that wait between tries are let go."""
-        self.wanted.close()
+        self.queue.close()
         self.outcome.stopped = self.outcome.stopped or reason
         self.desk.stopped = self.outcome.stopped or Interrupted("ended by an error")
         for task in self.tasks:
@@ -168,31 +151,3 @@ class _Pass:
         if any(post.line.endpoint.price for post in self.desk.pool.posts):
             parts.append(f"${self.desk.budget.spent_usd:,.4f}")
         return ", ".join(parts)
-
-
-class _signals:
-    """SIGINT and SIGTERM: the first drains, the second cancels. Elsewhere there is the bell."""
-
-    def __init__(self, work: _Pass, bell: Bell) -> None:
-        self._work = work
-        self._loop = asyncio.get_running_loop()
-        self._count = 0
-        mine = threading.current_thread() is threading.main_thread()
-        self._numbers = (signal.SIGINT, signal.SIGTERM) if mine else ()
-        bell.hang(self._loop, self._on_signal)
-
-    def __enter__(self) -> None:
-        for number in self._numbers:
-            self._loop.add_signal_handler(number, self._on_signal)
-
-    def __exit__(self, *_: object) -> None:
-        for number in self._numbers:
-            self._loop.remove_signal_handler(number)
-
-    def _on_signal(self) -> None:
-        self._count += 1
-        self._work.stop(Interrupted("interrupted; the same command goes on from here"))
-        if self._count == 1:
-            log.warning("stopping: waiting for the requests under way (again to stop at once)")
-        else:
-            self._work.cancel()

@@ -8,6 +8,7 @@ from typing import Any
 
 from distill.files.done import fingerprint
 from distill.ledger.rows import request_key
+from distill.ledger.wants import Wants
 from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
 from distill.teachers.endpoint import Endpoint
@@ -31,7 +32,7 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RequestPlan:
     """Whom is asked, and how."""
 
     who: str  # "https://api.x.com model", or "serve llama.cpp model"; part of a request's key
@@ -70,6 +71,17 @@ class Plan:
     def continues(self) -> bool:
         """Whether answers that were cut are continued."""
         return self.truncated is not None and self.truncated.continue_tokens is not None
+
+    def wants(self, *, again: bool = False) -> Wants:
+        """What it wants of a ledger; ``again``: also what failed for good, once more."""
+        return Wants(
+            plan=self.digest,
+            samples=self.samples,
+            max_tokens=self.most_tokens,
+            correct=None if self.until is None else self.until.correct,
+            continues=self.continues,
+            again=again,
+        )
 
     def key(self, ask: Ask) -> str:
         """The sha256 of the canonical request."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from distill.generating.plan import Ask, Plan
+from distill.generating.plan import Ask, RequestPlan
 from distill.ledger import Open, State
 from distill.rows import Problem
 
@@ -41,13 +41,12 @@ class _Live:
 
 
 @dataclass(slots=True)
-class Wanted:
+class AskQueue:
     """The stream of asks; ``take`` and ``ended`` are called by the same thread."""
 
     problems: Iterator[Open]
-    plan: Plan
+    plan: RequestPlan
     bodies: Callable[[int], tuple[bytes, ...]]  # of a try in the ledger
-    again: bool = False  # failures are asked again
     problems_ended: int = 0
     _ready: deque[Ask] = field(default_factory=deque)
     _live: dict[str, _Live] = field(default_factory=dict)
@@ -91,16 +90,13 @@ class Wanted:
     def _open(self, opened: Open) -> None:
         problem, limit = opened.problem, self.plan.sampling.max_tokens
         live = _Live(problem=problem, left=deque(), right=0)
-        final: set[int] = set()
+        there: set[int] = set()  # samples that have an answer or get a second try at it
         for asked in opened.asked:
-            if asked.sample >= self.plan.samples:
-                continue
             live.right += asked.verdict == RIGHT
-            cut = asked.finish == CUT
-            if (asked.state != "done" and self.again) or (cut and asked.max_tokens < limit):
-                continue
-            final.add(asked.sample)
-            if cut and not (self.plan.continues and asked.repaired):
+            if asked.final:
+                there.add(asked.sample)
+            elif asked.finish == CUT and asked.max_tokens >= limit:
+                there.add(asked.sample)
                 known = Ended(state="done", number=asked.attempt, finish=CUT)
                 ask = Ask(problem=problem, sample=asked.sample, max_tokens=asked.max_tokens)
                 again = self._repair(ask, known)
@@ -108,7 +104,7 @@ class Wanted:
         live.left.extend(
             Ask(problem=problem, sample=sample, max_tokens=limit)
             for sample in range(self.plan.samples)
-            if sample not in final
+            if sample not in there
         )
         self._live[problem.id] = live
         self._fill(live)

@@ -46,7 +46,9 @@ def who_answers(loaded: Loaded[PromptsRecipe]) -> str:
 
 
 @contextmanager
-def reach(loaded: Loaded[PromptsRecipe], *, log_file: Path) -> Iterator[tuple[Endpoint, ...]]:
+def open_endpoints(
+    loaded: Loaded[PromptsRecipe], *, log_file: Path
+) -> Iterator[tuple[Endpoint, ...]]:
     """Endpoints that answer while the block runs; a served model is started and stopped.
 
     Raises:

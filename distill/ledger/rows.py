@@ -79,6 +79,7 @@ class Asked:
     repaired: bool
     verdict: str | None
     attempt: int
+    final: bool  # needs no more asking, see ``wants``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,26 +40,19 @@ def checkable(table: pl.DataFrame, tally: Tally, *, isolation: Isolation = JAILE
     return judged.filter(pl.col("reason").is_null()).drop("reason")
 
 
-def own_verdict(gold: str, kind: str) -> Verdict:
-    r"""What a check says of its own reference as an answer.
+def own_verdicts(
+    pairs: Sequence[tuple[str, str]], *, isolation: Isolation = JAILED
+) -> list[Verdict]:
+    r"""What a check says of its own reference as an answer; for each (reference, kind), in order.
 
     Mathematics is answered in a box, as the templates ask for; a reference that is a whole
     solution is an answer as it stands. Tests of a program are answered by the solution that comes
     with them; without one they only have to be tests. A kind that distill has no check for is
     ``unverifiable``.
 
-    >>> own_verdict("1/2", "math").label
-    'correct'
-    >>> own_verdict("", "math").method
-    'no_gold'
+    >>> [verdict.method for verdict in own_verdicts([("1/2", "math"), ("", "math")])]
+    ['rational', 'no_gold']
     """
-    return own_verdicts([(gold, kind)])[0]
-
-
-def own_verdicts(
-    pairs: Sequence[tuple[str, str]], *, isolation: Isolation = JAILED
-) -> list[Verdict]:
-    """``own_verdict`` of many (reference, kind) in one batch, in order."""
     found = [Verdict("unverifiable", None, "no_checker", kind) for _, kind in pairs]  # data's own
     _fill_code(pairs, found, isolation)
     for number, (gold, kind) in enumerate(pairs):

@@ -14,10 +14,8 @@ import polars as pl
 import pytest
 
 from distill.generating.forecast import Forecast, forecast
-from distill.generating.reach import who_answers
-from distill.generating.run import make_plan
+from distill.generating.prepare import prepare
 from distill.ledger import Attempt
-from distill.problems import problem_set
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers import retry
@@ -63,9 +61,7 @@ def attempt(name: str | int = 0, sample: int = 0, **values: Any) -> Attempt:
 
 def ahead(name: str, out: Path, *overrides: str, limit: int | None = None) -> Forecast:
     """What ``--dry-run`` would say."""
-    loaded = load(name, PromptsRecipe, overrides)
-    plan = make_plan(loaded, who_answers(loaded))
-    return forecast(loaded, plan, problem_set(loaded), out, limit=limit)
+    return forecast(prepare(load(name, PromptsRecipe, overrides), out, limit=limit))
 
 
 def shorten_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -317,7 +317,7 @@ def test_data_that_changes_between_its_readings_gives_no_result(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = write(tmp_path / "data.jsonl", [row(1), row(2, response="\\boxed{0}")])
-    module = importlib.import_module("distill.commands.filter")
+    module = importlib.import_module("distill.filtering.run")
     choose: Callable[..., pl.Series] = module.choose
 
     def choose_while_data_changes(*values: Any) -> pl.Series:

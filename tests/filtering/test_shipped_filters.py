@@ -8,10 +8,11 @@ import pytest
 
 from bench.pool import build
 from bench.traces import frame as traces
-from distill.filtering.rules import Rules, compile, measure_and_judge
+from distill.filtering.rules import Rules, compile
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.rows import SCHEMA
+from tests.builders.measured import measured
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -91,7 +92,7 @@ CASES: list[tuple[str, dict[str, object], str | None]] = [
 def test_every_recipe_knows_all_names_of_an_answers_end(name: str) -> None:
     ends = ("STOP", "end_turn", " stop", "eos_token", "length", "", None)
     rows = pl.concat([row(finish_reason=end) for end in ends])
-    found = measure_and_judge(rows, shipped(name))
+    found = measured(rows, shipped(name))
     unknown = ["truncated_unknown"] * 2
     assert found["reason"].to_list()[4:] == ["truncated", *unknown]
     assert not set(found["reason"].to_list()[:4]) & {"truncated", "truncated_unknown"}
@@ -101,14 +102,14 @@ def test_every_recipe_knows_all_names_of_an_answers_end(name: str) -> None:
 def test_a_recipe_drops_what_it_says(
     name: str, values: dict[str, object], reason: str | None
 ) -> None:
-    found = measure_and_judge(row(**values), shipped(name))
+    found = measured(row(**values), shipped(name))
     assert found["reason"].to_list() == [reason]
 
 
 def test_planted_defects_are_dropped_and_clean_traces_are_not() -> None:
     rows, labels = traces(40_000, 2_000, build(data=None))
     rules = shipped("r1", without=("too_long", "unverifiable", "no_answer", "wrong"))
-    found = measure_and_judge(rows, rules).with_columns(labels["label"])
+    found = measured(rows, rules).with_columns(labels["label"])
     reasons = {
         label: set(part["reason"])
         for (label,), part in found.group_by("label", maintain_order=True)

@@ -22,7 +22,7 @@ from aiohttp import web
 import distill
 import distill.generating.run  # before its parts are exchanged
 from distill.errors import Exit, Interrupted, StoppedError
-from distill.generating import attempt as attempts
+from distill.generating import attempt
 from distill.teachers import body as coding
 from distill.teachers import retry
 from tests.builders.faults import (
@@ -258,7 +258,7 @@ def test_a_second_ctrl_c_while_an_answer_is_checked_does_not_lose_it(
         until = {"until": {"correct": 1, "at_most": 2}}
         name = recipe(tmp_path, server.url, problems=3, teacher={"concurrency": 1}, **until)
         with monkeypatch.context() as patched:
-            patched.setattr(attempts, "verdict", slow)
+            patched.setattr(attempt, "verdict", slow)
             thread = threading.Thread(target=twice)
             thread.start()
             with pytest.raises(Interrupted):

@@ -17,7 +17,7 @@ import pytest
 import distill
 from distill.errors import Exit, UserError
 from distill.files.find import data_files
-from distill.generating import attempt as attempts
+from distill.generating import attempt
 from distill.ledger import hold, schema
 from tests.builders.faults import (
     listen,  # noqa: F401
@@ -139,7 +139,7 @@ def test_a_disk_that_is_really_full_is_told_as_such(
         with stops(heard, UserError, "1 MB of disk left, 8 MB wanted for 4 requests at once"):
             distill.generate(name, out=run)
         assert server.asked.total() == 0
-        monkeypatch.setattr(attempts, "ROOM", 0)  # as if others had filled it meanwhile
+        monkeypatch.setattr(attempt, "ROOM", 0)  # as if others had filled it meanwhile
         with stops(heard, UserError, "make room, then the same command goes on"):
             distill.generate(name, out=run)
         (disk / "ballast").unlink()

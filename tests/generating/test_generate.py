@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import threading
 import time
@@ -18,11 +17,11 @@ from aiohttp import web
 
 import distill
 from distill.errors import BudgetReached, Exit, Interrupted, StoppedError, UserError
-from distill.generating import attempt as attempts
+from distill.generating import attempt
 from distill.rows import SCHEMA
 from distill.teachers import retry
 from tests.builders.recipes import recipe
-from tests.builders.runs import errors, start, traces, wait_for
+from tests.builders.runs import errors, ledger, start, traces, wait_for
 from tests.builders.teacher_server import Made, completion, refusal, teacher_server
 
 CANARY = "canary-8c1f0b7e2d"
@@ -133,10 +132,8 @@ def test_a_passing_fault_is_tried_again_and_every_try_is_in_the_ledger(
     with teacher_server(lambda body, n: TRANSIENT[fault]() if n == 1 else completion()) as server:
         assert distill.generate(recipe(tmp_path, server), out=tmp_path / "run") == Exit.DONE
     assert traces(tmp_path / "run").height == 5
-    tries = sqlite3.connect(tmp_path / "run/ledger.sqlite").execute(
-        "SELECT error IS NULL, COUNT(*) FROM attempts GROUP BY 1"
-    )
-    assert dict(tries.fetchall()) == {0: 5, 1: 5}
+    tries = ledger(tmp_path / "run", "SELECT error IS NULL, COUNT(*) FROM attempts GROUP BY 1")
+    assert dict(tries) == {0: 5, 1: 5}
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404])
@@ -174,8 +171,7 @@ def test_an_unknown_finish_is_kept_apart_and_never_exported(tmp_path: Path) -> N
     table = traces(tmp_path / "run")
     assert table.height == 0
     assert table.schema == SCHEMA
-    kept = sqlite3.connect(tmp_path / "run/ledger.sqlite").execute("SELECT COUNT(*) FROM answers")
-    assert kept.fetchone() == (5,)
+    assert ledger(tmp_path / "run", "SELECT COUNT(*) FROM answers") == [5]
 
 
 def test_keep_alive_bytes_do_not_defeat_the_deadline(
@@ -282,8 +278,7 @@ def test_what_was_never_sent_costs_nothing(tmp_path: Path, monkeypatch: pytest.M
     status = distill.generate(name, out=tmp_path / "run", budget_usd=0.11)
     assert status == Exit.ROWS_FAILED  # the server is gone
     assert len(errors(tmp_path / "run")) == 15
-    ledger = sqlite3.connect(tmp_path / "run/ledger.sqlite")
-    assert ledger.execute("SELECT SUM(worst_usd) FROM attempts").fetchone() == (0,)
+    assert ledger(tmp_path / "run", "SELECT SUM(worst_usd) FROM attempts") == [0]
 
 
 def test_a_larger_limit_that_is_refused_keeps_the_shorter_answer(tmp_path: Path) -> None:
@@ -409,10 +404,8 @@ def first_said(process: "subprocess.Popen[str]", word: str) -> str:
 
 
 def committed(run: Path) -> set[str]:
-    db = sqlite3.connect(run / "ledger.sqlite")
-    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    found = db.execute("SELECT p.question FROM requests r JOIN problems p ON p.id = r.id")
-    return {question for (question,) in found}
+    assert ledger(run, "PRAGMA integrity_check") == ["ok"]
+    return set(ledger(run, "SELECT p.question FROM requests r JOIN problems p ON p.id = r.id"))
 
 
 def test_after_three_kills_every_row_is_there_once_and_no_committed_one_was_asked_again(
@@ -506,8 +499,7 @@ def test_a_second_ctrl_c_writes_down_what_may_have_been_billed(tmp_path: Path) -
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == Exit.INTERRUPTED
     assert errors(tmp_path / "run") == ["cancelled"] * 4
-    ledger = sqlite3.connect(tmp_path / "run/ledger.sqlite")
-    (worst,) = ledger.execute("SELECT SUM(worst_usd) FROM attempts").fetchone()
+    (worst,) = ledger(tmp_path / "run", "SELECT SUM(worst_usd) FROM attempts")
     assert worst > 0.4  # four worst cases of 100 tokens at $1,000 a million
 
 
@@ -517,7 +509,7 @@ def test_no_answer_is_bought_that_the_disk_could_not_hold(
     with teacher_server() as server:
         name = recipe(tmp_path, server)
         with monkeypatch.context() as full:
-            full.setattr(attempts, "ROOM", 2**60)
+            full.setattr(attempt, "ROOM", 2**60)
             with pytest.raises(UserError, match="MB of disk left"):
                 distill.generate(name, out=tmp_path / "run")
         assert server.asked.total() == 0

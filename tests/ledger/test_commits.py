@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from tests.builders.runs import attempt
 
 
 def count(path: Path) -> int:
-    return int(sqlite3.connect(path).execute("SELECT COUNT(*) FROM attempts").fetchone()[0])
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("SELECT COUNT(*) FROM attempts").fetchone()[0])
 
 
 def test_a_try_is_written_although_its_writer_was_cancelled(tmp_path: Path) -> None:

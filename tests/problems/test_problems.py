@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from distill.errors import UserError
 from distill.problems import LeftOut, ProblemSet, problem_set, read_problems
-from distill.problems.golds import NUMBER, SURE, own_verdict
+from distill.problems.golds import NUMBER, SURE, own_verdicts
 from distill.problems.questions import normal
 from distill.problems.read import TABLE
 from distill.recipes.load import load
@@ -312,7 +312,7 @@ def test_a_whole_solution_is_a_reference(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", SURE)
 @given(gold=st.from_regex(NUMBER.replace("$", r"\Z"), fullmatch=True))
 def test_a_plain_number_is_right_by_its_own_check(kind: str, gold: str) -> None:
-    assert own_verdict(gold, kind).label == "correct"
+    assert own_verdicts([(gold, kind)])[0].label == "correct"
 
 
 def numbered(count: int) -> list[dict[str, Any]]:

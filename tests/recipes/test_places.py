@@ -16,8 +16,8 @@ import distill
 from distill.errors import UserError
 from distill.files.named import TABLE
 from distill.filtering.prepare import prepare
+from distill.generating.prepare import make_plan
 from distill.generating.reach import who_answers
-from distill.generating.run import make_plan
 from distill.ledger import Ledger
 from distill.problems import read_problems
 from distill.recipes.filters import FilterRecipe

@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from distill.errors import UserError
-from distill.filtering.rules import compile, measure_and_judge
+from distill.filtering.rules import compile
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.places import Origin
 from distill.rows import SCHEMA
 from distill.signals import length, score
 from distill.signals.settings import PLAIN, Settings, placed
+from tests.builders.measured import measured
 from tests.builders.models import tiny, tokenizer_files
 
 
@@ -79,7 +80,7 @@ def test_what_is_not_there_is_one_line_before_anything_is_read(
 
 def test_an_audit_without_a_model_leaves_its_column_empty() -> None:
     rules = compile({"whole": "finish_reason = 'stop'"}, "r.yaml")
-    found = measure_and_judge(frame(("a", "b")), rules, all_signals=True)
+    found = measured(frame(("a", "b")), rules, all_signals=True)
     assert found["nll_per_token"].to_list() == [None]
 
 

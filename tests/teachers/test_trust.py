@@ -16,7 +16,7 @@ from yarl import URL
 import distill
 from distill.cli import main
 from distill.errors import Exit, UserError
-from distill.generating.reach import reach
+from distill.generating.reach import open_endpoints
 from distill.generating.sending import sendings, settle
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
@@ -110,7 +110,7 @@ def test_the_way_to_a_teacher_does_not_open_either(tmp_path: Path) -> None:
         loaded = load(recipe(tmp_path, teacher=at(server)), PromptsRecipe)
         with (
             pytest.raises(UserError, match="would go to"),
-            reach(loaded, log_file=tmp_path / "log"),
+            open_endpoints(loaded, log_file=tmp_path / "log"),
         ):
             pass
 

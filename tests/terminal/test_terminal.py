@@ -18,7 +18,7 @@ import pytest
 import distill
 from distill.cli import main
 from distill.errors import Exit, UserError
-from distill.filtering.workers import map_in_order
+from distill.filtering.workers import Workers
 from distill.terminal.screen import Column, Sheet, show
 from tests.builders.faults import KEY_ENV, http, raw_server, recipe
 from tests.builders.teacher_server import completion, refusal, teacher_server
@@ -342,7 +342,7 @@ def shout(number: int) -> int:
 
 
 def test_what_a_worker_process_writes_is_plain(capfd: pytest.CaptureFixture[str]) -> None:
-    assert list(map_in_order(shout, range(4), workers=2)) == [0, 1, 2, 3]
+    assert list(Workers(2).map(shout, range(4))) == [0, 1, 2, 3]
     out, err = capfd.readouterr()
     assert "\\x1b]0;pwned" in err
     assert not {c for c in out + err if not c.isprintable() and c != "\n"}

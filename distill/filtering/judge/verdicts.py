@@ -148,8 +148,8 @@ def cascade(verdicts: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def overlaid(table: pl.DataFrame) -> pl.DataFrame:
-    """A measured table with ``cascade`` applied; as it is where it has no verdicts or no votes."""
+def apply_judge_votes(table: pl.DataFrame) -> pl.DataFrame:
+    """A measured table after ``cascade``; unchanged if it has no verdicts or no votes."""
     if not {*VERDICT, *ATTACHED} <= set(table.columns):
         return table
     return table.with_columns(cascade(table, table).get_columns())

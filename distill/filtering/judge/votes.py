@@ -1,7 +1,7 @@
 """A judge's votes on the rows of a unit, measured like a signal. Does not say where they count.
 
-What is stored are the votes; the rules' verdicts stay what they are, and ``verify.judged.overlaid``
-puts the two together. So another judge never has an answer verified again.
+Only the votes are stored; ``apply_judge_votes`` puts them beside the rules' verdicts. So no answer
+is verified again because of another judge.
 """
 
 from dataclasses import dataclass

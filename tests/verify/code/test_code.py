@@ -23,7 +23,7 @@ from distill.errors import Exit, UserError
 from distill.files.write import read_json
 from distill.jail.inside.codec import decode
 from distill.problems import LeftOut, problem_set
-from distill.problems.golds import own_verdict
+from distill.problems.golds import own_verdicts
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.verify import Isolation, Item, Verdict, grade, grade_all
@@ -80,7 +80,7 @@ def solved(row: dict[str, Any]) -> tuple[str, str]:
 @needs_jail
 @pytest.mark.parametrize("workers", [1, 8])  # 8: more than there are programs to share
 def test_every_solution_passes_its_own_tests(workers: int) -> None:
-    found = check_all([solved(row) for row in ROWS], workers=workers)
+    found = check_all([solved(row) for row in ROWS], workers=workers, timeout_s=60)
     assert [(v.label, v.detail) for v in found] == [("correct", "block")] * len(ROWS)
 
 
@@ -239,7 +239,7 @@ def test_every_shape_of_a_reference_tells_right_from_wrong(gold: Any, source: st
 def test_a_reference_without_tests_makes_nothing_right_or_wrong(gold: str, method: str) -> None:
     verdict = grade(gold, block("def f(x):\n    return x"), kind="code")
     assert (verdict.label, verdict.method) == ("unverifiable", method)
-    assert own_verdict(gold, "code").label == "unverifiable"
+    assert own_verdicts([(gold, "code")])[0].label == "unverifiable"
 
 
 @needs_jail

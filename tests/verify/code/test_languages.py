@@ -128,15 +128,21 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+def unspoiled() -> bool:
+    """Whether an honest program, quick to compile, passes in the jails of the one before."""
+    return says("cpp", RIGHT["c"]).label == "correct"
+
+
 @needs_jail
 @pytest.mark.parametrize(("body", "label", "method"), HOSTILE)
 def test_a_hostile_program_gets_nothing_and_spoils_nothing(
     body: str, label: str, method: str
 ) -> None:
     source = "#include <csignal>\n" + CPP.replace("@", body)
-    verdict = says("cpp", source, timeout_s=4)
+    # Only what never ends by itself has to wait; a busy machine may be slow to fill a memory.
+    verdict = says("cpp", source, timeout_s=4 if method == "killed" else 60)
     assert (verdict.label, verdict.method) == (label, method), verdict.detail
-    assert says("cpp", RIGHT["cpp"]).label == "correct"
+    assert unspoiled()
 
 
 @needs_jail
@@ -153,7 +159,7 @@ def test_a_hostile_program_gets_nothing_and_spoils_nothing(
 )
 def test_a_source_that_attacks_its_compiler_is_no_error(source: str) -> None:
     assert says("cpp", source).label in ("wrong", "unverifiable", "timeout")
-    assert says("cpp", RIGHT["cpp"]).label == "correct"
+    assert unspoiled()
 
 
 @needs_jail
