@@ -4,6 +4,7 @@ import gzip
 import json
 import pickle
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -210,8 +211,12 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
 ) -> None:
     monkeypatch.setattr(lines, "LONGEST", 1 << 20)
     content = b'{"a": 1}\n' + b"x" * (3 << 20)
-    pack = {"gz": gzip.compress, "zst": zstandard.compress}.get(name[-3:].strip("."), bytes)
-    (tmp_path / name).write_bytes(pack(content))
+    packs: dict[str, Callable[[bytes], bytes]] = {
+        ".jsonl": bytes,
+        ".gz": gzip.compress,
+        ".zst": zstandard.compress,
+    }
+    (tmp_path / name).write_bytes(packs[Path(name).suffix](content))
     with pytest.raises(UserError, match=rf"{name}:2: longer than 1 MB; cut or remove the line"):
         split(tmp_path, tmp_path / name)
 
