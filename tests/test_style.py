@@ -72,5 +72,13 @@ def test_nothing_prints_past_the_log(name: str) -> None:
     assert "print" not in called
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda p: p.stem)
+def test_no_test_module_is_imported(path: Path) -> None:
+    """What several of them need is built in tests/builders."""
+    found = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    froms = [node.module or "" for node in found if isinstance(node, ast.ImportFrom)]
+    assert [name for name in froms if ".test_" in name] == []
+
+
 def test_half_of_all_functions_are_about_ten_lines() -> None:
     assert median(length for name in NAMES for _, length in functions(name)) <= 12

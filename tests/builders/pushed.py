@@ -5,6 +5,7 @@ from typing import Any
 
 from distill.files.write import write_json, write_parquet
 from distill.rows import Message, Row, to_frame
+from tests.builders.models import adapter
 
 
 def row(i: int, **other: Any) -> Row:
@@ -40,16 +41,8 @@ def write_set(folder: Path, *shards: list[Row]) -> Path:
     return folder
 
 
-def adapter(folder: Path, base: str, *, trained_on: str) -> Path:
-    """An adapter in name: what a push looks at."""
-    header = b"{}"
-    folder.mkdir()
-    weights = len(header).to_bytes(8, "little") + header
-    (folder / "adapter_model.safetensors").write_bytes(weights)
-    config = {"peft_type": "LORA", "base_model_name_or_path": base, "r": 2}
-    write_json(folder / "adapter_config.json", config)
-    write_json(
-        folder / "train.json",
-        {"base_model": trained_on, "recipe": {"base": trained_on, "lora": {}}},
-    )
+def write_student(folder: Path, base: str, *, trained_on: str) -> Path:
+    """An adapter as ``distill train`` leaves it, without its weights."""
+    recipe = {"base": trained_on, "lora": {}}
+    write_json(adapter(folder, base) / "train.json", {"base_model": trained_on, "recipe": recipe})
     return folder

@@ -4,6 +4,7 @@ import gzip
 import json
 import pickle
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -210,8 +211,12 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
 ) -> None:
     monkeypatch.setattr(lines, "LONGEST", 1 << 20)
     content = b'{"a": 1}\n' + b"x" * (3 << 20)
-    pack = {"gz": gzip.compress, "zst": zstandard.compress}.get(name[-3:].strip("."), bytes)
-    (tmp_path / name).write_bytes(pack(content))
+    packs: dict[str, Callable[[bytes], bytes]] = {
+        ".jsonl": bytes,
+        ".gz": gzip.compress,
+        ".zst": zstandard.compress,
+    }
+    (tmp_path / name).write_bytes(packs[Path(name).suffix](content))
     with pytest.raises(UserError, match=rf"{name}:2: longer than 1 MB; cut or remove the line"):
         split(tmp_path, tmp_path / name)
 
@@ -316,6 +321,6 @@ def test_a_shard_that_the_manifest_names_and_is_gone_is_one_line(tmp_path: Path)
 def test_two_shards_of_one_key_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
     for name in ("a", "b"):
         pl.DataFrame([row("same")]).write_parquet(tmp_path / f"{name}.parquet")
-    with pytest.raises(UserError, match="id 'same' with sample 0 is there twice"):
+    with pytest.raises(UserError, match="id 'same' with sample 0 appears twice"):
         split(tmp_path, tmp_path / "*.parquet")
     assert not list(tmp_path.glob("out/**/*.parquet"))

@@ -1,8 +1,8 @@
 """Filtering: every row ends in one of two places with a reason, whatever is fed in."""
 
-import gzip
 import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,6 @@ from distill.filtering.workers import Engine
 from distill.jail.probe import jail_or_refuse
 from distill.publishing import dataset_card
 from distill.rows import SCHEMA
-
-TRACES = Path(__file__).parents[3] / "shared" / "data" / "traces.jsonl.gz"
 
 
 def row(number: int, **values: Any) -> dict[str, Any]:
@@ -320,7 +318,7 @@ def test_data_that_changes_between_its_readings_gives_no_result(
 ) -> None:
     data = write(tmp_path / "data.jsonl", [row(1), row(2, response="\\boxed{0}")])
     module = importlib.import_module("distill.filtering.run")
-    choose = module.choose
+    choose: Callable[..., pl.Series] = module.choose
 
     def choose_while_data_changes(*values: Any) -> pl.Series:
         write(data, CHANGED[how])
@@ -372,15 +370,3 @@ def test_bad_data_is_one_line_and_leaves_no_result(kind: str, tmp_path: Path) ->
     assert "\n" not in str(refused.value)
     assert not list(tmp_path.glob("out/**/*.parquet"))
     assert not (tmp_path / "out/report.json").exists()
-
-
-@pytest.mark.skipif(not TRACES.exists(), reason="the real traces are not here")
-def test_real_traces_are_split_without_loss_and_no_loop_survives(tmp_path: Path) -> None:
-    distill.filter("r1", TRACES, out=tmp_path / "out")
-    kept, dropped, report = read(tmp_path / "out")
-    assert report["read"] == 955 == kept.height + dropped.height
-    lines = pl.read_ndjson(gzip.decompress(TRACES.read_bytes()))
-    unclosed = lines.filter(~pl.col("thought_closed"))
-    assert unclosed.height == 40
-    assert kept.join(unclosed, on=["id"], how="semi").is_empty()
-    assert set(kept["finish_reason"]) == {"stop"}

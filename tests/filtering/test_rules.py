@@ -1,7 +1,5 @@
 """Rules: what a recipe may say, which reason a row gets, and what is measured for it."""
 
-import gzip
-import json
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +16,6 @@ from distill.rows import SCHEMA
 from distill.signals import all_columns
 from tests.builders.measured import measured
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 CHECKOUT = Path(__file__).parents[2]
 SHIPPED = sorted((CHECKOUT / "filters").glob("*.yaml"))
 
@@ -241,7 +238,7 @@ def test_every_row_comes_back_once_with_the_reason_that_its_values_give(
     assert found["sample"].to_list() == list(range(len(rows)))
     everything = measured(frame, rules, all_signals=True)
     assert everything["reason"].to_list() == found["reason"].to_list()
-    whole = frame.hstack(everything.select(all_columns()))
+    whole = frame.hstack(everything.select([*all_columns()]))
     assert judge(whole, rules).to_list() == found["reason"].to_list()
     for line, reason in zip(whole.iter_rows(named=True), found["reason"], strict=True):
         assert reason == first_broken(line, rules)
@@ -250,8 +247,8 @@ def test_every_row_comes_back_once_with_the_reason_that_its_values_give(
 def first_broken(line: dict[str, object], rules: Rules) -> str | None:
     """The same by hand: one row, one rule after the other."""
     alone = pl.DataFrame([line], schema={**dict(SCHEMA), **all_columns()})
-    for rule in rules.rules:
-        holds = alone.select(pl.sql_expr(rule.sql)).item()
+    said = alone.select(pl.sql_expr(rule.sql).alias(rule.name) for rule in rules.rules).row(0)
+    for rule, holds in zip(rules.rules, said, strict=True):
         if holds is not True:
             return rule.name if holds is False else f"{rule.name}_unknown"
     return None
@@ -263,32 +260,3 @@ def test_a_shipped_recipe_compiles_and_keeps_a_clean_answer(path: Path) -> None:
     found = measured(clean, shipped(path))
     assert found["reason"].to_list() == [None]
     assert "verdict" in found.columns
-
-
-def test_r1_drops_every_open_or_looping_real_trace_and_hardly_a_clean_one() -> None:
-    path = SHARED / "traces.jsonl.gz"
-    if not path.exists():
-        pytest.skip("no shared data here")
-    with gzip.open(path) as file:
-        lines = [json.loads(line) for line in file]
-    frame = pl.DataFrame(
-        [{name: line.get(name) for name in SCHEMA} for line in lines], schema=SCHEMA, orient="row"
-    )
-    recipe = load(str(CHECKOUT / "filters" / "r1.yaml"), FilterRecipe).recipe
-    found = measured(frame, compile(recipe.rules, "r1"), all_signals=True)
-    reasons = found["reason"].to_list()
-    unclosed = [r for r, line in zip(reasons, lines, strict=True) if not line["thought_closed"]]
-    assert len(unclosed) == 40
-    assert None not in unclosed
-    readable = {
-        name: sql
-        for name, sql in recipe.rules.items()
-        if name in ("mixed_language", "repetitive", "code_in_thought", "wall_of_text")
-    }
-    signals = frame.hstack(found.select(all_columns()))
-    clean = signals.filter(
-        (pl.col("teacher") == "deepseek-r1") & pl.col("thought_closed") & pl.col("finished")
-    )
-    lost = judge(clean, compile(readable, "r1")).drop_nulls()
-    assert clean.height == 479
-    assert len(lost) <= 0.01 * clean.height

@@ -15,8 +15,7 @@ from distill.rows import SCHEMA
 from distill.signals import verdict
 from distill.signals.settings import PLAIN
 from distill.verify import Verdict
-
-TOKENIZERS = Path(__file__).parents[3] / "shared" / "tokenizers"
+from tests.builders.models import Kind, tokenizer_files
 
 
 def row(number: int, **values: Any) -> dict[str, Any]:
@@ -153,18 +152,15 @@ def test_a_file_of_another_name_is_another_source_where_rows_are_named_after_it(
     assert (tmp_path / "own/report.json").stat().st_mtime_ns == made
 
 
-@pytest.mark.skipif(not TOKENIZERS.is_dir(), reason="no tokenizers beside the checkout")
 def test_another_tokenizer_in_the_same_place_counts_again(tmp_path: Path) -> None:
-    pytest.importorskip("tokenizers")
-
-    text = "Ångström et çedilla; 12345678 " * 9
+    pytest.importorskip("transformers")
+    text = "A\u030angstro\u0308m et çedilla; 12345678 " * 9
     data, out = write(tmp_path / "data.parquet", row(1, reasoning=text)), tmp_path / "out"
     name = recipe(tmp_path, rules={"long": "total_tokens < 1"}, tokenizer="tokenizer.json")
-    found = []
-    for model in ("qwen2.5", "smollm2"):
-        (tmp_path / "tokenizer.json").write_bytes(
-            (TOKENIZERS / model / "tokenizer.json").read_bytes()
-        )
+    found: list[int] = []
+    kinds: tuple[Kind, ...] = ("composing", "lossy")
+    for kind in kinds:
+        tokenizer_files(tmp_path, kind)
         if found:
             with pytest.raises(UserError, match="holds a result of another"):
                 distill.filter(name, data, out=out)
@@ -216,8 +212,8 @@ def test_our_own_failure_is_asked_again_and_a_timeout_is_not(
     data, out = write(tmp_path / "data.parquet", row(1), row(2, gold="0")), tmp_path / "out"
     whole = verdict._verdicts
 
-    def failing(rows: Any, isolation: Any) -> list[Verdict]:
-        found = whole(rows, isolation)
+    def failing(*asked: Any) -> list[Verdict]:
+        found = whole(*asked)
         return [Verdict(label, None, "jail_failed") if v.label == "correct" else v for v in found]
 
     with monkeypatch.context() as patch:

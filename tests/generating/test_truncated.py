@@ -153,11 +153,11 @@ def test_cut_answers_of_an_earlier_run_are_mended_one_by_one_under_a_stopping_ru
     tmp_path: Path,
 ) -> None:
     with teacher_server(lambda body, n: cut(), latency_s=0.02) as server:
-        one = {"problems": 1, "teacher": {"concurrency": 8}}
+        one: dict[str, Any] = {"problems": 1, "teacher": {"concurrency": 8}}
         distill.generate(recipe(tmp_path, server, samples=4, **one), out=tmp_path / "run")
         server.most_at_once = 0
         server.answer = lambda body, n: completion("\\boxed{1}" if n == 6 else "\\boxed{9}")
-        rule = {"until": {"correct": 1, "at_most": 4}}
+        rule: dict[str, Any] = {"until": {"correct": 1, "at_most": 4}}
         distill.generate(recipe(tmp_path, server, **one, **RETRY, **rule), out=tmp_path / "run")
         assert server.most_at_once == 1
         assert limits(server) == {"What is 0 + 1?": [100] * 4 + [400, 400]}

@@ -56,7 +56,8 @@ def shards(tmp_path: Path) -> list[Path]:
 def front(card: str) -> dict[str, Any]:
     start, block, _ = card.split("---\n", 2)
     assert start == ""
-    return yaml.safe_load(block)
+    found: dict[str, Any] = yaml.safe_load(block)
+    return found
 
 
 def tables(card: str) -> dict[str, dict[str, list[str]]]:

@@ -38,7 +38,7 @@ def with_field(json_text: str) -> bytes:
 
 
 def streamed(*deltas: dict[str, Any], finish: str | None = "stop") -> bytes:
-    chunks = [
+    chunks: list[dict[str, Any]] = [
         {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
     ]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
