@@ -17,7 +17,7 @@ from bench.work import write_recipe
 
 def sides() -> list[Side]:
     """The sides that can be measured here; the SDK is not needed by distill."""
-    return ["bare", "distill"] if find_spec("openai") else ["bare", "distill"]
+    return ["bare", "sdk", "distill"] if find_spec("openai") else ["bare", "distill"]
 
 
 def measure(
