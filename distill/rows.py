@@ -38,7 +38,27 @@ class Problem:
     source: str  # e.g. "openai/gsm8k:train"
     gold: str | None  # reference answer, or JSON of tests
     verify: str | None  # one of VERIFY_KINDS; None = nothing to check against
-    fields: str | None = None  # JSON object: what else the template can use, e.g. a trace's parts
+    fields: str | None = None  # the JSON of a Trace, where a trace is the prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A trace that is a prompt: what a template can use of it beside its question."""
+
+    id: str
+    sample: int
+    messages: tuple[Message, ...]
+    reasoning: str
+    response: str
+    gold: str | None
+    verify: str | None
+    teacher: str | None
+
+    @classmethod
+    def read(cls, fields: str) -> "Trace":
+        """From ``Problem.fields``."""
+        values = orjson.loads(fields)
+        return cls(**{**values, "messages": tuple(Message(**t) for t in values["messages"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

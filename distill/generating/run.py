@@ -24,7 +24,7 @@ from distill.generating.plan import RequestPlan
 from distill.generating.prepare import Job
 from distill.generating.queue import AskQueue
 from distill.generating.reach import open_endpoints
-from distill.generating.sending import foresay, settle
+from distill.generating.sending import ask_about_keys, say_planned
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import translate_sqlite_errors
 from distill.ledger.saved import refuse_saved
@@ -97,7 +97,7 @@ def look_ahead(job: Job) -> Forecast:
     Raises:
         UserError: the folder holds answers to another plan, or as ``forecast``.
     """
-    foresay(job.loaded)
+    say_planned(job.loaded)
     if not job.force:
         refuse_another_plan(job.out, job.plan)
     return forecast(job)
@@ -111,7 +111,7 @@ def run_generation(job: Job) -> Outcome:
     Raises:
         UserError: before the first request: recipe, folder or key unusable.
     """
-    settle(job.loaded, yes=job.yes)
+    ask_about_keys(job.loaded, yes=job.yes)
     _refuse_blind_budget(job)
     path = job.out / "ledger.sqlite"
     refuse_mixing(job.out / "traces")
