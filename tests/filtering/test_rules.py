@@ -241,7 +241,7 @@ def test_every_row_comes_back_once_with_the_reason_that_its_values_give(
     assert found["sample"].to_list() == list(range(len(rows)))
     everything = measured(frame, rules, all_signals=True)
     assert everything["reason"].to_list() == found["reason"].to_list()
-    whole = frame.hstack(everything.select(all_columns()))
+    whole = frame.hstack(everything.select([*all_columns()]))
     assert judge(whole, rules).to_list() == found["reason"].to_list()
     for line, reason in zip(whole.iter_rows(named=True), found["reason"], strict=True):
         assert reason == first_broken(line, rules)
@@ -285,7 +285,7 @@ def test_r1_drops_every_open_or_looping_real_trace_and_hardly_a_clean_one() -> N
         for name, sql in recipe.rules.items()
         if name in ("mixed_language", "repetitive", "code_in_thought", "wall_of_text")
     }
-    signals = frame.hstack(found.select(all_columns()))
+    signals = frame.hstack(found.select([*all_columns()]))
     clean = signals.filter(
         (pl.col("teacher") == "deepseek-r1") & pl.col("thought_closed") & pl.col("finished")
     )
