@@ -1,7 +1,4 @@
-"""One wanted answer: asked for until it is there, every try paid for and written down.
-
-What is asked next is decided in ``queue``, where in ``teachers.pool``.
-"""
+"""One wanted answer: asked for until it is there, every try budgeted and written down."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Makes a run's traces/ from its ledger, and answers of what can be read by now. Asks nothing.
+"""Makes a run's traces/ from its ledger, and answers of bodies that can be read now.
 
 Order and bytes depend on the ledger alone; the manifest is written last, and shards of an earlier
 export that are not in it are removed. Never removes what it did not write.
@@ -77,7 +77,7 @@ def refuse_mixing(out: Path) -> None:
     """Raises if an export to ``out`` would replace, or be read together with, someone's files.
 
     Without its manifest (an export was interrupted) shards count as the run's, and nothing else.
-    With it, other files may lie beside them, if they are no data. Hidden files are no matter.
+    With it, other files may lie beside them, if they are not data. Hidden files do not matter.
 
     Raises:
         UserError: names the first such file.

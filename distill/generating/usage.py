@@ -1,7 +1,7 @@
-"""What a server says of an answer's tokens and cost, as far as it is possible. Books nothing.
+"""What a server reports of an answer's tokens and cost, as far as it is possible.
 
-The limits are what the text that came back must have at least, and what was set aside for the
-request. What lies outside counts as not said: then the most it can have cost is what counts.
+The limits are the least that the text must have taken, and what was set aside for the request. A
+report outside them is ignored, and the most that it can have cost is booked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ TOKEN_BYTES = 128
 TOKEN_WIDE = 32
 # What may stand in a text without having been counted: <think> tags that the server puts there.
 UNCOUNTED = 8
-# A text in three signs, for counting its words: splitting it takes five times as long.
+# A text in three characters, for counting its words.
 BLANKS = b" \t\n\r\v\f"
 SHAPE = bytes(32 if i in BLANKS else 47 if i == 47 else 120 for i in range(256))
 ROUNDING = 1 + 1e-9  # of sums of floats

@@ -1,4 +1,4 @@
-"""Group commit: many coroutines write to one ledger, in few transactions. Decides nothing.
+"""Group commit: many coroutines write to one ledger, in few transactions.
 
 A write returns once its transaction is on disk, so whatever was counted as answered stays answered.
 What arrives while one transaction is under way makes up the next.

@@ -14,9 +14,8 @@ from distill.teachers.connection import OneReply
 # How much of a body is read: 384K tokens, the longest output any vendor allows, are about 2 MB;
 # what sends more than this is broken, and must not fill the memory.
 MOST_BYTES = 64 * 2**20
-CODINGS = "gzip, deflate"  # that a server may use
 GZIP = b"\x1f\x8b"
-MEMBERS = 16  # of one gzip; whoever sends more means to keep us busy
+MEMBERS = 16  # of one gzip; a server that sends more wants to keep us busy
 EITHER, BARE = 47, -15  # zlib's window bits: gzip or zlib by its first bytes; deflate alone
 
 

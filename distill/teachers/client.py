@@ -30,15 +30,15 @@ STOP_RUN = (401, 402, 403, 404)
 # Refusals of this one request: repeating it unchanged cannot help.
 STOP_ROW = (400, 413, 422)
 NO_KEY = ""
-# A shorter key is a word for a server that wants none (EMPTY, none, token-abc123): taken out of
-# answers it would change them.
+# A shorter key is a placeholder for a server that wants none (EMPTY, none, token-abc123). Blanking
+# it out of answers would change them.
 SECRET_CHARS = 16
-# DeepSeek: the server aborted for want of resources; the text is a fragment.
+# DeepSeek: the server ran out of resources; the text is a fragment.
 ABORTED = ("insufficient_system_resource",)
 
 
 class RowRefused(Exception):
-    """The endpoint refuses this request for good; ``status`` is its HTTP status."""
+    """The endpoint will never answer this request; ``status`` is its HTTP status."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -48,7 +48,8 @@ class RowRefused(Exception):
 class Transient(Exception):
     """No answer this time; ``retry_after_s`` is what the server asked for, if it did.
 
-    ``billed`` says whether the teacher may have charged for it: it answered, or never said no.
+    ``billed`` says whether the teacher may have charged for it: it answered, or did not clearly
+    refuse.
     ``body`` is what a 200 carried, to be kept: it may have been paid for. ``holds`` says that there
     may be an answer in it that we cannot read.
     """
@@ -73,7 +74,7 @@ class Transient(Exception):
 
 @dataclass(slots=True)
 class Heard:
-    """What is known of whoever is at the other end."""
+    """What is known of the server."""
 
     http: bool = False  # it has answered in HTTP
     tls: bool | None = None  # it wants TLS, where the address says http://; None: not known
@@ -113,7 +114,7 @@ def _key(name: str) -> str:
     if not key:
         msg = f"the environment variable {name} is not set; put the API key in it"
         raise UserError(msg)
-    # beyond latin-1 no header goes; and a line break there would begin another header
+    # headers hold latin-1 only, and a line break would begin another header
     if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or ord(c) > 0xFF for c in key):
         msg = (
             f"the environment variable {name} holds no API key: there are line breaks, control "
@@ -154,7 +155,7 @@ async def send(
     Raises:
         StoppedError: 401, 402, 403, 404, a redirect, an address that nothing can be sent to, a
             certificate that cannot be trusted, TLS on one side only.
-        RowRefused: 400, 413, 422, or a text that is no Unicode.
+        RowRefused: 400, 413, 422, or a text that is not Unicode.
         Transient: every other status, a broken connection, the deadline, a malformed body.
     """
     from distill.teachers.body import Incoming, TooLarge
@@ -215,26 +216,10 @@ async def _exchange(client: Client, url: str, data: bytes, come: "Incoming") -> 
 
 
 def _head(client: Client, url: str) -> bytes:
-    """A request's head up to the length of its body, which is its last client."""
     if url not in client.heads:
-        from aiohttp.http import SERVER_SOFTWARE
+        from distill.teachers.connection import request_head
 
-        from distill.teachers.body import CODINGS
-        from distill.teachers.connection import parsed
-
-        to = parsed(url)
-        lines = [
-            f"POST {to.raw_path_qs} HTTP/1.1",
-            f"Host: {to.host_port_subcomponent}",
-            "Content-Type: application/json",
-            "Accept: application/json",
-            f"Accept-Encoding: {CODINGS}",
-            f"User-Agent: {SERVER_SOFTWARE}",
-            *([] if client.key == NO_KEY else [f"Authorization: Bearer {client.key}"]),
-            "Connection: close",
-            "Content-Length: ",
-        ]
-        client.heads[url] = "\r\n".join(lines).encode()
+        client.heads[url] = request_head(url, client.key)
     return client.heads[url]
 
 

@@ -19,9 +19,10 @@ from typing import Any
 import aiohttp
 from aiohappyeyeballs import AddrInfoType, pop_addr_infos_interleave, start_connection
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import RawResponseMessage
+from aiohttp.http import SERVER_SOFTWARE, RawResponseMessage
 from yarl import URL
 
+CODINGS = "gzip, deflate"  # that a server may use; ``body`` undoes them
 HEAD_ENDS = b"\r\n\r\n"
 HEADS = 4  # of interim replies and the reply's own, in one read
 # Of one line of a reply's head, where aiohttp allows 8,190: the answer behind it was paid for.
@@ -42,11 +43,11 @@ class NotConnected(Exception):
 
 
 class OneReply(ResponseHandler):
-    """Loses nothing of a reply by what is wrong behind it.
+    """Keeps a reply although what follows it is broken.
 
-    Of a read in which anything is no HTTP (a body longer than it was declared, say) the parser
-    throws all away: so it gets a reply's head by itself. And a body that turns out to be broken in
-    a later read ends there; aiohttp would wait for the rest until the deadline.
+    If anything in one read is not HTTP (a body longer than declared, say), the parser drops all of
+    that read: so it gets a reply's head by itself. A body that turns out to be broken in a later
+    read ends there; aiohttp would wait for the rest until the deadline.
     """
 
     _sent = False
@@ -139,6 +140,7 @@ class Route:
         if time.monotonic() >= self._known_until:
             if self._asking is None:
                 self._asking = asyncio.ensure_future(self._resolved(host))
+                self._asking.add_done_callback(_seen)
             try:
                 self._known = await asyncio.shield(self._asking)
             except OSError as error:
@@ -163,6 +165,12 @@ class Route:
             self._asking = None
 
 
+def _seen(asked: "asyncio.Task[list[Any]]") -> None:
+    """Marks a failure as noticed: perhaps nobody waits for it any more."""
+    if not asked.cancelled():
+        asked.exception()
+
+
 async def _reached(addresses: list[AddrInfoType]) -> socket.socket:
     """A socket that is connected to one of them; most hosts have one, which costs a third."""
     loop = asyncio.get_running_loop()
@@ -172,16 +180,17 @@ async def _reached(addresses: list[AddrInfoType]) -> socket.socket:
                 addresses, happy_eyeballs_delay=NEXT_AFTER_S, interleave=1, loop=loop
             )
     family, kind, protocol, _, address = addresses[0]
-    handle = socket.socket(family, kind, protocol)
+    handle, connected = socket.socket(family, kind, protocol), False
     try:
         handle.setblocking(False)
         # on this machine the second call finds it done: the loop need not wait for it
         if all(handle.connect_ex(address) not in CONNECTED for _ in range(2)):
             async with asyncio.timeout(CONNECT_S):
                 await loop.sock_connect(handle, address)
-    except BaseException:
-        handle.close()
-        raise
+        connected = True
+    finally:
+        if not connected:
+            handle.close()
     return handle
 
 
@@ -198,6 +207,27 @@ def parsed(url: str) -> URL:
     except ValueError as error:
         raise NoAddress from error
     raise NoAddress
+
+
+def request_head(url: str, key: str) -> bytes:
+    """A request's head up to the length of its body; without a key where that is empty.
+
+    Raises:
+        NoAddress: as ``parsed``.
+    """
+    to = parsed(url)
+    lines = [
+        f"POST {to.raw_path_qs} HTTP/1.1",
+        f"Host: {to.host_port_subcomponent}",
+        "Content-Type: application/json",
+        "Accept: application/json",
+        f"Accept-Encoding: {CODINGS}",
+        f"User-Agent: {SERVER_SOFTWARE}",
+        *([f"Authorization: Bearer {key}"] if key else []),
+        "Connection: close",
+        "Content-Length: ",
+    ]
+    return "\r\n".join(lines).encode()
 
 
 def _kind(error: OSError) -> str:

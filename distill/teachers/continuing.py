@@ -1,7 +1,6 @@
-"""Goes on with an answer that was cut: the turn that asks for the rest, and joining the parts.
+"""Continues an answer that was cut: the turn that asks for the rest, and joining the parts.
 
-Sends nothing. What was cut within the thinking goes on thinking; what was cut after it goes on with
-the response.
+What was cut within the thinking goes on thinking; what was cut after it goes on with the response.
 """
 
 from collections.abc import Iterable, Sequence
@@ -72,7 +71,7 @@ def joined(bodies: Sequence[bytes]) -> Reply:
     Tokens are summed; the finish reason is the last part's.
 
     Raises:
-        MalformedReply: a body is no completion.
+        MalformedReply: a body is not a completion.
     """
     if len(bodies) == 1:
         return parse(bodies[0])

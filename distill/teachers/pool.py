@@ -1,9 +1,8 @@
-"""Hands out slots at one or more endpoints. Sends nothing.
+"""Hands out slots at one or more endpoints: leave to send one request to one of them.
 
 A slot goes to the endpoints in proportion to their weights, among those that have room and are
-worth asking (``throttle``, ``breaker``); whoever comes while there is none waits in line. An
-endpoint that refuses every request is left out; when none is left, or none has answered for long,
-the run ends.
+worth asking (``throttle``, ``breaker``); a request that finds none waits its turn. An endpoint that
+refuses every request is left out; when none is left, or none has answered for long, the run ends.
 """
 
 import asyncio
@@ -25,13 +24,13 @@ LOST_DEADLINE = 0  # the status of what got no response
 CRASHED = 500  # perhaps on this very row, as deadlines and malformed answers may be its own fault
 # A server that asks for more patience than this is down for the day.
 PATIENCE_S = 6 * 3600.0
-# How long nobody answers before the run ends, to be gone on with later. Restarts of a vLLM server
-# with a 70B model take five to ten minutes.
+# After so long without any answer the run ends; the same command continues it. Restarts of a vLLM
+# server with a 70B model take five to ten minutes.
 GIVE_UP_S = 900.0
 # So many requests refused one by one and none answered between: the recipe or the key is wrong.
 ALL_REFUSED = 20
 FORBIDDEN = 403
-SAID_S = 60.0  # a pause that is worth a word
+SAID_S = 60.0  # a longer pause is logged
 
 
 @dataclass(slots=True)
@@ -118,7 +117,7 @@ class Pool:
             raise
 
     def give_back(self, slot: Slot) -> None:
-        """The slot was not used, or ended without telling anything about the endpoint."""
+        """The slot was not used, or what happened says nothing about the endpoint."""
         slot.state.breaker.let_go(probe=slot.probe)
         self._left(slot)
 
@@ -155,7 +154,7 @@ class Pool:
             self._left(slot)
             return None
         text = (
-            f"the teacher refused {len(state.refusals)} requests in a row: {reason}; mend the "
+            f"the teacher refused {len(state.refusals)} requests in a row: {reason}; fix the "
             "recipe or the key; --force asks for what was refused again"
         )
         error = StoppedError(text, status=status)
@@ -225,7 +224,7 @@ class Pool:
         return Slot(chosen, now, time.time(), chosen.breaker.sent())
 
     def _serve(self) -> None:
-        """Gives slots to those who wait, as far as there are any."""
+        """Gives free slots to the requests that wait."""
         now = time.monotonic()
         while self._waiting:
             if self._waiting[0].done():  # cancelled
@@ -259,7 +258,7 @@ class Pool:
 
     @staticmethod
     def _give_up_at(left: Sequence[EndpointState]) -> float:
-        """When nobody has answered for long; an endpoint that asked for a pause is not dead."""
+        """When the run gives up; an endpoint that asked for a pause is not dead."""
         return max(max(state.last_answer, state.asked_to_wait) for state in left) + GIVE_UP_S
 
     def _wake_later(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""The one place where a chat completion becomes (reasoning, response). Knows no HTTP.
+"""The one place where a chat completion becomes (reasoning, response).
 
 Servers put the thinking in ``reasoning_content`` (DeepSeek, SGLang, llama.cpp), ``reasoning``
 (vLLM, OpenRouter), ``thinking`` (Ollama), or inline in ``<think>`` tags, with or without the
@@ -17,17 +17,17 @@ from distill.teachers.refusal import server_said
 from distill.think import split_think
 
 FIELDS = ("reasoning", "reasoning_content", "thinking")
-THOUGHT_PARTS = ("thinking", "reasoning")  # the types of a content's parts that are no answer
-# What ``parse`` says of an answer that a server ended; anything else is kept, and is no success.
+THOUGHT_PARTS = ("thinking", "reasoning")  # the types of a content's parts that are not the answer
+# What ``parse`` says of an answer that a server ended; anything else is kept, and is not a success.
 FINISHED = ("stop", "length", "content_filter")
-SHOWN_CHARS = 200  # of a body that is no completion
+SHOWN_CHARS = 200  # of a body that is not a completion
 AN_ERROR = "an error in a 200"
-# What a server says where it should give a count, and which is none: "many", -1, true, 1e400.
+# Stands for what is not a count: "many", -1, true, 1e400.
 NO_COUNT = -1
 
 
 class MalformedReply(ValueError):
-    """A 200 whose body is no completion; worth another try.
+    """A 200 whose body is not a completion; worth another try.
 
     ``holds`` says whether there may be an answer in it that we cannot read: not so in an error, a
     web page, an empty body, or JSON without a message.
@@ -60,7 +60,7 @@ def parse(body: bytes) -> Reply:
 
     Servers have several words for an answer that came to its end (``rows.ENDED``: eos_token,
     end_turn, …); the finish reason of all of them is "stop", which is what rules ask for. Two
-    different thoughts in one message get the finish reason "two_thoughts", which is no success.
+    different thoughts in one message get the finish reason "two_thoughts", which is not a success.
 
     Raises:
         MalformedReply: HTML, cut or empty JSON, an error object, no choices.
