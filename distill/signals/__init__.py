@@ -1,8 +1,8 @@
-"""Signals: what can be measured on a trace. Does not decide; ``rules`` does.
+"""Signals: what can be measured on a trace. Rules decide what a value means.
 
-Each module here declares the columns it makes and one function, ``measure``, from a table of rows
-to a table of exactly those columns: same height, same order, null where it cannot be measured. No
-network, clock, randomness or printing. A new signal is a new module and one line in MODULES.
+Each module declares its columns and one function, ``measure``, from a table of rows to a table of
+exactly those columns: same height, same order, null where it cannot be measured. No network, clock,
+randomness or printing. A new signal is a new module and one line in MODULES.
 """
 
 from collections.abc import Mapping
@@ -40,11 +40,11 @@ class Signal(Protocol):
 
     @property
     def VERSION(self) -> int:
-        """Goes up whenever the same row may get another value; stored values are then void."""
+        """Goes up whenever the same row may get another value; stored values are then discarded."""
 
     @property
     def COST(self) -> int:
-        """0 free, 1 reads every character in a slow way, 2 checks answers, 3 runs a model."""
+        """0 cheap, 1 reads every character slowly, 2 checks answers, 3 runs a model."""
 
     def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         """A table of COLUMNS for a table of rows."""
