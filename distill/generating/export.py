@@ -19,7 +19,7 @@ from distill.files.ours import is_ours, refuse_foreign
 from distill.files.write import write_json, write_parquet
 from distill.ledger import Answered, Ledger
 from distill.ledger.unread import adopt, unread
-from distill.rows import Message, Problem, Row, to_frame
+from distill.rows import Message, Problem, Row, Trace, to_frame
 from distill.teachers.continuing import joined
 from distill.teachers.wire import FINISHED, MalformedReply, parse
 
@@ -128,27 +128,27 @@ def _row(
         completion_tokens=answered.completion_tokens,
         cost_usd=answered.cost_usd,
     )
-    return row if becomes is None else _mended(row, becomes, problem, samples)
+    if becomes is None or problem.fields is None:
+        return row
+    return _replaced(row, becomes, Trace.read(problem.fields), samples)
 
 
-def _mended(row: Row, becomes: Part, problem: Problem, samples: int) -> Row:
+def _replaced(row: Row, becomes: Part, trace: Trace, samples: int) -> Row:
     """The trace that was the prompt, with one part replaced by the answer.
 
     Its counts of tokens are unknown: those of the answer are not those of the trace.
     """
-    trace = orjson.loads(problem.fields or "{}")
-    turns = tuple(Message(**turn) for turn in trace["messages"])
-    parts = {"reasoning": trace["reasoning"], "response": trace["response"], becomes: row.response}
     return replace(
         row,
-        id=trace["id"],
-        sample=trace["sample"] * samples + row.sample,
-        messages=turns,
-        teacher=" > ".join(filter(None, (trace["teacher"], row.teacher))),
+        id=trace.id,
+        sample=trace.sample * samples + row.sample,
+        messages=trace.messages,
+        teacher=" > ".join(filter(None, (trace.teacher, row.teacher))),
         prompt_tokens=None,
         reasoning_tokens=None,
         completion_tokens=None,
-        **parts,
+        reasoning=row.response if becomes == "reasoning" else trace.reasoning,
+        response=row.response if becomes == "response" else trace.response,
     )
 
 
