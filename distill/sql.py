@@ -44,11 +44,10 @@ def parse_sql(text: str) -> pl.Expr:
         try:
             _parsed(_READERS.sub(rf"\g<0>{longer}", text))
         except pl.exceptions.PolarsError as error:
-            said = first_line(error)
-            if longer not in said:
-                raise
-            msg = f"{said.replace(longer, '')}: no expression opens files"
-            raise pl.exceptions.SQLSyntaxError(msg) from None
+            said = first_line(error).replace(longer, "")
+            if "table function" in said:
+                said = f"{said}: no expression opens files"
+            raise pl.exceptions.SQLSyntaxError(said) from None
     return _parsed(text)
 
 
