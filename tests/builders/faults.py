@@ -4,6 +4,7 @@ that must not be found anywhere afterwards."""
 import json
 import logging
 import socketserver
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ import pytest
 import zstandard
 
 from distill.errors import DistillError
-from distill.ledger.pages import records
+from distill.ledger import readable
 from tests.builders import recipes
 from tests.builders.runs import shorten_waits
 from tests.builders.teacher_server import completion
@@ -60,10 +61,12 @@ def answers_in(path: Path) -> Iterator[bytes]:
     """The answers of a ledger as they came, also of a damaged one; they lie there compressed."""
     if path.suffix != ".sqlite":
         return
-    for record in records(path):
-        for value in record.values:
-            with suppress(zstandard.ZstdError, TypeError):
-                yield zstandard.ZstdDecompressor().decompress(value, max_output_size=2**24)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy")
+        readable.copy(path, copy)
+        for _, body in readable.numbered(copy, "answers", {"attempt": int, "body": bytes}):
+            with suppress(zstandard.ZstdError):
+                yield zstandard.ZstdDecompressor().decompress(body, max_output_size=2**24)
 
 
 @contextmanager
