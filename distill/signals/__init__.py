@@ -1,8 +1,8 @@
 """Signals: what can be measured on a trace. Rules decide what a value means.
 
-Each module declares its columns and one function, ``measure``, from a table of rows to a table of
-exactly those columns: same height, same order, null where it cannot be measured. No network, clock,
-randomness or printing. A new signal is a new module and one line in MODULES.
+Each module here declares the columns it makes and one function, ``measure``, from a table of rows
+to a table of exactly those columns: same height, same order, null where it cannot be measured. No
+network, clock, randomness or printing. A new signal is a new module and one line in MODULES.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Signal(Protocol):
 
     @property
     def VERSION(self) -> int:
-        """Goes up whenever the same row may get another value; stored values are then discarded."""
+        """Goes up whenever the same row may get another value; stored values are then void."""
 
     @property
     def COST(self) -> int:

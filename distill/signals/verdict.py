@@ -43,7 +43,7 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 def _verdicts(
     rows: list[tuple[str | None, str | None, str | None]], isolation: Isolation
 ) -> list[Verdict]:
-    """All rows in one batch, except kinds without a check, which data may well have."""
+    """All rows in one batch, but those of a kind without a check: data, not a recipe's mistake."""
     known = [kind is None or kind in KINDS for _, _, kind in rows]
     items = [
         Item(gold, response or "", kind)
