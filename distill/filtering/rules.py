@@ -1,7 +1,7 @@
 """Compiles a recipe's rules and judges measured rows by them.
 
 A rule is a polars SQL expression over one row: its columns and its signals. The first broken rule
-is the row's reason. What cannot be decided (null) is never a pass: the reason is
+is the row's reason. What cannot be decided (null) does not pass: the reason is
 ``<rule>_unknown``.
 """
 
@@ -35,7 +35,7 @@ class Rules:
     rules: tuple[Rule, ...]
     needed: tuple[str, ...]  # signal columns, cheap ones first
     extra: tuple[str, ...]  # those of ``needed`` that no rule reads
-    settings: Settings  # what the recipe tells its signals
+    settings: Settings  # of the signals
 
 
 def compile(
@@ -50,8 +50,8 @@ def compile(
     ``measure`` names signals that are wanted in the result although no rule reads them.
 
     Raises:
-        UserError: not SQL, an unknown column, not true-or-false, or looking beyond its own row; or
-            a setting that names what is not there, or is missing for a signal that needs it.
+        UserError: not SQL, an unknown column, not true-or-false, or looks at other rows; or a
+            setting that a signal needs is missing.
     """
     checked = tuple(_rule(name, sql, f"{where}: rules.{name}") for name, sql in rules.items())
     for rule in checked:
@@ -135,6 +135,6 @@ def _or_broken(reason: pl.Series, table: pl.DataFrame, rule: Rule, where: str) -
 
 
 def _signed(table: pl.DataFrame) -> pl.DataFrame:
-    """The same values as a rule counts: integers with a sign, unknown instead of NaN."""
+    """The values as rules see them: integers with a sign, null instead of NaN."""
     whole, real = pl.selectors.integer(), pl.selectors.float()
     return table.with_columns(whole.cast(pl.Int64, strict=False), real.fill_nan(None))
