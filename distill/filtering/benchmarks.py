@@ -20,6 +20,7 @@ from distill.filtering import hashes
 from distill.filtering.rules import Rule
 from distill.near.contamination import Benchmarks
 from distill.problems.read import problem_set
+from distill.recipes.code import check_parts
 from distill.recipes.filters import Decontaminate
 from distill.recipes.find import names, own_file, shipped, shipped_file
 from distill.recipes.load import load
@@ -130,7 +131,10 @@ def _benchmark(found: str | Path, at: str) -> tuple[str, pl.DataFrame]:
 
 def _of_recipe(path: Path, at: str) -> tuple[str, pl.DataFrame]:
     try:
-        problems = problem_set(load(str(path), PromptsRecipe))
+        loaded = load(str(path), PromptsRecipe)
+        if check_parts(loaded.recipe.verify or ""):  # its questions are wanted, not its check
+            loaded = load(str(path), PromptsRecipe, ["problems.keep_uncheckable=true"])
+        problems = problem_set(loaded)
         asked = pl.concat(problems.tables())
     except UserError as error:
         msg = f"{at}: not a prompts recipe that can be read: {error}"

@@ -13,7 +13,7 @@ import polars as pl
 
 from distill.errors import UserError, first_line, nearest
 from distill.rows import SCHEMA
-from distill.signals import all_columns, owner
+from distill.signals import MODULES, Signal, all_columns
 from distill.signals.settings import PLAIN, Settings, refuse_unserved
 from distill.sql import exact, looks_across, parse_sql
 
@@ -44,26 +44,32 @@ def compile(
     *,
     measure: Sequence[str] = (),
     settings: Settings = PLAIN,
+    signals: Sequence[Signal] = MODULES,
 ) -> Rules:
     """The rules of a recipe, each checked against the columns that exist.
 
-    ``measure`` names signals that are wanted in the result although no rule reads them.
+    ``measure`` names signals that are wanted in the result although no rule reads them;
+    ``signals`` are all that there are, the user's own too.
 
     Raises:
         UserError: not SQL, an unknown column, not true-or-false, or looks at other rows; or a
             setting that a signal needs is missing.
     """
-    checked = tuple(_rule(name, sql, f"{where}: rules.{name}") for name, sql in rules.items())
+    columns = all_columns(signals)
+    known = {**dict(SCHEMA), **columns}
+    checked = tuple(
+        _rule(name, sql, known, f"{where}: rules.{name}") for name, sql in rules.items()
+    )
     for rule in checked:
         if rule.name.endswith("_unknown") and rule.name.removesuffix("_unknown") in rules:
             msg = f"{where}: rules.{rule.name}: is what undecided rows are called; rename the rule"
             raise UserError(msg)
     for name in measure:
-        if owner(name) is None:
-            msg = f"{where}: measure: no signal {name!r}; {nearest(name, all_columns())}"
+        if name not in columns:
+            msg = f"{where}: measure: no signal {name!r}; {nearest(name, columns)}"
             raise UserError(msg)
     read = {name for rule in checked for name in rule.columns}
-    needed = tuple(name for name in all_columns() if name in read or name in measure)
+    needed = tuple(name for name in columns if name in read or name in measure)
     extra = tuple(name for name in needed if name not in read)
     refuse_unserved(settings, where, needed)
     return Rules(where, checked, needed, extra, settings)
@@ -81,14 +87,13 @@ def judge(frame: pl.DataFrame, rules: Rules) -> pl.Series:
     return reason
 
 
-def _rule(name: str, sql: str, at: str) -> Rule:
+def _rule(name: str, sql: str, known: Mapping[str, Any], at: str) -> Rule:
     try:
         expression = parse_sql(sql)
         columns = tuple(dict.fromkeys(expression.meta.root_names()))
     except pl.exceptions.PolarsError as error:
         msg = f"{at}: not an SQL expression: {first_line(error)}"
         raise UserError(msg) from None
-    known = {**dict(SCHEMA), **all_columns()}
     for column in columns:
         if column not in known:
             msg = f"{at}: no such column {column!r}; {nearest(column, known)}"

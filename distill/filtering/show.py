@@ -21,6 +21,7 @@ def explain(
     overrides: Sequence[str] = (),
     unsafe_no_sandbox: bool = False,
     paranoid: bool = False,
+    allow_code: bool = False,
 ) -> Exit:
     """Prints every signal and rule of one row: its value, and whether the rule holds.
 
@@ -33,12 +34,13 @@ def explain(
         overrides: ``key.path=value`` for values of the recipe.
         unsafe_no_sandbox: run programs and scorers as this user, without a jail.
         paranoid: run each answer's code in a jail of its own.
+        allow_code: run the Python files that the recipe names, as this user and without a jail.
 
     Raises:
         UserError: recipe or data unusable, or no such row.
     """
     settings = Settings(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
-    ready = prepare(recipe, Path(out or NOWHERE), overrides, settings)
+    ready = prepare(recipe, Path(out or NOWHERE), overrides, settings, allow_code=allow_code)
     _print(steps_of(data, key, sample, ready))
     return Exit.DONE
 

@@ -13,6 +13,7 @@ from distill.files.write import write_parquet
 from distill.rows import SCHEMA
 from distill.signals import verdict
 from distill.signals.settings import Settings
+from distill.verify.own import digests
 
 FOLDER = "signals"
 TEXTS = ("messages", "gold", "reasoning", "response")
@@ -35,8 +36,8 @@ class Measured(Protocol):
         """With their types."""
 
     @property
-    def VERSION(self) -> int:
-        """Goes up whenever the same row may get another value."""
+    def VERSION(self) -> int | str:
+        """Changes whenever the same row may get another value."""
 
     @property
     def COST(self) -> int:
@@ -54,9 +55,10 @@ def tags(
     ``files`` has the digest of what each setting names; its path does not count.
     """
     said = {**asdict(settings), **files}
-    isolation = {name: said.pop(name) for name in ISOLATION}
+    del said["checks"]
+    checking = {name: said.pop(name) for name in ISOLATION} | digests(settings.checks)
     return {
-        m.__name__: fingerprint(version=m.VERSION, settings=isolation if m is verdict else said)
+        m.__name__: fingerprint(version=m.VERSION, settings=checking if m is verdict else said)
         for m in modules
     }
 
