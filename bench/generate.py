@@ -16,7 +16,7 @@ from bench.machine import ROOT, header, raise_file_limit
 from bench.resume import resume
 from bench.stub import Stub, running
 
-STUB = ROOT.parent / "shared" / "bench" / "stub_teacher.py"
+STUB = ROOT / "bench" / "stub_teacher.py"
 Given = argparse.Namespace
 
 

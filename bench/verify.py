@@ -17,7 +17,6 @@ import logging
 import multiprocessing
 import os
 import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -203,4 +202,4 @@ def _megabytes(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

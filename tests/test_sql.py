@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -36,14 +37,15 @@ def test_no_sql_of_a_recipe_opens_anything(text: str, reader: str, tmp_path: Pat
             sql = text.format(f=reader, at=at)
             with pytest.raises(UserError, match=f"{reader}.* opens files"):
                 compile({"sly": sql}, "r.yaml")
-            for part in ({"where": sql}, {"map": {"question": sql}}):
+            parts: tuple[dict[str, Any], ...] = ({"where": sql}, {"map": {"question": sql}})
+            for part in parts:
                 with pytest.raises(UserError, match=f"{reader}.* opens files"):
                     problems(tmp_path, part)
         with pytest.raises(BlockingIOError):  # nobody called
             server.accept()
 
 
-def problems(folder: Path, part: dict[str, object]) -> None:
+def problems(folder: Path, part: dict[str, Any]) -> None:
     (folder / "p.jsonl").write_text('{"question": "a", "answer": "1"}')
     recipe = {"problems": {"file": "p.jsonl", **part}, "serve": {}}
     (folder / "r.yaml").write_text(json.dumps(recipe))
@@ -86,6 +88,11 @@ def test_what_is_quoted_is_only_text(text: str) -> None:
         .replace_strict({True: None, False: "quoted"}, return_dtype=pl.String)
         .to_list()
     )
+
+
+def test_a_mistake_beside_a_quoted_name_is_told_as_it_is() -> None:
+    with pytest.raises(UserError, match=r"unable to parse 'gold = 'read_csv' AND' as Expr$"):
+        compile({"cut": "gold = 'read_csv' AND"}, "r.yaml")
 
 
 def test_names_that_differ_only_in_their_reader_stay_different_names(tmp_path: Path) -> None:

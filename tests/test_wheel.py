@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.test_layers import MODULES, imported
+from tests.builders.imports import MODULES, imported
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("prompts", "filters", "students")

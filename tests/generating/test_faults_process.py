@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("may not mount a file system")
+        pytest.skip("only root may mount a small disk")
     try:
         yield folder
     finally:
@@ -183,11 +183,12 @@ def test_a_ledger_of_a_later_version_is_refused_and_left_alone(
         with closing(sqlite3.connect(run / "ledger.sqlite")) as db, db:
             db.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
         before = (run / "ledger.sqlite").read_bytes()
-        for call in (
+        calls: tuple[Callable[[], object], ...] = (
             lambda: distill.generate(name, out=run),
             lambda: distill.status(run),
             lambda: distill.status(run, repair=True),
-        ):
+        )
+        for call in calls:
             with stops(heard, UserError, "version of distill .ledger 99"):
                 call()
         assert (run / "ledger.sqlite").read_bytes() == before
@@ -232,7 +233,11 @@ def test_a_damaged_ledger_is_said_to_be_and_can_be_repaired(
         data = bytearray(path.read_bytes())
         DAMAGE[damage](data)
         path.write_bytes(data)
-        for call in (lambda: distill.generate(name, out=run), lambda: distill.status(run)):
+        calls: tuple[Callable[[], object], ...] = (
+            lambda: distill.generate(name, out=run),
+            lambda: distill.status(run),
+        )
+        for call in calls:
             with stops(heard, UserError, f"ledger.sqlite: .*next: distill status --repair {run}$"):
                 call()
         assert server.asked.total() == 60

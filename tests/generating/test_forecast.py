@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import distill
-from distill.generating.forecast import R1_TOKENS, TOKENS_PER_S, Forecast
+from distill.generating.forecast import R1_TOKENS, TOKENS_PER_S
 from tests.builders.recipes import block, nowhere, recipe
 from tests.builders.runs import ahead
 from tests.builders.teacher_server import completion, refusal, teacher_server
@@ -23,16 +24,16 @@ PRICE: dict[str, Any] = {"price": {"input": 2.0, "output": 1000.0}}
 
 def test_a_fresh_run_by_hand(tmp_path: Path) -> None:
     name = recipe(tmp_path, nowhere(), problems=5, samples=2, teacher=PRICE)
-    assert ahead(name, tmp_path / "run") == Forecast(
-        requests=10,
-        prompt_tokens=35,
-        completion_tokens=1000,  # the limit, which is less than R1's mean
-        worst_tokens=10 * (BOUND + 100),
-        expected_usd=pytest.approx(10 * (PROMPT * 2 + 100 * 1000) / 1e6),
-        worst_usd=pytest.approx(10 * (BOUND * 2 + 100 * 1000) / 1e6),
-        hours=pytest.approx(10 / 4 * (100 / TOKENS_PER_S) / 3600),
-        grounds="R1's mean answer in math, at 30 tokens/s each",
-    )
+    assert asdict(ahead(name, tmp_path / "run")) == {
+        "requests": 10,
+        "prompt_tokens": 35,
+        "completion_tokens": 1000,  # the limit, which is less than R1's mean
+        "worst_tokens": 10 * (BOUND + 100),
+        "expected_usd": pytest.approx(10 * (PROMPT * 2 + 100 * 1000) / 1e6),
+        "worst_usd": pytest.approx(10 * (BOUND * 2 + 100 * 1000) / 1e6),
+        "hours": pytest.approx(10 / 4 * (100 / TOKENS_PER_S) / 3600),
+        "grounds": "R1's mean answer in math, at 30 tokens/s each",
+    }
 
 
 @pytest.mark.parametrize("domain", R1_TOKENS)
@@ -137,7 +138,7 @@ def test_it_is_what_is_then_asked(
         assert server.asked.total() - before == found.requests
 
 
-UNTIL = {"until": {"correct": 1, "at_most": 4}}
+UNTIL: dict[str, Any] = {"until": {"correct": 1, "at_most": 4}}
 LATER = "sums.closed does not know yet what asking until enough are right, or going on, leaves open"
 
 

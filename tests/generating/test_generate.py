@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from distill.rows import SCHEMA
 from distill.teachers import retry
 from tests.builders.recipes import recipe
 from tests.builders.runs import errors, ledger, start, traces, wait_for
-from tests.builders.teacher_server import completion, refusal, teacher_server
+from tests.builders.teacher_server import Made, completion, refusal, teacher_server
 
 CANARY = "canary-8c1f0b7e2d"
 
@@ -109,7 +111,7 @@ def test_a_question_whose_text_changed_under_its_id_is_asked_anew(tmp_path: Path
 
 
 # (how the server fails first, what it was): each is tried again and then answered
-TRANSIENT = {
+TRANSIENT: dict[str, Callable[[], Made]] = {
     "429": lambda: refusal(429, headers={"retry-after": "0"}),
     "500": lambda: refusal(500),
     "503": lambda: refusal(503),
@@ -255,8 +257,8 @@ def test_the_budget_is_never_overrun_and_a_larger_one_goes_on(tmp_path: Path) ->
         done = server.asked.total()
         assert distill.generate(name, out=tmp_path / "run", budget_usd=10) == Exit.DONE
         assert server.asked.total() == 20 >= done
-    spent = traces(tmp_path / "run")["cost_usd"]
-    assert spent.sum() == pytest.approx(20 * (10 * 1.0 + 20 * 1000.0) / 1e6)
+    in_all = traces(tmp_path / "run")["cost_usd"].sum()
+    assert in_all == pytest.approx(20 * (10 * 1.0 + 20 * 1000.0) / 1e6)
 
 
 def test_a_cap_below_what_is_asked_at_once_slows_the_run_and_does_not_end_it(
@@ -317,12 +319,12 @@ def test_a_dry_run_counts_what_is_really_missing(
 ) -> None:
     with teacher_server() as server:
         name, run = recipe(tmp_path, server, problems=4), tmp_path / "run"
+        more = ["samples=4"]
         distill.generate(name, out=run)
-        changes = {"limit": 1, "overrides": ["samples=4"]}
         with caplog.at_level("INFO", "distill"):
-            distill.generate(name, out=run, dry_run=True, **changes)
+            distill.generate(name, out=run, dry_run=True, limit=1, overrides=more)
         assert "would ask 3 requests" in caplog.text
-        distill.generate(name, out=run, **changes)
+        distill.generate(name, out=run, limit=1, overrides=more)
         assert server.asked.total() == 7
 
 
@@ -351,7 +353,7 @@ def test_the_key_comes_from_the_environment_and_is_written_nowhere(
 ) -> None:
     monkeypatch.setenv("TEST_TEACHER_KEY", CANARY)
     long = "x" * 190 + CANARY  # cut in the middle of the key
-    faults = iter(
+    faults: Iterator[Made] = iter(
         [
             refusal(500, f"bad key {CANARY}"),
             refusal(503, long),
@@ -392,6 +394,13 @@ def test_a_proxy_in_the_environment_gets_no_prompt(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with teacher_server() as server:
         assert distill.generate(recipe(tmp_path, server), out=tmp_path / "run") == Exit.DONE
+
+
+def first_said(process: "subprocess.Popen[str]", word: str) -> str:
+    """The first line with the word in it; nobody reads what comes after it."""
+    assert process.stderr is not None
+    with process.stderr:
+        return next(line for line in process.stderr if word in line)
 
 
 def committed(run: Path) -> set[str]:
@@ -446,12 +455,9 @@ def test_a_second_ctrl_c_stops_at_once_even_while_the_server_is_silent(tmp_path:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        assert "waiting for the requests under way" in next(
-            line for line in process.stderr if "stopping" in line
-        )
+        assert "waiting for the requests under way" in first_said(process, "stopping")
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == Exit.INTERRUPTED
-        process.stderr.close()
 
 
 def test_it_can_be_called_where_a_loop_runs_already_as_in_a_notebook(tmp_path: Path) -> None:
@@ -489,10 +495,9 @@ def test_a_second_ctrl_c_writes_down_what_may_have_been_billed(tmp_path: Path) -
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        next(said for said in process.stderr if "stopping" in said)
+        first_said(process, "stopping")
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == Exit.INTERRUPTED
-        process.stderr.close()
     assert errors(tmp_path / "run") == ["cancelled"] * 4
     (worst,) = ledger(tmp_path / "run", "SELECT SUM(worst_usd) FROM attempts")
     assert worst > 0.4  # four worst cases of 100 tokens at $1,000 a million

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from distill.generating.queue import RIGHT
 from distill.showing.status import describe
 from tests.builders.recipes import recipe
 from tests.builders.runs import start, traces, wait_for
-from tests.builders.teacher_server import completion, refusal, teacher_server
+from tests.builders.teacher_server import Answer, completion, refusal, teacher_server
 
 PRICE = {"price": {"input": 1.0, "output": 1000.0}}
 USD = (10 * 1.0 + 20 * 1000.0) / 1e6  # of the test teacher's answer
@@ -151,17 +151,17 @@ def test_answers_from_before_there_was_a_stopping_rule_are_checked_and_counted(
 
 
 def test_a_run_that_was_stopped_asks_no_more_than_is_still_needed(tmp_path: Path) -> None:
+    def until_refused(left: Iterator[int]) -> Answer:
+        return lambda body, n: (
+            right_from(1 + number(body))(body, n) if next(left, None) is not None else refusal(401)
+        )
+
     def to_the_end() -> int:
         """Answers come until the key is refused, at another place each time; the passes."""
         passes = 0
         while True:
             passes += 1
-            left = iter(range(7))
-            server.answer = lambda body, n, left=left: (
-                right_from(1 + number(body))(body, n)
-                if next(left, None) is not None
-                else refusal(401)
-            )
+            server.answer = until_refused(iter(range(7)))
             try:
                 distill.generate(name, out=tmp_path / "run")
             except StoppedError:

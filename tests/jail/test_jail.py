@@ -553,7 +553,7 @@ def judged(program: bytes, arch: int, number: int, *args: int) -> int:
     data = struct.pack("<IIQ6Q", number, arch, 0, *(*args, 0, 0, 0, 0, 0, 0)[:6])
     loaded, at = 0, 0
     while True:
-        code, then, other, k = struct.unpack_from("<HBBI", program, 8 * at)
+        code, then, other, k = map(int, struct.unpack_from("<HBBI", program, 8 * at))
         at += 1
         if code == 0x06:
             return k
@@ -570,8 +570,8 @@ def test_the_filter_decides_the_same_on_every_machine(machine: str) -> None:
     program = seccomp.program(machine)
     allow, refuse, absent, kill = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
     for both in seccomp.REFUSED.values():
-        if both[column] is not None:
-            assert judged(program, audit, both[column]) == refuse
+        if (number := both[column]) is not None:
+            assert judged(program, audit, number) == refuse
     read, clone, sock, prlimit = [(0, 56, 41, 302), (63, 220, 198, 261)][column]
     assert judged(program, audit, read) == allow
     assert judged(program, audit, clone, 0x11) == allow  # SIGCHLD only: fork
@@ -826,7 +826,7 @@ def test_a_jail_starts_through_a_pipe_that_holds_less_than_its_modules(
     """As the pipes are of a user who has many (pipe(7)); here they are small from the start."""
     small = 4096
     assert len(process.program(compiled=True, rules=b"", service=None)) > small
-    monkeypatch.setattr(process.subprocess, "Popen", partial(subprocess.Popen, pipesize=small))
+    monkeypatch.setattr(subprocess, "Popen", partial(subprocess.Popen, pipesize=small))
     with Jail() as jail:
         assert jail.run(HONEST, timeout_s=10).status == "ended"
         assert said(jail, "print(len(input()))", "x" * 99_999) == "99999\n"

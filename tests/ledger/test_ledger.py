@@ -20,7 +20,7 @@ from tests.builders.runs import attempt
 
 # What a problem or an error may say: anything but a lone surrogate, which no row has.
 TEXT = st.text(max_size=12)
-ALL = {"problems": 10**6, "samples": 10**6}  # what is wanted
+ALL: dict[str, Any] = {"problems": 10**6, "samples": 10**6}  # what is wanted
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: "\0" not in name)
 
 
@@ -117,7 +117,7 @@ def test_what_goes_on_with_an_answer_is_read_with_it(ledger: Ledger) -> None:
 
 
 STATES = st.sampled_from(["done", "failed", "quarantined", "retry"])
-TRIES = st.lists(
+TRIES: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.builds(
         dict,
         state=STATES,

@@ -15,6 +15,7 @@ import pytest
 
 import distill
 from distill.errors import Exit, UserError
+from distill.files.write import write_parquet
 from distill.generating import export
 from distill.ledger import Ledger, schema, wal
 from distill.ledger.hold import COPY_FRAMES
@@ -254,10 +255,9 @@ def test_a_ledger_that_is_lost_while_traces_are_written_is_saved(
     tmp_path: Path, heard: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
-    written = export.write_parquet
 
     def lost(path: Path, *values: Any, **more: Any) -> None:
-        written(path, *values, **more)
+        write_parquet(path, *values, **more)
         delete_all(run)
 
     with teacher_server() as server:

@@ -326,6 +326,7 @@ def test_each_damaged_ledger_is_kept_under_its_own_name(made: Made, tmp_path: Pa
         before = (run / "ledger.sqlite").read_bytes()
         found = mend(run)
         assert found is not None
+        assert found.kept_as is not None
         assert found.kept_as.name == f"ledger.damaged-{number}.sqlite"
         assert found.kept_as.read_bytes() == before
     assert {p.name for p in run.iterdir()} == {

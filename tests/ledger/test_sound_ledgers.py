@@ -1,7 +1,7 @@
 """A ledger that is busy, closed to us or of another version is not called damaged."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -42,7 +42,11 @@ def test_a_ledger_that_is_open_elsewhere_is_neither_damaged_nor_repaired(tmp_pat
             with pytest.raises(UserError, match="another program has it open") as said:
                 repair(run, parse=parse)
             assert "repair" not in str(said.value)
-            for command in (lambda: distill.status(run), lambda: distill.generate(name, out=run)):
+            commands: tuple[Callable[[], object], ...] = (
+                lambda: distill.status(run),
+                lambda: distill.generate(name, out=run),
+            )
+            for command in commands:
                 with pytest.raises(UserError, match="another program has it open") as said:
                     command()
                 assert "repair" not in str(said.value)

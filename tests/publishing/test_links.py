@@ -13,7 +13,7 @@ from distill.files.inside import ChangedError, Folder
 from distill.files.write import write_json, write_parquet
 from distill.rows import to_frame
 from tests.builders.hub_state import Hub
-from tests.builders.pushed import adapter, row, write_set
+from tests.builders.pushed import row, write_set, write_student
 
 SECRET = b'{"canary": "of a file that is nobody\'s business"}'
 pytestmark = pytest.mark.timeout(60)  # a pipe that is opened waits for ever
@@ -32,7 +32,7 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def student(tmp_path: Path) -> Path:
-    return adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    return write_student(tmp_path / "student", "ada/base", trained_on="ada/base")
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_device_is_not_opened(at: Hub, student: Path) -> None:
     try:
         os.mknod(student / "merges.txt", 0o600 | 0o020000, os.makedev(1, 5))  # /dev/zero
     except PermissionError:
-        pytest.skip("no devices here")
+        pytest.skip("not even root may make devices here")
     refused(at, student, "merges.txt: not a regular file")
 
 

@@ -17,12 +17,12 @@ from distill.publishing.adapter import ORIGINALS
 from distill.rows import Message
 from tests.builders.hub_server import TOKEN, run_client
 from tests.builders.hub_state import Hub
-from tests.builders.pushed import adapter, row, write_set
+from tests.builders.models import tiny
+from tests.builders.pushed import row, write_set, write_student
 
 KEY = "sk-" + "0123456789abcdef" * 2
 HUB_KEY = "hf_" + "abcdefghijklmnopq" * 2
 BEARER = "Zq7" * 10
-TOKENIZER = Path(__file__).parents[3] / "shared" / "tokenizers" / "smollm2"
 QUIET = "import logging, sys; logging.basicConfig(level='INFO', stream=sys.stderr)\n"
 
 
@@ -294,24 +294,17 @@ def test_a_key_in_the_report_stops_the_push(at: Hub, made: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real LoRA adapter, its tokenizer and its base (in base/), tiny and untrained."""
-    if not TOKENIZER.exists():
-        pytest.skip("needs the tokenizer in shared/")
     folder = tmp_path_factory.mktemp("trained")
+    base = tiny(folder / "base")
     make = f"""
-import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-tokenizer = AutoTokenizer.from_pretrained({str(TOKENIZER)!r})
-config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16,
-    num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
-    eos_token_id=tokenizer.eos_token_id)
-model = LlamaForCausalLM(config)
-model.save_pretrained({str(folder / "base")!r})
+from transformers import AutoTokenizer, LlamaForCausalLM
+model = LlamaForCausalLM.from_pretrained({str(base)!r})
 model.name_or_path = "ada/base"
 student = get_peft_model(model, LoraConfig(r=2, target_modules="all-linear"))
 student.peft_config["default"].base_model_name_or_path = "ada/base"
 student.save_pretrained({str(folder / "student")!r})
-tokenizer.save_pretrained({str(folder / "student")!r})
+AutoTokenizer.from_pretrained({str(base)!r}).save_pretrained({str(folder / "student")!r})
 """
     client(make, "http://127.0.0.1:9", folder / "home", token=None)
     student = folder / "student"
@@ -392,7 +385,7 @@ def test_an_adapter_names_its_base_by_hub_id_and_no_path_is_published(
     at: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture, trained_on: str, named: str
 ) -> None:
     path = str(tmp_path / "home" / "models" / "weights")
-    student = adapter(tmp_path / "student", path, trained_on=trained_on)
+    student = write_student(tmp_path / "student", path, trained_on=trained_on)
     before = (student / "adapter_config.json").read_bytes()
     with caplog.at_level("INFO", "distill"):
         assert push(student, "ada/student") == Exit.DONE
@@ -414,7 +407,7 @@ def test_an_adapter_names_its_base_by_hub_id_and_no_path_is_published(
 def test_an_adapter_of_a_folder_is_refused_with_the_next_step(
     at: Hub, tmp_path: Path, trained_on: str
 ) -> None:
-    student = adapter(tmp_path / "student", "/home/ada/models/mine", trained_on=trained_on)
+    student = write_student(tmp_path / "student", "/home/ada/models/mine", trained_on=trained_on)
     with pytest.raises(UserError, match=r"next: train it with a Hub id as base:, or merge") as said:
         push(student, "ada/student")
     assert "\n" not in str(said.value)
@@ -422,7 +415,7 @@ def test_an_adapter_of_a_folder_is_refused_with_the_next_step(
 
 
 def test_a_key_in_a_rewritten_config_stops_the_push(at: Hub, tmp_path: Path) -> None:
-    student = adapter(tmp_path / "student", "/home/ada/weights", trained_on="ada/base")
+    student = write_student(tmp_path / "student", "/home/ada/weights", trained_on="ada/base")
     config = json.loads((student / "adapter_config.json").read_text())
     write_json(student / "adapter_config.json", config | {"revision": KEY})
     with pytest.raises(UserError, match=r"adapter_config\.json: holds"):

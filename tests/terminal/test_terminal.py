@@ -20,7 +20,8 @@ from distill.cli import main
 from distill.errors import Exit, UserError
 from distill.filtering.workers import Workers
 from distill.terminal.screen import Column, Sheet, show
-from tests.builders.faults import KEY_ENV, http, raw_server, recipe
+from tests.builders.faults import KEY_ENV, recipe
+from tests.builders.sockets import http, raw_server
 from tests.builders.teacher_server import completion, refusal, teacher_server
 
 ROOT = Path(__file__).parents[2]
@@ -201,7 +202,8 @@ def test_files_are_named_in_visible_characters(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_text_is_no_crash(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "distill", "status", os.fsencode(tmp_path) + b"/\xff\x9b2J"]
+    words: list[str | bytes] = [sys.executable, "-m", "distill", "status"]
+    words.append(os.fsencode(tmp_path) + b"/\xff\x9b2J")
     for env in ({}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
         done = subprocess.run(words, capture_output=True, check=False, env={**os.environ, **env})
         assert done.returncode == Exit.USER

@@ -274,11 +274,12 @@ def test_without_a_jail_no_answer_is_bought_that_could_not_be_checked(
         (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
         name = str(tmp_path / "recipe.yaml")
 
-        def run(**how: bool) -> None:
+        def run(*, unsafe_no_sandbox: bool = False) -> None:
             if command == "until":
-                distill.generate(name, out=out, **how)
+                distill.generate(name, out=out, unsafe_no_sandbox=unsafe_no_sandbox)
             else:
-                distill.eval(name, model=f"{server.url}#m", out=out, **how)
+                model = f"{server.url}#m"
+                distill.eval(name, model=model, out=out, unsafe_no_sandbox=unsafe_no_sandbox)
 
         with pytest.raises(UserError, match="cannot be run safely here"):
             run()

@@ -60,7 +60,7 @@ def _no_jail_stays() -> Iterator[None]:
 
 def says(name: str, source: str, gold: str = SUM, **options: Any) -> Verdict:
     if toolchain(named(name)) is None:
-        pytest.skip(f"{named(name).package} is not installed")
+        pytest.skip(f"no toolchain: apt-get install {named(name).package}")
     return check_all([(gold, f"So:\n\n```{name}\n{source}\n```\n")], **options)[0]
 
 
@@ -254,7 +254,7 @@ def test_a_jail_that_does_not_hold_is_our_error(monkeypatch: pytest.MonkeyPatch)
 def test_built_programs_run_where_no_compiler_is() -> None:
     found = toolchain(named("cpp"))
     if found is None:
-        pytest.skip("g++ is not installed")
+        pytest.skip("no toolchain: apt-get install g++")
     assert found.runtime_mounts == PLAIN
     assert "/usr/bin" in found.compiler_mounts.folders
 
@@ -302,7 +302,7 @@ def test_a_reference_may_say_the_language() -> None:
 @needs_jail
 def test_a_reference_in_another_language_is_tried_in_it() -> None:
     if toolchain(named("cpp")) is None:
-        pytest.skip("g++ is not installed")
+        pytest.skip("no toolchain: apt-get install g++")
     for said in ({}, {"language": "C++20"}):
         gold = json.dumps({"cases": CASES, "solution": RIGHT["cpp"], **said})
         response = own_answer(gold)

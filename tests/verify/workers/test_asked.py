@@ -259,7 +259,7 @@ def loaded(jailer: Jailer) -> Iterator[Jail]:
 @pytest.mark.parametrize("sort", SERVICES)
 def test_both_jails_hold_with_a_library_in_them(jailer: Jailer, sort: Any) -> None:
     if not is_installed(sort):
-        pytest.skip("not installed")
+        pytest.skip(f"the library for {sort} is not installed")
     made = service(sort, jailed=True)
     assert weakness(jailer, made.mounts) == ""
     with Jail(jailer=jailer, service=made) as jail:
