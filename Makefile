@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 DISTILL := $(BIN)/distill
 DEMO := demo
 
-.PHONY: demo test lint fix clean
+.PHONY: demo test lint fix docs coverage real weights clean
 
 # Exit status 1 says that some rows failed for good: the rows that did not are worth going on with.
 demo: $(VENV)/.ready
@@ -19,21 +19,48 @@ demo: $(VENV)/.ready
 	$(DISTILL) eval eval/demo --model $(DEMO)/student -o $(DEMO)/scores-student
 	$(DISTILL) status $(addprefix $(DEMO)/,run set student scores-base scores-student)
 
-test: lint
-	$(BIN)/python -m pytest
+# On every core, because the tests mostly wait for processes that they start; on four at most, because
+# each worker collects all tests (15 s, up to 1 GB). worksteal keeps the tests of a file together, so
+# that what a file builds once is built twice at most. One torch thread each: more fight for the cores.
+test: lint weights
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Which lines and branches the tests ran, subprocesses included; what runs in a jail is not seen.
+coverage: $(VENV)/.ready-dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+# The checks that need the data beside the checkout, in ../shared.
+real: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest bench/real
+
+# The one real model that tests run, 100 MB, into the user's cache.
+weights: $(VENV)/.ready
+	$(BIN)/python -c 'from distill.local_models.weights import fetch; print(fetch("smollm2-135m-instruct"))'
+
 fix: $(VENV)/.ready-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(VENV)/.ready: pyproject.toml
+# The site of docs/, in site/. A broken link is an error.
+docs: $(VENV)/.ready-docs
+	$(BIN)/python -m tests.commands_page
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/zensical build --strict --clean
+
+# The environment itself: all that the documentation needs of it.
+$(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("distill needs Python 3.11 or newer")'
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	touch $@
+
+$(VENV)/.ready: pyproject.toml $(VENV)/.python
 	$(PIP) "$(TORCH)"
 	$(PIP) -e ".[local,train,hub]"
 	touch $@
@@ -42,5 +69,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	$(PIP) -e ".[local,train,hub,ray,dev]"
 	touch $@
 
+$(VENV)/.ready-docs: pyproject.toml $(VENV)/.python
+	$(PIP) -e ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(DEMO) dist build
+	rm -rf $(DEMO) dist build site .cache

@@ -28,7 +28,7 @@ from distill.verify import Isolation
 from distill.verify.code import check_all
 from distill.verify.code.gold import read_gold
 from distill.verify.code.suite import Suite, suite
-from distill.verify.workers.threads import CREW
+from distill.verify.workers.threads import PROGRAM_THREADS
 
 TIMEOUT_S = 10.0
 PEER = """
@@ -137,7 +137,7 @@ def _speed(problems: Sequence[Problem], workers: int) -> str:
         cpu, began = _cpu(), time.perf_counter()
         found = side(problems, sources, workers)
         took = time.perf_counter() - began
-        CREW.close()  # the CPU time of children counts once they are gone
+        PROGRAM_THREADS.close()  # the CPU time of children counts once they are gone
         used = 1000 * (_cpu() - cpu) / len(sources)
         rate = f"{len(sources) / took:,.0f}"
         rows.append([name, rate, f"{took:.2f}", f"{used:.1f}", f"{sum(found)}"])

@@ -138,7 +138,7 @@ def _recipe(options: argparse.Namespace, data: Path) -> Path:
     if options.recipe == "whole":
         recipe["decontaminate"] = {"against": [f"{data}.benchmark.jsonl"]}
         recipe["select"] |= {"dedupe": "near", "quota": {"math": 300_000}, "shuffle": True}
-    path = options.work / f"{options.recipe}.yaml"
+    path: Path = options.work / f"{options.recipe}.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False))
     return path
 

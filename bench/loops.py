@@ -15,7 +15,10 @@ from typing import Any
 import polars as pl
 
 from bench.pool import SHARED
-from distill.filtering.rules import compile, measure_and_judge
+from distill.filtering.measure import judged
+from distill.filtering.rules import compile
+from distill.filtering.steps import Job
+from distill.filtering.stored import SCALARS
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.rows import SCHEMA
@@ -111,7 +114,8 @@ def dropped(rows: list[dict[str, Any]], plant: Plant | None, *, amid: bool = Fal
     path = Path(__file__).parents[1] / "filters" / "r1.yaml"
     recipe = load(str(path), FilterRecipe).recipe
     rules = compile({name: recipe.rules[name] for name in RULES}, str(path))
-    return int(measure_and_judge(table, rules)["reason"].is_not_null().sum())
+    found = judged(table.select(SCALARS), table, Job(Path(), rules, needed=()))
+    return 0 if found is None else int(found["reason"].is_not_null().sum())
 
 
 LOOPS: dict[str, Plant] = {

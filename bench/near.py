@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import random
 import re
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -273,4 +272,4 @@ def _plans() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from distill.files.done import file_digest
 from distill.files.write import write_parquet
 from distill.filtering.prepare import prepare
 from distill.filtering.rules import Rule, judge
-from distill.filtering.steps import steps
+from distill.filtering.stored import Measured
 from distill.filtering.units import source, units
 from distill.signals import verdict
-from distill.signals.settings import PLAIN
+from distill.signals.settings import PLAIN, Settings
 
 TIMES = 3  # the least of so many: what else the machine does only adds
 
@@ -48,13 +49,13 @@ def _found(data: Path, recipe: str, folder: Path) -> list[list[str]]:
     )
     frames = timed("read (twice a run)", lambda: [frame for unit in made for frame in unit.rows()])
     whole = [frame.select(pl.col("id")) for frame in frames]
-    for step in steps(ready.job):
+    for step in ready.job.steps:
         if isinstance(step, Rule):
             continue
         if step is not verdict:
             name = step.__name__.removeprefix("distill.")
             settings = ready.job.rules.settings
-            values = timed(name, lambda s=step, g=settings: [s.measure(f, g) for f in frames])
+            values = timed(name, partial(_measured, step, settings, frames))
             whole = [w.hstack(v.get_columns()) for w, v in zip(whole, values, strict=True)]
     tables = [
         pl.concat([w.drop("id"), f], how="horizontal") for w, f in zip(whole, frames, strict=True)
@@ -64,8 +65,17 @@ def _found(data: Path, recipe: str, folder: Path) -> list[list[str]]:
     tables = [t.with_columns(**absent) for t in tables]
     timed("rules", lambda: [judge(t, ready.job.rules) for t in tables])
     parts = [pl.concat(frames[i : i + 2]) for i in range(0, len(frames), 2)]
-    timed("write", lambda: [write_parquet(folder / "x.parquet", part) for part in parts])
+    timed("write", partial(_write, folder / "x.parquet", parts))
     return [[name, f"{cost:,.1f}"] for name, cost in found]
+
+
+def _measured(step: Measured, settings: Settings, frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    return [step.measure(frame, settings) for frame in frames]
+
+
+def _write(path: Path, parts: list[pl.DataFrame]) -> None:
+    for part in parts:
+        write_parquet(path, part)
 
 
 def _cpu(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+REAL = "traces.jsonl.gz"
 PARAGRAPHS = 60_000  # two rows of 75 share 0.1 of them: no near-duplicates by chance
 WORDS = 8_000  # of the drawn vocabulary
 _FOREIGN = re.compile("[\u0370-\u1fff\u2e00-\uffff]")  # defects are planted, not met
@@ -29,22 +30,22 @@ class Pool:
     benchmark: list[str]  # questions that no student may see
 
 
-def build(seed: int = 0) -> Pool:
-    """The pool of one seed; takes about a second."""
+def build(seed: int = 0, *, data: Path | None = SHARED) -> Pool:
+    """The pool of one seed; takes about a second. ``data``: where real sentences may be."""
     draw = np.random.default_rng(seed)
-    real = (SHARED / "traces.jsonl.gz").is_file()
-    sentences = _real_sentences() if real else _drawn_sentences(draw)
+    real = data if data is not None and (data / REAL).is_file() else None
+    sentences = _drawn_sentences(draw) if real is None else _real_sentences(real)
     counts = draw.integers(1, 5, PARAGRAPHS)  # R1's paragraphs are short: 1 to 4 sentences
     picks = iter(draw.integers(0, len(sentences), int(counts.sum())).tolist())
     paragraphs = [" ".join(sentences[next(picks)] for _ in range(n)) for n in counts.tolist()]
     mean = float(np.mean([len(text) + 2 for text in paragraphs]))
-    return Pool(paragraphs, mean, *_questions(sentences))
+    return Pool(paragraphs, mean, *_questions(sentences, real))
 
 
-def _real_sentences() -> list[str]:
+def _real_sentences(data: Path) -> list[str]:
     """Of closed traces only, 20 to 400 characters, each once, in the order of the file."""
     found: dict[str, None] = {}
-    with gzip.open(SHARED / "traces.jsonl.gz") as file:
+    with gzip.open(data / REAL) as file:
         for line in map(json.loads, file):
             if line["thought_closed"] and line["finish_reason"] == "stop":
                 for text in _END.split(line["reasoning"]):
@@ -66,11 +67,12 @@ def _drawn_sentences(draw: np.random.Generator) -> list[str]:
     return sentences
 
 
-def _questions(sentences: list[str]) -> tuple[list[str], list[str]]:
-    train, test = SHARED / "gsm8k_train.jsonl", SHARED / "math500.jsonl"
-    if not (train.is_file() and test.is_file()):
+def _questions(sentences: list[str], data: Path | None) -> tuple[list[str], list[str]]:
+    if data is None:
         return sentences[:5_000], [" ".join(sentences[-3 * n - 3 :][:3]) for n in range(500)]
-    return _column(train, "question"), _column(test, "problem")
+    return _column(data / "gsm8k_train.jsonl", "question"), _column(
+        data / "math500.jsonl", "problem"
+    )
 
 
 def _column(path: Path, name: str) -> list[str]:

@@ -10,7 +10,6 @@ own and has its library loaded; that is not counted.
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -90,12 +89,12 @@ def _side(
 def _shared(items: list[tuple[str, str]]) -> list[list[Any]]:
     from distill.verify.kinds import CHECKS
     from distill.verify.workers.harmless import harmless
-    from distill.verify.workers.question import Question
+    from distill.verify.workers.pending import PendingCheck
 
     counts: dict[str, list[int]] = {}
     for gold, response in items:
         found = CHECKS["reasoning_gym"](gold, response)
-        if isinstance(found, Question):
+        if isinstance(found, PendingCheck):
             count = counts.setdefault(json.loads(gold)["task"], [0, 0])
             count[0] += 1
             count[1] += harmless(found.job)
@@ -103,4 +102,4 @@ def _shared(items: list[tuple[str, str]]) -> list[list[Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -17,7 +17,6 @@ import logging
 import multiprocessing
 import os
 import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -162,12 +161,12 @@ def jails_cpu() -> float:
 
 def _hostile() -> str:
     from distill.verify import grade
-    from distill.verify.workers.threads import SCORERS
+    from distill.verify.workers.threads import SCORER_THREADS
 
     rows, worst = [], 0.0
     for name, text in HOSTILE.items():
         for number, gold in enumerate(("5", "x^2+1", text)):
-            SCORERS.close()
+            SCORER_THREADS.close()
             if number:  # a jail is there; it is not for the first, as in a fresh program
                 grade("x+2n", r"\boxed{x+2}")
             began = time.perf_counter()
@@ -203,4 +202,4 @@ def _megabytes(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -17,13 +17,21 @@ from distill.terminal.plain import plain
 
 
 class Exit(IntEnum):
-    """Exit status of every command."""
+    """Exit status of every command.
+
+    Attributes:
+        DONE: 0.
+        ROWS_FAILED: 1, finished, but some rows failed for good.
+        USER: 2, the user must change something.
+        BUDGET: 3, the budget is reached.
+        INTERRUPTED: 130, which is 128 + SIGINT, the shell's own convention.
+    """
 
     DONE = 0
-    ROWS_FAILED = 1  # finished, but some rows failed for good
+    ROWS_FAILED = 1
     USER = 2
     BUDGET = 3
-    INTERRUPTED = 130  # 128 + SIGINT, the shell's own convention
+    INTERRUPTED = 130
 
 
 class DistillError(Exception):
@@ -57,6 +65,17 @@ class Interrupted(DistillError):
     """Stopped from outside; the same command resumes."""
 
     exit = Exit.INTERRUPTED
+
+
+def first_line(error: BaseException) -> str:
+    r"""The first line of an error's text; the name of its type where it has none.
+
+    >>> first_line(ValueError("\n no such column: x\n\nResolved plan until failure: …"))
+    'no such column: x'
+    >>> first_line(MemoryError())
+    'MemoryError'
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

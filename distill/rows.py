@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import orjson
 import polars as pl
 
 DOMAINS: Final = ("math", "code", "stem", "logic", "general")
@@ -37,7 +38,27 @@ class Problem:
     source: str  # e.g. "openai/gsm8k:train"
     gold: str | None  # reference answer, or JSON of tests
     verify: str | None  # one of VERIFY_KINDS; None = nothing to check against
-    fields: str | None = None  # JSON object: what else the template can use, e.g. a trace's parts
+    fields: str | None = None  # the JSON of a Trace, where a trace is the prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A trace that is a prompt: what a template can use of it beside its question."""
+
+    id: str
+    sample: int
+    messages: tuple[Message, ...]
+    reasoning: str
+    response: str
+    gold: str | None
+    verify: str | None
+    teacher: str | None
+
+    @classmethod
+    def read(cls, fields: str) -> "Trace":
+        """From ``Problem.fields``."""
+        values = orjson.loads(fields)
+        return cls(**{**values, "messages": tuple(Message(**t) for t in values["messages"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,20 +118,45 @@ def row_id(source: str, question: str) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
+# What a row's ``messages`` ask, in four readings. Each is null where ``messages`` is null.
+
+
+def all_turns() -> pl.Expr:
+    """Everything the teacher was sent, as one text with a line break between turns."""
+    return _contents().list.join("\n")
+
+
+def user_turns() -> pl.Expr:
+    """All that the user said, as one text; "" where that is nothing."""
+    return _contents(pl.element().struct["role"] == "user").list.join("\n")
+
+
+def conversation() -> pl.Expr:
+    """All turns but the system's: what was answered in between is part of the last question."""
+    return _contents(pl.element().struct["role"] != "system").list.join("\n")
+
+
+def last_user_turn() -> pl.Expr:
+    """The question that was asked last; null where the user said nothing."""
+    return _contents(pl.element().struct["role"] == "user").list.last()
+
+
+def _contents(of: pl.Expr | None = None) -> pl.Expr:
+    content = pl.element().struct["content"]
+    return pl.col("messages").list.eval(content if of is None else content.filter(of))
+
+
 def to_frame(rows: Iterable[Row]) -> pl.DataFrame:
     """A table with exactly SCHEMA, one line a row, in the order given."""
     found = list(rows)
-    columns: dict[str, list[object]] = {
-        name: [getattr(row, name) for row in found] for name in SCHEMA.names() if name != "messages"
+    columns: dict[str, object] = {
+        name: [getattr(row, name) for row in found] for name in SCHEMA.names()
     }
-    columns["messages"] = [
-        None if row.messages is None else [_turn(turn) for turn in row.messages] for row in found
-    ]
-    return pl.DataFrame({name: columns[name] for name in SCHEMA.names()}, schema=SCHEMA)
-
-
-def _turn(message: Message) -> dict[str, str]:
-    return {"role": message.role, "content": message.content}
+    # polars takes ten times as long over lists of dicts, for all the others together
+    turns = [None if row.messages is None else orjson.dumps(row.messages).decode() for row in found]
+    texts = pl.Series("messages", turns, dtype=pl.String)
+    columns["messages"] = texts.str.json_decode(SCHEMA["messages"])
+    return pl.DataFrame(columns, schema=SCHEMA)
 
 
 def from_frame(frame: pl.DataFrame) -> list[Row]:

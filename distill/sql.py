@@ -1,22 +1,34 @@
-"""Polars SQL expressions over one row, as recipes write them. Evaluates nothing, reads no file."""
+"""Polars SQL expressions, as recipes write them: which are safe, and which look at one row only.
+
+Everything that rests on how polars writes an expression as JSON is here. polars may change that
+form in any version, so what is not known is refused; ``tests/test_sql.py`` names every part.
+"""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import polars as pl
 
-# Parts of an expression whose value depends on other rows: a row's fate must not depend on the
-# table that it happens to be in. polars' own meta.is_row_separable takes a > AVG(a) for separable.
-_ACROSS = frozenset({"Agg", "Over", "Window", "Explode", "Len", "Shift", "Quantile", "Correlation"})
+from distill.errors import first_line
 
-
-# polars opens what these name while it reads the text, be it a file, a pipe or an address. They are
-# refused wherever they stand, in quotes too: telling quotes apart takes polars' own parser.
-_OPENS = re.compile(
-    r"\b(?:read|scan)_(?:\w+[\"`\s]*\(|(?:csv|parquet|ipc|json|ndjson)\b)", re.IGNORECASE
-)
+_READERS = re.compile(r"(?:read|scan)_", re.IGNORECASE)  # how polars' table functions begin
+_OPERATORS = {
+    *("And", "Or", "Xor", "Eq", "NotEq", "EqValidity", "NotEqValidity", "Lt", "LtEq", "Gt", "GtEq"),
+    *("Plus", "Minus", "Multiply"),
+}
+_SQL_OPERATORS = {  # those that polars chooses by the types of both sides
+    *("Plus", "Minus", "Mul", "Div", "Rem", "IntDiv"),
+    *("Eq", "EqMissing", "Lt", "LtEq", "Gt", "GtEq"),
+}
+_FUNCTIONS = {
+    *("Abs", "ArrayExpr", "Atan2", "Bitwise", "Ceil", "Coalesce", "Erf", "Erfc", "Exp", "FillNull"),
+    *("Floor", "ListExpr", "Log", "Log1p", "MaxHorizontal", "MinHorizontal", "Pow", "Sign"),
+    *("StringExpr", "StructExpr", "TemporalExpr", "Trigonometry", "Truncate"),
+}
+_HERE = "_"  # stands for a part of an expression in the two that follow
+_SIGNED = pl.col(_HERE) + pl.lit(0, pl.Int64)  # an integer gets a sign, a float stays one
+_NUMBER = pl.col(_HERE).fill_nan(None)
 
 
 def parse_sql(text: str) -> pl.Expr:
@@ -25,43 +37,109 @@ def parse_sql(text: str) -> pl.Expr:
     Raises:
         PolarsError: it is none, or holds a query or what would open a file.
     """
-    if found := _OPENS.search(text):
-        msg = f"{found[0].rstrip('(')} opens files, and an expression is over one row's columns"
-        raise pl.exceptions.SQLSyntaxError(msg)
+    # polars opens files and addresses while it parses. So it first gets the text with longer names,
+    # which open nothing: whether such a name is called or only quoted does not depend on its length
+    longer = "z" * (len(text) + 1)  # in no text of this length, so different names stay different
+    if _READERS.search(text):
+        try:
+            _parsed(_READERS.sub(rf"\g<0>{longer}", text))
+        except pl.exceptions.PolarsError as error:
+            said = first_line(error).replace(longer, "")
+            if "table function" in said:
+                said = f"{said}: no expression opens files"
+            raise pl.exceptions.SQLSyntaxError(said) from None
+    return _parsed(text)
+
+
+def _parsed(text: str) -> pl.Expr:
     try:
         made = pl.sql_expr(text)
     except pl.exceptions.PanicException as error:  # no Exception: GREATEST(), say
         msg = f"polars cannot read it: {error}"
         raise pl.exceptions.SQLSyntaxError(msg) from None
-    if "SubPlan" in _nodes(_tree(made)):
+    if '{"SubPlan":' in made.meta.serialize(format="json"):  # in a literal, quotes are escaped
         msg = "holds a query; write an expression over one row's columns"
         raise pl.exceptions.SQLSyntaxError(msg)
     return made
 
 
-def looks_across(expression: pl.Expr) -> bool:
-    """Whether its value for a row depends on other rows."""
-    return not _ACROSS.isdisjoint(_nodes(_tree(expression)))
+def looks_across(expression: pl.Expr) -> str | None:
+    """The first part whose value in a row may depend on other rows; None if there is none.
+
+    polars' own ``meta.is_row_separable`` takes a > AVG(a) for separable.
+    """
+    return _across(_tree(expression))
+
+
+def _across(tree: Any) -> str | None:
+    match tree:
+        case {"Column": _} | {"Literal": _}:
+            return None
+        case {"Alias": [inner, _]} | {"Cast": {"expr": inner}} | {"Eval": {"expr": inner}}:
+            parts = [inner]  # Eval is over the elements of one row's list
+        case {"Ternary": {"predicate": condition, "truthy": one, "falsy": other}}:
+            parts = [condition, one, other]
+        case {"BinaryExpr": {"op": op, "left": left, "right": right}} if op in _OPERATORS:
+            parts = [left, right]
+        case {"Function": {"function": function, "input": inputs}} if _by_row(function):
+            parts = inputs
+        case {"Function": {"function": function}}:
+            return _name(function)
+        case _:
+            return _name(tree)
+    return next(filter(None, map(_across, parts)), None)
+
+
+def _by_row(function: Any) -> bool:
+    match function:
+        case {"Boolean": "Not" | "IsNull" | "IsNotNull"}:
+            return True
+        case {"Sql": "ToFloat" | {"IsIn": _} | {"Round": _}}:
+            return True
+        case {"Sql": {"Binary": op}}:
+            return op in _SQL_OPERATORS
+    return _name(function) in _FUNCTIONS
+
+
+def _name(tree: Any) -> str:
+    return next(iter(tree)) if isinstance(tree, dict) else str(tree)
+
+
+def exact(expression: pl.Expr) -> pl.Expr:
+    """The same expression, but 3 - LENGTH(gold) can be below zero, and 0 / 0 is null.
+
+    polars counts lengths without a sign, so that 3 - 5 is 4294967294, and takes NaN for larger than
+    every number. For expressions that do not look across rows.
+    """
+    return pl.Expr.deserialize(orjson.dumps(_exact(_tree(expression))), format="json")
+
+
+def _exact(tree: Any) -> Any:
+    """The tree with a sign at what is subtracted from or multiplied, and no NaN."""
+    if isinstance(tree, list):
+        return [_exact(inner) for inner in tree]
+    if not isinstance(tree, dict):
+        return tree
+    whole = {key: inner if key == "Literal" else _exact(inner) for key, inner in tree.items()}
+    match whole:
+        case {"BinaryExpr": {"op": "Minus" | "Multiply", "left": left} as parts}:
+            return {"BinaryExpr": parts | {"left": _around(left, _SIGNED)}}
+        case {"Function": {"function": {"Sql": {"Binary": "Minus" | "Mul"}}, "input": [a, b]} as f}:
+            return {"Function": f | {"input": [_around(a, _SIGNED), b]}}
+        case {"Function": {"function": {"Sql": {"Binary": "Div"}}}}:
+            return _around(whole, _NUMBER)
+    return whole
+
+
+def _around(inner: Any, outer: pl.Expr) -> Any:
+    """The tree of ``outer`` with ``inner`` in place of the column _HERE."""
+    if isinstance(inner, dict) and "Scalar" in inner.get("Literal", {}):
+        return inner  # 0.5: it has a sign
+    here = pl.col(_HERE).meta.serialize(format="json")
+    return orjson.loads(
+        outer.meta.serialize(format="json").replace(here, orjson.dumps(inner).decode())
+    )
 
 
 def _tree(expression: pl.Expr) -> Any:
     return orjson.loads(expression.meta.serialize(format="json"))
-
-
-def first_line(error: pl.exceptions.PolarsError) -> str:
-    """What polars says, without the plan that it adds."""
-    return (str(error).strip().splitlines() or ["unknown"])[0]
-
-
-def _nodes(tree: Any) -> Iterator[str]:
-    """The names of an expression's nodes, without those of columns and without literals."""
-    if isinstance(tree, str):
-        yield tree
-    elif isinstance(tree, list):
-        for inner in tree:
-            yield from _nodes(inner)
-    elif isinstance(tree, dict):
-        for key, inner in tree.items():
-            yield key
-            if key not in ("Column", "Literal", "Alias"):
-                yield from _nodes(inner)

@@ -21,3 +21,10 @@ def _no_trust_of_ours(
 
 
 _NUMBERS = count()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Below the reasons of what was skipped: how to get what is missing."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    if any("could not import" in str(one.longrepr) for one in skipped):
+        terminalreporter.write_line("next: make test, which installs what tests import")

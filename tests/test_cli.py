@@ -9,8 +9,8 @@ import pytest
 
 from distill.cli import main
 from distill.errors import Exit
+from tests.builders.recipes import recipe
 from tests.builders.teacher_server import completion, refusal, teacher_server
-from tests.generating.test_generate import recipe
 
 COMMANDS = ("plan", "generate", "filter", "train", "eval", "push", "status")
 
@@ -104,10 +104,7 @@ def test_without_a_terminal_there_are_plain_lines_only(tmp_path: Path) -> None:
 
 
 def test_status_tells_the_funnel_of_a_whole_loop(tmp_path: Path) -> None:
-    def answer(body: object, n: int) -> object:
-        return completion("\\boxed{1}", finish_reason="stop")
-
-    with teacher_server(answer) as server:
+    with teacher_server(lambda body, n: completion("\\boxed{1}")) as server:
         name = recipe(tmp_path, server)
         assert run("generate", name, "-o", str(tmp_path / "run")).returncode == 0
     rules = tmp_path / "rules.yaml"

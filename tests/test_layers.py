@@ -5,18 +5,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.builders.imports import MODULES, imported
+
 # A module imports its own package and the lines below it; "distill" is the package's own file.
 LAYERS = (
     ("__main__",),
     ("cli",),
     ("distill",),
     ("commands",),
-    ("filtering", "training", "evaluating", "publishing"),
+    ("evaluating", "filtering", "publishing", "showing", "training"),
     ("generating",),
     ("problems", "signals"),
     ("local_models", "verify"),
@@ -59,32 +59,9 @@ SLOW = HEAVY | {
 }
 
 
-def modules() -> dict[str, ast.Module]:
-    found = {}
-    for path in sorted((ROOT / "distill").rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        found[name] = ast.parse(path.read_text(encoding="utf-8"))
-    return found
-
-
-MODULES = modules()
-
-
 def group(name: str) -> str:
     """``distill.files.read`` belongs to ``files``, ``distill`` to itself."""
     return name.split(".")[1] if "." in name else name
-
-
-def imported(tree: ast.AST) -> Iterator[str]:
-    """Every module that is imported anywhere in it, lazily or for types too."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield inner if inner in MODULES else str(node.module)
 
 
 def imported_ours(name: str) -> set[str]:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from distill.files.write import read_json
-from distill.local_models.weights import SHIPPED, cache_folder
+from tests.builders.models import shipped_weights
 
-WEIGHTS = cache_folder() / SHIPPED["smollm2-135m-instruct"].file
 pytest.importorskip("xllamacpp")
 pytest.importorskip("trl")
 
@@ -22,9 +21,9 @@ def run(*words: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="its weights are not here")
 @pytest.mark.timeout(600)
 def test_real_prompts_become_a_student_with_scores(tmp_path: Path) -> None:
+    shipped_weights()
     folders = {n: str(tmp_path / n) for n in ("run", "set", "student", "scores")}
     run("generate", "demo", "-o", folders["run"], "--limit", "16")
     run("filter", "demo", folders["run"], "-o", folders["set"])

@@ -9,13 +9,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "distill").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
-# Where any error at all is caught: the end of the program, two tasks that nobody else awaits, and
-# whatever somebody else's program raises in the jail.
+# Where any error at all is caught: the end of the program, two tasks that nobody else awaits, the
+# user's own code, and whatever somebody else's program raises in the jail.
 BORDERS = {
     "distill/cli.py": 1,
     "distill/generating/dispatch.py": 1,
     "distill/ledger/commits.py": 1,
     "distill/jail/inside/execute.py": 1,
+    "distill/recipes/code.py": 1,
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -69,6 +70,14 @@ def test_nothing_prints_past_the_log(name: str) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert "print" not in called
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda p: p.stem)
+def test_no_test_module_is_imported(path: Path) -> None:
+    """What several of them need is built in tests/builders."""
+    found = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    froms = [node.module or "" for node in found if isinstance(node, ast.ImportFrom)]
+    assert [name for name in froms if ".test_" in name] == []
 
 
 def test_half_of_all_functions_are_about_ten_lines() -> None:

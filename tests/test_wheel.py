@@ -3,11 +3,18 @@
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from email import message_from_bytes
+from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.builders.imports import MODULES, imported
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("prompts", "filters", "students")
@@ -71,6 +78,22 @@ def test_every_recipe_and_template_is_in_the_wheel(names: list[str], kind: str) 
     }
     assert files
     assert {f"distill/data/{name}" for name in files} <= set(names)
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = chain(project["dependencies"], *(extras[name] for name in extras if name != "dev"))
+    declared = {canonicalize_name(Requirement(text).name) for text in wanted}
+    bringers = packages_distributions()
+    undeclared = {
+        top
+        for module in MODULES.values()
+        for top in {name.split(".")[0] for name in imported(module)} - {"distill"}
+        if top not in sys.stdlib_module_names
+        and declared.isdisjoint(map(canonicalize_name, bringers.get(top, [top])))
+    }
+    assert undeclared == set()
 
 
 def test_the_types_travel_with_the_code(names: list[str]) -> None:

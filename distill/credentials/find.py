@@ -67,8 +67,10 @@ def _group(kinds: tuple[Kind, ...]) -> _Group:
     )
 
 
-_IN_WORDS = [_group(kinds) for kinds in WORDS]
-_IN_TEXT = [_group((kind,)) for kind in PHRASES]
+_LOOKS = (
+    *(("words", _group(kinds)) for kinds in WORDS),
+    *(("text", _group((kind,))) for kind in PHRASES),
+)
 # Of anything like a key, placeholders too: to blot them out of what is shown.
 SECRET = re.compile(_joined(kind.pattern for kind in KINDS), re.ASCII)
 
@@ -99,21 +101,28 @@ def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:
     """
     finds = _finds_by_row(texts)
     escaped = texts.str.contains(ESCAPED).fill_null(value=False).arg_true()
-    for i, found in _finds_by_row(unescaped(texts.gather(escaped))).items():
-        finds.setdefault(int(escaped[i]), []).extend(found)
+    if len(escaped):
+        for i, found in _finds_by_row(unescaped(texts.gather(escaped))).items():
+            finds.setdefault(int(escaped[i]), []).extend(found)
     return {row: kinds for row, found in sorted(finds.items()) if (kinds := _different(found))}
 
 
 def _finds_by_row(texts: pl.Series) -> dict[int, list[tuple[str, str]]]:
     words = pl.col("text").str.extract_all(_LONG).list.join("\n")
     frame = texts.to_frame("text").with_row_index("row").with_columns(words=words)
+    # One query for all groups: a query costs more than looking through a short text.
+    suspect = frame.select(
+        pl.col(column).str.contains(group.quick).alias(group.quick) for column, group in _LOOKS
+    )
     finds: dict[int, list[tuple[str, str]]] = {}
-    for column, groups in (("words", _IN_WORDS), ("text", _IN_TEXT)):
-        for group in groups:
-            suspects = frame.filter(pl.col(column).str.contains(group.quick))
-            near = suspects.select("row", pl.col("text").str.extract_all(group.near))
-            for row, pieces in near.iter_rows():
-                finds.setdefault(row, []).extend(_finds(group, pieces))
+    for _, group in _LOOKS:
+        if not suspect[group.quick].any():
+            continue
+        near = frame.filter(suspect[group.quick]).select(
+            "row", pl.col("text").str.extract_all(group.near)
+        )
+        for row, pieces in near.iter_rows():
+            finds.setdefault(row, []).extend(_finds(group, pieces))
     return finds
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from distill.errors import UserError, missing_extra
+from distill.errors import UserError, first_line, missing_extra
 from distill.files.hub import hub, quiet_client
 from distill.files.write import read_json
 
@@ -159,7 +159,6 @@ def _from_hub(repo: str) -> list[Path]:
         with quiet_client():
             folder = snapshot_download(repo, repo_type="dataset", allow_patterns=patterns)
     except (HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        msg = f"{HUB}{repo}: cannot be read from the Hub: {reason}"
+        msg = f"{HUB}{repo}: cannot be read from the Hub: {first_line(error)}"
         raise UserError(msg) from None
     return _in_folder(Path(folder))

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from distill.errors import UserError
+from distill.errors import UserError, first_line
 from distill.files.columns import Columns, are_ours, columns_of, own_values, rows_of, sample_of
 from distill.files.find import data_files
 from distill.files.lines import text_lines
@@ -153,8 +153,7 @@ def _readable(path: Path, kind: str) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = (str(error).splitlines() or ["unknown"])[0]
-        msg = f"{path}: not a readable {kind} file: {reason}"
+        msg = f"{path}: not a readable {kind} file: {first_line(error)}"
         raise UserError(msg) from None
 
 
@@ -275,4 +274,4 @@ def refuse_no_id(ids: pl.Series, data: str | Path) -> None:
 
 def twice(name: str, sample: int, data: str | Path) -> UserError:
     """The error for two rows of one key."""
-    return UserError(f"{data}: id {name!r} with sample {sample} is there twice; ids must be unique")
+    return UserError(f"{data}: id {name!r} with sample {sample} appears twice; ids must be unique")

@@ -1,4 +1,4 @@
-"""The folder of a result: what in it may be replaced, and when it is whole. Measures nothing."""
+"""The folder of a result: what in it may be replaced, and when it is complete."""
 
 import shutil
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from typing import Any
 
 from distill.errors import UserError
 from distill.files.find import data_files
-from distill.files.write import read_json, write_json
+from distill.files.ours import is_ours, refuse_foreign
+from distill.files.write import write_json
 from distill.filtering.judge.votes import FOLDER as JUDGED
 from distill.filtering.stored import FOLDER as SIGNALS
 from distill.filtering.units import Unit
@@ -15,8 +16,8 @@ from distill.filtering.write import DROPPED, KEPT, SHUFFLING
 
 REPORT = "report.json"
 DUPLICATES = "duplicates.parquet"
-UNFINISHED = ".unfinished"  # stands in OUT from the first deletion to the report
-ROWS = ".rows"  # DATA in our form, where it was in another one
+UNFINISHED = ".unfinished"  # in OUT from the first deletion until the report is written
+ROWS = ".rows"  # DATA in our schema, if it was in another
 TEXTS = ".texts"  # of candidates for near copies
 REPLACED = (KEPT, DROPPED, DUPLICATES)
 OURS = (*REPLACED, SIGNALS)
@@ -24,7 +25,7 @@ SCRATCH = (ROWS, TEXTS, SHUFFLING, JUDGED)
 
 
 def refuse_own_input(data: str | Path, folder: Path) -> None:
-    """Keeps DATA apart from what is removed before DATA is read, and OUT from being DATA later.
+    """Refuses an output folder that would replace the input, or that lies inside it.
 
     Raises:
         UserError: a file of DATA is in kept/, dropped/ or signals/ of the result's folder; or the
@@ -36,7 +37,7 @@ def refuse_own_input(data: str | Path, folder: Path) -> None:
         places = (path.resolve(), path.parent.resolve() / path.name)  # a link may lead elsewhere
         if any(place.is_relative_to(part) for place in places for part in replaced):
             msg = (
-                f"{path}: is in the result that is to be replaced; choose another -o than {folder}"
+                f"{path}: is in the result that would be replaced; choose another -o than {folder}"
             )
             raise UserError(msg)
     if (read := _searched(Path(data), files)) and folder.resolve().is_relative_to(read):
@@ -53,33 +54,29 @@ def _searched(data: Path, files: Sequence[Path]) -> Path | None:
     return next(inner, data).resolve()
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Keeps what distill did not make from being replaced.
+def refuse_unsafe(folder: Path) -> None:
+    """Refuses to replace what ``distill filter`` did not make.
 
     Raises:
         UserError: there are folders or a report of the same names that distill did not make, or a
-            link in the place of one: what it leads to is not removed, and would be taken for ours.
+            link in place of one: its target would not be removed, and would be taken for ours.
     """
     for name in (*OURS, *SCRATCH):
         if (folder / name).is_symlink():
             msg = f"{folder / name}: is a link; remove it, or make {folder} itself a link"
             raise UserError(msg)
-    report = read_json(folder / REPORT)
-    finished = isinstance(report, dict) and "fingerprint" in report
-    mine = finished or (folder / UNFINISHED).exists()
-    for name in (*OURS, REPORT):
-        if (folder / name).exists() and not mine:
-            msg = f"{folder / name}: was not made by distill filter; choose another -o"
-            raise UserError(msg)
+    if not is_ours(folder, {REPORT: "fingerprint"}, marker=UNFINISHED):
+        there = (folder / name for name in (*OURS, REPORT))
+        refuse_foreign((path for path in there if path.exists()), by="distill filter")
 
 
 def clear(folder: Path) -> None:
-    """Removes an earlier or interrupted result; the report first, for it says "done".
+    """Removes an earlier or interrupted result; the report first, because it means "done".
 
-    What was measured stays: it says itself whether it still holds.
+    What was measured stays; ``stored`` knows whether it still holds.
 
     Raises:
-        UserError: a part of it cannot be removed; its rows would be taken for the new result's.
+        UserError: a part cannot be removed; its rows would be taken for the new result's.
     """
     (folder / UNFINISHED).touch()
     (folder / REPORT).unlink(missing_ok=True)
@@ -89,7 +86,7 @@ def clear(folder: Path) -> None:
 
 
 def finish(folder: Path, units: Sequence[Unit], report: dict[str, Any]) -> None:
-    """Removes what the result does not need, then writes the report: now it is done."""
+    """Removes scratch folders and leftovers, then writes the report, which means "done"."""
     names = {f"{unit.name}.parquet" for unit in units}
     for path in (folder / SIGNALS).iterdir():
         if path.name not in names:  # of a larger set that was here before

@@ -1,6 +1,6 @@
-"""What tells a row from another: hashes of its question and its texts, and how large it is.
+"""Hashes of a row's question and texts, and its size.
 
-A measured module like those of ``distill.signals``, but for filter itself; no rule may name it.
+Measured like a signal, for selection; no rule may name it.
 """
 
 import hashlib
@@ -8,6 +8,7 @@ import unicodedata
 
 import polars as pl
 
+from distill.rows import conversation, user_turns
 from distill.signals.settings import Settings
 
 COLUMNS: dict[str, pl.DataType] = {
@@ -18,7 +19,7 @@ COLUMNS: dict[str, pl.DataType] = {
 VERSION = 2
 COST = 0
 
-# Bytes of all texts of one row that are looked at. R1's longest answers, 32,768 tokens, are 0.2 MB.
+# Rows with more bytes of text are dropped. R1's longest answers, 32,768 tokens, are 0.2 MB.
 LARGEST = 8 << 20
 
 
@@ -41,19 +42,17 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 def question(frame: pl.DataFrame) -> pl.Series:
     """All that the user said, turn by turn; the id of the row where the data does not say."""
-    return _said(frame, pl.element().struct["role"] == "user")
+    return _or_id(frame, user_turns())
 
 
 def _prompt(frame: pl.DataFrame) -> pl.Series:
     """The same with what was answered in between: it is part of what the last turn asks."""
-    return _said(frame, pl.element().struct["role"] != "system")
+    return _or_id(frame, conversation())
 
 
-def _said(frame: pl.DataFrame, by: pl.Expr) -> pl.Series:
-    content = pl.element().struct["content"]
-    texts = pl.col("messages").list.eval(content.filter(by & (content != ""))).list
-    whole = pl.when(texts.len() > 0).then(texts.join("\n"))
-    return frame.select(question=pl.coalesce(whole, "id")).to_series()
+def _or_id(frame: pl.DataFrame, text: pl.Expr) -> pl.Series:
+    said = pl.when(text.str.strip_chars("\n") != "").then(text)
+    return frame.select(question=pl.coalesce(said, "id")).to_series()
 
 
 def without_oversized(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,17 +1,13 @@
-"""Measures and judges one unit, reading its texts only if something is not stored yet.
+"""Measures and judges one unit, reading its texts only if something is not stored yet."""
 
-Does not look beyond the unit and does not select.
-"""
-
-from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
 
 from distill.filtering import hashes, stored
-from distill.filtering.judge.verdicts import ATTACHED, VERDICT, overlaid
+from distill.filtering.judge.verdicts import ATTACHED, VERDICT, apply_judge_votes
 from distill.filtering.rules import Rule, Rules, judge
-from distill.filtering.steps import Job, Step, measured, shown, steps
+from distill.filtering.steps import Job, shown
 from distill.filtering.stored import Measured
 from distill.filtering.units import Unit
 from distill.signals import COSTLY, verdict
@@ -23,42 +19,44 @@ def measure(unit: Unit, job: Job) -> pl.DataFrame:
     Raises:
         UserError: the file cannot be read, or a rule fails on a value.
     """
-    plan = steps(job)
-    modules = stored.known(measured(plan))
-    made = stored.tags(modules, job.rules.settings, job.files)
     path = job.folder / stored.FOLDER / f"{unit.name}.parquet"
-    old = stored.load(path, unit.key, made)
-    table = None if old is None else _judged(old, None, plan, job)
+    old = stored.load(path, unit.key, job.tags)
+    table = None if old is None else judged(old, None, job)
     if table is None:
-        table = _read_and_judged(unit, old, plan, job)
-        stored.save(path, table, unit.key, modules, made)
-    whole = overlaid(table)
+        table = _read_and_judged(unit, old, job)
+        stored.save(path, table, unit.key, job.measured, job.tags)
+    whole = apply_judge_votes(table)
     if "verdict" in job.needed:  # of rows that this job reaches, whatever else is stored
-        whole = whole.with_columns(shown(table, plan, all_signals=job.all_signals)["verdict"])
+        whole = whole.with_columns(shown(table, job)["verdict"])
     return whole.select(*job.needed, "reason")
 
 
-def _read_and_judged(
-    unit: Unit, old: pl.DataFrame | None, plan: Sequence[Step], job: Job
-) -> pl.DataFrame:
+def _read_and_judged(unit: Unit, old: pl.DataFrame | None, job: Job) -> pl.DataFrame:
     tables = []
     at = 0
     for frame in unit.rows():
         known = frame.select(stored.SCALARS) if old is None else old.slice(at, frame.height)
-        found = _judged(known, frame, plan, job)
+        found = judged(known, frame, job)
         if found is not None:
             tables.append(found)
         at += frame.height
     return pl.concat(tables)
 
 
-def _judged(
-    table: pl.DataFrame, frame: pl.DataFrame | None, plan: Sequence[Step], job: Job
-) -> pl.DataFrame | None:
-    """``table`` with every value that the plan needs, and ``reason``; None if texts are missing."""
+def judged(table: pl.DataFrame, frame: pl.DataFrame | None, job: Job) -> pl.DataFrame | None:
+    """``table`` with every value that the job needs, and ``reason`` (null: passed).
+
+    Args:
+        table: what is known of the rows, at least ``stored.SCALARS``.
+        frame: the rows themselves. Without them the result is None if a text has to be read.
+        job: what to measure and to judge by.
+
+    Raises:
+        UserError: a rule fails on a value.
+    """
     small = None if frame is None else hashes.without_oversized(frame)
     reason = pl.Series("reason", [None] * table.height, dtype=pl.String)
-    for step in plan:
+    for step in job.steps:
         if isinstance(step, Rule):
             if small is None and texts_of(step):
                 return None
@@ -82,7 +80,7 @@ def _judged(
 def _or_broken(
     reason: pl.Series, rule: Rule, table: pl.DataFrame, texts: pl.DataFrame | None, rules: Rules
 ) -> pl.Series:
-    """``reason``, and of rows that have none yet what this rule says: it is asked of no others."""
+    """``reason``, filled in by this rule where it is still null; other rows are not looked at."""
     alive = reason.is_null()
     read = {"id", *rule.columns, *VERDICT, *ATTACHED}
     part = table.select(name for name in table.columns if name in read).filter(alive)
@@ -92,28 +90,28 @@ def _or_broken(
 
 
 def broken(rule: Rule, table: pl.DataFrame, texts: pl.DataFrame | None, rules: Rules) -> pl.Series:
-    """What one rule alone says of each row; ``texts`` has the texts that it reads, if it does.
+    """What one rule alone says of each row; ``texts`` has the texts that it reads, if any.
 
     Raises:
         UserError: the rule fails on a value.
     """
     names = texts_of(rule)
-    whole = overlaid(table)
+    whole = apply_judge_votes(table)
     if texts is not None and names:
         whole = whole.hstack(texts.select(names))
     return judge(whole, replace(rules, rules=(rule,)))
 
 
 def texts_of(rule: Rule) -> list[str]:
-    """The texts that a rule reads: they are not stored, so it makes every run read them."""
+    """The texts that a rule reads; they are not stored, so every run reads DATA again."""
     return [name for name in rule.columns if name in stored.TEXTS]
 
 
 def is_measured(table: pl.DataFrame, module: Measured) -> pl.Series:
-    """Where a module's values are there. Costly ones leave no row that they measured all null.
+    """Which rows have a module's values. A costly one never measures a row as all null.
 
-    A verdict ``error`` is our own failure, such as a jail that did not start: it is asked again, as
-    is what could not be verified for lack of a program that may be installed by now.
+    A verdict ``error`` is our own failure, such as a jail that did not start: it is verified again,
+    as is what lacked a program that may be installed by now.
     """
     if not set(module.COLUMNS) <= set(table.columns):
         return pl.Series([False]).new_from_index(0, table.height)
@@ -127,7 +125,7 @@ def is_measured(table: pl.DataFrame, module: Measured) -> pl.Series:
 
 
 def _with(table: pl.DataFrame, found: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
-    """``table`` with what was found of these rows; what it knew of others stays."""
+    """``table`` with ``found`` in ``rows``; other rows keep their values."""
     if rows.all():
         return table.with_columns(found.get_columns())
     at = found.with_columns(_row=rows.arg_true())

@@ -1,27 +1,30 @@
-"""The steps of a job: signals and rules in the order in which they are tried. Measures nothing."""
+"""What is done with every unit: signals and rules, in the order in which they are tried."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from distill.filtering import hashes
+from distill.filtering import hashes, stored
 from distill.filtering.benchmarks import CONTAMINATED, Contamination
 from distill.filtering.copies import Sketch
-from distill.filtering.judge.verdicts import overlaid
+from distill.filtering.judge.verdicts import apply_judge_votes
 from distill.filtering.judge.votes import Judging
 from distill.filtering.rules import Rule, Rules
 from distill.filtering.stored import Measured
-from distill.signals import COSTLY, MODULES, verdict
+from distill.signals import COSTLY, MODULES, Signal, verdict
+from distill.signals.own import OwnSignal
 
 Step = Measured | Rule
 OVERSIZED = Rule("oversized", f"text_bytes <= {hashes.LARGEST}", ("text_bytes",))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
-    """What is done with every unit; picklable, some megabytes with benchmarks."""
+    """What a recipe asks of every unit. Picklable; some megabytes with benchmarks."""
 
     folder: Path  # OUT
     rules: Rules
@@ -31,14 +34,39 @@ class Job:
     judging: Judging | None = None
     sketch: Sketch | None = None
     files: Mapping[str, str] = field(default_factory=dict)  # digests of what settings name
+    own: tuple[OwnSignal, ...] = ()  # signals of the recipe's own
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """All that there are for this recipe: ours, then its own."""
+        return (*MODULES, *self.own)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Cheap signals first, then the rules, each after the costly signals that it needs.
+
+        Benchmark questions are looked for before the first costly signal, near copies last.
+        """
+        return _steps(self)
+
+    @cached_property
+    def measured(self) -> tuple[Measured, ...]:
+        """What may be stored: what the steps measure, then all other signals."""
+        done = tuple(step for step in self.steps if not isinstance(step, Rule))
+        return (*done, *(signal for signal in self.signals if signal not in done))
+
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """What the stored values of each of ``measured`` depend on beside the row."""
+        return stored.tags(self.measured, self.rules.settings, self.files)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: the steps are modules, which cannot be pickled."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
-def steps(job: Job) -> tuple[Step, ...]:
-    """Cheap signals, then the recipe's rules, costly signals just before the first that needs them.
-
-    The benchmarks are looked for before the first costly signal, near copies among what passed.
-    """
-    wanted = [m for m in MODULES if job.all_signals or set(job.rules.needed) & set(m.COLUMNS)]
+def _steps(job: Job) -> tuple[Step, ...]:
+    wanted = [m for m in job.signals if job.all_signals or set(job.rules.needed) & set(m.COLUMNS)]
     early = [m for m in wanted if job.all_signals or m.COST < COSTLY]
     late = [m for m in wanted if m not in early]
     checks: list[Step] = [job.contamination, CONTAMINATED] if job.contamination else []
@@ -56,26 +84,21 @@ def steps(job: Job) -> tuple[Step, ...]:
     return (*made, job.sketch) if job.sketch else tuple(made)
 
 
-def measured(plan: Sequence[Step]) -> list[Measured]:
-    """What a plan measures."""
-    return [step for step in plan if not isinstance(step, Rule)]
-
-
-def shown(table: pl.DataFrame, plan: Sequence[Step], *, all_signals: bool) -> pl.DataFrame:
+def shown(table: pl.DataFrame, job: Job) -> pl.DataFrame:
     """The values of ``table`` that this job asked for, and ``reason``.
 
     Left out are columns of no step and, of costly ones, values of rows that were dropped before:
     an earlier job may have stored them. So the result does not depend on what was stored.
     """
-    table = overlaid(table)
+    table = apply_judge_votes(table)
     gone: list[str] = []
     columns = []
-    for step in plan:
+    for step in job.steps:
         if isinstance(step, Rule):
             gone += [step.name, f"{step.name}_unknown"]
             continue
         reached = pl.col("reason").is_null() | ~pl.col("reason").is_in(gone)
-        hides = step.COST >= COSTLY and not all_signals
+        hides = step.COST >= COSTLY and not job.all_signals
         for name in visible(step):
             value = pl.col(name) if name in table.columns else pl.lit(None, step.COLUMNS[name])
             columns.append((pl.when(reached).then(value) if hides else value).alias(name))

@@ -1,7 +1,7 @@
-"""Runs one function over a stream of small values, in order: here, in processes, or on Ray.
+"""Runs one function over a stream of values, in order: here, in processes, or on Ray.
 
-Knows nothing of what the function does. The values travel between processes, so they say where the
-work is (a file, a range of rows), not what is in it. Few are under way at a time.
+The values travel between processes, so they should be small: a file and a range of rows, not the
+rows. Only a few are in flight at a time.
 """
 
 import multiprocessing
@@ -24,36 +24,28 @@ from distill.terminal.screen import guard
 Engine = Literal["local", "ray"]
 T = TypeVar("T")
 R = TypeVar("R")
-LOOK_S = 0.5  # how often a worker looks whether it is still wanted
+LOOK_S = 0.5  # how often a worker checks that its parent is alive
 AHEAD = 2  # values in flight for each worker: enough to keep it busy
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Workers:
     """How many workers there are, and where."""
 
-    workers: int = 1
+    count: int = 1
     engine: Engine = "local"
 
     def map(self, work: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
-        """As ``map_in_order``."""
-        return map_in_order(work, values, workers=self.workers, engine=self.engine)
+        """``work`` of every value, in the order given; ``work`` must be picklable.
 
+        On the local engine a single value, or one worker, stays in this process: starting others
+        takes about a second.
 
-def map_in_order(
-    work: Callable[[T], R], values: Iterable[T], *, workers: int, engine: Engine = "local"
-) -> Iterator[R]:
-    """``work`` of every value, in the order given; ``work`` must be picklable.
-
-    On the local engine a single value, or one worker, stays in this process: starting others takes
-    about a second.
-
-    Raises:
-        UserError: Ray is asked for and not installed, or a worker died.
-    """
-    if engine == "ray":
-        return _on_ray(work, iter(values), workers)
-    return _in_processes(work, iter(values), workers)
+        Raises:
+            UserError: Ray is asked for and not installed, or a worker died.
+        """
+        run = _on_ray if self.engine == "ray" else _in_processes
+        return run(work, iter(values), self.count)
 
 
 def _in_processes(work: Callable[[T], R], stream: Iterator[T], workers: int) -> Iterator[R]:
@@ -79,7 +71,7 @@ def _in_processes(work: Callable[[T], R], stream: Iterator[T], workers: int) -> 
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             msg = (
-                "a worker process was killed, perhaps for want of memory; the same command goes on "
+                "a worker process was killed, perhaps for lack of memory; the same command goes on "
                 "from here, with fewer --workers if it happens again"
             )
             raise UserError(msg) from None
@@ -87,13 +79,13 @@ def _in_processes(work: Callable[[T], R], stream: Iterator[T], workers: int) -> 
             pool.shutdown(cancel_futures=True)
 
 
-_MINE: list[Callable[[Any], Any]] = []  # a worker's work: it is sent once, for it may be large
+_MINE: list[Callable[[Any], Any]] = []  # a worker's work: sent once, because it may be large
 
 
 def _start(parent: int, work: Callable[[Any], Any]) -> None:
-    """Makes this process a worker, which ends with its parent, even a killed one, and not before.
+    """Makes this process a worker, which ends when its parent ends, even if that is killed.
 
-    Ctrl-C reaches every process of a terminal; only the first one decides what becomes of it.
+    Ctrl-C reaches every process of a terminal; the parent alone decides what to do.
     """
     _MINE.append(work)
     guard()

@@ -1,7 +1,7 @@
-"""What a run would still ask, what it should cost and how long it should take. Asks nothing.
+"""What a run would still ask, what it should cost and how long it should take.
 
-The bounds are bounds; what is expected rests on the run's own answers so far, or, before there are
-any, on the assumptions below.
+The worst case is a true bound. The expectation rests on the run's own answers so far or, before
+there are any, on the assumptions below.
 """
 
 import operator
@@ -9,14 +9,12 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from distill.generating.budget import MILLION, most_prompt_tokens, worst_usd
-from distill.generating.plan import Plan
+from distill.generating.plan import RequestPlan
+from distill.generating.prepare import Job
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import translate_sqlite_errors
-from distill.problems import ProblemSet
 from distill.recipes.load import Loaded
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.teachers import Price
@@ -45,28 +43,30 @@ class Forecast:
     grounds: str  # what the expectation rests on
 
 
-def forecast(
-    loaded: Loaded[PromptsRecipe],
-    plan: Plan,
-    problems: ProblemSet,
-    out: Path,
-    *,
-    limit: int | None = None,
-    force: bool = False,
-) -> Forecast:
-    """What ``carry_out`` would ask, without creating ``out`` or asking.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """The answer that is expected."""
 
-    Answers to another plan do not count; ``force``: nor does what had failed for good.
+    tokens: float
+    took_s: float
+    grounds: str
+
+
+def forecast(job: Job) -> Forecast:
+    """What a run would ask; creates nothing and asks nothing.
+
+    Answers to another plan do not count; nor, with ``job.force``, what had failed for good.
 
     Raises:
         UserError: the set is unusable, a prompt cannot be rendered, or the ledger cannot be read.
     """
-    left, seen = _left(out / "ledger.sqlite", plan, problems, limit=limit, again=force)
+    loaded, plan = job.loaded, job.plan
+    left, seen = _left(job)
     requests = sum(count for _, count in left)
     chars, bound = _lengths(plan, [problem for problem, _ in left])
     bound, limit_tokens = _at_worst(plan, bound)
-    answer, took_s, grounds = seen or _assumed(loaded, plan)
-    answer = min(answer, limit_tokens)
+    mean = seen or _assumed(loaded, plan)
+    answer = min(mean.tokens, limit_tokens)
     prices = _prices(loaded)
     at_once = _concurrency(loaded)
     prompt = chars / CHARS_PER_TOKEN
@@ -79,52 +79,44 @@ def forecast(
         worst_tokens=round(requests * (bound + limit_tokens)),
         expected_usd=None if prices is None else requests * _mean(expected, loaded),
         worst_usd=None if prices is None else requests * max(worst, default=0.0),
-        hours=requests / at_once * took_s / 3600,
-        grounds=grounds,
+        hours=requests / at_once * mean.took_s / 3600,
+        grounds=mean.grounds,
     )
 
 
-def _left(
-    path: Path, plan: Plan, problems: ProblemSet, *, limit: int | None, again: bool
-) -> tuple[list[tuple[Problem, int]], tuple[float, float, str] | None]:
-    """(open problems, each with how many answers it lacks; (tokens, seconds, words) of a mean one).
-
-    The second is None where no answer is there yet.
-    """
+def _left(job: Job) -> tuple[list[tuple[Problem, int]], Mean | None]:
+    """(open problems, each with how many answers it lacks; the mean answer so far, if any)."""
+    plan, path = job.plan, job.out / "ledger.sqlite"
+    asked = job.problems.first(job.limit)
     if not path.exists():
-        return [(problem, plan.samples) for problem in problems.first(limit)], None
+        return [(problem, plan.samples) for problem in asked], None
     with translate_sqlite_errors(path), closing(Ledger(path, read_only=True)) as ledger:
-        closed = _closed(ledger, plan, problems.digest, again=again)
-        found = ((problem, plan.samples - closed(problem)) for problem in problems.first(limit))
+        closed = _closed(ledger, plan, job.problems.digest, again=job.force)
+        found = ((problem, plan.samples - closed(problem)) for problem in asked)
         left = [(problem, count) for problem, count in found if count > 0]
         answers, tokens, took_s = sums.mean_answer(ledger, plan=plan.digest)
-        words = f"the {answers:,} answers so far"
-        return left, (tokens, took_s, words) if answers else None
+        grounds = f"the {answers:,} answers so far"
+        return left, Mean(tokens=tokens, took_s=took_s, grounds=grounds) if answers else None
 
 
-def _closed(ledger: Ledger, plan: Plan, digest: str, *, again: bool) -> Callable[[Problem], int]:
+def _closed(
+    ledger: Ledger, plan: RequestPlan, digest: str, *, again: bool
+) -> Callable[[Problem], int]:
     """How many answers of a problem need no more asking."""
-    wants: dict[str, Any] = {
-        "plan": plan.digest,
-        "samples": plan.samples,
-        "max_tokens": plan.most_tokens,
-        "correct": plan.until.correct if plan.until else None,
-        "continues": plan.continues,
-        "again": again,
-    }
+    wants = plan.wants(again=again)
     if ledger.meta("problems") != digest:  # another set: each problem's text is compared
-        return partial(sums.closed_of, ledger, **wants)
-    known = sums.closed(ledger, **wants)
+        return partial(sums.closed_of, ledger, wants)
+    known = sums.closed(ledger, wants)
     return lambda problem: known.get(problem.id, 0)
 
 
-def _assumed(loaded: Loaded[PromptsRecipe], plan: Plan) -> tuple[float, float, str]:
+def _assumed(loaded: Loaded[PromptsRecipe], plan: RequestPlan) -> Mean:
     tokens = min(R1_TOKENS[loaded.recipe.domain], plan.most_tokens)
-    words = f"R1's mean answer in {loaded.recipe.domain}, at {TOKENS_PER_S:g} tokens/s each"
-    return tokens, tokens / TOKENS_PER_S, words
+    grounds = f"R1's mean answer in {loaded.recipe.domain}, at {TOKENS_PER_S:g} tokens/s each"
+    return Mean(tokens=tokens, took_s=tokens / TOKENS_PER_S, grounds=grounds)
 
 
-def _lengths(plan: Plan, asked: list[Problem]) -> tuple[float, float]:
+def _lengths(plan: RequestPlan, asked: list[Problem]) -> tuple[float, float]:
     """(mean characters, mean bound in tokens) of a prompt, from prompts all over the set."""
     step = max(1, len(asked) // LOOKED_AT)
     rendered = [plan.render(problem) for problem in asked[::step]]
@@ -135,7 +127,7 @@ def _lengths(plan: Plan, asked: list[Problem]) -> tuple[float, float]:
     return chars / count, bound / count
 
 
-def _at_worst(plan: Plan, prompt: float) -> tuple[float, int]:
+def _at_worst(plan: RequestPlan, prompt: float) -> tuple[float, int]:
     """(prompt tokens, completion tokens) of an answer that is cut and of the second try at it."""
     first, second = plan.sampling.max_tokens, plan.truncated
     if second is None:
@@ -146,14 +138,14 @@ def _at_worst(plan: Plan, prompt: float) -> tuple[float, int]:
 
 
 def _prices(loaded: Loaded[PromptsRecipe]) -> list[Price] | None:
-    """Of every endpoint; none where a model is served here, None where one is unknown."""
+    """The price of every endpoint: empty where the model runs here, None where one is unknown."""
     found = [teacher.price for teacher in loaded.recipe.endpoints]
     known = [price for price in found if price is not None]
     return known if len(known) == len(found) else None
 
 
 def _mean(usd: list[float], loaded: Loaded[PromptsRecipe]) -> float:
-    """By the endpoints' weights: they share the requests so while all are well."""
+    """Weighted as the endpoints share the requests while all of them work."""
     weights = [teacher.weight for teacher in loaded.recipe.endpoints]
     return sum(map(operator.mul, usd, weights)) / sum(weights) if usd else 0.0
 

@@ -1,4 +1,4 @@
-"""Whom is asked, and how: with a problem and a sample it makes a request. Sends nothing."""
+"""Who is asked, and how: makes requests of problems."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,12 +8,15 @@ from typing import Any
 
 from distill.files.done import fingerprint
 from distill.ledger.rows import request_key
+from distill.ledger.wants import Wants
 from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
 from distill.teachers.endpoint import Endpoint
 from distill.verify.isolation import JAILED, Isolation
+from distill.verify.own import Checks
 
-# Part of every plan: a change to what a request means asks anew instead of mixing.
+# Part of every plan: raised when a request comes to mean something else, so that answers are not
+# mixed.
 SCHEMA_VERSION = 1
 
 
@@ -31,8 +34,8 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Whom is asked, and how."""
+class RequestPlan:
+    """Who is asked, and how."""
 
     who: str  # "https://api.x.com model", or "serve llama.cpp model"; part of a request's key
     render: Callable[[Problem], tuple[Message, ...]]
@@ -41,7 +44,9 @@ class Plan:
     samples: int  # answers a problem; at most so many with ``until``
     until: Until | None = None
     truncated: Truncated | None = None
-    isolation: Isolation = JAILED  # of programs, where answers are checked as they come
+    # how answers are checked as they come
+    isolation: Isolation = JAILED  # of programs
+    checks: Checks = ()  # of the user's own
 
     def values(self) -> dict[str, Any]:
         """What changes the answers: JSON values, without samples and max_tokens.
@@ -71,6 +76,17 @@ class Plan:
         """Whether answers that were cut are continued."""
         return self.truncated is not None and self.truncated.continue_tokens is not None
 
+    def wants(self, *, again: bool = False) -> Wants:
+        """What it wants of a ledger; ``again``: also what failed for good, once more."""
+        return Wants(
+            plan=self.digest,
+            samples=self.samples,
+            max_tokens=self.most_tokens,
+            correct=None if self.until is None else self.until.correct,
+            continues=self.continues,
+            again=again,
+        )
+
     def key(self, ask: Ask) -> str:
         """The sha256 of the canonical request."""
         asked = ask.problem
@@ -95,6 +111,6 @@ class Plan:
 
 
 def _seed(seed: int, ask: Ask) -> int:
-    """31 bits of its own for every answer: one seed for all would draw the same luck for all."""
+    """31 bits, different for every answer: one seed would make all answers to a problem alike."""
     text = f"{seed}\0{ask.problem.id}\0{ask.sample}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") >> 1

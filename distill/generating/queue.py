@@ -1,8 +1,8 @@
-"""Which answer to ask for next. Asks nothing and reads no answer.
+"""Which answer to ask for next.
 
-The open problems come from the ledger in their order. A problem that is asked until enough of its
-answers are right is asked for no more than are missing; an answer that was cut is asked for once
-more, as the plan says.
+Open problems come from the ledger, in order. Under a stopping rule no more answers to a problem are
+asked for at once than it still lacks. An answer that was cut is asked for once more, as the plan
+says.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from distill.generating.plan import Ask, Plan
+from distill.generating.plan import Ask, RequestPlan
 from distill.ledger import Open, State
 from distill.rows import Problem
 
@@ -41,13 +41,12 @@ class _Live:
 
 
 @dataclass(slots=True)
-class Wanted:
+class AskQueue:
     """The stream of asks; ``take`` and ``ended`` are called by the same thread."""
 
     problems: Iterator[Open]
-    plan: Plan
+    plan: RequestPlan
     bodies: Callable[[int], tuple[bytes, ...]]  # of a try in the ledger
-    again: bool = False  # failures are asked again
     problems_ended: int = 0
     _ready: deque[Ask] = field(default_factory=deque)
     _live: dict[str, _Live] = field(default_factory=dict)
@@ -91,16 +90,13 @@ class Wanted:
     def _open(self, opened: Open) -> None:
         problem, limit = opened.problem, self.plan.sampling.max_tokens
         live = _Live(problem=problem, left=deque(), right=0)
-        final: set[int] = set()
+        there: set[int] = set()  # samples that have an answer or get a second try at it
         for asked in opened.asked:
-            if asked.sample >= self.plan.samples:
-                continue
             live.right += asked.verdict == RIGHT
-            cut = asked.finish == CUT
-            if (asked.state != "done" and self.again) or (cut and asked.max_tokens < limit):
-                continue
-            final.add(asked.sample)
-            if cut and not (self.plan.continues and asked.repaired):
+            if asked.final:
+                there.add(asked.sample)
+            elif asked.finish == CUT and asked.max_tokens >= limit:
+                there.add(asked.sample)
                 known = Ended(state="done", number=asked.attempt, finish=CUT)
                 ask = Ask(problem=problem, sample=asked.sample, max_tokens=asked.max_tokens)
                 again = self._repair(ask, known)
@@ -108,13 +104,13 @@ class Wanted:
         live.left.extend(
             Ask(problem=problem, sample=sample, max_tokens=limit)
             for sample in range(self.plan.samples)
-            if sample not in final
+            if sample not in there
         )
         self._live[problem.id] = live
         self._fill(live)
 
     def _refuse(self, live: _Live) -> None:
-        """The problem itself is refused: what is not yet sent of it never is."""
+        """The problem itself was refused: nothing more of it is sent."""
         live.closed = True
         kept = [ask for ask in self._ready if ask.problem.id != live.problem.id]
         live.under_way -= len(self._ready) - len(kept)
@@ -145,7 +141,7 @@ class Wanted:
         return until is not None and (live.closed or live.right >= until.correct)
 
     def _fill(self, live: _Live) -> None:
-        """Makes asks of what the problem still lacks; lets it go when it lacks nothing."""
+        """Makes asks of what the problem still lacks; drops it when it lacks nothing."""
         until = self.plan.until
         wanted = len(live.left)
         if until is not None:

@@ -1,304 +1,239 @@
-"""One run folder: its ledger is brought up to the recipe, asked to the end, exported to traces/.
+"""One run: its ledger is brought up to the recipe, asked to the end, and exported to traces/.
 
-Does not choose the teacher: the caller says who is asked and how to reach it. Generating and
-evaluating are both this.
+Generating and evaluating both do this.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
-from pathlib import Path
-from typing import Any
 
-import orjson
-
-from distill.errors import Interrupted, UserError
+from distill.errors import Exit, Interrupted, UserError
 from distill.files.lock import folder_lock
-from distill.files.write import write_atomic
 from distill.generating.attempt import verdict
 from distill.generating.budget import Budget
-from distill.generating.dispatch import Bell, Outcome, ask_all
-from distill.generating.export import export_traces, read_again, refuse_foreign
-from distill.generating.plan import Plan
-from distill.generating.queue import Wanted
-from distill.generating.template import renderer, template_text
+from distill.generating.collecting import collecting_seldom
+from distill.generating.dispatch import Outcome, ask_all
+from distill.generating.export import export_traces, read_again, refuse_mixing
+from distill.generating.folder import (
+    put_plan,
+    put_problems,
+    refuse_another_plan,
+    refuse_emptied,
+)
+from distill.generating.forecast import Forecast, forecast
+from distill.generating.interrupt import InterruptRelay, run_to_end
+from distill.generating.plan import RequestPlan
+from distill.generating.prepare import Job
+from distill.generating.queue import AskQueue
+from distill.generating.reach import open_endpoints
+from distill.generating.sending import ask_about_keys, say_planned
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import translate_sqlite_errors
 from distill.ledger.saved import refuse_saved
-from distill.problems import LeftOut, ProblemSet
-from distill.recipes.load import Loaded
 from distill.recipes.prompts import PromptsRecipe
-from distill.teachers.endpoint import Endpoint
+from distill.teachers.continuing import joined
 from distill.terminal.progress import progress
 from distill.verify.batch import needs_jail
-from distill.verify.isolation import JAILED, Isolation
-from distill.verify.kinds import CODE
+from distill.verify.own import digests
 from distill.verify.workers.threads import ready
 
 log = logging.getLogger("distill")
-Reach = Callable[[], AbstractContextManager[Sequence[Endpoint]]]
-LEFT_OUT = "left_out.jsonl"
 
 
-def make_plan(loaded: Loaded[PromptsRecipe], who: str, *, isolation: Isolation = JAILED) -> Plan:
-    """The plan of a recipe: its template, sampling and number of samples, and who is asked."""
-    recipe = loaded.recipe
-    text = template_text(recipe.template, loaded.origin)
-    render = renderer(text, f"{loaded.path}: template {recipe.template}")
-    return Plan(
-        who=who,
-        render=render,
-        template=text,
-        sampling=recipe.sampling,
-        samples=recipe.at_most,
-        until=recipe.until,
-        truncated=recipe.truncated,
-        isolation=isolation,
-    )
-
-
-def refuse_unjailed(recipe: PromptsRecipe, isolation: Isolation, *, graded: bool) -> None:
-    """Refuses a recipe whose answers could not be checked here.
-
-    Those that are programs, in any case; those that a library may be asked about, where they are
-    ``graded``. Golds that name a scorer are found when they have been read.
+def generate(job: Job) -> Exit:
+    """Asks everything that is missing and says what came of it.
 
     Raises:
-        UserError: no jail holds here, and nobody said to do without.
+        DistillError: as ``run_generation``, or what stopped the run.
     """
-    if recipe.verify == CODE or (graded and needs_jail(recipe.verify, None)):
-        ready(isolation)
+    _say_ignored(job.loaded.recipe)
+    outcome = run_generation(job)
+    if outcome.stopped is not None:
+        raise outcome.stopped
+    lost = outcome.failed + outcome.unanswered
+    if lost:
+        log.warning(
+            "%d requests have no answer: %d refused for good, %d out of tries (the same command "
+            "asks those again); distill status %s says why",
+            lost,
+            outcome.failed,
+            outcome.unanswered,
+            job.out,
+        )
+    log.info("traces are in %s", job.out / "traces")
+    return Exit.ROWS_FAILED if lost else Exit.DONE
 
 
-def carry_out(
-    loaded: Loaded[PromptsRecipe],
-    plan: Plan,
-    problems: ProblemSet,
-    out: Path,
-    *,
-    reach: Reach,
-    limit: int | None = None,
-    budget_usd: float | None = None,
-    force: bool = False,
-    graded: bool = False,
-) -> Outcome:
+def rehearse(job: Job) -> Exit:
+    """Says what ``generate`` would ask and what that could cost; writes and asks nothing.
+
+    Raises:
+        UserError: as ``look_ahead``.
+    """
+    _say_ignored(job.loaded.recipe)
+    ahead, at_most = look_ahead(job), " at most" if job.plan.until is not None else ""
+    expected, worst = (
+        "unknown (no price)" if usd is None else f"${usd:,.2f}"
+        for usd in (ahead.expected_usd, ahead.worst_usd)
+    )
+    log.info(
+        "would ask %d requests%s, by %s:\n"
+        "  expected%s: %d prompt and %d completion tokens, %s, %.1f hours\n"
+        "  at worst: %d tokens, %s",
+        ahead.requests,
+        at_most,
+        ahead.grounds,
+        at_most,
+        ahead.prompt_tokens,
+        ahead.completion_tokens,
+        expected,
+        ahead.hours,
+        ahead.worst_tokens,
+        worst,
+    )
+    return Exit.DONE
+
+
+def look_ahead(job: Job) -> Forecast:
+    """The forecast of a run, after its log lines about what would be sent where.
+
+    Raises:
+        UserError: the folder holds answers to another plan, or as ``forecast``.
+    """
+    say_planned(job.loaded)
+    if not job.force:
+        refuse_another_plan(job.out, job.plan)
+    return forecast(job)
+
+
+def run_generation(job: Job) -> Outcome:
     """Asks what is missing and exports the traces, unless interrupted.
 
-    Args:
-        loaded: the recipe.
-        plan: made from it by ``make_plan``.
-        problems: of the recipe, by ``problem_set``.
-        out: the run folder; created, and held for this process.
-        reach: opens the way to the teachers; called only when something is to be asked.
-        limit: at most that many problems, from the start of the set.
-        budget_usd: the most that the whole run may cost, earlier passes counted in; the recipe's
-            own where None.
-        force: go on in a folder of another plan, and ask again what had failed for good.
-        graded: answers are checked afterwards, too; without a jail to check them in, none is asked.
+    The folder is created, and locked for this process.
 
     Raises:
         UserError: before the first request: recipe, folder or key unusable.
     """
-    cap = loaded.recipe.budget_usd if budget_usd is None else budget_usd
-    _refuse_blind_budget(loaded, cap)
-    refuse_foreign(out / "traces")
-    _refuse_emptied(out)
-    refuse_saved(out / "ledger.sqlite")
-    with folder_lock(out), translate_sqlite_errors(out / "ledger.sqlite"):
-        ledger = Ledger(out / "ledger.sqlite")
+    ask_about_keys(job.loaded, yes=job.yes)
+    _refuse_blind_budget(job)
+    path = job.out / "ledger.sqlite"
+    refuse_mixing(job.out / "traces")
+    refuse_emptied(job.out)
+    refuse_saved(path)
+    with folder_lock(job.out), translate_sqlite_errors(path), collecting_seldom():
+        ledger = Ledger(path)
         try:
-            _settle_plan(ledger, plan, out, force=force)
-            _put(ledger, problems, plan, out)
-            count = min(limit or ledger.count_problems(), ledger.count_problems())
-            ledger.set_meta("wanted", _wanted(plan, count))
-            if graded or plan.until is not None:
-                _refuse_unscored(ledger, plan, count)
-            outcome = _asked(ledger, plan, count, reach, cap, force)
+            put_plan(ledger, job.plan, job.out, force=job.force)
+            put_problems(ledger, job.problems, job.plan, job.out)
+            count = min(job.limit or ledger.count_problems(), ledger.count_problems())
+            ledger.set_meta("wanted", _wanted(job.plan, count))
+            if job.graded:
+                _refuse_unscored(ledger, job.plan, count)
+            outcome = _asked(ledger, job, count)
             if not isinstance(outcome.stopped, Interrupted):
-                export_traces(
-                    ledger,
-                    out / "traces",
-                    plan=plan.digest,
-                    problems=count,
-                    samples=plan.samples,
-                    render=plan.render,
-                    becomes=loaded.recipe.becomes,
-                )
-                ledger.hold.settle()  # it may be lost while they are written, too
+                _export(ledger, job, count)
             return outcome
         finally:
             ledger.close()
 
 
-def _wanted(plan: Plan, count: int) -> dict[str, int | None]:
+def _wanted(plan: RequestPlan, count: int) -> dict[str, int | None]:
     """What ``status`` measures the run against."""
     until = None if plan.until is None else plan.until.correct
     return {"problems": count, "samples": plan.samples, "correct": until}
 
 
-def _refuse_blind_budget(loaded: Loaded[PromptsRecipe], budget_usd: float | None) -> None:
-    if budget_usd is None:
+def _refuse_blind_budget(job: Job) -> None:
+    if job.budget_usd is None:
         return
-    for teacher in loaded.recipe.endpoints:
+    for teacher in job.loaded.recipe.endpoints:
         if teacher.price is None:
             msg = (
-                f"{loaded.path}: the price of {teacher.model} at {teacher.base_url} is not known, "
-                "so a budget cannot be kept; next: give teacher.price, in USD per million tokens"
+                f"{job.loaded.path}: the price of {teacher.model} at {teacher.base_url} is not "
+                "known, so a budget cannot be kept; next: give teacher.price, in USD per million "
+                "tokens"
             )
             raise UserError(msg)
 
 
-def _refuse_emptied(out: Path) -> None:
-    """A ledger without a byte in a run that has traces was emptied: all would be bought again."""
-    path = out / "ledger.sqlite"
-    if (out / "traces" / "manifest.json").exists() and path.is_file() and not path.stat().st_size:
-        msg = f"{path}: is empty, and {out / 'traces'} is not; next: restore it, or another -o"
-        raise UserError(msg)
-
-
-def _settle_plan(ledger: Ledger, plan: Plan, out: Path, *, force: bool) -> None:
-    """Records the plan of a new folder; refuses to mix two plans unless forced."""
-    if not force:
-        _refuse_mixing(ledger, plan, out)
-    ledger.set_meta("plan", plan.values())
-
-
-def refuse_another_plan(out: Path, plan: Plan) -> None:
-    """Raises where ``carry_out`` would unless forced, before anything is created.
-
-    Raises:
-        UserError: ``out`` holds answers to another plan, or its ledger cannot be read.
-    """
-    path = out / "ledger.sqlite"
-    if path.exists():
-        with translate_sqlite_errors(path), closing(Ledger(path, read_only=True)) as ledger:
-            _refuse_mixing(ledger, plan, out)
-
-
-def _refuse_mixing(ledger: Ledger, plan: Plan, out: Path) -> None:
-    before: Any = ledger.meta("plan")
-    now = plan.values()
-    if before is not None and before != now and sums.totals(ledger).tries:
-        changed = next(k for k in now if before.get(k) != now[k])
-        shown = "" if changed == "template" else f" ({before.get(changed)} → {now[changed]})"
-        msg = (
-            f"{out}: holds answers to another plan: {changed} changed{shown}; choose another -o, "
-            "or --force to ask everything again here (old answers stay in the ledger)"
-        )
-        raise UserError(msg)
-
-
-def _put(ledger: Ledger, problems: ProblemSet, plan: Plan, out: Path) -> None:
-    """Brings the set into the ledger, and what was left out of it into a list beside it.
-
-    The list takes its place once the set is in the ledger: until then the one there is tells.
-    """
-    if ledger.meta("problems") == problems.digest:
-        return
-
-    def write(part: Path) -> None:
-        with part.open("wb") as file:
-            tables = problems.tables(note=lambda one: file.write(_line(one)))
-            ledger.put_problems(tables, problems.digest, plan=plan.digest)
-
-    path = out / LEFT_OUT
-    write_atomic(path, write)
-    if not path.stat().st_size:
-        path.unlink()
-
-
-def _line(one: LeftOut) -> bytes:
-    try:
-        return orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:  # a lone surrogate
-        return orjson.dumps({"id": one.id, "reason": one.reason}, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _asked(
-    ledger: Ledger, plan: Plan, count: int, reach: Reach, cap_usd: float | None, force: bool
-) -> Outcome:
-    """As ``_ask``; a ledger that was lost meanwhile is saved, and is what there is to say."""
-    try:
-        return _ask(ledger, plan, count, reach, cap_usd, force)
-    finally:
-        ledger.hold.settle()
-
-
-def _ask(
-    ledger: Ledger, plan: Plan, count: int, reach: Reach, cap_usd: float | None, force: bool
-) -> Outcome:
-    tokens = plan.sampling.max_tokens
-    if found := read_again(ledger, plan=plan.digest, samples=plan.samples, max_tokens=tokens):
-        log.info("%d answers that were paid for and could not be read can be read now", found)
-    _check_known(ledger, plan, count)
-    wants: dict[str, Any] = {
-        "plan": plan.digest,
-        "samples": plan.samples,
-        "max_tokens": plan.most_tokens,
-        "limit": count,
-        "correct": None if plan.until is None else plan.until.correct,
-        "continues": plan.continues,
-        "again": force,
-    }
-    places = ledger.open_positions(**wants)
-    if not places:
-        log.info("nothing to ask: every request has ended")
-        return _with_failed(Outcome(), ledger, plan, count)
-    log.info("asking about %d of %d problems", len(places), count)
-    budget = Budget(cap_usd=cap_usd, spent_usd=sums.spent_usd(ledger))
-    bell = Bell()
-    wanted = Wanted(ledger.problems(places, plan=plan.digest), plan, ledger.bodies, again=force)
-    with reach() as endpoints, progress("generate", len(places)) as shown:
-        asking = ask_all(wanted, plan, endpoints, ledger, budget, shown, bell)
-        return _with_failed(_complete(asking, bell), ledger, plan, count)
-
-
-def _refuse_unscored(ledger: Ledger, plan: Plan, count: int) -> None:
+def _refuse_unscored(ledger: Ledger, plan: RequestPlan, count: int) -> None:
     """Refuses before an answer is bought that could not be checked."""
-    found = (one.problem for one in ledger.problems(range(count), plan=plan.digest))
+    found = (one.problem for one in ledger.problems(range(count), plan.wants()))
     if any(needs_jail(problem.verify, problem.gold) for problem in found):
         ready(plan.isolation)
 
 
-def _check_known(ledger: Ledger, plan: Plan, count: int) -> None:
-    """Checks the answers that came before answers were checked as they come."""
+def _asked(ledger: Ledger, job: Job, count: int) -> Outcome:
+    """As ``_ask``; if the ledger was lost meanwhile, it is saved, and that is raised instead."""
+    try:
+        return _ask(ledger, job, count)
+    finally:
+        ledger.hold.settle()
+
+
+def _ask(ledger: Ledger, job: Job, count: int) -> Outcome:
+    plan = job.plan
+    tokens = plan.sampling.max_tokens
+    if found := read_again(ledger, plan=plan.digest, samples=plan.samples, max_tokens=tokens):
+        log.info("%d answers that were paid for and could not be read can be read now", found)
+    _check_known(ledger, plan, count)
+    wants = plan.wants(again=job.force)
+    places = ledger.open_positions(wants, limit=count)
+    if not places:
+        log.info("nothing to ask: every request has ended")
+        return _with_failed(Outcome(), ledger, plan, count)
+    log.info("asking about %d of %d problems", len(places), count)
+    budget = Budget(cap_usd=job.budget_usd, spent_usd=sums.spent_usd(ledger))
+    queue, relay = AskQueue(ledger.problems(places, wants), plan, ledger.bodies), InterruptRelay()
+    with (
+        open_endpoints(job.loaded, log_file=job.out / "server.log") as endpoints,
+        progress("generate", len(places)) as shown,
+    ):
+        asking = ask_all(queue, plan, endpoints, ledger, budget, shown, relay)
+        return _with_failed(run_to_end(asking, relay), ledger, plan, count)
+
+
+def _check_known(ledger: Ledger, plan: RequestPlan, count: int) -> None:
+    """Checks answers from before the recipe had ``until``: they have no verdict yet.
+
+    Where a check of the user's own is not what it was, all are checked again.
+    """
     if plan.until is None:
         return
-    unchecked = ledger.answered(
-        plan=plan.digest, problems=count, samples=plan.samples, unchecked=True
+    wanted = digests(plan.checks)
+    changed = (ledger.meta("checks") or {}) != wanted
+    found = ledger.answered(
+        plan=plan.digest, problems=count, samples=plan.samples, unchecked=not changed
     )
-    labels = [
-        (verdict(a.problem, a.bodies, isolation=plan.isolation), number) for number, a in unchecked
-    ]
+    labels = [(verdict(a.problem, joined(a.bodies), plan), number) for number, a in found]
     if labels:
         ledger.set_verdicts(labels)
+    if changed:
+        ledger.set_meta("checks", wanted)
 
 
-def _with_failed(outcome: Outcome, ledger: Ledger, plan: Plan, count: int) -> Outcome:
+def _with_failed(outcome: Outcome, ledger: Ledger, plan: RequestPlan, count: int) -> Outcome:
     """Counts what had failed for good in earlier passes too: it is still without an answer."""
     states = sums.states(ledger, plan=plan.digest, problems=count, samples=plan.samples)
     outcome.failed = states.get("failed", 0) + states.get("quarantined", 0)
     return outcome
 
 
-def _complete(asking: Coroutine[Any, Any, Outcome], bell: Bell) -> Outcome:
-    """Runs to the end, also under a loop that runs already, as in a notebook."""
-    if not _in_a_loop():
-        return asyncio.run(asking)
-    with ThreadPoolExecutor(1) as thread:
-        outcome = thread.submit(asyncio.run, asking)
-        while True:
-            try:
-                return outcome.result()
-            except KeyboardInterrupt:
-                bell.ring()
+def _export(ledger: Ledger, job: Job, count: int) -> None:
+    export_traces(
+        ledger,
+        job.out / "traces",
+        plan=job.plan.digest,
+        problems=count,
+        samples=job.plan.samples,
+        render=job.plan.render,
+        becomes=job.loaded.recipe.becomes,
+    )
+    ledger.hold.settle()  # the file may be lost while they are written, too
 
 
-def _in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+def _say_ignored(recipe: PromptsRecipe) -> None:
+    """A card must not claim a temperature that had no effect."""
+    said = recipe.sampling.model_dump(exclude_none=True, exclude_unset=True)
+    given = {**recipe.sampling.extra_body, **said}
+    for teacher in recipe.endpoints:
+        if names := [name for name in teacher.ignores if name in given]:
+            log.info("%s takes %s and does not follow it", teacher.model, ", ".join(names))

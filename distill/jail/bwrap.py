@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from distill.jail.interpreter import HOME, Interpreter, environment
-from distill.jail.mounts import DEVICES, SHARED_BYTES, STREAMS, Room, libraries
+from distill.jail.mounts import DEVICES, SHARED_BYTES, STREAMS, Mounts, libraries
 
 
-def command(bwrap: Path, python: Interpreter, room: Room, *, filter_fd: int) -> list[str]:
+def command(bwrap: Path, python: Interpreter, mounts: Mounts, *, filter_fd: int) -> list[str]:
     """With everything closed, up to and including the Python that it starts."""
     library = f"{HOME}/lib/{python.library.name}"
     args = [str(bwrap), "--unshare-all", "--unshare-user", "--disable-userns"]
@@ -15,7 +15,7 @@ def command(bwrap: Path, python: Interpreter, room: Room, *, filter_fd: int) -> 
     for name, value in environment(HOME).items():
         args += ["--setenv", name, value]
     folders, links = libraries()
-    for source, target in {**dict(zip(folders, folders, strict=True)), **room.bound()}.items():
+    for source, target in {**dict(zip(folders, folders, strict=True)), **mounts.bound()}.items():
         args += ["--ro-bind", source, target]
     args += ["--ro-bind", str(python.executable), f"{HOME}/bin/python3"]
     args += ["--ro-bind", str(python.library), library]
@@ -28,7 +28,7 @@ def command(bwrap: Path, python: Interpreter, room: Room, *, filter_fd: int) -> 
         args += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     for name, target in (links | STREAMS).items():
         args += ["--symlink", target, name]
-    args += _tmpfs("/dev/shm", SHARED_BYTES) + _tmpfs("/tmp", room.temporary_bytes)
+    args += _tmpfs("/dev/shm", SHARED_BYTES) + _tmpfs("/tmp", mounts.temporary_bytes)
     args += ["--remount-ro", "/", "--chdir", "/tmp"]
     args += ["--seccomp", str(filter_fd), f"{HOME}/bin/python3"]
     return args

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distill.jail import bwrap, nsjail
 from distill.jail.interpreter import Interpreter
-from distill.jail.mounts import Room
+from distill.jail.mounts import Mounts
 
 NAMES = ("bwrap", "nsjail")
 HINT = (
@@ -31,11 +31,11 @@ class Jailer:
         """Whether it loads the filter of system calls itself; else process 1 does."""
         return self.path.name != "nsjail"
 
-    def command(self, python: Interpreter, room: Room, *, filter_fd: int) -> list[str]:
+    def command(self, python: Interpreter, mounts: Mounts, *, filter_fd: int) -> list[str]:
         """Its command line, up to and including the Python that it starts."""
         if self.filters:
-            return bwrap.command(self.path, python, room, filter_fd=filter_fd)
-        return nsjail.command(self.path, python, room)
+            return bwrap.command(self.path, python, mounts, filter_fd=filter_fd)
+        return nsjail.command(self.path, python, mounts)
 
 
 def installed() -> list[Jailer]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 TEMPORARY_BYTES = 32 << 20  # of files in the jail: a program's input of 16 MiB at most, and its own
 SHARED_BYTES = 4 << 20
-PACKAGES = "/packages"  # where the Python packages of a room lie in its jail
-DEVICES = ("null", "urandom")  # not zero: mapped and shared, it is memory that nobody counts
+PACKAGES = "/packages"  # where Python packages lie in a jail
+DEVICES = ("null", "urandom")  # not zero: mapped and shared, it is memory outside every limit
 STREAMS = {
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",
@@ -19,7 +19,7 @@ STREAMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Mounts:
     """All read-only and public: what packages install."""
 
     folders: tuple[str, ...] = ()  # folders or files of the host, each in its own place
@@ -32,7 +32,7 @@ class Room:
         return places | {path: f"{PACKAGES}/{Path(path).name}" for path in self.packages}
 
 
-PLAIN = Room()
+PLAIN = Mounts()
 
 
 def libraries() -> tuple[list[str], dict[str, str]]:

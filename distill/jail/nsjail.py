@@ -7,10 +7,10 @@ takes its first program. User namespaces are refused by that filter, as nsjail h
 from pathlib import Path
 
 from distill.jail.interpreter import HOME, NOBODY, Interpreter, environment
-from distill.jail.mounts import DEVICES, SHARED_BYTES, STREAMS, Room, libraries
+from distill.jail.mounts import DEVICES, SHARED_BYTES, STREAMS, Mounts, libraries
 
 
-def command(nsjail: Path, python: Interpreter, room: Room) -> list[str]:
+def command(nsjail: Path, python: Interpreter, mounts: Mounts) -> list[str]:
     """With everything closed, up to and including the Python that it starts."""
     library = f"{HOME}/lib/{python.library.name}"
     args = [str(nsjail), "--mode", "o", "--really_quiet", "--disable_rlimits", "--disable_proc"]
@@ -19,7 +19,7 @@ def command(nsjail: Path, python: Interpreter, room: Room) -> list[str]:
     for name, value in environment(HOME).items():
         args += ["--env", f"{name}={value}"]
     folders, links = libraries()
-    for source, target in {**dict(zip(folders, folders, strict=True)), **room.bound()}.items():
+    for source, target in {**dict(zip(folders, folders, strict=True)), **mounts.bound()}.items():
         args += ["--bindmount_ro", f"{source}:{target}"]
     args += ["--bindmount_ro", f"{python.executable}:{HOME}/bin/python3"]
     args += ["--bindmount_ro", f"{python.library}:{library}"]
@@ -32,7 +32,7 @@ def command(nsjail: Path, python: Interpreter, room: Room) -> list[str]:
         args += ["--bindmount", f"/dev/{device}"]
     for name, target in (links | STREAMS).items():
         args += ["--symlink", f"{target}:{name}"]
-    args += _tmpfs("/dev/shm", SHARED_BYTES) + _tmpfs("/tmp", room.temporary_bytes)
+    args += _tmpfs("/dev/shm", SHARED_BYTES) + _tmpfs("/tmp", mounts.temporary_bytes)
     return [*args, "--", f"{HOME}/bin/python3"]
 
 

@@ -20,7 +20,7 @@ from distill.errors import UserError
 from distill.jail.inside import attack
 from distill.jail.interpreter import account
 from distill.jail.jailer import HINT, Jailer, installed
-from distill.jail.mounts import PLAIN, Room
+from distill.jail.mounts import PLAIN, Mounts
 from distill.jail.program import Program
 from distill.jail.session import Jail
 
@@ -28,8 +28,8 @@ TIMEOUT_S = 20  # it takes 0.2 s
 
 
 @cache
-def jail_or_refuse(room: Room = PLAIN) -> Jailer:
-    """What makes jails of this room that repel every attack; tried once per process.
+def jail_or_refuse(mounts: Mounts = PLAIN) -> Jailer:
+    """What makes jails with these mounts that repel every attack; tried once per process.
 
     What was refused is tried again when it is asked for again.
 
@@ -37,10 +37,10 @@ def jail_or_refuse(room: Room = PLAIN) -> Jailer:
         UserError: none does, or there is none; says what to install, and what it means to do
             without.
     """
-    return first_trusted(installed(), room)
+    return first_trusted(installed(), mounts)
 
 
-def first_trusted(jailers: Sequence[Jailer], room: Room = PLAIN) -> Jailer:
+def first_trusted(jailers: Sequence[Jailer], mounts: Mounts = PLAIN) -> Jailer:
     """The first that holds.
 
     Raises:
@@ -48,7 +48,7 @@ def first_trusted(jailers: Sequence[Jailer], room: Room = PLAIN) -> Jailer:
     """
     problems = []
     for jailer in jailers:
-        problem = weakness(jailer, room)
+        problem = weakness(jailer, mounts)
         if not problem:
             return jailer
         problems.append(problem)
@@ -61,20 +61,20 @@ def first_trusted(jailers: Sequence[Jailer], room: Room = PLAIN) -> Jailer:
 
 
 @cache
-def prove(jailer: Jailer, room: Room) -> None:
+def prove(jailer: Jailer, mounts: Mounts) -> None:
     """Return if a jail that holds more than Python repels every attack, too; tried once.
 
     Raises:
         UserError: it does not; it is tried again when it is asked for again.
     """
-    if problem := weakness(jailer, room):
+    if problem := weakness(jailer, mounts):
         raise UserError(problem)
 
 
-def weakness(jailer: Jailer, room: Room = PLAIN) -> str:
+def weakness(jailer: Jailer, mounts: Mounts = PLAIN) -> str:
     """What is wrong with a jail made by this program, in words; nothing if it holds."""
     script = Path(attack.__file__).read_text(encoding="utf-8")
-    with _canaries() as given, Jail(jailer=jailer, room=room) as jail:
+    with _canaries() as given, Jail(jailer=jailer, mounts=mounts) as jail:
         program = Program(script, stdin=json.dumps(given))
         ran = jail.run(program, timeout_s=TIMEOUT_S)
         written = sorted(path.name for path in Path(given["folder"]).iterdir())

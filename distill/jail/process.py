@@ -19,7 +19,7 @@ from distill.jail import seccomp
 from distill.jail.inside import begin, build, codec, confine, execute, leftovers, supervise
 from distill.jail.interpreter import PRELOADED, Account, account, environment, interpreter
 from distill.jail.jailer import Jailer
-from distill.jail.mounts import PACKAGES, Room
+from distill.jail.mounts import PACKAGES, Mounts
 from distill.jail.service import SERVICE_NAME, Missing, Service
 
 START_S = 20  # for a jail to be ready; it takes 0.05 s, but machines can be busy
@@ -81,7 +81,7 @@ class Process:
         *,
         preload: bool,
         jailer: Jailer | None,
-        room: Room,
+        mounts: Mounts,
         service: Service | None = None,
     ) -> None:
         self.started_by = threading.current_thread()  # bubblewrap dies with the thread, too
@@ -100,7 +100,7 @@ class Process:
             arguments += [SERVICE_NAME]
             arguments += [PACKAGES] if jailer else service.path
         if jailer:
-            self._popen = self._jailed(jailer, room, arguments)
+            self._popen = self._jailed(jailer, mounts, arguments)
         else:
             self._popen = self._bare(arguments, folders[0])
         assert self._popen.stdin is not None
@@ -115,13 +115,13 @@ class Process:
             self._unsent = self._unsent[os.write(self._pipes[0].fileno(), modules) :]
 
     def _jailed(
-        self, jailer: Jailer, room: Room, arguments: list[str]
+        self, jailer: Jailer, mounts: Mounts, arguments: list[str]
     ) -> "subprocess.Popen[bytes]":
         rules = seccomp.program()
         filter_fd, write = os.pipe()
         os.write(write, rules)  # 2 KB: the pipe holds it
         os.close(write)
-        jail = jailer.command(interpreter(), room, filter_fd=filter_fd)
+        jail = jailer.command(interpreter(), mounts, filter_fd=filter_fd)
         try:
             return self._start([*jail, *arguments], pass_fds=(filter_fd,), account=account())
         finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from distill.jail.mounts import Room
+from distill.jail.mounts import Mounts
 
 SERVICE_NAME = "distill_service"  # of its module in the jail
 
@@ -24,7 +24,7 @@ class Service:
     # Its ``load()`` returns what answers a question with a reply, both plain values; it raises
     # ImportError where the library is not there. It imports nothing of ours.
     module: str
-    room: Room  # with the library's packages
+    mounts: Mounts  # with the library's packages
     path: tuple[str, ...]  # where the packages lie on the host, for whoever does without a jail
 
     def source(self) -> str:

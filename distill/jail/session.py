@@ -14,7 +14,7 @@ from distill.errors import UserError
 from distill.jail.conversation import Conversation
 from distill.jail.exchange import Exchange, Frame, Malformed, returned
 from distill.jail.jailer import HINT, Jailer, installed
-from distill.jail.mounts import PLAIN, Room
+from distill.jail.mounts import PLAIN, Mounts
 from distill.jail.process import JailFailed, Process
 from distill.jail.program import Binary, Build, Built, Program, Ran, Replied, Returned
 from distill.jail.service import Missing, Service
@@ -30,8 +30,9 @@ class Jail:
 
     ``once`` starts a jail for every program. ``unsafe_no_sandbox`` is no jail at all: the same
     runner and limits, but with the user's files, network and processes in reach. ``jailer`` makes
-    it, the first that is installed unless said; ``room`` is what it holds. A ``service`` has a
-    room of its own, is loaded before the first question, and answers nothing but questions.
+    the jail (default: the first that is installed); ``mounts`` is what it holds of the host. A
+    ``service`` has mounts of its own, is loaded before the first question, and answers nothing but
+    questions.
 
     Raises:
         UserError: nothing is installed that makes jails.
@@ -43,14 +44,14 @@ class Jail:
         once: bool = False,
         unsafe_no_sandbox: bool = False,
         jailer: Jailer | None = None,
-        room: Room = PLAIN,
+        mounts: Mounts = PLAIN,
         service: Service | None = None,
     ) -> None:
         self._once = once
         self._unsafe = unsafe_no_sandbox
         self._jailer = jailer or next(iter(installed()), None)
         self._service = service
-        self._room = room if service is None else service.room
+        self._mounts = mounts if service is None else service.mounts
         self._process: Process | None = None
         self._ending: list[Process] = []
         if self._jailer is None and not unsafe_no_sandbox:
@@ -260,7 +261,7 @@ class Jail:
         jailer = None if self._unsafe else self._jailer
         preload = not self._once and self._service is None
         self._process = Process(
-            preload=preload, jailer=jailer, room=self._room, service=self._service
+            preload=preload, jailer=jailer, mounts=self._mounts, service=self._service
         )
 
     def _end(self) -> None:

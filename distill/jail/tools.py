@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from distill.jail.interpreter import account
-from distill.jail.mounts import Room
+from distill.jail.mounts import Mounts
 
 SYSTEM = "/usr/bin"
 COMPILER_BYTES = 512 << 20  # of files while a compiler runs: Go keeps the packages that it made
@@ -53,16 +53,16 @@ def _started(name: str, path: Path) -> Path | None:
         return None
 
 
-def compiler_room(*tools: Path) -> Room:
+def compiler_mounts(*tools: Path) -> Mounts:
     """A jail for these, and for whatever else of the system they need."""
-    return Room(_there(*_PARTS, *map(_home, tools), *_moved()), temporary_bytes=COMPILER_BYTES)
+    return Mounts(_there(*_PARTS, *map(_home, tools), *_moved()), temporary_bytes=COMPILER_BYTES)
 
 
-def runtime_room(tool: Path) -> Room:
+def runtime_mounts(tool: Path) -> Mounts:
     """A jail for programs that this one runs; nothing else of the system is there."""
     if tool.name == "node":
-        return Room((str(tool),))
-    return Room(_there(_home(tool), *_moved()))
+        return Mounts((str(tool),))
+    return Mounts(_there(_home(tool), *_moved()))
 
 
 def _home(tool: Path) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from distill.errors import UserError
 from distill.files.lock import folder_lock
+from distill.files.write import sync
 from distill.ledger.explain import not_opened
 from distill.ledger.reconcile import Parse, contradictions
 from distill.ledger.remake import KNOWN, Counts, count_rows, remake
@@ -80,7 +81,7 @@ def _put_back(path: Path, saved: Path, parse: Parse) -> Repaired:
         for side in SIDES:
             path.with_name(path.name + side).unlink(missing_ok=True)
         saved.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         msg = f"{path}: cannot be put back: {error}; all of it is in {saved.name}"
         raise UserError(msg) from None
@@ -102,7 +103,7 @@ def _replace(
         for side in SIDES:
             path.with_name(path.name + side).unlink(missing_ok=True)
         part.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except (OSError, sqlite3.Error) as error:
         msg = f"{path}: cannot be repaired: {error}; it is left as it is"
         raise UserError(msg) from None
@@ -155,11 +156,3 @@ def _keep(path: Path) -> Path:
             except OSError:  # a file system without links
                 shutil.copy2(old, new)
     return place
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,7 +1,7 @@
 """Writes problems, tries and answers into a run's ledger, and reads them back.
 
 Synchronous; ``write`` may run in another thread than the rest (sqlite serialises the two on the
-connection). What ``write`` returned from survives kill -9 and power loss.
+connection). Once ``write`` has returned, its tries survive kill -9 and power loss.
 """
 
 import sqlite3
@@ -21,26 +21,11 @@ from distill.ledger.hold import Hold
 from distill.ledger.rows import Answered, Asked, Attempt, Open
 from distill.ledger.schema import VERSION
 from distill.ledger.wal import is_damaged
+from distill.ledger.wants import ASKED, OPEN, Wants
 from distill.rows import Problem
 
-# Whether a request needs no more asking: a cut answer does while a larger limit is allowed, or
-# while it was not tried to continue it; a failure does when the user says so.
-FINAL = """NOT (r.finish IS 'length' AND r.max_tokens < :max_tokens)
-  AND NOT (r.finish IS 'length' AND :continues AND NOT r.repaired)
-  AND NOT (:again AND r.state <> 'done')"""
-MINE = "r.id = p.id AND r.plan = :plan AND r.sample < :samples"
-# Where the problems stand that still want answers. :correct is null where nothing is checked.
-OPEN = f"""
-SELECT p.position FROM problems p WHERE p.position < :limit
-AND (SELECT COUNT(*) FROM requests r WHERE {MINE} AND {FINAL}) < :samples
-AND (:correct IS NULL OR (
-  (SELECT COUNT(*) FROM requests r WHERE {MINE} AND r.verdict = 'correct') < :correct
-  AND (:again OR NOT EXISTS (SELECT 1 FROM requests r WHERE {MINE} AND r.state = 'failed'))))
-ORDER BY p.position"""
 PROBLEMS = """SELECT id, question, domain, source, gold, verify, fields FROM problems
 WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position"""
-ASKED = """SELECT id, sample, state, finish, max_tokens, repaired, verdict, attempt FROM requests
-WHERE id IN ({}) AND plan = ? ORDER BY id, sample"""
 # Requests of a text that changed have no plan; if it has changed back, their key tells.
 FOUND_AGAIN = """UPDATE requests AS r SET plan = :plan WHERE plan = '' AND key = (
 SELECT request_key(:plan, p.id, p.question, r.sample, p.fields) FROM problems p
@@ -162,45 +147,26 @@ class Ledger:
         found = self.db.execute("SELECT MAX(position) FROM problems").fetchone()[0]
         return 0 if found is None else int(found) + 1
 
-    def open_positions(
-        self,
-        *,
-        plan: str,
-        samples: int,
-        max_tokens: int,
-        limit: int,
-        correct: int | None = None,
-        continues: bool = False,
-        again: bool = False,
-    ) -> Sequence[int]:
+    def open_positions(self, wants: Wants, *, limit: int) -> Sequence[int]:
         """Where in the set the problems are that still want answers, in order: 8 bytes each.
 
         Args:
-            plan: the answers of which plan count.
-            samples: answers wanted of each problem, or at most with ``correct``.
-            max_tokens: the largest limit; answers cut under a smaller one are wanted again.
+            wants: which answers.
             limit: only so many problems, from the start of the set.
-            correct: no more are wanted once so many are right.
-            continues: whether answers that were cut are to be continued, once.
-            again: whether what failed for good is wanted again.
         """
-        values = {k: v for k, v in locals().items() if k != "self"}
-        return array("q", (row[0] for row in self.db.execute(OPEN, values)))
+        rows = self.db.execute(OPEN, {**wants.values(), "limit": limit})
+        return array("q", (row[0] for row in rows))
 
-    def problems(self, positions: Sequence[int], *, plan: str) -> Iterator[Open]:
+    def problems(self, positions: Sequence[int], wants: Wants) -> Iterator[Open]:
         """The problems at these places of the set, read page by page, and their answers."""
         for start in range(0, len(positions), PAGE):
             page = orjson.dumps(list(positions[start : start + PAGE])).decode()
             found = self.db.execute(PROBLEMS, (page,)).fetchall()
-            asked = self._asked([row[0] for row in found], plan)
+            asked: dict[str, list[Asked]] = {}
+            for name, *row in self.db.execute(ASKED, {**wants.values(), "places": page}):
+                asked.setdefault(name, []).append(_asked(row))
             for row in found:
                 yield Open(problem=_problem(row), asked=tuple(asked.get(row[0], ())))
-
-    def _asked(self, names: list[str], plan: str) -> dict[str, list[Asked]]:
-        rows: dict[str, list[Asked]] = {}
-        for name, *row in self.db.execute(ASKED.format(",".join("?" * len(names))), (*names, plan)):
-            rows.setdefault(name, []).append(_asked(row))
-        return rows
 
     def write(self, attempts: Sequence[Attempt]) -> list[int]:
         """Makes a batch of tries durable, all or none; their numbers in the ledger.
@@ -308,7 +274,7 @@ def _problem(row: Sequence[str | None]) -> Problem:
 
 
 def _asked(row: Sequence[object]) -> Asked:
-    sample, state, finish, max_tokens, repaired, verdict, attempt = row
+    sample, state, finish, max_tokens, repaired, verdict, attempt, final = row
     return Asked(
         sample=sample,  # type: ignore[arg-type]
         state=state,  # type: ignore[arg-type]
@@ -317,4 +283,5 @@ def _asked(row: Sequence[object]) -> Asked:
         repaired=bool(repaired),
         verdict=verdict,  # type: ignore[arg-type]
         attempt=attempt,  # type: ignore[arg-type]
+        final=bool(final),
     )

@@ -1,21 +1,10 @@
-"""Counts and costs over a whole ledger. Writes nothing."""
+"""Counts and costs over a whole ledger."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from distill.ledger.store import Ledger
+from distill.ledger.wants import CLOSED_BY_ID, CLOSED_OF, Wants
 from distill.rows import Problem
-
-# How many of a problem's answers need no more asking; as in ``Ledger.open_positions``.
-CLOSED = """CASE WHEN :correct IS NOT NULL
-AND (SUM(verdict IS 'correct') >= :correct OR (NOT :again AND SUM(state = 'failed')))
-THEN :samples ELSE SUM(NOT (:again AND state <> 'done') AND NOT (finish IS 'length'
-AND (max_tokens < :max_tokens OR (:continues AND NOT repaired)))) END"""
-# Of a problem as it is now, whatever it was when the ledger last heard of it.
-ITS_OWN = """SELECT r.state, r.finish, r.max_tokens, r.repaired,
-CASE WHEN p.gold IS :gold AND p.verify IS :verify THEN r.verdict END AS verdict
-FROM requests r JOIN problems p ON p.id = r.id WHERE r.id = :id AND r.sample < :samples
-AND r.key = request_key(:plan, :id, :question, r.sample, :fields)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,34 +111,16 @@ def reasons(ledger: Ledger) -> dict[str, int]:
     return dict(rows.fetchall())
 
 
-def closed(
-    ledger: Ledger,
-    *,
-    plan: str,
-    samples: int,
-    max_tokens: int,
-    correct: int | None = None,
-    continues: bool = False,
-    again: bool = False,
-) -> dict[str, int]:
-    """How many answers of each problem need no more asking; as in ``Ledger.open_positions``."""
-    values = {k: v for k, v in locals().items() if k != "ledger"}
-    rows = ledger.db.execute(
-        f"SELECT id, {CLOSED} FROM requests WHERE plan = :plan AND sample < :samples GROUP BY id",
-        values,
-    )
-    return dict(rows.fetchall())
+def closed(ledger: Ledger, wants: Wants) -> dict[str, int]:
+    """How many answers of each problem need no more asking; not of those that were never asked."""
+    return dict(ledger.db.execute(CLOSED_BY_ID, wants.values()).fetchall())
 
 
-def closed_of(ledger: Ledger, problem: Problem, **wants: Any) -> int:
-    """The same of one problem, which may have changed since it was put into the ledger.
-
-    ``wants`` are the arguments of ``closed``, all of them.
-    """
+def closed_of(ledger: Ledger, wants: Wants, problem: Problem) -> int:
+    """The same of one problem, which may have changed since it was put into the ledger."""
     names = ("id", "question", "fields", "gold", "verify")
-    values = wants | {name: getattr(problem, name) for name in names}
-    found = ledger.db.execute(f"SELECT {CLOSED} FROM ({ITS_OWN})", values).fetchone()[0]
-    return int(found or 0)
+    values = {**wants.values(), **{name: getattr(problem, name) for name in names}}
+    return int(ledger.db.execute(CLOSED_OF, values).fetchone()[0])
 
 
 def mean_answer(ledger: Ledger, *, plan: str) -> tuple[int, float, float]:

@@ -1,13 +1,13 @@
 """SQL over a source's columns: which rows are meant, and which columns are id, question and gold.
 
-Says every mistake in a recipe's SQL in one line. Does not clean what it finds (``questions``).
+Every mistake in a recipe's SQL is reported in one line.
 """
 
 from collections.abc import Sequence
 
 import polars as pl
 
-from distill.errors import UserError, nearest
+from distill.errors import UserError, first_line, nearest
 from distill.problems.sources import Content
 from distill.recipes.prompts import Problems
 from distill.sql import parse_sql
@@ -22,7 +22,7 @@ INSTRUCTIONS = ("instruction_id_list", "kwargs")
 
 
 def columns_needed(spec: Problems, where: str) -> tuple[str, ...] | None:
-    """The columns that ``map`` and ``where`` can read; None: any, the text does not tell.
+    """The columns that ``map`` and ``where`` read; None: the text does not tell, so any.
 
     Raises:
         UserError: a text is not SQL.
@@ -48,10 +48,10 @@ def asked(
 ) -> pl.DataFrame:
     """Id, question and gold of the rows that ``problems.where`` leaves, as strings.
 
-    An id is null where the map names none, a gold only where there is no check to need it.
+    An id is null where the map names none, a gold only where no check needs it.
 
     Raises:
-        UserError: a column is missing or could be meant by two, or SQL does not fit the data.
+        UserError: a column is missing, two could be meant, or SQL does not fit the data.
     """
     table = content.table
     try:
@@ -61,8 +61,7 @@ def asked(
         chosen = [_part(part, spec, content, where, source, checked=checked) for part in PARTS]
         return table.select(chosen)
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        msg = f"{where}: problems: where or map cannot be computed on {source}: {reason}"
+        msg = f"{where}: problems: where or map cannot be computed on {source}: {first_line(error)}"
         raise UserError(msg) from None
 
 
@@ -75,12 +74,12 @@ def parsed(text: str, at: str) -> pl.Expr:
     """The expression that a text is.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not SQL.
     """
     try:
         return parse_sql(text)
     except pl.exceptions.PolarsError as error:
-        msg = f"{at}: {text}: not a polars SQL expression: {str(error).splitlines()[0]}"
+        msg = f"{at}: {text}: not a polars SQL expression: {first_line(error)}"
         raise UserError(msg) from None
 
 
@@ -92,7 +91,7 @@ def _typed(text: str, table: pl.DataFrame, columns: Sequence[str], at: str, want
         msg = f"{at}: {text}: names a column that is not there; found {', '.join(columns)}"
         raise UserError(msg) from None
     except pl.exceptions.PolarsError as error:
-        msg = f"{at}: {text}: cannot be computed: {str(error).splitlines()[0]}"
+        msg = f"{at}: {text}: cannot be computed: {first_line(error)}"
         raise UserError(msg) from None
     if made.is_nested() or (wanted == "a condition" and made != pl.Boolean):
         msg = f"{at}: {text}: makes {made}, not {wanted}"

@@ -1,10 +1,11 @@
 """Traces as the prompts of another round: each trace of each question is a prompt of its own.
 
-Streams: an 800,000-trace set is never in memory. Does not say what is done with a trace: the
-template does, which finds its parts in ``fields``.
+Streams, so that a set of 800,000 traces is never in memory. What is done with a trace is up to the
+template.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from distill.errors import UserError
+from distill.errors import UserError, first_line
 from distill.files.done import data_digest
 from distill.files.find import data_files
 from distill.files.named import data_at
@@ -24,13 +25,11 @@ from distill.problems.left_out import Tally
 from distill.recipes.load import Loaded
 from distill.recipes.places import Origin, missing
 from distill.recipes.prompts import Problems, PromptsRecipe
-from distill.rows import PROBLEM_SCHEMA, SCHEMA
+from distill.rows import PROBLEM_SCHEMA, SCHEMA, Trace, last_user_turn
 from distill.sql import looks_across
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CODE
-
-# What a template can use of a trace, beside its question.
-FIELDS = ("id", "sample", "messages", "reasoning", "response", "gold", "verify", "teacher")
+from distill.verify.own import Checks
 
 
 def place_of(spec: Problems, origin: Origin) -> tuple[str | Path, Any]:
@@ -71,7 +70,12 @@ def _check(spec: Problems, recipe: Path) -> None:
 
 
 def rounds(
-    loaded: Loaded[PromptsRecipe], data: str | Path, tally: Tally, *, isolation: Isolation = JAILED
+    loaded: Loaded[PromptsRecipe],
+    data: str | Path,
+    tally: Tally,
+    *,
+    isolation: Isolation = JAILED,
+    checks: Checks = (),
 ) -> Iterator[pl.DataFrame]:
     """Tables with PROBLEM_SCHEMA, in the order of the files.
 
@@ -81,7 +85,8 @@ def rounds(
     """
     spec = loaded.recipe.problems
     read = partial(_read, loaded, data)
-    usable = partial(_usable, tally=tally, recipe=loaded.recipe, isolation=isolation)
+    right = partial(checkable, tally=tally, isolation=isolation, checks=checks)
+    usable = partial(_usable, tally=tally, recipe=loaded.recipe, isolation=isolation, right=right)
     if spec.sample is None:
         yield from map(_whole, usable(read()))
         return
@@ -99,17 +104,17 @@ def _read(loaded: Loaded[PromptsRecipe], data: str | Path) -> Iterator[pl.DataFr
     """The traces that are meant, as prompts, each with its trace."""
     recipe = loaded.recipe
     # a rewritten trace stays an answer to its own question; a new answer is judged by the recipe
-    verify = pl.col("verify") if recipe.becomes else pl.lit(recipe.verify, pl.String)
+    verify = pl.col("verify") if recipe.becomes else pl.lit(recipe.kind, pl.String)
     source = pl.lit(recipe.problems.source, pl.String)
     for frame in frames(data):
         yield _meant(frame, recipe.problems.where, loaded.path).select(
             pl.concat_str("id", pl.lit("."), "sample").alias("id"),
-            _question().alias("question"),
+            last_user_turn().alias("question"),
             "domain",
             pl.coalesce(source, "source").alias("source"),
             "gold",
             verify.alias("verify"),
-            pl.struct(FIELDS).alias("trace"),
+            pl.struct(field.name for field in fields(Trace)).alias("trace"),
         )
 
 
@@ -119,20 +124,17 @@ def _meant(frame: pl.DataFrame, where: str | None, recipe: Path) -> pl.DataFrame
     try:
         return frame.filter(parsed(where, f"{recipe}: problems.where"))
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        msg = f"{recipe}: problems.where: {where}: cannot be computed on the traces: {reason}"
+        said = first_line(error)
+        msg = f"{recipe}: problems.where: {where}: cannot be computed on the traces: {said}"
         raise UserError(msg) from None
 
 
-def _question() -> pl.Expr:
-    """The last user turn."""
-    turn = pl.element()
-    users = turn.filter(turn.struct.field("role") == "user")
-    return pl.col("messages").list.eval(users).list.last().struct.field("content")
-
-
 def _usable(
-    parts: Iterator[pl.DataFrame], tally: Tally, recipe: PromptsRecipe, isolation: Isolation
+    parts: Iterator[pl.DataFrame],
+    tally: Tally,
+    recipe: PromptsRecipe,
+    isolation: Isolation,
+    right: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> Iterator[pl.DataFrame]:
     spec = recipe.problems
     for part in parts:
@@ -145,10 +147,10 @@ def _usable(
             from distill.verify.workers.threads import ready
 
             ready(isolation)  # before an answer is bought that could not be checked
-        yield rows if spec.keep_uncheckable else checkable(rows, tally, isolation=isolation)
+        yield rows if spec.keep_uncheckable else right(rows)
 
 
 def _whole(prompts: pl.DataFrame) -> pl.DataFrame:
-    fields = [orjson.dumps(trace).decode() for trace in prompts["trace"]]
-    table = prompts.with_columns(pl.Series("fields", fields, dtype=pl.String))
+    texts = [orjson.dumps(trace).decode() for trace in prompts["trace"]]
+    table = prompts.with_columns(pl.Series("fields", texts, dtype=pl.String))
     return table.select(PROBLEM_SCHEMA.names())

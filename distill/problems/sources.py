@@ -1,6 +1,6 @@
 """The source that a recipe names: where it is, what identifies its content, and its table.
 
-Does not read traces (``rounds``) and does not know which column is the question (``columns``).
+Traces are read in ``rounds``; ``columns`` tells which column is the question.
 """
 
 import logging
@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from distill.errors import UserError, missing_extra, nearest
+from distill.errors import UserError, first_line, missing_extra, nearest
 from distill.files.done import data_digest
 from distill.files.find import HUB, is_known
 from distill.files.hub import hub, quiet_client
@@ -83,8 +83,9 @@ def _read_file(chosen: Path, path: Path, recipe: Path, wanted: Wanted) -> Conten
             return _parquet(chosen, wanted)
         return _joined(records(chosen), wanted)
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        msg = f"{recipe}: problems.file: {path}: its lines do not make one table: {reason}"
+        msg = (
+            f"{recipe}: problems.file: {path}: its lines do not make one table: {first_line(error)}"
+        )
         raise UserError(msg) from None
 
 
@@ -96,7 +97,7 @@ def _parquet(path: Path, wanted: Wanted) -> Content:
         rows = scan.select(pl.len()).collect().item()
         table = scan.select(_there(columns, wanted)).collect()
     except pl.exceptions.PolarsError as error:
-        msg = f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}"
+        msg = f"{path}: not a readable Parquet file: {first_line(error)}"
         raise UserError(msg) from None
     return Content(table=table, columns=columns, rows=rows)
 
@@ -200,10 +201,9 @@ def _dataset(spec: Problems, recipe: Path) -> Source:
             name = f"{HUB}{spec.dataset}"
             loaded = datasets.load_dataset(name, spec.config, split=spec.split)
     except (DatasetNotFoundError, OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         msg = (
-            f"{recipe}: problems.dataset: {spec.dataset} cannot be read from the Hub: {reason}; "
-            "offline, use --set problems.file=FILE.jsonl"
+            f"{recipe}: problems.dataset: {spec.dataset} cannot be read from the Hub: "
+            f"{first_line(error)}; offline, use --set problems.file=FILE.jsonl"
         )
         raise UserError(msg) from None
     name = f"{spec.dataset}:{spec.split}"

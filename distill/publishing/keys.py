@@ -14,7 +14,7 @@ from distill.credentials.environment import own_secrets
 from distill.credentials.find import keys_by_row, without_keys
 from distill.errors import UserError
 from distill.files.read import BATCH, BYTES, FIRST
-from distill.publishing.parcel import CARD, Parcel
+from distill.publishing.bundle import CARD, PushBundle
 from distill.publishing.texts import plain, texts_of
 
 OWN = "the value of "
@@ -46,7 +46,7 @@ class _Found:
             self.first = (row, column, kind)
 
 
-def refuse_keys(parcel: Parcel) -> dict[str, Digest]:
+def refuse_keys(bundle: PushBundle) -> dict[str, Digest]:
     """Looks through all that is to be sent; says which bytes that were, by path in the repository.
 
     Raises:
@@ -56,14 +56,14 @@ def refuse_keys(parcel: Parcel) -> dict[str, Digest]:
         ChangedError: a file is not the one that was looked at before.
     """
     digests = {}
-    for name in parcel.names():
-        _refuse_name(name, f"{parcel.folder.path}: the name of a file")
-        content = parcel.content(name)
+    for name in bundle.names():
+        _refuse_name(name, f"{bundle.folder.path}: the name of a file")
+        content = bundle.content(name)
         if isinstance(content, bytes):
-            where = str(parcel.files[name].path) if name in parcel.files else CARD
+            where = str(bundle.files[name].path) if name in bundle.files else CARD
             digests[name] = _look_through(BytesIO(content), len(content), where, name)
             continue
-        with parcel.folder.open(content) as stream:
+        with bundle.folder.open(content) as stream:
             if name.endswith(".parquet"):
                 _refuse_keys_in_rows(stream, str(content.path))
                 stream.seek(0)

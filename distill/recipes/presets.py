@@ -124,7 +124,7 @@ def _refuse_shipped_name(found: Path, recipe: Path) -> None:
 @cache
 def ties() -> dict[tuple[str, str], str]:
     """The shipped presets by address and key's variable: no other file ties the two."""
-    found = ((name, read_preset(shipped(PRESETS) / f"{name}.yaml")) for name in names(PRESETS))
+    found = ((name, _read_shipped(shipped(PRESETS) / f"{name}.yaml")) for name in names(PRESETS))
     return {(preset.base_url, preset.key_env): name for name, preset in found if preset.key_env}
 
 
@@ -141,6 +141,12 @@ def read_preset(path: Path) -> Preset:
     except ValidationError as error:
         msg = f"{path}: {one_line(error, Preset)}"
         raise UserError(msg) from None
+
+
+@cache
+def _read_shipped(path: Path) -> Preset:
+    """A shipped preset, read once in a process: five of them name this machine as their host."""
+    return read_preset(path)
 
 
 def _filled(block: Any, origin: Origin, where: str) -> Any:
@@ -246,7 +252,7 @@ def _at_its_host(base_url: Any) -> Iterator[Preset]:
         found = shipped(PRESETS) / f"{name}.yaml"
         # most hosts are no preset's, and reading YAML takes longer than looking for a word
         if host in found.read_text(encoding="utf-8", errors="replace"):
-            preset = read_preset(found)
+            preset = _read_shipped(found)
             if _host(preset.base_url) == host:
                 yield preset
 

@@ -1,4 +1,4 @@
-"""How much of a trace is in a script that its question does not use. Does not name languages.
+"""How much of a trace is in a script that its question does not use.
 
 Latin and Greek letters are at home everywhere (formulas, code). Another script is at home if it
 makes up at least HOME_SHARE of the letters of the question; where the question is unknown, if the
@@ -8,6 +8,7 @@ trace itself is mostly written in it. Kana brings Han with it, as in Japanese.
 import numpy as np
 import polars as pl
 
+from distill.rows import all_turns
 from distill.signals.patterns import plain
 from distill.signals.settings import Settings
 
@@ -68,12 +69,12 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 def _suspects(frame: pl.DataFrame) -> pl.DataFrame:
     """The rows with any letter that is neither Latin nor Greek: row, asked, thought, trace.
 
-    Nearly every trace is ASCII but for signs, so only what is not ASCII is looked at by script.
+    Nearly every trace is ASCII but for symbols, so only the rest is looked at by script.
     """
     texts = frame.select(
         pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"),
         pl.col("reasoning", "response").fill_null(""),
-        asked=_question(),
+        asked=all_turns(),
     )
     rows = []
     for part in texts.iter_slices(_SLICE):
@@ -91,16 +92,10 @@ def _beyond_ascii(text: bytes) -> bytes:
     return data[data > 0x7F].tobytes()
 
 
-def _question() -> pl.Expr:
-    """All that the teacher was asked, in one text; null if the data does not say."""
-    turns = pl.element().struct.field("content")
-    return pl.col("messages").list.eval(turns).list.join("\n", ignore_nulls=True)
-
-
 def _abroad(texts: pl.DataFrame) -> pl.DataFrame:
     """Of each row: letters of scripts that are not at home, and how often the thought begins any.
 
-    Between two stretches stands a letter that is at home; signs and digits end none.
+    A letter that is at home ends a stretch; symbols and digits do not.
     """
     texts = texts.with_columns(pl.col("reasoning", "response").str.replace_all(_NAME, "'s"))
     trace = pl.concat_str("reasoning", "response", separator="\n")
@@ -143,7 +138,7 @@ def _home_shares(frame: pl.DataFrame) -> pl.Series:
     two Latin letters do not count.
     """
     texts = frame.select(
-        pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"), "reasoning", asked=_question()
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"), "reasoning", asked=all_turns()
     )
     asked = texts.filter(pl.col("asked").str.len_bytes() > pl.col("asked").str.len_chars())
     asked = asked.filter(_share("asked", _ANY) >= HOME_SHARE_OF_TRACE)

@@ -1,8 +1,8 @@
 """Personal data and keys in a trace, as counts: no text of them is copied anywhere.
 
-Finds patterns, not people: a made-up number looks like a real one. What is checkable is checked
-(Luhn for cards, remainder 97 for IBANs), and what is made for examples does not count. Of keys,
-each different one counts once.
+Finds patterns, not people: a made-up number looks like a real one. Cards (Luhn) and IBANs
+(remainder 97) are checked, and reserved example domains do not count. Each different key counts
+once.
 """
 
 import re
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import polars as pl
 
 from distill.credentials.find import keys_by_row
+from distill.rows import all_turns
 from distill.signals.patterns import plain
 from distill.signals.settings import Settings
 
@@ -30,7 +31,7 @@ _NOBODY = plain(
     r"(?i)@(?:[a-z0-9-]+\.)*"
     r"(?:example\.(?:com|org|net|edu)|[a-z0-9-]+\.(?:test|example|invalid))\b"
 )
-# With a country code or an area code in brackets: bare digits are numbers of a sum.
+# With a country code or an area code in brackets: bare digits are numbers in a calculation.
 _PHONE = plain(
     r"(?:^|[\s(:\[])\+\d{1,3}[ -]?\(?\d{1,4}\)?(?:[ -]?\d{2,8}){1,4}\b"
     r"|\(\d{3}\) ?\d{3}[.-]\d{4}\b"
@@ -59,9 +60,8 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 def _keys(frame: pl.DataFrame) -> pl.Series:
     """Of all that is published of a row: what was asked and the reference too."""
-    turns = pl.col("messages").list.eval(pl.element().struct.field("content")).list.join("\n")
     rest = ("gold", "reasoning", "response", "id", "domain", "source", "verify", "teacher")
-    parts = (turns, *rest, "finish_reason")
+    parts = (all_turns(), *rest, "finish_reason")
     texts = frame.select(pl.concat_str(parts, separator="\n", ignore_nulls=True))["messages"]
     found = keys_by_row(texts)
     return pl.Series([len(found.get(row, ())) for row in range(texts.len())], dtype=pl.UInt32)

@@ -1,11 +1,12 @@
-"""What a question asks for that a text cannot give or a checker cannot judge. Reads no answer.
+"""What a question asks for that text cannot give or a checker cannot judge.
 
-After OpenThoughts-114k, which leaves such questions out by keyword; all columns are null where the
+After OpenThoughts-114k, which leaves such questions out by keyword. All columns are null if the
 data does not say what was asked.
 """
 
 import polars as pl
 
+from distill.rows import user_turns
 from distill.signals.patterns import plain
 from distill.signals.settings import Settings
 
@@ -35,9 +36,7 @@ _PROOF = (
 
 def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """question_chars: of all that the user said; the others: whether it asks for such a thing."""
-    turn = pl.element().struct
-    told = pl.when(turn.field("role") == "user").then(turn.field("content"))
-    asked = pl.col("messages").list.eval(told).list.join("\n", ignore_nulls=True)
+    asked = user_turns()
     return frame.select(
         question_chars=asked.str.len_chars().cast(pl.UInt32),
         question_figure=asked.str.contains(plain(_FIGURE)),

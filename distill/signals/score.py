@@ -1,4 +1,4 @@
-"""How likely a trace is to a small local model. Does not say that it is right or well written.
+"""How likely a trace is to a small local model.
 
 AM-DeepSeek-R1-Distilled's successor drops traces of a perplexity above 20, which is a
 ``nll_per_token`` above 3.0; the number depends on the model, so look at your own data first.
@@ -9,8 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from distill.errors import UserError, missing_extra
+from distill.errors import UserError, first_line, missing_extra
 from distill.local_models.open import open_model
+from distill.rows import all_turns
 from distill.signals.settings import Settings
 
 COLUMNS: dict[str, pl.DataType] = {"nll_per_token": pl.Float64()}
@@ -37,10 +38,8 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 
 def _texts(frame: pl.DataFrame) -> list[tuple[str, str]]:
-    turns = pl.element().struct.field("content")
-    asked = pl.col("messages").list.eval(turns).list.join("\n", ignore_nulls=True).fill_null("")
     trace = pl.concat_str(pl.col("reasoning", "response").fill_null(""), separator="\n")
-    return frame.select(asked, trace=trace.str.strip_chars()).rows()
+    return frame.select(all_turns().fill_null(""), trace=trace.str.strip_chars()).rows()
 
 
 def _score(model: Any, tokenizer: Any, asked: str, trace: str) -> float | None:
@@ -83,8 +82,7 @@ def _model(folder: str) -> tuple[Any, Any]:
             opened.source, dtype="auto", use_safetensors=True, **opened.options
         )
     except (OSError, ValueError, TypeError) as error:
-        reason = (str(error).strip().splitlines() or ["unknown"])[0]
-        msg = f"score_model: {folder}: not a causal language model: {reason}"
+        msg = f"score_model: {folder}: not a causal language model: {first_line(error)}"
         raise UserError(msg) from None
     finally:
         if shown:

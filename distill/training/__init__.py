@@ -1,1 +1,1 @@
-"""``distill train``: traces become training tokens, with the proof that they are the right ones."""
+"""``distill train``: traces become training tokens, with the proof that they are right."""

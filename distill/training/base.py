@@ -1,6 +1,6 @@
-"""The base model's tokenizer and chat template, as one Dialect. Does not load weights.
+"""The base model's tokenizer and chat template, as one ChatFormat. Does not load weights.
 
-A Dialect is what the student will be served with: the same template is saved beside its weights.
+A ChatFormat is what the student will be served with: the same template is saved beside its weights.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill.errors import UserError, missing_extra
+from distill.errors import UserError, first_line, missing_extra
 from distill.local_models.open import OR_TOKENIZER, Model, opened
 from distill.recipes.places import TEMPLATE, Origin, missing, place
 
@@ -28,7 +28,7 @@ Turn = Mapping[str, str]  # {"role": …, "content": …}, as chat templates wan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class ChatFormat:
     """How a base model is spoken to, and how it ends its answer."""
 
     tokenizer: Any  # with chat_template, eos_token (the end of turn) and pad_token set
@@ -47,8 +47,8 @@ class Dialect:
         return str(self.tokenizer.apply_chat_template(told, tokenize=False))
 
 
-def open_dialect(base: str | Model, *, chat_template: str | None = None) -> Dialect:
-    """The Dialect of a base model (folder or Hub id); ``chat_template`` replaces its own.
+def open_chat_format(base: str | Model, *, chat_template: str | None = None) -> ChatFormat:
+    """The ChatFormat of a base model (folder or Hub id); ``chat_template`` replaces its own.
 
     Raises:
         UserError: no such model, one with code of its own, no chat template, or no single token
@@ -64,7 +64,7 @@ def open_dialect(base: str | Model, *, chat_template: str | None = None) -> Dial
     end = _end_of_turn(tokenizer, base)
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
     tokenizer.pad_token = _pad(tokenizer)
-    return Dialect(tokenizer=tokenizer, end_of_turn=end, special=_special(tokenizer))
+    return ChatFormat(tokenizer=tokenizer, end_of_turn=end, special=_special(tokenizer))
 
 
 def _tokenizer(model: Model) -> Any:
@@ -75,8 +75,7 @@ def _tokenizer(model: Model) -> Any:
     try:
         return AutoTokenizer.from_pretrained(model.source, **model.options)
     except (OSError, ValueError) as error:  # no tokenizer in it
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        msg = f"base: {model.name}: cannot be loaded: {reason}; "
+        msg = f"base: {model.name}: cannot be loaded: {first_line(error)}; "
         msg += "give a folder, a Hub id or a shipped name"
         raise UserError(msg) from None
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from distill.errors import UserError
+from distill.errors import UserError, first_line
 from distill.local_models.open import Model, opened
 from distill.terminal.progress import progress
-from distill.training.base import Dialect
+from distill.training.base import ChatFormat
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
 from distill.training.store import Store
@@ -64,7 +64,7 @@ def planned_steps(arguments: Any, examples: int) -> int:
 def build_trainer(
     base: str | Model,
     options: Options,
-    dialect: Dialect,
+    chat: ChatFormat,
     store: Store,
     *,
     arguments: Any,
@@ -79,13 +79,13 @@ def build_trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
-    model = load_model(opened(base, at="base"), options, dialect, quantize=quantize)
+    model = load_model(opened(base, at="base"), options, chat, quantize=quantize)
     try:
         trainer = SFTTrainer(
             model=model,
             args=arguments,
             train_dataset=store.dataset(),
-            processing_class=dialect.tokenizer,
+            processing_class=chat.tokenizer,
             peft_config=None if options.lora is None else LoraConfig(**options.lora),
         )
     except (ValueError, TypeError, ImportError) as error:
@@ -153,5 +153,4 @@ def _callback(shown: Any) -> Any:
 
 
 def _refused(error: Exception) -> UserError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return UserError(f"sft or lora: refused by the training libraries: {reason}")
+    return UserError(f"sft or lora: refused by the training libraries: {first_line(error)}")

@@ -6,9 +6,9 @@ Does not train it and does not choose hyper-parameters.
 from importlib.util import find_spec
 from typing import Any
 
-from distill.errors import UserError, missing_extra
+from distill.errors import UserError, first_line, missing_extra
 from distill.local_models.open import Model
-from distill.training.base import Dialect
+from distill.training.base import ChatFormat
 from distill.training.options import Options
 
 
@@ -35,8 +35,8 @@ def positions(base: Model) -> int | None:
     return int(found) if found else None
 
 
-def load_model(base: Model, options: Options, dialect: Dialect, *, quantize: str | None) -> Any:
-    """The model with the dialect's end of turn and pad in its configs.
+def load_model(base: Model, options: Options, chat: ChatFormat, *, quantize: str | None) -> Any:
+    """The model with the chat's end of turn and pad in its configs.
 
     Raises:
         UserError: its weights are not there or pickled, or bitsandbytes is needed and missing.
@@ -55,7 +55,7 @@ def load_model(base: Model, options: Options, dialect: Dialect, *, quantize: str
         )
     except (OSError, ValueError, TypeError) as error:
         raise _unloadable(base.name, error) from None
-    _tell_end(model, dialect)
+    _tell_end(model, chat)
     # where peft looks the vocabulary's size up when it saves; it would ask the Hub's newest commit
     model.name_or_path = str(base.folder)
     return model
@@ -104,20 +104,20 @@ def _four_bits() -> Any:
     )
 
 
-def _tell_end(model: Any, dialect: Dialect) -> None:
+def _tell_end(model: Any, chat: ChatFormat) -> None:
     """Generation stops at the end of turn, and at whatever else the base stopped at."""
-    tokenizer = dialect.tokenizer
+    tokenizer = chat.tokenizer
     old = model.generation_config.eos_token_id
     others = [] if old is None else old if isinstance(old, list) else [old]
-    ends = list(dict.fromkeys([dialect.end_of_turn, *others]))
+    ends = list(dict.fromkeys([chat.end_of_turn, *others]))
     model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     config = model.config.get_text_config()
-    config.eos_token_id, config.pad_token_id = dialect.end_of_turn, tokenizer.pad_token_id
+    config.eos_token_id, config.pad_token_id = chat.end_of_turn, tokenizer.pad_token_id
 
 
 def _unloadable(base: str, error: Exception) -> UserError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return UserError(
-        f"base: {base}: cannot be loaded: {reason}; give a folder, a Hub id or a shipped name"
+        f"base: {base}: cannot be loaded: {first_line(error)}; "
+        "give a folder, a Hub id or a shipped name"
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from distill.errors import UserError
-from distill.training.base import SENTINEL, Dialect
+from distill.training.base import SENTINEL, ChatFormat
 from distill.training.tokens import MASKED, Asked, Example, Tokenized
 
 CHECKS = {
@@ -29,7 +29,7 @@ SHOWN = 60  # characters of a text in an error
 class Proof:
     """Counts what was proved; ``worked`` is the first example, for people to read."""
 
-    dialect: Dialect
+    chat: ChatFormat
     examples: int = 0
     normalized: int = 0  # answers that the tokenizer read in Unicode's composed form (NFC)
     worked: dict[str, Any] | None = None
@@ -43,36 +43,36 @@ class Proof:
         answers = [list(one.input_ids[one.prompt_length :]) for _, one in tokenized.examples]
         if not answers:  # decoding nothing gives one empty text
             return
-        texts = self.dialect.tokenizer.batch_decode(
+        texts = self.chat.tokenizer.batch_decode(
             answers, skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
         for (asked, example), text in zip(tokenized.examples, texts, strict=True):
-            for check, differed in _failures(asked, example, text, self.dialect):
+            for check, differed in _failures(asked, example, text, self.chat):
                 raise _failed(check, example, differed)
             self.examples += 1
-            self.normalized += text != asked.completion + self.dialect.tokenizer.eos_token
+            self.normalized += text != asked.completion + self.chat.tokenizer.eos_token
             if self.worked is None:
                 self.worked = _worked(asked, example, text)
 
     def values(self) -> dict[str, Any]:
         """proof.json."""
-        tokenizer = self.dialect.tokenizer
+        tokenizer = self.chat.tokenizer
         return {
             "proved": True,
             "examples": self.examples,
             "normalized_to_nfc": self.normalized,
             "checks": CHECKS,
-            "end_of_turn": {"id": self.dialect.end_of_turn, "token": tokenizer.eos_token},
+            "end_of_turn": {"id": self.chat.end_of_turn, "token": tokenizer.eos_token},
             "pad": {"id": tokenizer.pad_token_id, "token": tokenizer.pad_token},
             "worked_example": self.worked,
         }
 
 
 def _failures(
-    asked: Asked, example: Example, trained: str, dialect: Dialect
+    asked: Asked, example: Example, trained: str, chat: ChatFormat
 ) -> Iterator[tuple[Check, str]]:
     """Every check that the example fails, with what differed."""
-    tokenizer, end = dialect.tokenizer, dialect.end_of_turn
+    tokenizer, end = chat.tokenizer, chat.end_of_turn
     ids, labels = list(example.input_ids), list(example.labels)
     prefix, answer = ids[: example.prompt_length], ids[example.prompt_length :]
     inference = tokenizer.apply_chat_template(
@@ -87,7 +87,7 @@ def _failures(
     bos = tokenizer.bos_token_id
     if bos is not None and bos != end and ids.count(bos) != inference.count(bos):
         yield "bos", f"{ids.count(bos)}, not {inference.count(bos)}"
-    whole = dialect.whole(asked.turns, SENTINEL)
+    whole = chat.whole(asked.turns, SENTINEL)
     if not whole.startswith(asked.prompt):
         yield "template", _texts(asked.prompt, whole[: len(asked.prompt)])
     wanted = asked.completion + tokenizer.eos_token

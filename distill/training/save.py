@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import UserError
+from distill.files.ours import is_ours, refuse_foreign
 from distill.files.write import read_json, write_json
 from distill.local_models.allowed import ADAPTER
-from distill.training.base import Dialect
+from distill.training.base import ChatFormat
 
 # What an earlier student may have left, and what would be loaded with this one.
 OLD = ("adapter_*", "*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*")
@@ -20,11 +21,12 @@ WRITTEN = (
     *("added_tokens.json", "vocab.json", "merges.txt", "train.json", "proof.json"),
 )
 UNFINISHED = ".student.unfinished"  # stands in OUT from the first change to train.json
+SIGNED = {"train.json": "fingerprint", "proof.json": "checks"}  # of a training that came this far
 # Written by the libraries, and no part of a student: a pickle, and a card that says nothing.
 NOT_OURS = ("training_args.bin", "README.md")
 
 
-def save(trainer: Any, dialect: Dialect, out: Path, *, base: str) -> None:
+def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
     """Writes the trained student into ``out``, replacing an earlier one.
 
     ``base`` is the folder or Hub id that an adapter says it belongs to.
@@ -38,7 +40,7 @@ def save(trainer: Any, dialect: Dialect, out: Path, *, base: str) -> None:
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.generation_config.save_pretrained(str(part))
-    dialect.tokenizer.save_pretrained(str(part))
+    chat.tokenizer.save_pretrained(str(part))
     if told := read_json(part / ADAPTER):
         write_json(part / ADAPTER, {**told, "base_model_name_or_path": base})
     for name in NOT_OURS:
@@ -49,7 +51,7 @@ def save(trainer: Any, dialect: Dialect, out: Path, *, base: str) -> None:
     part.rmdir()
 
 
-def refuse_foreign(out: Path, base: str) -> None:
+def refuse_other_model(out: Path, base: str) -> None:
     """Raises if a student in ``out`` would replace a model that is no earlier student of ours.
 
     ``base`` is the recipe's: a folder, Hub id or shipped name.
@@ -61,14 +63,13 @@ def refuse_foreign(out: Path, base: str) -> None:
     if source.is_dir() and out.is_dir() and out.samefile(source):
         msg = f"{out}: is the base model's own folder, which must stay; choose another -o"
         raise UserError(msg)
-    found = next((file for name in (*OLD, *WRITTEN) for file in _files(out, name)), None)
-    if found is not None and not _ours(out):
-        msg = f"{found}: was not made by distill train, and would be replaced; choose another -o"
-        raise UserError(msg)
+    if not is_ours(out, SIGNED, marker=UNFINISHED):
+        at_risk = (file for name in (*OLD, *WRITTEN) for file in _files(out, name))
+        refuse_foreign(at_risk, by="distill train")
 
 
 def remove_old(out: Path) -> None:
-    """Removes the files of an earlier student; ``refuse_foreign`` told that they are one's."""
+    """Removes the files of an earlier student; ``refuse_other_model`` has checked them."""
     for pattern in OLD:
         for file in _files(out, pattern):
             file.unlink()
@@ -76,13 +77,3 @@ def remove_old(out: Path) -> None:
 
 def _files(out: Path, pattern: str) -> list[Path]:
     return sorted(path for path in out.glob(pattern) if not path.is_dir())
-
-
-def _ours(out: Path) -> bool:
-    """Whether distill trained here: to the end, to its proof, or until it was interrupted."""
-    # The marker last: other processes of the same training ask while the first one writes.
-    for name, key in (("train.json", "fingerprint"), ("proof.json", "checks")):
-        found = read_json(out / name)
-        if isinstance(found, dict) and key in found:
-            return True
-    return (out / UNFINISHED).exists()

@@ -13,7 +13,7 @@ from typing import Literal
 
 from distill.rows import Row
 from distill.think import CLOSE, join_think
-from distill.training.base import Dialect, Turn
+from distill.training.base import ChatFormat, Turn
 
 MASKED = -100  # the label that torch's cross-entropy leaves out
 
@@ -64,52 +64,52 @@ class Tokenized:
 
 def tokenize(
     rows: Sequence[Row],
-    dialect: Dialect,
+    chat: ChatFormat,
     *,
     prompt: Literal["conversation", "last_user"] = "conversation",
     max_length: int | None = None,
 ) -> Tokenized:
     """The rows as Examples of at most ``max_length`` tokens, in order; the others counted."""
-    found = [_asked(row, dialect, prompt) for row in rows]
+    found = [_asked(row, chat, prompt) for row in rows]
     skipped: Counter[str] = Counter(reason for reason in found if isinstance(reason, str))
     asked = [one for one in found if isinstance(one, Asked)]
     examples = []
-    for one, example in zip(asked, _encode(asked, dialect), strict=True):
+    for one, example in zip(asked, _encode(asked, chat), strict=True):
         if max_length is not None and len(example.input_ids) > max_length:
             skipped["too_long"] += 1
-        elif not _writes(dialect, example, one.completion):
+        elif not _writes(chat, example, one.completion):
             skipped["lossy"] += 1
         else:
             examples.append((one, example))
     return Tokenized(examples=examples, skipped=skipped)
 
 
-def _writes(dialect: Dialect, example: Example, completion: str) -> bool:
+def _writes(chat: ChatFormat, example: Example, completion: str) -> bool:
     """Whether the tokens stand for the completion, at least in Unicode's composed form (NFC)."""
     answer = list(example.input_ids[example.prompt_length : -1])
-    text = dialect.tokenizer.decode(answer, clean_up_tokenization_spaces=False)
+    text = chat.tokenizer.decode(answer, clean_up_tokenization_spaces=False)
     return text in (completion, unicodedata.normalize("NFC", completion))
 
 
-def _encode(asked: Sequence[Asked], dialect: Dialect) -> list[Example]:
+def _encode(asked: Sequence[Asked], chat: ChatFormat) -> list[Example]:
     if not asked:
         return []
     # one call for all: the tokenizer spreads them over the cores
     options = {"add_special_tokens": False, "return_attention_mask": False}
-    prompts = dialect.tokenizer([one.prompt for one in asked], **options)["input_ids"]
-    answers = dialect.tokenizer([one.completion for one in asked], **options)["input_ids"]
+    prompts = chat.tokenizer([one.prompt for one in asked], **options)["input_ids"]
+    answers = chat.tokenizer([one.completion for one in asked], **options)["input_ids"]
     return [
         Example(
             id=one.row.id,
             sample=one.row.sample,
-            input_ids=array("i", [*before, *after, dialect.end_of_turn]),
+            input_ids=array("i", [*before, *after, chat.end_of_turn]),
             prompt_length=len(before),
         )
         for one, before, after in zip(asked, prompts, answers, strict=True)
     ]
 
 
-def _asked(row: Row, dialect: Dialect, prompt: str) -> Asked | Reason:
+def _asked(row: Row, chat: ChatFormat, prompt: str) -> Asked | Reason:
     from jinja2 import TemplateError
 
     if not row.messages:
@@ -124,10 +124,10 @@ def _asked(row: Row, dialect: Dialect, prompt: str) -> Asked | Reason:
     if not turns:
         return "no_user_turn"
     completion = join_think(row.reasoning, row.response)
-    if any(dialect.special.search(text) for text in (completion, *(t["content"] for t in turns))):
+    if any(chat.special.search(text) for text in (completion, *(t["content"] for t in turns))):
         return "special_token"
     try:
-        text = dialect.prompt(turns)
+        text = chat.prompt(turns)
     except TemplateError:
         return "template"
     return Asked(row=row, turns=turns, prompt=text, completion=completion)

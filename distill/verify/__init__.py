@@ -1,32 +1,16 @@
-"""Checks an answer against its reference. Does not ask a model or open a file.
+"""Checks an answer against its reference.
 
-    verdict     what a check says
-    extract     finds the final answer in a response
-    latex       takes the typography off an answer
-    rational    reads a plain number, exactly
-    values      reads an answer: a number, a list of answers, or text
-    expression  reads a small formula as a tree
-    bounds      arithmetic with a bound on its error
-    probe       are two formulas the same, by their values?
-    relations   equations, inequalities, intervals
-    compare     are two values the same?
-    kinds       one function for each kind of check
-    choice      the letters of multiple-choice questions
-    question    what only a library can decide
-    symbolic    what Math-Verify is not asked
-    scorers     which answers a scorer of reasoning_gym may see
-    inside      what runs in a jail: these libraries (a package)
-    services    what their jails hold
-    harmless    which questions can be no program
-    asked       puts questions to them
-    crew        threads, each with jails of its own
-    code        are programs right? (a package)
-    instructions  IFEval's instructions, by rule (a package)
-    judged      a judge's word where no rule decides
-    isolation   how programs and libraries are kept apart from this machine
-    batch       many answers at once
+    verdict       what a check says
+    kinds         one function for each kind of check
+    choice        the letters of multiple-choice questions
+    math          is a mathematical answer the same as its reference?
+    code          are programs right?
+    instructions  IFEval's instructions, by rule
+    workers       what only a library can decide, asked in jails
+    isolation     how programs and libraries are kept apart from this machine
+    batch         many answers at once
 
-A label is meant to be trusted: what none of these can decide is ``unverifiable``. Nothing of a row
+A label is meant to be trusted: what none of these can decide is ``unverifiable``. Nothing in a row
 is evaluated here: not by ``eval``, and not by a library that does.
 """
 
@@ -85,12 +69,13 @@ def grade(
     Raises:
         UserError: no such kind; or there is a program to run or a library to ask, and no jail here.
 
-    >>> grade("1/2", r"So it is \boxed{0.50}.").label
-    'correct'
-    >>> grade("1/2", "The answer is either 1/2 or 1/3.").label
-    'wrong'
-    >>> grade(r"\sqrt{8}", r"\boxed{2\sqrt{2}}").method
-    'probe'
+    Examples:
+        >>> grade("1/2", r"So it is \boxed{0.50}.").label
+        'correct'
+        >>> grade("1/2", "The answer is either 1/2 or 1/3.").label
+        'wrong'
+        >>> grade(r"\sqrt{8}", r"\boxed{2\sqrt{2}}").method
+        'probe'
     """
     from distill.verify.batch import Item, grade_all
 

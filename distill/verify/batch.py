@@ -2,16 +2,17 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from distill.errors import UserError, nearest
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE, KINDS
+from distill.verify.own import Checks, OwnCheck
 from distill.verify.verdict import Verdict
 from distill.verify.workers.asked import answers
-from distill.verify.workers.question import Question
+from distill.verify.workers.pending import PendingCheck
 from distill.verify.workers.reasoning_gym import entry
 from distill.verify.workers.services import SERVICES, Kind, installed
 
@@ -22,7 +23,13 @@ SEVERAL = min(8, os.cpu_count() or 1)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One answer to grade: what follows the thinking in it, and its reference."""
+    """One answer to grade.
+
+    Attributes:
+        gold: the reference; None if there is none.
+        response: what follows the thinking.
+        kind: of check, as in ``grade``; None for no check.
+    """
 
     gold: str | None
     response: str
@@ -30,9 +37,13 @@ class Item:
 
 
 def grade_all(
-    items: Sequence[Item], *, workers: int = 1, isolation: Isolation = JAILED
+    items: Sequence[Item],
+    *,
+    workers: int = 1,
+    isolation: Isolation = JAILED,
+    checks: Checks = (),
 ) -> list[Verdict]:
-    """The verdict on each item, in order.
+    """The verdict on each item, in order; ``checks`` are the user's own kinds beside ours.
 
     Numbers, texts, lists and most formulas are decided here, at about 50 microseconds each; only
     what is left goes to Math-Verify and to the scorers of reasoning_gym in ``workers`` jails, each
@@ -43,10 +54,12 @@ def grade_all(
     Raises:
         UserError: no such kind; or there is a program to run or a library to ask, and no jail here.
 
-    >>> [v.label for v in grade_all([Item("1/2", "0.5"), Item("(1, 2)", "(2, 1)")])]
-    ['correct', 'wrong']
+    Examples:
+        >>> [v.label for v in grade_all([Item("1/2", "0.5"), Item("(1, 2)", "(2, 1)")])]
+        ['correct', 'wrong']
     """
-    found = [_first(item) for item in items]
+    own = {check.kind: check for check in checks}
+    found = [_first(item, own) for item in items]
     _fill_code(items, found, workers=workers, isolation=isolation)
     for kind in SERVICES:
         _fill_asked(kind, found, workers=workers, isolation=isolation)
@@ -65,21 +78,23 @@ def needs_jail(kind: str | None, gold: str | None) -> bool:
     return kind == CODE
 
 
-def _first(item: Item) -> Verdict | Question | None:
+def _first(item: Item, own: Mapping[str, OwnCheck]) -> Verdict | PendingCheck | None:
     """None for code, which is checked in a batch of its own."""
     if item.kind is None:
         return Verdict("unverifiable", None, "no_kind")
-    if item.kind not in KINDS:
+    if item.kind not in KINDS and item.kind not in own:
         msg = f"verify: {item.kind!r}: no such kind of check; {nearest(item.kind, KINDS)}"
         raise UserError(msg)
     if item.gold is None or not item.gold.strip():
         return Verdict("unverifiable", None, "no_gold")
-    return None if item.kind == CODE else CHECKS[item.kind](item.gold, item.response)
+    if item.kind == CODE:
+        return None
+    return (own.get(item.kind) or CHECKS[item.kind])(item.gold, item.response)
 
 
 def _fill_code(
     items: Sequence[Item],
-    found: list[Verdict | Question | None],
+    found: list[Verdict | PendingCheck | None],
     *,
     workers: int,
     isolation: Isolation,
@@ -97,12 +112,14 @@ def _fill_code(
 
 def _fill_asked(
     kind: Kind,
-    found: list[Verdict | Question | None],
+    found: list[Verdict | PendingCheck | None],
     *,
     workers: int,
     isolation: Isolation,
 ) -> None:
-    asked = {n: one for n, one in enumerate(found) if isinstance(one, Question) if one.kind == kind}
+    asked = {
+        n: one for n, one in enumerate(found) if isinstance(one, PendingCheck) if one.kind == kind
+    }
     if not asked:
         return
     jobs = [one.job for one in asked.values()]

@@ -8,10 +8,15 @@ UNSAFE = "unsafe_no_sandbox"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
-    """Of one command; told to whoever checks answers, in whichever process that is."""
+    """How strictly the programs and questions of one command are kept apart.
 
-    paranoid: bool = False  # a fresh jail for every program or question, not one for many
-    unsafe_no_sandbox: bool = False  # no jail: programs and scorers run as this user
+    Attributes:
+        paranoid: a fresh jail for every program or question, not one for many.
+        unsafe_no_sandbox: no jail: programs and scorers run as this user.
+    """
+
+    paranoid: bool = False
+    unsafe_no_sandbox: bool = False
 
 
 JAILED = Isolation()

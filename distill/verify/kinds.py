@@ -13,7 +13,7 @@ from distill.verify.math.rational import Number
 from distill.verify.math.symbolic import displayed, too_complex
 from distill.verify.math.values import LONGEST, Value, is_plain, read, words
 from distill.verify.verdict import Verdict
-from distill.verify.workers.question import Doubt, Question
+from distill.verify.workers.pending import Doubt, PendingCheck
 from distill.verify.workers.reasoning_gym import TAKES_ANYTHING, entry, fits_anything, would_execute
 
 _DECIMALS = re.compile(r"[0-9]?\.[0-9]{2}")
@@ -23,7 +23,7 @@ _SPACE = re.compile(r"\s+")
 _ASKED = ("needs_symbolic", "brackets")
 
 
-def _math(gold: str, response: str) -> Verdict | Question:
+def _math(gold: str, response: str) -> Verdict | PendingCheck:
     reference = _reference(gold)
     wanted = None if reference is None else read(reference)
     if reference is None or wanted is None:
@@ -54,13 +54,13 @@ def _reference(gold: str) -> str | None:
     return gold if told is None else told
 
 
-def _question(gold: str, answer: str, place: str, doubt: Doubt) -> Verdict | Question:
+def _question(gold: str, answer: str, place: str, doubt: Doubt) -> Verdict | PendingCheck:
     """For Math-Verify; what is beyond sympy is not even asked, and never wrong."""
     refused = too_complex(gold) or too_complex(answer)
     if refused:
         return Verdict("unverifiable", answer, refused, place)
     job = {"gold": displayed(gold), "answer": displayed(answer)}
-    return Question("math", job, answer, place, doubt)
+    return PendingCheck("math", job, answer, place, doubt)
 
 
 def _doubt(gold: Value, answer: Value) -> Doubt:
@@ -113,7 +113,7 @@ def _same_text(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip(" .*`\"'")
 
 
-def _reasoning_gym(gold: str, response: str) -> Verdict | Question:
+def _reasoning_gym(gold: str, response: str) -> Verdict | PendingCheck:
     """By the task's own scorer where the reference says which; else as numbers, else as text.
 
     A formula of another form is not taken for right or wrong here: a task may ask for the form.
@@ -132,7 +132,7 @@ def _reasoning_gym(gold: str, response: str) -> Verdict | Question:
     return second
 
 
-def _scored(task: dict[str, object], response: str) -> Verdict | Question:
+def _scored(task: dict[str, object], response: str) -> Verdict | PendingCheck:
     """By the scorer. Its "no" proves nothing of LaTeX, nor of the last of several lines."""
     gold, name = str(task["answer"]), str(task["task"])
     first = _exact(gold, response)
@@ -147,10 +147,10 @@ def _scored(task: dict[str, object], response: str) -> Verdict | Question:
         return Verdict("unverifiable", first.answer, "would_execute", first.detail)
     part = first.detail == "last_line" and "\n" in response.strip()
     doubt: Doubt = "other_form" if part or "\\" in given else ""
-    return Question("gym", {**task, "given": given}, first.answer, first.detail, doubt)
+    return PendingCheck("gym", {**task, "given": given}, first.answer, first.detail, doubt)
 
 
-CHECKS: Mapping[str, Callable[[str, str], Verdict | Question]] = {
+CHECKS: Mapping[str, Callable[[str, str], Verdict | PendingCheck]] = {
     "math": _math,
     "exact": _exact,
     "choice": choice,

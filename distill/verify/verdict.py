@@ -11,10 +11,19 @@ LABELS: tuple[str, ...] = get_args(Label)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One answer's label, and enough to see how it came about."""
+    """One answer's label, and enough to see how it came about.
+
+    Attributes:
+        label: ``correct``, ``wrong``, ``no_answer``, ``unverifiable``, ``timeout`` or ``error``.
+        answer: what was taken from the response; None if nothing was.
+        method: how it was decided: ``rational``, ``string``, ``list``, ``probe``, ``math_verify``…
+        detail: where the answer stood: ``boxed``, ``stated``, ``bold``, ``whole``,
+            ``last_number``; or why there is no verdict.
+        version: of the checks that said so.
+    """
 
     label: Label
-    answer: str | None  # what was taken from the response; None if nothing was
-    method: str  # how it was decided: rational, string, list, probe, math_verify, …
-    detail: str = ""  # where the answer stood: boxed, stated, bold, whole, last_number; or why
-    version: int = VERSION  # of the checks that said so
+    answer: str | None
+    method: str
+    detail: str = ""
+    version: int = VERSION

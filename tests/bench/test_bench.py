@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from bench.cost import Job, Side
-from bench.generate import STUB
 from bench.measure import sides
 from bench.work import body, write_recipe
 from tests.builders.teacher_server import teacher_server
 
 ROOT = Path(__file__).parents[2]
-needs_stub = pytest.mark.skipif(not STUB.is_file(), reason="the stub teacher is not here")
 
 
 def printed(work: Path, *command: str) -> str:
@@ -28,7 +26,6 @@ def printed(work: Path, *command: str) -> str:
     return done.stdout
 
 
-@needs_stub
 def test_both_sides_are_printed_in_one_run_below_what_they_ran_on(tmp_path: Path) -> None:
     sizes = ("--requests", "200", "--concurrency", "32", "--rounds", "1")
     text = printed(tmp_path, "cpu", *sizes)
@@ -46,7 +43,6 @@ SMALL = {
 }
 
 
-@needs_stub
 @pytest.mark.parametrize("name", SMALL)
 def test_every_other_benchmark_runs_to_its_end(tmp_path: Path, name: str) -> None:
     sizes, wanted = SMALL[name]

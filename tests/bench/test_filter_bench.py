@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-POOL = ROOT.parent / "shared" / "data" / "traces.jsonl.gz"
-pytestmark = pytest.mark.skipif(not POOL.exists(), reason="the real traces are not here")
 
 
 def printed(tmp_path: Path, *command: str) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from distill.rows import SCHEMA
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return build()
+    return build(data=None)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import base64
 import json
 import random
 import string
+from functools import partial
 
 _LOT = random.Random(20)
 ALNUM = string.ascii_letters + string.digits
@@ -40,7 +41,7 @@ def _jwt() -> str:
 
 def samples() -> dict[str, str]:
     """A text with one credential, by the name of its kind."""
-    a, u, h = (lambda n: of(ALNUM, n)), (lambda n: of(URL, n)), (lambda n: of(HEX, n))
+    a, u, h = (partial(of, alphabet) for alphabet in (ALNUM, URL, HEX))
     upper = string.ascii_uppercase + string.digits
     password = f"hT7{of(ALNUM, 9)}"
     return {

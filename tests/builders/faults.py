@@ -3,30 +3,22 @@ that must not be found anywhere afterwards."""
 
 import json
 import logging
-import socketserver
-import sqlite3
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 import zstandard
 
 from distill.errors import DistillError
 from distill.ledger import readable
-from distill.teachers import retry
+from tests.builders import recipes
+from tests.builders.runs import shorten_waits
 from tests.builders.teacher_server import completion
-from tests.builders.trusting import trusting
 
 CANARY = "canary-51ab9e77c04d2f36-3f"
 KEY_ENV = "TEST_TEACHER_KEY"
@@ -44,9 +36,7 @@ def listen(
     puts into the list, such as the tracebacks of ``stops``.
     """
     monkeypatch.setenv(KEY_ENV, CANARY)
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
+    shorten_waits(monkeypatch)
     texts: list[str] = []
     log, logged = logging.getLogger(), StringIO()
     handler, level = logging.StreamHandler(logged), log.level
@@ -85,130 +75,6 @@ def stops(heard: list[str], kind: type[DistillError], match: str) -> Iterator[No
     heard.extend(traceback.format_exception(caught.value))
 
 
-def recipe(tmp_path: Path, *urls: str, problems: int = 5, **values: Any) -> str:
-    """Writes a problem set and a recipe for the teachers at ``urls``; returns the recipe's path.
-
-    ``teacher``: what all of them share.
-    """
-    questions = (f"What is {i} + 1?" for i in range(problems))
-    lines = [json.dumps({"question": q, "answer": f"{i + 1}"}) for i, q in enumerate(questions)]
-    (tmp_path / "set.jsonl").write_text("\n".join(lines))
-    (tmp_path / "math.jinja").write_text("{{ question }}")
-    shared = {"model": "m", "concurrency": 4, "key_env": KEY_ENV, **values.pop("teacher", {})}
-    whole = {
-        "problems": {"file": "set.jsonl"},
-        "teachers": [{"base_url": url, **shared} for url in urls],
-        "sampling": {"max_tokens": 100},
-        **values,
-    }
-    trusting(shared["key_env"], *urls)
-    path = tmp_path / "recipe.yaml"
-    path.write_text(json.dumps(whole))
-    return str(path)
-
-
-def traces(run: Path) -> pl.DataFrame:
-    return pl.read_parquet(run / "traces" / "*.parquet").sort("id", "sample")
-
-
-def ledger(run: Path, query: str) -> list[Any]:
-    """What a query says of a run's ledger; rows of one column as bare values."""
-    with closing(sqlite3.connect(run / "ledger.sqlite")) as db:
-        rows = db.execute(query).fetchall()
-    return [row[0] if len(row) == 1 else row for row in rows]
-
-
-def errors(run: Path) -> list[str]:
-    """The reason of every try that brought no answer."""
-    return ledger(run, "SELECT error FROM attempts WHERE error IS NOT NULL")
-
-
-def assert_all_there(run: Path, problems: int) -> None:
-    """Every row is there once, none was answered twice, and the ledger is whole."""
-    table = traces(run)
-    assert table.height == problems == table["id"].n_unique()
-    assert ledger(run, "PRAGMA integrity_check") == ["ok"]
-    answered = ledger(run, "SELECT COUNT(*), COUNT(DISTINCT key) FROM attempts WHERE error IS NULL")
-    assert answered == [(problems, problems)]
-
-
-@contextmanager
-def generating(name: str, run: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command in a process of its own; what it says is in ``RUN.out``, beside the run."""
-    command = [sys.executable, "-m", "distill", "generate", name, "-o", str(run)]
-    with said_by(run).open("a") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def said_by(run: Path) -> Path:
-    return run.with_suffix(".out")
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-@dataclass
-class RawServer:
-    """Writes whatever bytes it is told to; n counts requests."""
-
-    speak: Callable[[int], Iterable[bytes]]
-    url: str = ""
-    asked: int = 0
-    sent: int = 0  # bytes that were taken off our hands
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-@contextmanager
-def raw_server(speak: Callable[[int], Iterable[bytes]]) -> Iterator[RawServer]:
-    """A server that reads one request of each connection, says its bytes, and hangs up."""
-    server = RawServer(speak)
-
-    class Talk(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            if not self._heard():
-                return
-            with server.lock:
-                server.asked += 1
-                mine = server.asked
-            with suppress(ConnectionError):
-                for part in server.speak(mine):
-                    self.wfile.write(part)
-                    server.sent += len(part)
-
-        def _heard(self) -> bool:
-            length = 0
-            with suppress(ConnectionError):
-                while line := self.rfile.readline().strip():
-                    if line.lower().startswith(b"content-length:"):
-                        length = int(line.split(b":")[1])
-                return len(self.rfile.read(length)) == length > 0
-            return False
-
-    class Threads(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-        daemon_threads = True
-
-    with Threads(("127.0.0.1", 0), Talk) as threads:
-        server.url = f"http://127.0.0.1:{threads.server_address[1]}/v1"
-        thread = threading.Thread(target=threads.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield server
-        threads.shutdown()
-        thread.join(10)
-
-
-def http(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
-    """A whole answer; ``length``: what its Content-Length says, if not the truth."""
-    size = len(body) if length is None else length
-    lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", *headers]
-    lines += [f"Content-Length: {size}", "Connection: close", "", ""]
-    return "\r\n".join(lines).encode() + body
+def recipe(folder: Path, *urls: str, teacher: dict[str, Any] | None = None, **values: Any) -> str:
+    """A recipe whose teachers are sent the key."""
+    return recipes.recipe(folder, *urls, teacher={"key_env": KEY_ENV, **(teacher or {})}, **values)

@@ -1,4 +1,4 @@
-"""Tiny models for tests: an honest one, and every way known to us in which one could be hostile.
+"""Every way known to us in which a model could be hostile.
 
 Whatever is in them writes the file ``canary`` beside them as soon as it is imported or unpickled.
 """
@@ -11,11 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-TEMPLATE = (
-    "{% for m in messages %}<start>{{ m.role }} {{ m.content }}<end>{% endfor %}"
-    "{% if add_generation_prompt %}<start>assistant {% endif %}"
-)
-
 
 class Bomb:
     """Writes the canary when it is unpickled."""
@@ -25,46 +20,6 @@ class Bomb:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (self.canary,))
-
-
-def honest(folder: Path) -> Path:
-    """A random Llama of two layers with a tokenizer of bytes and a chat template."""
-    import tokenizers
-    import torch
-    import transformers
-
-    signs = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
-    words = {sign: number for number, sign in enumerate(["<start>", "<end>", "<pad>", *signs])}
-    inner = tokenizers.Tokenizer(tokenizers.models.BPE(words, []))
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = tokenizers.decoders.ByteLevel()
-    inner.add_special_tokens(["<start>", "<end>", "<pad>"])
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=inner, eos_token="<end>", pad_token="<pad>", chat_template=TEMPLATE
-    )
-    config = transformers.LlamaConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        eos_token_id=1,
-    )
-    torch.manual_seed(0)
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-def adapter(folder: Path, base: Path | str, **config: Any) -> Path:
-    """An adapter as far as its files go; its weights are none."""
-    told = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 4, "target_modules": ["q_proj"]}
-    folder.mkdir()
-    told |= {"base_model_name_or_path": str(base), **config}
-    (folder / "adapter_config.json").write_text(json.dumps(told))
-    (folder / "adapter_model.safetensors").touch()
-    return folder
 
 
 def change(folder: Path, name: str, **values: Any) -> None:
@@ -84,7 +39,7 @@ def _code(folder: Path, name: str = "evil.py") -> None:
     )
 
 
-def _pickle(folder: Path, name: str) -> None:
+def pickle_into(folder: Path, name: str) -> None:
     (folder / name).write_bytes(pickle.dumps(Bomb(folder.parent / "canary")))
 
 
@@ -104,13 +59,13 @@ def _tokenizer_code(folder: Path) -> None:
 
 def _pickled_only(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    _pickle(folder, "pytorch_model.bin")
+    pickle_into(folder, "pytorch_model.bin")
 
 
 def _index(shard: str) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         (folder / "model.safetensors").rename(folder.parent / "outside.safetensors")
-        _pickle(folder, "shard.bin")
+        pickle_into(folder, "shard.bin")
         change(folder, "model.safetensors.index.json", weight_map={"lm_head.weight": shard})
 
     return make
@@ -139,7 +94,7 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
     "code that nothing names": lambda folder: _code(folder, "setup.py"),
     "a pipe": lambda folder: os.mkfifo(folder / "notes.txt"),
     "code deep inside": lambda folder: _code(folder, "tools/evil.py"),
-    "compiled code": lambda folder: _pickle(folder, "evil.SO"),
+    "compiled code": lambda folder: pickle_into(folder, "evil.SO"),
     "an inner auto_map": _configured(
         "config.json", text_config={"a": [{"auto_map": {"A": "b.C"}}]}
     ),

@@ -26,9 +26,12 @@ from tests.builders.hub_state import LFS_SUFFIXES, Blob, Hub, Repo
 
 USER = "ada"
 
+# Not shaped like a key on purpose: it must be kept out by its value, not by its looks.
+TOKEN = "canary.of.the.hub.token.0123456789"
+
 
 @contextmanager
-def hub_server(token: str) -> Iterator[Hub]:
+def hub_server(token: str = TOKEN) -> Iterator[Hub]:
     """A running Hub whose only user is USER, known by ``token``."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True

@@ -1,20 +1,19 @@
-import gzip
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
+from bench.pool import build
+from bench.traces import frame
 from distill.credentials import doubt, find, kinds
 from distill.credentials.environment import own_secrets
 from distill.credentials.find import SECRET, keys_by_row, keys_in, without_keys
+from tests.builders.benchmark_rows import GSM8K, HUMANEVAL, MATH, MBPP
 from tests.builders.credential_samples import ALNUM, PLACEHOLDERS, URL, of, samples
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 SAMPLES = samples()
 
 
@@ -126,25 +125,10 @@ def test_random_texts_are_taken_for_secrets(kind: str) -> None:
     assert sum(map(judge, drawn)) / len(drawn) > 0.98
 
 
-def texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (dict, list)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from texts(inner)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["traces.jsonl.gz", "humaneval.jsonl", "mbpp.jsonl", "gsm8k_test.jsonl", "math500.jsonl"],
-)
-def test_real_traces_and_benchmarks_hold_none(name: str) -> None:
-    path = SHARED / name
-    if not path.exists():
-        pytest.skip("no shared data here")
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        rows = ["\n".join(texts(json.loads(line))) for line in file]
-    assert keys_by_row(pl.Series(rows)) == {}
+def test_traces_and_benchmarks_hold_none() -> None:
+    rows = [*HUMANEVAL, *MBPP, *GSM8K, *MATH]
+    texts = frame(0, 300, build(data=None))[0]["reasoning"]
+    assert keys_by_row(texts.append(pl.Series([json.dumps(row) for row in rows]))) == {}
 
 
 def test_this_repository_holds_nothing_that_a_scanner_would_take_for_a_key() -> None:

@@ -16,7 +16,6 @@ from distill.files.read import BATCH, frames, is_own, own_columns
 from distill.files.write import write_bytes, write_parquet
 from distill.rows import SCHEMA, Message, Row, from_frame, to_frame
 
-TRACES = Path(__file__).parents[3] / "shared" / "data" / "traces.jsonl.gz"
 OWN: dict[str, Any] = {
     "id": "a",
     "sample": 1,
@@ -195,7 +194,7 @@ BROKEN = [
     ("a.jsonl", lines({}), "no column holds the answers; found none; wanted one of response"),
     ("a.jsonl", lines({"question": "q", "answer": "4"}), "answers; found question, answer; wanted"),
     ("a.jsonl", lines(OWN | {"id": None}), "1 rows have no id"),
-    ("a.jsonl", lines(OWN, OWN), "id 'a' with sample 1 is there twice"),
+    ("a.jsonl", lines(OWN, OWN), "id 'a' with sample 1 appears twice"),
     ("a.txt", lines(OWN), "this kind of file cannot be read; give one of .parquet"),
 ]
 
@@ -360,7 +359,7 @@ def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:
 def test_the_same_key_in_two_shards_is_refused(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         put(tmp_path / name, lines(OWN))
-    assert "id 'a' with sample 1 is there twice" in mistake(tmp_path)
+    assert "id 'a' with sample 1 appears twice" in mistake(tmp_path)
 
 
 def test_a_run_is_its_traces_and_a_filtered_set_its_kept_rows(tmp_path: Path) -> None:
@@ -490,15 +489,6 @@ def test_any_line_is_rows_or_one_line_of_complaint(
     except UserError as error:
         said = str(error)
     assert len(said.splitlines()) == 1
-
-
-@pytest.mark.skipif(not TRACES.exists(), reason="the shared traces are not here")
-def test_real_traces_are_read_to_the_last_row() -> None:
-    rows = read(TRACES)
-    assert len(rows) == 955
-    assert len({(row["id"], row["sample"]) for row in rows}) == 955
-    assert all(row["reasoning"] or row["response"] for row in rows)
-    assert len(read(TRACES, limit=3)) == 3
 
 
 @pytest.mark.parametrize("name", ["../..", "a/b/../../c", "", "a/b@main", "%2e%2e/b", "/etc"])

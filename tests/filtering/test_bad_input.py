@@ -4,6 +4,7 @@ import gzip
 import json
 import pickle
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +17,19 @@ from distill.errors import UserError
 from distill.files import lines
 from distill.files.write import read_json
 from distill.filtering import hashes
-
-RULES = {
-    "truncated": "finish_reason = 'stop'",
-    "malformed": "thought_closed AND response_chars > 0 AND chat_tokens = 0",
-    "wrong": "verdict = 'correct'",
-}
-
-
-def row(name: str, **values: Any) -> dict[str, Any]:
-    """A row that passes."""
-    return {
-        "id": name,
-        "sample": 0,
-        "domain": "math",
-        "source": "test",
-        "messages": [{"role": "user", "content": f"What is 1 + 1, {name}?"}],
-        "gold": "2",
-        "verify": "math",
-        "reasoning": "One and one.",
-        "response": "\\boxed{2}",
-        "finish_reason": "stop",
-    } | values
-
-
-def recipe(tmp_path: Path, **more: Any) -> str:
-    path = tmp_path / "recipe.yaml"
-    path.write_text(json.dumps({"rules": RULES} | more))
-    return str(path)
+from tests.builders.rows import filters, jsonl, row
 
 
 def split(tmp_path: Path, data: Path, **more: Any) -> dict[str, str | None]:
     """The reason of each row, None for those that were kept; nothing is lost on the way."""
     out = tmp_path / "out"
-    distill.filter(recipe(tmp_path, **more), data, out=out)
+    distill.filter(filters(tmp_path, **more), data, out=out)
     kept, dropped = (pl.read_parquet(out / name / "*.parquet") for name in ("kept", "dropped"))
     report = read_json(out / "report.json")
     assert report["read"] == kept.height + dropped.height == report["kept"] + report["dropped"]
     assert not dropped["reason"].has_nulls()
     reasons: dict[str, str | None] = dict.fromkeys(kept["id"])
     return reasons | dict(zip(dropped["id"], dropped["reason"], strict=True))
-
-
-def jsonl(path: Path, *rows: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(json.dumps(r) for r in rows) + "\n")
-    return path
 
 
 ODD: dict[str, tuple[dict[str, Any], str | None]] = {
@@ -210,8 +178,12 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
 ) -> None:
     monkeypatch.setattr(lines, "LONGEST", 1 << 20)
     content = b'{"a": 1}\n' + b"x" * (3 << 20)
-    pack = {"gz": gzip.compress, "zst": zstandard.compress}.get(name[-3:].strip("."), bytes)
-    (tmp_path / name).write_bytes(pack(content))
+    packs: dict[str, Callable[[bytes], bytes]] = {
+        ".jsonl": bytes,
+        ".gz": gzip.compress,
+        ".zst": zstandard.compress,
+    }
+    (tmp_path / name).write_bytes(packs[Path(name).suffix](content))
     with pytest.raises(UserError, match=rf"{name}:2: longer than 1 MB; cut or remove the line"):
         split(tmp_path, tmp_path / name)
 
@@ -316,6 +288,6 @@ def test_a_shard_that_the_manifest_names_and_is_gone_is_one_line(tmp_path: Path)
 def test_two_shards_of_one_key_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
     for name in ("a", "b"):
         pl.DataFrame([row("same")]).write_parquet(tmp_path / f"{name}.parquet")
-    with pytest.raises(UserError, match="id 'same' with sample 0 is there twice"):
+    with pytest.raises(UserError, match="id 'same' with sample 0 appears twice"):
         split(tmp_path, tmp_path / "*.parquet")
     assert not list(tmp_path.glob("out/**/*.parquet"))

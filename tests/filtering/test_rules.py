@@ -1,7 +1,5 @@
 """Rules: what a recipe may say, which reason a row gets, and what is measured for it."""
 
-import gzip
-import json
 from pathlib import Path
 
 import polars as pl
@@ -10,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import UserError
-from distill.filtering.rules import Rules, compile, judge, measure_and_judge
+from distill.filtering.rules import Rules, compile, judge
+from distill.filtering.stored import SCALARS
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.rows import SCHEMA
 from distill.signals import all_columns
+from tests.builders.measured import measured
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 CHECKOUT = Path(__file__).parents[2]
 SHIPPED = sorted((CHECKOUT / "filters").glob("*.yaml"))
 
@@ -171,9 +170,10 @@ def test_lists_nulls_and_texts_can_be_asked_for() -> None:
 def test_only_needed_signals_are_measured_cheap_ones_first() -> None:
     rules = compile({"wrong": "verdict = 'correct'", "long": "total_tokens < 9"}, "r.yaml")
     assert rules.needed == ("total_tokens", "verdict")
-    found = measure_and_judge(table(id=["a"]), rules)
-    assert found.columns == [
-        *("id", "sample", "reasoning_chars", "total_tokens", "tokens_by"),
+    found = measured(table(id=["a"]), rules)
+    assert found.drop(SCALARS).columns == [
+        *("prompt_hash", "text_hash", "text_bytes"),  # for selection
+        *("reasoning_chars", "total_tokens", "tokens_by"),
         *("verdict", "verdict_answer", "verdict_method", "verdict_detail", "reason"),
     ]
 
@@ -191,25 +191,25 @@ def test_the_costly_signal_is_measured_on_what_passed_before_it() -> None:
         finish_reason=["length", "stop", "stop", "stop"],
         response=["\\boxed{2}", "\\boxed{3}", "\\boxed{2}", "So it is \\boxed{2}."],
     )
-    found = measure_and_judge(frame, rules)
+    found = measured(frame, rules)
     assert found["reason"].to_list() == ["truncated", "wrong", None, "late"]
     assert found["verdict"].to_list() == [None, "wrong", "correct", "correct"]
-    everything = measure_and_judge(frame, rules, all_signals=True)
+    everything = measured(frame, rules, all_signals=True)
     assert everything["verdict"].to_list() == ["correct", "wrong", "correct", "correct"]
     assert everything["reason"].to_list() == found["reason"].to_list()
-    assert everything.columns == ["id", "sample", *all_columns(), "reason"]
+    assert set(everything.columns) >= set(all_columns())
 
 
 def test_measure_labels_what_no_rule_reads() -> None:
     rules = compile({"cut": "finish_reason = 'stop'"}, "r.yaml", measure=["verdict"])
-    found = measure_and_judge(table(finish_reason=["stop", "length"]), rules)
+    found = measured(table(finish_reason=["stop", "length"]), rules)
     assert found["verdict"].to_list() == ["correct", None]
     assert found["reason"].to_list() == [None, "cut"]
 
 
 def test_no_rows_give_no_rows() -> None:
     for path in SHIPPED:
-        found = measure_and_judge(pl.DataFrame(schema=SCHEMA), shipped(path))
+        found = measured(pl.DataFrame(schema=SCHEMA), shipped(path))
         assert found.height == 0
         assert found.schema["reason"] == pl.String
 
@@ -232,23 +232,23 @@ def test_every_row_comes_back_once_with_the_reason_that_its_values_give(
         completion_tokens=[*tokens],
     )
     rules = shipped(CHECKOUT / "filters" / "r1.yaml")
-    found = measure_and_judge(frame, rules)
+    found = measured(frame, rules)
     kept, dropped = (found.filter(pl.col("reason").is_null() == keep) for keep in (True, False))
     assert kept.height + dropped.height == len(rows)
     assert found["sample"].to_list() == list(range(len(rows)))
-    everything = measure_and_judge(frame, rules, all_signals=True)
+    everything = measured(frame, rules, all_signals=True)
     assert everything["reason"].to_list() == found["reason"].to_list()
-    measured = frame.hstack(everything.drop("id", "sample", "reason"))
-    assert judge(measured, rules).to_list() == found["reason"].to_list()
-    for line, reason in zip(measured.iter_rows(named=True), found["reason"], strict=True):
+    whole = frame.hstack(everything.select([*all_columns()]))
+    assert judge(whole, rules).to_list() == found["reason"].to_list()
+    for line, reason in zip(whole.iter_rows(named=True), found["reason"], strict=True):
         assert reason == first_broken(line, rules)
 
 
 def first_broken(line: dict[str, object], rules: Rules) -> str | None:
     """The same by hand: one row, one rule after the other."""
     alone = pl.DataFrame([line], schema={**dict(SCHEMA), **all_columns()})
-    for rule in rules.rules:
-        holds = alone.select(pl.sql_expr(rule.sql)).item()
+    said = alone.select(pl.sql_expr(rule.sql).alias(rule.name) for rule in rules.rules).row(0)
+    for rule, holds in zip(rules.rules, said, strict=True):
         if holds is not True:
             return rule.name if holds is False else f"{rule.name}_unknown"
     return None
@@ -257,35 +257,6 @@ def first_broken(line: dict[str, object], rules: Rules) -> str | None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_recipe_compiles_and_keeps_a_clean_answer(path: Path) -> None:
     clean = table(id=["a"], completion_tokens=[9], response=["```\n1 + 1\n```\n\\boxed{2}"])
-    found = measure_and_judge(clean, shipped(path))
+    found = measured(clean, shipped(path))
     assert found["reason"].to_list() == [None]
     assert "verdict" in found.columns
-
-
-def test_r1_drops_every_open_or_looping_real_trace_and_hardly_a_clean_one() -> None:
-    path = SHARED / "traces.jsonl.gz"
-    if not path.exists():
-        pytest.skip("no shared data here")
-    with gzip.open(path) as file:
-        lines = [json.loads(line) for line in file]
-    frame = pl.DataFrame(
-        [{name: line.get(name) for name in SCHEMA} for line in lines], schema=SCHEMA, orient="row"
-    )
-    recipe = load(str(CHECKOUT / "filters" / "r1.yaml"), FilterRecipe).recipe
-    found = measure_and_judge(frame, compile(recipe.rules, "r1"), all_signals=True)
-    reasons = found["reason"].to_list()
-    unclosed = [r for r, line in zip(reasons, lines, strict=True) if not line["thought_closed"]]
-    assert len(unclosed) == 40
-    assert None not in unclosed
-    readable = {
-        name: sql
-        for name, sql in recipe.rules.items()
-        if name in ("mixed_language", "repetitive", "code_in_thought", "wall_of_text")
-    }
-    signals = frame.hstack(found.drop("id", "sample", "reason"))
-    clean = signals.filter(
-        (pl.col("teacher") == "deepseek-r1") & pl.col("thought_closed") & pl.col("finished")
-    )
-    lost = judge(clean, compile(readable, "r1")).drop_nulls()
-    assert clean.height == 479
-    assert len(lost) <= 0.01 * clean.height

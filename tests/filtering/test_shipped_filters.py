@@ -1,7 +1,5 @@
 """The shipped filters: each drops what it says, and hardly anything else."""
 
-import gzip
-import json
 from itertools import product
 from pathlib import Path
 
@@ -10,13 +8,13 @@ import pytest
 
 from bench.pool import build
 from bench.traces import frame as traces
-from distill.filtering.rules import Rules, compile, measure_and_judge
+from distill.filtering.rules import Rules, compile
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
 from distill.rows import SCHEMA
+from tests.builders.measured import measured
 
 CHECKOUT = Path(__file__).parents[2]
-REAL = CHECKOUT.parent / "shared" / "data" / "traces.jsonl.gz"
 
 
 def shipped(name: str, *, without: tuple[str, ...] = ()) -> Rules:
@@ -94,7 +92,7 @@ CASES: list[tuple[str, dict[str, object], str | None]] = [
 def test_every_recipe_knows_all_names_of_an_answers_end(name: str) -> None:
     ends = ("STOP", "end_turn", " stop", "eos_token", "length", "", None)
     rows = pl.concat([row(finish_reason=end) for end in ends])
-    found = measure_and_judge(rows, shipped(name))
+    found = measured(rows, shipped(name))
     unknown = ["truncated_unknown"] * 2
     assert found["reason"].to_list()[4:] == ["truncated", *unknown]
     assert not set(found["reason"].to_list()[:4]) & {"truncated", "truncated_unknown"}
@@ -104,14 +102,14 @@ def test_every_recipe_knows_all_names_of_an_answers_end(name: str) -> None:
 def test_a_recipe_drops_what_it_says(
     name: str, values: dict[str, object], reason: str | None
 ) -> None:
-    found = measure_and_judge(row(**values), shipped(name))
+    found = measured(row(**values), shipped(name))
     assert found["reason"].to_list() == [reason]
 
 
 def test_planted_defects_are_dropped_and_clean_traces_are_not() -> None:
-    rows, labels = traces(40_000, 2_000, build())
+    rows, labels = traces(40_000, 2_000, build(data=None))
     rules = shipped("r1", without=("too_long", "unverifiable", "no_answer", "wrong"))
-    found = measure_and_judge(rows, rules).with_columns(labels["label"])
+    found = measured(rows, rules).with_columns(labels["label"])
     reasons = {
         label: set(part["reason"])
         for (label,), part in found.group_by("label", maintain_order=True)
@@ -123,21 +121,3 @@ def test_planted_defects_are_dropped_and_clean_traces_are_not() -> None:
         assert reasons[label] == {None}
     clean = found.filter(pl.col("label") == "clean")
     assert clean["reason"].is_not_null().mean() < 0.005  # type: ignore[operator]
-
-
-def test_every_real_loop_is_beyond_a_limit_and_no_other_whole_trace() -> None:
-    if not REAL.exists():
-        pytest.skip("no shared data here")
-    with gzip.open(REAL) as file:
-        lines = [json.loads(line) for line in file]
-    rows = pl.DataFrame(
-        [{name: line.get(name) for name in SCHEMA} for line in lines], schema=SCHEMA, orient="row"
-    )
-    recipe = load(str(CHECKOUT / "filters" / "r1.yaml"), FilterRecipe).recipe
-    found = measure_and_judge(rows, compile({"loop": recipe.rules["repetitive"]}, "r1.yaml"))
-    loops = found["reason"].is_not_null()
-    whole = pl.Series([line["thought_closed"] for line in lines]) & (
-        rows["finish_reason"] == "stop"
-    )
-    assert loops.sum() == 11
-    assert (loops & whole).sum() == 1  # one ended at last

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from distill.errors import UserError
-from distill.filtering.workers import AHEAD, map_in_order
+from distill.filtering.workers import AHEAD, Workers
 
 
 def with_process(value: int) -> tuple[int, int]:
@@ -35,23 +35,23 @@ def threads(_: int) -> str | None:
 
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_results_come_in_the_order_of_the_values(count: int) -> None:
-    made = map_in_order(with_process, range(count), workers=1)
+    made = Workers(1).map(with_process, range(count))
     assert [value for value, _ in made] == list(range(count))
 
 
 def test_several_workers_are_other_processes_and_keep_the_order() -> None:
-    made = list(map_in_order(with_process, range(9), workers=2))
+    made = list(Workers(2).map(with_process, range(9)))
     assert [value for value, _ in made] == list(range(9))
     assert os.getpid() not in {process for _, process in made}
 
 
 def test_a_single_value_is_not_worth_another_process() -> None:
-    assert list(map_in_order(with_process, [1], workers=4)) == [(1, os.getpid())]
+    assert list(Workers(4).map(with_process, [1])) == [(1, os.getpid())]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_of_the_work_reaches_the_caller_after_what_was_done_before(workers: int) -> None:
-    made = map_in_order(fail_at_three, range(9), workers=workers)
+    made = Workers(workers).map(fail_at_three, range(9))
     assert [next(made) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three"):
         next(made)
@@ -61,7 +61,7 @@ def test_a_worker_that_is_killed_is_one_line_that_says_what_to_do() -> None:
     with pytest.raises(
         UserError, match=r"a worker process was killed, .* the same command goes on"
     ):
-        list(map_in_order(die_at_three, range(9), workers=2))
+        list(Workers(2).map(die_at_three, range(9)))
 
 
 def report_and_wait(file: str) -> None:
@@ -70,7 +70,7 @@ def report_and_wait(file: str) -> None:
 
 
 def work_until_killed(file: str) -> None:
-    list(map_in_order(report_and_wait, [file, file], workers=2))
+    list(Workers(2).map(report_and_wait, [file, file]))
 
 
 def gone(pid: int) -> bool:
@@ -104,7 +104,7 @@ def test_values_are_taken_only_a_little_ahead() -> None:
             taken.append(i)
             yield i
 
-    made = map_in_order(with_process, source(), workers=2)
+    made = Workers(2).map(with_process, source())
     next(made)
     assert len(taken) <= 2 * AHEAD + 1
     assert len(list(made)) == 39
@@ -113,5 +113,5 @@ def test_values_are_taken_only_a_little_ahead() -> None:
 def test_workers_share_the_cores_and_leave_the_setting_as_it_was() -> None:
     before = os.environ.get("POLARS_MAX_THREADS")
     shared = before or str(max(1, (os.cpu_count() or 1) // 2))
-    assert set(map_in_order(threads, range(4), workers=2)) == {shared}
+    assert set(Workers(2).map(threads, range(4))) == {shared}
     assert os.environ.get("POLARS_MAX_THREADS") == before

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, UserError
 from distill.generating.budget import Budget, cost_usd, most_prompt_tokens, worst_usd
 from distill.recipes.find import shipped
 from distill.recipes.presets import read_preset
 from distill.recipes.teachers import Peak, Price
+from distill.showing.status import describe
 from distill.teachers.wire import Reply
+from tests.builders.recipes import block, recipe
+from tests.builders.runs import traces
 from tests.builders.teacher_server import completion, teacher_server
-from tests.generating.test_generate import recipe, traces
-from tests.teachers.test_pool import block, several
 
 USD = st.floats(0, 1000)
 ALWAYS = {"factor": 2, "weekdays_utc": [1, 2, 3, 4, 5, 6, 7], "hours_utc": [[0, 24]]}
@@ -128,7 +128,10 @@ MOMENT = st.floats(0, 4e9)
 def test_no_answer_costs_more_than_its_worst_case(
     price: Price, text: str, most: int, data: st.DataObject
 ) -> None:
-    turns = [{"role": "user", "content": text}, {"role": "assistant", "content": text, "n": 3}]
+    turns: list[dict[str, Any]] = [
+        {"role": "user", "content": text},
+        {"role": "assistant", "content": text, "n": 3},
+    ]
     prompt = data.draw(st.integers(0, most_prompt_tokens(turns)))
     cached = data.draw(st.none() | st.integers(0, 10**6))
     said = reply(prompt, data.draw(st.integers(0, most)), cached=cached)
@@ -285,7 +288,7 @@ def test_a_budget_in_the_recipe_needs_a_price_too(tmp_path: Path) -> None:
                 distill.generate(name, out=tmp_path / "run")
         blocks = block(server, "m1", **price()), block(server, "m2")
         with pytest.raises(UserError, match="the price of m2 at"):
-            distill.generate(several(tmp_path, *blocks, budget_usd=1), out=tmp_path / "run")
+            distill.generate(recipe(tmp_path, *blocks, budget_usd=1), out=tmp_path / "run")
         assert server.asked.total() == 0
 
 
@@ -295,7 +298,7 @@ def test_each_endpoint_is_booked_at_its_own_price(tmp_path: Path) -> None:
             block(dear, "m1", **price(1000.0), concurrency=20),
             block(cheap, "m2", **price(100.0), concurrency=20),
         )
-        name = several(tmp_path, *blocks, problems=20, sampling={"max_tokens": 100})
+        name = recipe(tmp_path, *blocks, problems=20, sampling={"max_tokens": 100})
         with pytest.raises(BudgetReached):
             distill.generate(name, out=tmp_path / "run", budget_usd=0.15)
         spent = traces(tmp_path / "run")["cost_usd"].sum()

@@ -10,12 +10,12 @@ from distill.errors import Exit, UserError
 from distill.files.write import read_json, write_json
 from distill.generating.export import export_traces
 from distill.ledger import Ledger
-from distill.rows import SCHEMA, Message
+from distill.rows import SCHEMA, Message, Problem
 from tests.builders.teacher_server import teacher_server
 
 
-def messages(question: str) -> tuple[Message, ...]:
-    return (Message(role="user", content=question),)
+def messages(problem: Problem) -> tuple[Message, ...]:
+    return (Message(role="user", content=problem.question),)
 
 
 def export(tmp_path: Path) -> int:
@@ -53,7 +53,7 @@ def test_no_answers_are_one_table_without_rows(tmp_path: Path) -> None:
 )
 def test_a_folder_of_somebody_elses_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
     foreign = put(tmp_path / "traces" / name)
-    with pytest.raises(UserError, match=r"was not made by distill; next: move it"):
+    with pytest.raises(UserError, match=r"was not made by distill generate; move it"):
         export(tmp_path)
     assert foreign.read_text() == "somebody's"
     assert not (tmp_path / "traces/manifest.json").exists()

@@ -9,12 +9,12 @@ import pytest
 from aiohttp import web
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit
-from tests.builders.faults import answers_in, ledger
+from distill.showing.status import describe
+from tests.builders.faults import answers_in
+from tests.builders.recipes import block, recipe
+from tests.builders.runs import ledger, traces
 from tests.builders.teacher_server import completion, teacher_server
-from tests.generating.test_generate import recipe, traces
-from tests.teachers.test_pool import block, several
 
 # 26 words: no tokenizer makes less than 18 tokens of them. $1 and $1,000 a million tokens, at most
 # 100 of them an answer.
@@ -162,7 +162,7 @@ def test_each_teacher_that_reports_falsely_is_named_once_and_counted(
         teacher_server(lambda body, n: reporting(HONEST)) as other,
     ):
         blocks = (block(one, "m1", **PRICE), block(other, "m2", **PRICE))
-        name = several(tmp_path, *blocks, problems=20)
+        name = recipe(tmp_path, *blocks, problems=20)
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
         first = [line for line in caplog.text.splitlines() if "usage not believed" in line]
         assert len(first) == 1

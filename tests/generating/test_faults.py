@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from aiohttp import web
 import distill
 import distill.generating.run  # before its parts are exchanged
 from distill.errors import Exit, Interrupted, StoppedError
-from distill.generating import attempt as attempts
+from distill.generating import attempt
 from distill.teachers import body as coding
 from distill.teachers import retry
 from tests.builders.faults import (
@@ -29,17 +30,13 @@ from tests.builders.faults import (
     GOOD,
     KEY_ENV,
     PRICE,
-    assert_all_there,
-    errors,
-    http,
-    ledger,
     listen,  # noqa: F401
-    raw_server,
     recipe,
     stops,
-    traces,
 )
-from tests.builders.teacher_server import completion, refusal, teacher_server
+from tests.builders.runs import assert_all_there, errors, ledger, traces
+from tests.builders.sockets import http, raw_server
+from tests.builders.teacher_server import Made, completion, refusal, teacher_server
 
 CHUNKED = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 DEEP = b'{"error": ' + b"[" * 1000 + b"]" * 1000 + b"}"
@@ -169,7 +166,7 @@ def test_a_cookie_is_not_sent_back(tmp_path: Path) -> None:
 
 
 # Where a server may put the key that it was sent
-ECHOES = {
+ECHOES: dict[str, Callable[[], Made]] = {
     "an answer": lambda: completion(f"your key is {CANARY}"),
     "a thought": lambda: completion(message={"reasoning_content": CANARY}),
     "the model's name": lambda: completion(model=f"m {CANARY}"),
@@ -260,7 +257,7 @@ def test_a_second_ctrl_c_while_an_answer_is_checked_does_not_lose_it(
         until = {"until": {"correct": 1, "at_most": 2}}
         name = recipe(tmp_path, server.url, problems=3, teacher={"concurrency": 1}, **until)
         with monkeypatch.context() as patched:
-            patched.setattr(attempts, "verdict", slow)
+            patched.setattr(attempt, "verdict", slow)
             thread = threading.Thread(target=twice)
             thread.start()
             with pytest.raises(Interrupted):

@@ -14,13 +14,11 @@ from distill.teachers import breaker, pool
 from tests.builders.faults import (
     CANARY,
     PRICE,
-    assert_all_there,
-    errors,
-    ledger,
     listen,  # noqa: F401
     recipe,
     stops,
 )
+from tests.builders.runs import assert_all_there, errors, ledger
 from tests.builders.teacher_server import completion, refusal, teacher_server
 
 AT_ONCE = 4  # as in the recipes of ``faults``

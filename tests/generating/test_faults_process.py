@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,20 @@ import pytest
 import distill
 from distill.errors import Exit, UserError
 from distill.files.find import data_files
-from distill.generating import attempt as attempts
+from distill.generating import attempt
 from distill.ledger import hold, schema
 from tests.builders.faults import (
+    listen,  # noqa: F401
+    recipe,
+    stops,
+)
+from tests.builders.old_ledgers import make_version_1
+from tests.builders.runs import (
     assert_all_there,
     errors,
     generating,
     ledger,
-    listen,  # noqa: F401
-    recipe,
     said_by,
-    stops,
     traces,
     wait_until,
 )
@@ -120,7 +123,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("may not mount a file system")
+        pytest.skip("only root may mount a small disk")
     try:
         yield folder
     finally:
@@ -136,7 +139,7 @@ def test_a_disk_that_is_really_full_is_told_as_such(
         with stops(heard, UserError, "1 MB of disk left, 8 MB wanted for 4 requests at once"):
             distill.generate(name, out=run)
         assert server.asked.total() == 0
-        monkeypatch.setattr(attempts, "ROOM", 0)  # as if others had filled it meanwhile
+        monkeypatch.setattr(attempt, "ROOM", 0)  # as if others had filled it meanwhile
         with stops(heard, UserError, "make room, then the same command goes on"):
             distill.generate(name, out=run)
         (disk / "ballast").unlink()
@@ -151,50 +154,6 @@ def _goes_on(server: Any, name: str, run: Path) -> None:
     assert distill.generate(name, out=run) == Exit.DONE
     assert {server.asked[question] for question in kept} == {1}
     assert_all_there(run, 60)
-
-
-# The tables of version 1, word for word.
-VERSION_1 = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE problems (
-  id TEXT PRIMARY KEY, position INTEGER, question TEXT NOT NULL, domain TEXT NOT NULL,
-  source TEXT NOT NULL, gold TEXT, verify TEXT) WITHOUT ROWID;
-CREATE INDEX problems_by_position ON problems (position);
-CREATE TABLE requests (
-  key TEXT PRIMARY KEY, plan TEXT NOT NULL, id TEXT NOT NULL, sample INTEGER NOT NULL,
-  state TEXT NOT NULL, finish TEXT, max_tokens INTEGER NOT NULL, attempt INTEGER NOT NULL
-  ) WITHOUT ROWID;
-CREATE INDEX requests_by_row ON requests (id, plan, sample);
-CREATE TABLE attempts (
-  attempt INTEGER PRIMARY KEY, key TEXT NOT NULL, started REAL NOT NULL, took_s REAL NOT NULL,
-  status INTEGER NOT NULL, error TEXT, finish TEXT, model TEXT, prompt_tokens INTEGER,
-  cached_tokens INTEGER, reasoning_tokens INTEGER, completion_tokens INTEGER, cost_usd REAL,
-  worst_usd REAL NOT NULL);
-CREATE TABLE answers (attempt INTEGER PRIMARY KEY, body BLOB NOT NULL);
-"""
-COLUMNS_1 = {
-    "meta": "name, value",
-    "problems": "id, position, question, domain, source, gold, verify",
-    "requests": "key, plan, id, sample, state, finish, max_tokens, attempt",
-    "attempts": "attempt, key, started, took_s, status, error, finish, model, prompt_tokens, "
-    "cached_tokens, reasoning_tokens, completion_tokens, cost_usd, worst_usd",
-    "answers": "attempt, body",
-}
-
-
-def make_version_1(run: Path) -> None:
-    """Writes a run's ledger again as version 1 of distill would have."""
-    new, old = run / "ledger.sqlite", run / "new.sqlite"
-    new.rename(old)
-    with closing(sqlite3.connect(new, isolation_level=None)) as db:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.executescript(VERSION_1)
-        db.execute("ATTACH ? AS later", (str(old),))
-        for table, columns in COLUMNS_1.items():
-            db.execute(f"INSERT INTO {table} SELECT {columns} FROM later.{table}")
-        db.execute("UPDATE meta SET value = '1' WHERE name = 'version'")
-        db.execute("DETACH later")
-    old.unlink()
 
 
 def test_a_ledger_of_version_1_is_brought_up_to_date_and_nothing_is_asked_again(
@@ -224,11 +183,12 @@ def test_a_ledger_of_a_later_version_is_refused_and_left_alone(
         with closing(sqlite3.connect(run / "ledger.sqlite")) as db, db:
             db.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
         before = (run / "ledger.sqlite").read_bytes()
-        for call in (
+        calls: tuple[Callable[[], object], ...] = (
             lambda: distill.generate(name, out=run),
             lambda: distill.status(run),
             lambda: distill.status(run, repair=True),
-        ):
+        )
+        for call in calls:
             with stops(heard, UserError, "version of distill .ledger 99"):
                 call()
         assert (run / "ledger.sqlite").read_bytes() == before
@@ -273,7 +233,11 @@ def test_a_damaged_ledger_is_said_to_be_and_can_be_repaired(
         data = bytearray(path.read_bytes())
         DAMAGE[damage](data)
         path.write_bytes(data)
-        for call in (lambda: distill.generate(name, out=run), lambda: distill.status(run)):
+        calls: tuple[Callable[[], object], ...] = (
+            lambda: distill.generate(name, out=run),
+            lambda: distill.status(run),
+        )
+        for call in calls:
             with stops(heard, UserError, f"ledger.sqlite: .*next: distill status --repair {run}$"):
                 call()
         assert server.asked.total() == 60

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import distill
-from distill.generating.forecast import R1_TOKENS, TOKENS_PER_S, Forecast, forecast
-from distill.generating.reach import who_answers
-from distill.generating.run import make_plan
-from distill.problems import problem_set
-from distill.recipes.load import load
-from distill.recipes.prompts import PromptsRecipe
-from tests.builders.teacher_server import TeacherServer, completion, refusal, teacher_server
-from tests.generating.test_generate import recipe
-from tests.teachers.test_pool import block, several
+from distill.generating.forecast import R1_TOKENS, TOKENS_PER_S
+from tests.builders.recipes import block, nowhere, recipe
+from tests.builders.runs import ahead
+from tests.builders.teacher_server import completion, refusal, teacher_server
 
 CHARS = len("What is 0 + 1?")
 PROMPT = CHARS / 4.0  # tokens, expected
@@ -26,29 +22,18 @@ BOUND = 1024 + 16 + len("user") + CHARS  # tokens at most: of the turn, and one 
 PRICE: dict[str, Any] = {"price": {"input": 2.0, "output": 1000.0}}
 
 
-def ahead(name: str, out: Path, *overrides: str, limit: int | None = None) -> Forecast:
-    loaded = load(name, PromptsRecipe, overrides)
-    plan = make_plan(loaded, who_answers(loaded))
-    return forecast(loaded, plan, problem_set(loaded), out, limit=limit)
-
-
-def nowhere(**values: Any) -> TeacherServer:
-    """Nothing is asked."""
-    return TeacherServer(answer=lambda body, n: {}, url="http://127.0.0.1:9/v1")
-
-
 def test_a_fresh_run_by_hand(tmp_path: Path) -> None:
     name = recipe(tmp_path, nowhere(), problems=5, samples=2, teacher=PRICE)
-    assert ahead(name, tmp_path / "run") == Forecast(
-        requests=10,
-        prompt_tokens=35,
-        completion_tokens=1000,  # the limit, which is less than R1's mean
-        worst_tokens=10 * (BOUND + 100),
-        expected_usd=pytest.approx(10 * (PROMPT * 2 + 100 * 1000) / 1e6),
-        worst_usd=pytest.approx(10 * (BOUND * 2 + 100 * 1000) / 1e6),
-        hours=pytest.approx(10 / 4 * (100 / TOKENS_PER_S) / 3600),
-        grounds="R1's mean answer in math, at 30 tokens/s each",
-    )
+    assert asdict(ahead(name, tmp_path / "run")) == {
+        "requests": 10,
+        "prompt_tokens": 35,
+        "completion_tokens": 1000,  # the limit, which is less than R1's mean
+        "worst_tokens": 10 * (BOUND + 100),
+        "expected_usd": pytest.approx(10 * (PROMPT * 2 + 100 * 1000) / 1e6),
+        "worst_usd": pytest.approx(10 * (BOUND * 2 + 100 * 1000) / 1e6),
+        "hours": pytest.approx(10 / 4 * (100 / TOKENS_PER_S) / 3600),
+        "grounds": "R1's mean answer in math, at 30 tokens/s each",
+    }
 
 
 @pytest.mark.parametrize("domain", R1_TOKENS)
@@ -110,14 +95,14 @@ def test_several_endpoints_share_the_time_and_the_dearest_is_the_worst(tmp_path:
     server = nowhere()
     cheap = {"price": {"input": 1.0, "output": 10.0}}
     blocks = block(server, "m1", **PRICE, concurrency=3), block(server, "m2", **cheap, weight=3)
-    name = several(tmp_path, *blocks, problems=7, sampling={"max_tokens": 100})
+    name = recipe(tmp_path, *blocks, problems=7, sampling={"max_tokens": 100})
     found = ahead(name, tmp_path / "run")
     assert found.worst_usd == pytest.approx(7 * (BOUND * 2 + 100 * 1000) / 1e6)
     dear, low = PROMPT * 2 + 100 * 1000, PROMPT * 1 + 100 * 10
     assert found.expected_usd == pytest.approx(7 * (dear + 3 * low) / 4 / 1e6)  # by their weights
     assert found.hours == pytest.approx(7 / (3 + 4) * (100 / TOKENS_PER_S) / 3600)
     blocks = block(server, "m1", **PRICE), block(server, "m2")
-    name = several(tmp_path, *blocks, problems=7)
+    name = recipe(tmp_path, *blocks, problems=7)
     assert ahead(name, tmp_path / "run").worst_usd is None  # one is not known
 
 
@@ -153,7 +138,7 @@ def test_it_is_what_is_then_asked(
         assert server.asked.total() - before == found.requests
 
 
-UNTIL = {"until": {"correct": 1, "at_most": 4}}
+UNTIL: dict[str, Any] = {"until": {"correct": 1, "at_most": 4}}
 LATER = "sums.closed does not know yet what asking until enough are right, or going on, leaves open"
 
 

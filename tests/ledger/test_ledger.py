@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.ledger import Answered, Attempt, Ledger, sums
+from distill.ledger import Answered, Attempt, Ledger, Wants, sums
+from distill.ledger.rows import request_key
 from distill.ledger.store import PAGE
 from distill.rows import PROBLEM_SCHEMA, Problem
+from tests.builders.runs import attempt
 
 # What a problem or an error may say: anything but a lone surrogate, which no row has.
 TEXT = st.text(max_size=12)
-ALL = {"problems": 10**6, "samples": 10**6}  # what is wanted
+ALL: dict[str, Any] = {"problems": 10**6, "samples": 10**6}  # what is wanted
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: "\0" not in name)
 
 
@@ -34,14 +36,6 @@ def put(ledger: Ledger, *problems: Problem, digest: str = "d") -> None:
     ledger.put_problems([table[:half], table[half:]], digest, plan="plan")
 
 
-def attempt(name: str = "p0", sample: int = 0, **values: Any) -> Attempt:
-    plain: dict[str, Any] = {"state": "done", "finish": "stop", "body": b"x", "max_tokens": 100}
-    whole = {**plain, "key": f"{name}/{sample}", "plan": "plan", "id": name, "sample": sample}
-    return Attempt(
-        **{**whole, "started": 0.0, "took_s": 1.0, "status": 200, "endpoint": "e", **values}
-    )
-
-
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     made = Ledger(tmp_path / "ledger.sqlite")
@@ -49,8 +43,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     made.close()
 
 
-def wants(**values: Any) -> dict[str, Any]:
-    return {"plan": "plan", "samples": 1, "max_tokens": 100, "limit": 10**6, **values}
+def wants(**values: Any) -> Wants:
+    return Wants(**{"plan": "plan", "samples": 1, "max_tokens": 100, **values})
+
+
+def open_places(ledger: Ledger, of: int = 10**6, **values: Any) -> list[int]:
+    return list(ledger.open_positions(wants(**values), limit=of))
 
 
 # --- what is written comes back ---
@@ -91,7 +89,7 @@ def test_problems_and_answers_come_back_as_they_were_in_order(
         for p, b in zip(problems, bodies, strict=False)
     ]
     assert ledger.count_problems() == len(problems)
-    opened = list(ledger.problems(range(len(problems)), plan="plan"))
+    opened = list(ledger.problems(range(len(problems)), wants()))
     assert [one.problem for one in opened] == problems
     assert all(len(one.asked) == 1 for one in opened)
     assert list(ledger.answered(plan="another", **ALL)) == []
@@ -101,7 +99,7 @@ def test_problems_and_answers_come_back_as_they_were_in_order(
 def test_an_id_may_hold_any_letter(ledger: Ledger) -> None:
     put(ledger, problem(0, id="a\0b"))
     ledger.write([attempt("a\0b")])
-    (opened,) = ledger.problems([0], plan="plan")
+    (opened,) = ledger.problems([0], wants())
     assert len(opened.asked) == 1
 
 
@@ -119,7 +117,7 @@ def test_what_goes_on_with_an_answer_is_read_with_it(ledger: Ledger) -> None:
 
 
 STATES = st.sampled_from(["done", "failed", "quarantined", "retry"])
-TRIES = st.lists(
+TRIES: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.builds(
         dict,
         state=STATES,
@@ -151,7 +149,7 @@ def test_the_last_answer_counts_and_no_failure_takes_its_place(
         elif one.state != "retry" and known is not None:
             most = max(known.max_tokens, one.max_tokens)
             known = replace(known, max_tokens=most, repair=known.repair or one.repair)
-    (opened,) = ledger.problems([0], plan="plan")
+    (opened,) = ledger.problems([0], wants())
     names = ("state", "finish", "max_tokens", "verdict")
     found = [[getattr(one, name) for name in names] + [one.repaired] for one in opened.asked]
     expected = [] if known is None else [[getattr(known, n) for n in names] + [known.repair]]
@@ -167,8 +165,8 @@ def test_a_verdict_that_comes_later_is_kept_with_its_answer(ledger: Ledger) -> N
     assert one.problem.id == "p0"
     ledger.set_verdicts([("correct", number)])
     assert list(ledger.answered(plan="plan", **ALL, unchecked=True)) == []
-    assert len(ledger.open_positions(**wants(samples=4, correct=1))) == 0  # p1 was refused
-    assert list(ledger.open_positions(**wants(samples=4, correct=2))) == [0]
+    assert open_places(ledger, samples=4, correct=1) == []  # p1 was refused
+    assert open_places(ledger, samples=4, correct=2) == [0]
 
 
 def test_another_set_takes_the_place_of_the_first_and_answers_stay(ledger: Ledger) -> None:
@@ -177,12 +175,12 @@ def test_another_set_takes_the_place_of_the_first_and_answers_stay(ledger: Ledge
     put(ledger, problem(2), problem(1, question="other?"), problem(7), digest="d2")
     assert ledger.meta("problems") == "d2"
     assert [one.problem.id for _, one in ledger.answered(plan="plan", **ALL)] == ["p2"]
-    assert list(ledger.open_positions(**wants())) == [1, 2]  # p1 is asked anew
+    assert open_places(ledger) == [1, 2]  # p1 is asked anew
     put(ledger, problem(0), problem(2))
     assert [one.problem.id for _, one in ledger.answered(plan="plan", **ALL)] == ["p0", "p2"]
-    assert list(ledger.open_positions(**wants())) == []
+    assert open_places(ledger) == []
     put(ledger, problem(0, fields="{}"), problem(2, gold="5"))
-    assert list(ledger.open_positions(**wants())) == [0]  # a gold is no part of what is asked
+    assert open_places(ledger) == [0]  # a gold is no part of what is asked
 
 
 def test_an_answer_is_checked_again_when_its_gold_is_another(ledger: Ledger) -> None:
@@ -236,21 +234,20 @@ def fill(ledger: Ledger, requests: Requests) -> None:
         ledger.write(tries[start : start + 500])
 
 
-def is_open(asked: list[Attempt], w: dict[str, Any]) -> bool:
-    """By the words of ``open_positions``."""
-    mine = [a for a in asked if a.plan == w["plan"] and a.sample < w["samples"]]
-    if w["correct"] is not None:
-        if sum(a.verdict == "correct" for a in mine) >= w["correct"]:
-            return False
-        if any(a.state == "failed" for a in mine) and not w["again"]:
-            return False
-    ended = 0
-    for a in mine:
-        cut = a.finish == "length"
-        longer = cut and a.max_tokens < w["max_tokens"]
-        goes_on = cut and w["continues"] and not a.repair
-        ended += not (longer or goes_on or (w["again"] and a.state != "done"))
-    return ended < w["samples"]
+def is_final(a: Attempt, w: Wants) -> bool:
+    cut = a.finish == "length"
+    longer = cut and a.max_tokens < w.max_tokens
+    goes_on = cut and w.continues and not a.repair
+    return not (longer or goes_on or (w.again and a.state != "done"))
+
+
+def closed(mine: list[Attempt], w: Wants) -> int:
+    """How many answers of one problem need no more asking; by the words of ``Wants``."""
+    if w.correct is not None:
+        refused = any(a.state == "failed" for a in mine) and not w.again
+        if refused or sum(a.verdict == "correct" for a in mine) >= w.correct:
+            return w.samples
+    return sum(is_final(a, w) for a in mine)
 
 
 def test_the_open_problems_of_several_pages_are_those_of_a_count_by_hand(ledger: Ledger) -> None:
@@ -263,37 +260,61 @@ def test_the_open_problems_of_several_pages_are_those_of_a_count_by_hand(ledger:
         w = wants(
             samples=luck.randint(1, 4),
             max_tokens=luck.choice([50, 100, 200, 400]),
-            limit=luck.choice([0, 1, PAGE, count - 1, count, count + 9]),
             correct=luck.choice([None, 1, 2]),
             continues=luck.random() < 0.5,
             again=luck.random() < 0.5,
         )
-        expected = [i for i in range(min(count, w["limit"])) if is_open(requests[f"p{i}"], w)]
-        places = ledger.open_positions(**w)
-        assert list(places) == expected, w
-        opened = list(ledger.problems(places, plan="plan"))
-        assert [one.problem.id for one in opened] == [f"p{i}" for i in expected]
-        sizes[len(expected) > PAGE] += 1
+        limit = luck.choice([0, 1, PAGE, count - 1, count, count + 9])
+        mine = {
+            name: [a for a in found if a.plan == w.plan and a.sample < w.samples]
+            for name, found in requests.items()
+        }
+        places = ledger.open_positions(w, limit=limit)
+        first = range(min(count, limit))
+        assert list(places) == [i for i in first if closed(mine[f"p{i}"], w) < w.samples], w
+        assert sums.closed(ledger, w) == {n: closed(found, w) for n, found in mine.items() if found}
+        opened = list(ledger.problems(places, w))
+        assert [one.problem.id for one in opened] == [f"p{i}" for i in places]
+        sizes[len(places) > PAGE] += 1
         for one in opened:
-            mine = [a for a in requests[one.problem.id] if a.plan == "plan"]
-            assert [(a.sample, a.state, a.finish, a.max_tokens) for a in one.asked] == [
-                (a.sample, a.state, a.finish, a.max_tokens) for a in mine
-            ]
-            assert [(a.repaired, a.verdict) for a in one.asked] == [
-                (a.repair, a.verdict) for a in mine
+            assert [
+                (a.sample, a.state, a.finish, a.max_tokens, a.repaired, a.verdict, a.final)
+                for a in one.asked
+            ] == [
+                (a.sample, a.state, a.finish, a.max_tokens, a.repair, a.verdict, is_final(a, w))
+                for a in mine[one.problem.id]
             ]
     assert min(sizes[True], sizes[False]) > 5  # of one page and of several
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_problem_that_did_not_change_is_counted_alike_by_itself(
+    seed: int, ledger: Ledger
+) -> None:
+    requests = crowd(seed, count=40)
+    keyed = {
+        name: [
+            replace(a, plan="plan", key=request_key("plan", name, "?", a.sample, None))
+            for a in found
+        ]
+        for name, found in requests.items()
+    }
+    fill(ledger, keyed)
+    for w in (wants(samples=3), wants(samples=4, correct=2), wants(samples=4, again=True)):
+        known = sums.closed(ledger, w)
+        for number in range(40):
+            assert sums.closed_of(ledger, w, problem(number)) == known.get(f"p{number}", 0)
 
 
 def test_pages_may_be_written_to_while_they_are_read(ledger: Ledger) -> None:
     count = PAGE + 50
     put(ledger, *(problem(i) for i in range(count)))
     seen = []
-    for one in ledger.problems(ledger.open_positions(**wants()), plan="plan"):
+    for one in ledger.problems(open_places(ledger), wants()):
         ledger.write([attempt(one.problem.id)])
         seen.append(one.problem.id)
     assert seen == [f"p{i}" for i in range(count)]
-    assert len(ledger.open_positions(**wants())) == 0
+    assert open_places(ledger) == []
 
 
 # --- sums, against a count by hand ---

@@ -16,20 +16,18 @@ import pytest
 
 import distill
 from distill.errors import Exit, UserError
+from distill.files.write import write_parquet
 from distill.generating import export
 from distill.ledger import Ledger, schema, wal
 from distill.ledger.hold import COPY_FRAMES
 from distill.ledger.mounts import has_own_times
 from tests.builders.faults import (
-    assert_all_there,
-    ledger,
     listen,  # noqa: F401
     recipe,
     stops,
-    traces,
 )
+from tests.builders.runs import assert_all_there, attempt, ledger, traces
 from tests.builders.teacher_server import TeacherServer, completion, teacher_server
-from tests.ledger.test_commits import attempt
 
 LEDGER, LOG, INDEX = "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"
 AT_ONCE = 4
@@ -258,10 +256,9 @@ def test_a_ledger_that_is_lost_while_traces_are_written_is_saved(
     tmp_path: Path, heard: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
-    written = export.write_parquet
 
     def lost(path: Path, *values: Any, **more: Any) -> None:
-        written(path, *values, **more)
+        write_parquet(path, *values, **more)
         delete_all(run)
 
     with teacher_server() as server:
@@ -294,7 +291,10 @@ def test_what_was_put_in_the_place_of_a_ledger_is_left_as_it_is(tmp_path: Path) 
     assert {n: (tmp_path / "run" / n).read_bytes() for n in (LEDGER, LOG)} == before
     foreign.close()
     with closing(sqlite3.connect(tmp_path / "run" / "ledger.saved-1.sqlite")) as db:
-        assert db.execute("SELECT attempt, key FROM attempts").fetchall() == [(1, "k1"), (2, "k2")]
+        assert db.execute("SELECT attempt, key FROM attempts").fetchall() == [
+            (1, "p1/0"),
+            (2, "p2/0"),
+        ]
 
 
 def test_a_saved_ledger_is_not_put_back_without_its_log(
@@ -342,17 +342,12 @@ def test_a_log_that_is_copied_into_the_ledger_and_begun_anew_is_no_alarm(tmp_pat
     book = Ledger(path)
     heads = set()
     for number in range(60):
-        big = attempt(number)
-        book.write([type(big)(**{**_values(big), "body": os.urandom(400_000)})])
+        book.write([attempt(number, body=os.urandom(400_000))])
         book.hold.check()
         heads.add(wal.log_of(path).read_bytes()[:32])
     assert len(heads) > 2
     assert wal.log_of(path).stat().st_size < 2 * COPY_FRAMES * 4120
     book.close()
-
-
-def _values(a: Any) -> dict[str, Any]:
-    return {name: getattr(a, name) for name in type(a).__slots__}
 
 
 @pytest.mark.parametrize("happens", [delete_all, empty_the_log, empty])
@@ -379,7 +374,7 @@ def test_a_change_within_a_transaction_is_noticed_at_its_end(
         p for p in tmp_path.iterdir() if p.name in ("ledger.saved-1.sqlite", "ledger.rest-1.sqlite")
     )
     with closing(sqlite3.connect(saved)) as db:
-        assert (2, "k1") in db.execute("SELECT attempt, key FROM attempts").fetchall()
+        assert (2, "p1/0") in db.execute("SELECT attempt, key FROM attempts").fetchall()
     book.close()
 
 

@@ -44,7 +44,7 @@ def test_a_row_whose_number_changed_is_not_read_as_another_one(sound: Path) -> N
         assert data[at] == number
         data[at] = wrong
         sound.write_bytes(data)
-        found = dict(read(sound))
+        found: dict[int, bytes] = dict(read(sound))
         assert all(text == body(n) for n, text in found.items()), (number, wrong)
         data[at] = number
 

@@ -16,9 +16,10 @@ from distill.files.lock import folder_lock
 from distill.ledger import wal
 from distill.ledger.salvage import Repaired, repair
 from distill.teachers.wire import parse
-from tests.builders.faults import ledger, recipe, traces
+from tests.builders.faults import recipe
+from tests.builders.old_ledgers import make_version_1
+from tests.builders.runs import ledger, traces
 from tests.builders.teacher_server import TeacherServer, completion, teacher_server
-from tests.generating.test_faults_process import make_version_1
 
 PAGE = 4096
 ROWS = 300
@@ -338,6 +339,7 @@ def test_each_damaged_ledger_is_kept_under_its_own_name(made: Made, tmp_path: Pa
         before = (run / "ledger.sqlite").read_bytes()
         found = mend(run)
         assert found is not None
+        assert found.kept_as is not None
         assert found.kept_as.name == f"ledger.damaged-{number}.sqlite"
         assert found.kept_as.read_bytes() == before
     assert {p.name for p in run.iterdir()} == {

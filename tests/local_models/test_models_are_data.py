@@ -26,11 +26,11 @@ from distill.recipes.teachers import Serve
 from distill.rows import SCHEMA
 from distill.signals import score
 from distill.signals.settings import Settings, placed
-from tests.builders import hostile_models
-from tests.builders.hostile_models import ADAPTERS, HOSTILE, adapter, hostile
+from tests.builders.hostile_models import ADAPTERS, HOSTILE, hostile, pickle_into
 from tests.builders.hub_server import hub_server, run_client
 from tests.builders.hub_state import LFS_SUFFIXES, Blob, Hub, Repo
-from tests.builders.trusting import naming
+from tests.builders.models import adapter, tiny
+from tests.builders.recipes import naming
 
 # What a recipe could say to have code run all the same; each is refused by itself, too.
 TRUST = "sft: {max_steps: 1, use_cpu: true, model_init_kwargs: {trust_remote_code: true}}"
@@ -39,7 +39,7 @@ PLAIN = "sft: {max_steps: 1, use_cpu: true, gradient_checkpointing: false}"
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return hostile_models.honest(tmp_path_factory.mktemp("honest") / "base")
+    return tiny(tmp_path_factory.mktemp("honest"))
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_a_hostile_base_is_refused_through_its_adapter(
 def test_pickled_adapter_weights_are_not_read(base: Path, tmp_path: Path) -> None:
     model = adapter(tmp_path / "adapter", base)
     (model / "adapter_model.safetensors").unlink()
-    hostile_models._pickle(model, "adapter_model.bin")
+    pickle_into(model, "adapter_model.bin")
     with pytest.raises(UserError, match="pickled"):
         open_model(str(model), at="m", needed=OR_ADAPTER).with_weights()
     assert not (tmp_path / "canary").exists()
@@ -155,7 +155,7 @@ def test_stray_pickles_beside_safetensors_are_never_read(
 ) -> None:
     names = ["training_args.bin", "pytorch_model.bin", "optimizer.pt", "rng_state.pth", "a.pkl"]
     for name in names:  # Trainer leaves the first one in every folder it writes
-        hostile_models._pickle(base, name)
+        pickle_into(base, name)
     try:
         name = recipe(tmp_path, base)
         assert train(name, data, out=tmp_path / "out", overrides=naming(name, "base")) is Exit.DONE
@@ -184,9 +184,9 @@ def test_a_checkpoint_that_somebody_planted_runs_no_code(
     pickles = [path.name for path in kept.iterdir() if path.suffix in (".pt", ".bin", ".pth")]
     assert {"optimizer.pt", "scheduler.pt", "training_args.bin"} <= set(pickles)
     for file in (*pickles, "adapter_model.bin", "pytorch_model.bin"):
-        hostile_models._pickle(kept, file)
-    for file in kept.glob("*.safetensors") if pickled_weights else ():
-        file.unlink()
+        pickle_into(kept, file)
+    for path in kept.glob("*.safetensors") if pickled_weights else ():
+        path.unlink()
     with pytest.raises(UserError, match=r"checkpoint-1.*next: remove"):
         train(name, data, out=out, overrides=naming(name, "base"))
     assert not list(tmp_path.rglob("canary"))

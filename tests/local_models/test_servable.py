@@ -7,6 +7,7 @@ import pytest
 
 from distill.errors import UserError
 from distill.local_models.servable import servable
+from tests.builders.models import tiny
 
 
 def folder(path: Path, *, generation: dict[str, object] | None) -> Path:
@@ -61,24 +62,9 @@ def test_a_merged_adapter_answers_as_the_adapter_does(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     peft = pytest.importorskip("peft")
     transformers = pytest.importorskip("transformers")
-    tokenizers = pytest.importorskip("tokenizers")
-
-    words = {word: number for number, word in enumerate(["<unk>", "<end>", *"abcdef"])}
-    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<end>")
-    config = transformers.LlamaConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        eos_token_id=1,
-    )
-    torch.manual_seed(0)
-    base = transformers.LlamaForCausalLM(config)
-    base.save_pretrained(tmp_path / "base")
-    tokenizer.save_pretrained(tmp_path / "base")
+    tiny(tmp_path / "base", eos_token_id=2)
+    base = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "base")
     lora = peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
     student = peft.get_peft_model(
         transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base"), lora
@@ -100,4 +86,4 @@ def test_a_merged_adapter_answers_as_the_adapter_does(tmp_path: Path) -> None:
     assert torch.allclose(found, expected, atol=1e-4)
     assert not torch.allclose(plain, expected, atol=1e-2)
     assert merged.generation_config.do_sample is True
-    assert transformers.AutoTokenizer.from_pretrained(whole).eos_token == "<end>"
+    assert transformers.AutoTokenizer.from_pretrained(whole).eos_token == "<|im_end|>"

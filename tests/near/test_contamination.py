@@ -1,13 +1,11 @@
 """Benchmark questions in training data: found wherever they stand, and never where they do not."""
 
 import dataclasses
-import json
 import pickle
 import random
 import re
 import unicodedata
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -21,8 +19,6 @@ from distill.near.lookup import Lookup
 from distill.near.runs import COMMON, Questions
 from distill.near.words import read_words
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
-needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the shared problems are not here")
 letters = st.text("abc ", max_size=40)
 
 
@@ -34,11 +30,6 @@ def benchmarks(questions: list[str], words: int = 8, fuzzy: float | None = None)
 
 def strings(texts: list[str]) -> pl.Series:
     return pl.Series(texts, dtype=pl.String)
-
-
-def shared(name: str, column: str) -> list[str]:
-    lines = (SHARED / name).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)[column] for line in lines]
 
 
 def prose(rng: random.Random, size: int) -> str:
@@ -286,21 +277,12 @@ def test_numbers_out_of_range_are_refused() -> None:
             benchmarks(QUESTIONS, fuzzy=fuzzy)
 
 
-@needs_shared
-@pytest.mark.parametrize(("name", "column"), [("gsm8k_test", "question"), ("math500", "problem")])
-def test_every_real_question_is_found_in_a_long_answer(name: str, column: str) -> None:
+def test_every_question_is_found_in_a_long_answer_and_no_other_of_its_kind() -> None:
     rng = random.Random(4)
-    real = shared(f"{name}.jsonl", column)
-    known = benchmarks(real, words=13, fuzzy=None)
-    texts = strings([f"{prose(rng, 40)} {loud(question)} {prose(rng, 40)}" for question in real])
-    sizes = np.diff(read_words(strings(real)).offsets)
-    found = set(known.hits(strings([""] * len(real)), texts)["row"])
-    assert found == set(np.flatnonzero(sizes >= 5).tolist())
-    assert set(known.hits(strings(real))["row"]) == set(range(len(real)))
-
-
-@needs_shared
-def test_a_training_set_is_not_taken_for_its_test_set() -> None:
-    known = benchmarks(shared("gsm8k_test.jsonl", "question"), words=13, fuzzy=0.8)
-    train = strings(shared("gsm8k_train.jsonl", "question"))
-    assert len(known.hits(train)) < 0.002 * len(train)
+    asked = [f"{prose(rng, rng.randrange(5, 60))}?" for _ in range(300)]
+    others = [f"{prose(rng, rng.randrange(5, 60))}?" for _ in range(300)]
+    known = benchmarks(asked, words=13, fuzzy=None)
+    texts = strings([f"{prose(rng, 40)} {loud(one)} {prose(rng, 40)}" for one in asked])
+    nothing = strings([""] * len(asked))
+    assert set(known.hits(nothing, texts)["row"]) == set(range(len(asked)))
+    assert known.hits(strings(others)).is_empty()

@@ -2,6 +2,7 @@ import json
 import logging
 import random
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,14 @@ from hypothesis import strategies as st
 
 from distill.errors import UserError
 from distill.problems import LeftOut, ProblemSet, problem_set, read_problems
-from distill.problems.golds import NUMBER, SURE, own_verdict
+from distill.problems.golds import NUMBER, SURE, own_verdicts
 from distill.problems.questions import normal
 from distill.problems.read import TABLE
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.rows import PROBLEM_SCHEMA, Problem, row_id
+from tests.builders.benchmark_rows import GSM8K, MATH
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
-GSM8K = SHARED / "gsm8k_train.jsonl"
 SUMS = "reasoning_gym: [{name: chain_sum, size: 5, seed: %d}]"
 
 
@@ -98,7 +98,11 @@ def test_a_file_of_any_kind_beside_the_recipe_gives_the_same_problems(
     tmp_path: Path, name: str
 ) -> None:
     table = pl.DataFrame([asked(), asked("2 + 2?", "4")])
-    kinds = {".parquet": table.write_parquet, ".csv": table.write_csv, ".jsonl": table.write_ndjson}
+    kinds: dict[str, Callable[[Path], object]] = {
+        ".parquet": table.write_parquet,
+        ".csv": table.write_csv,
+        ".jsonl": table.write_ndjson,
+    }
     kinds[Path(name).suffix](tmp_path / name)
     found = problems_of(recipe(tmp_path, f"file: {name}"))
     assert [(p.question, p.gold, p.source) for p in found] == [
@@ -159,7 +163,7 @@ MISTAKES = [
     ),
     ([asked(problem="p")], (), "question and problem could both be the question; say which in map"),
     ([asked(gold="p")], (), "gold and answer could both be the gold; say which in map"),
-    ([asked(id=1), asked("b", id=1)], ("problems.map.id=id",), "id '1' is there twice"),
+    ([asked(id=1), asked("b", id=1)], ("problems.map.id=id",), "id '1' appears twice"),
     ([asked("  ")], (), "no usable problem is left"),
     ([asked(answer=" ")], (), "no usable problem is left"),
     ([asked()], ("problems.where=1 = 2",), "no usable problem is left"),
@@ -308,7 +312,7 @@ def test_a_whole_solution_is_a_reference(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", SURE)
 @given(gold=st.from_regex(NUMBER.replace("$", r"\Z"), fullmatch=True))
 def test_a_plain_number_is_right_by_its_own_check(kind: str, gold: str) -> None:
-    assert own_verdict(gold, kind).label == "correct"
+    assert own_verdicts([(gold, kind)])[0].label == "correct"
 
 
 def numbered(count: int) -> list[dict[str, Any]]:
@@ -586,27 +590,20 @@ def test_what_is_cheap_to_see_is_said_before_anything_is_read(
     assert said in str(caught.value)
 
 
-@pytest.mark.skipif(not GSM8K.exists(), reason="the shared problems are not here")
-def test_the_shipped_recipe_reads_real_problems_from_a_file() -> None:
-    found = read_problems(load("gsm8k", PromptsRecipe, [f"problems.file={GSM8K}"]))
-    assert len(found) > 7400
-    assert found[0].gold == "72"
-    assert {p.source for p in found} == {"openai/gsm8k:train"}
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="the shared problems are not here")
 @pytest.mark.parametrize(
-    ("name", "file", "lost"),
+    ("name", "rows", "golds"),
     [
-        ("gsm8k", "gsm8k_train.jsonl", 0),
-        ("eval/gsm8k", "gsm8k_test.jsonl", 0),
-        ("eval/math500", "math500.jsonl", 0),
-        ("eval/math500", "math_train.jsonl", 5),  # four without an answer, and one repeat
+        ("gsm8k", GSM8K, ["18", "1,080", "-3", "2.5"]),
+        ("eval/gsm8k", GSM8K, ["18", "1,080", "-3", "2.5"]),
+        ("eval/math500", MATH, [row["answer"] for row in MATH]),
     ],
 )
-def test_every_real_reference_is_right_by_its_own_check(name: str, file: str, lost: int) -> None:
+def test_the_shipped_recipes_make_golds_that_are_right_by_their_own_check(
+    name: str, rows: list[dict[str, str]], golds: list[str], tmp_path: Path
+) -> None:
+    without = {key: "" if key == "answer" else "?" for key in rows[0]}
+    write(tmp_path, *rows, rows[0], without)  # one is there twice, and one has no answer
     noted: list[LeftOut] = []
-    found = problem_set(load(name, PromptsRecipe, [f"problems.file={SHARED / file}"]))
-    assert sum(table.height for table in found.tables(note=noted.append)) > 400
-    assert len(noted) == lost
-    assert {one.reason for one in noted} <= {"no_gold", "repeated_question"}
+    found = problem_set(load(name, PromptsRecipe, [f"problems.file={tmp_path / 'p.jsonl'}"]))
+    assert [g for table in found.tables(note=noted.append) for g in table["gold"]] == golds
+    assert sorted(one.reason for one in noted) == ["no_gold", "repeated_question"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from distill.problems import read_problems
-from distill.problems.golds import own_verdict
+from distill.problems.golds import own_verdicts
 from distill.problems.scored import LONGEST, references
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
@@ -64,7 +64,7 @@ def test_an_answer_of_which_there_may_be_others_comes_with_its_task(task: str) -
             "answer": one["answer"],
             "metadata": json.loads(json.dumps(without_place(one["metadata"]))),
         }
-        assert own_verdict(gold, KIND).label == "correct"
+        assert own_verdicts([(gold, KIND)])[0].label == "correct"
 
 
 def test_another_right_answer_is_correct_and_a_wrong_one_is_not() -> None:

@@ -1,10 +1,9 @@
 """No kind of credential passes a push, wherever it is, and none is repeated."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,11 @@ from distill.errors import Exit, UserError
 from distill.files.write import write_json, write_parquet
 from distill.rows import Message, to_frame
 from tests.builders.credential_samples import PLACEHOLDERS, samples
-from tests.builders.hub_server import hub_server
 from tests.builders.hub_state import Hub
-from tests.publishing.test_push import TOKEN, adapter, row, write_set
+from tests.builders.pushed import row, write_set, write_student
 
 SAMPLES = samples()
 KEY = SAMPLES["gitlab"]
-
-
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    for name in [n for n in os.environ if n.startswith(("HF_", "HUGGING"))]:
-        monkeypatch.delenv(name)
-    with hub_server(TOKEN) as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        yield hub
 
 
 def refused(at: Hub, path: Path, *secrets: str) -> str:
@@ -53,7 +41,7 @@ def test_no_kind_passes_in_a_row(at: Hub, tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_no_kind_passes_in_a_file(at: Hub, tmp_path: Path, name: str) -> None:
-    student = adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    student = write_student(tmp_path / "student", "ada/base", trained_on="ada/base")
     (student / "chat_template.jinja").write_text(f"{{# {SAMPLES[name]} #}}")
     assert "chat_template.jinja: holds" in refused(at, student, SAMPLES[name])
 
@@ -123,7 +111,7 @@ def test_what_no_row_uses_any_more_is_looked_through_too(at: Hub, tmp_path: Path
     ],
 )
 def test_json_hides_none_and_is_json(at: Hub, tmp_path: Path, written: str) -> None:
-    student = adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    student = write_student(tmp_path / "student", "ada/base", trained_on="ada/base")
     (student / "vocab.json").write_text(written)
     with pytest.raises(UserError, match=r"vocab\.json: (holds|not JSON)") as stopped:
         push(student, "ada/student")
@@ -133,7 +121,7 @@ def test_json_hides_none_and_is_json(at: Hub, tmp_path: Path, written: str) -> N
 
 @pytest.mark.parametrize("place", ["header", "escaped", "numbers", "end", "border", "no header"])
 def test_weights_hide_none(at: Hub, tmp_path: Path, place: str) -> None:
-    student = adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    student = write_student(tmp_path / "student", "ada/base", trained_on="ada/base")
     header = json.dumps({"__metadata__": {"run": KEY if place == "header" else "1"}}).encode()
     if place == "escaped":
         header = header.replace(b'"1"', json.dumps(KEY).replace("g", "\\u0067", 1).encode())
@@ -150,14 +138,14 @@ def test_weights_hide_none(at: Hub, tmp_path: Path, place: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
 def test_json_in_another_encoding_hides_none(at: Hub, tmp_path: Path, encoding: str) -> None:
-    student = adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    student = write_student(tmp_path / "student", "ada/base", trained_on="ada/base")
     written = json.dumps({"note": KEY}).replace("g", "\\u0067", 1)
     (student / "vocab.json").write_bytes(written.encode(encoding))
     refused(at, student, KEY)
 
 
 def test_names_hide_none(at: Hub, tmp_path: Path) -> None:
-    student = adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    student = write_student(tmp_path / "student", "ada/base", trained_on="ada/base")
     weights = (student / "adapter_model.safetensors").read_bytes()
     (student / f"{KEY}.safetensors").write_bytes(weights)
     assert "the name of a file" in refused(at, student, KEY)
@@ -168,7 +156,7 @@ def test_names_hide_none(at: Hub, tmp_path: Path) -> None:
 
 def test_an_error_about_the_base_repeats_none(at: Hub, tmp_path: Path) -> None:
     base = SAMPLES["address"]
-    student = adapter(tmp_path / "student", base, trained_on="mine")
+    student = write_student(tmp_path / "student", base, trained_on="mine")
     with pytest.raises(UserError, match="nobody else could load") as stopped:
         push(student, "ada/student")
     assert base.split(":")[2].split("@")[0] not in str(stopped.value)
@@ -196,7 +184,7 @@ def test_the_values_of_ones_own_secret_variables_are_refused(
 def test_ones_own_secrets_are_found_however_they_are_written(
     at: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    student = adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    student = write_student(tmp_path / "student", "ada/base", trained_on="ada/base")
     own = {"name": "canary-of-mine", "escaped": 'a "quoted" \\ one', "other script": "wörtlich"}
     value = f"{own[place]} and then some more"
     if place == "name":

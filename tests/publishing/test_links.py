@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,22 +12,11 @@ from distill.errors import Exit, UserError
 from distill.files.inside import ChangedError, Folder
 from distill.files.write import write_json, write_parquet
 from distill.rows import to_frame
-from tests.builders.hub_server import hub_server
 from tests.builders.hub_state import Hub
-from tests.publishing.test_push import TOKEN, adapter, row, write_set
+from tests.builders.pushed import row, write_set, write_student
 
 SECRET = b'{"canary": "of a file that is nobody\'s business"}'
 pytestmark = pytest.mark.timeout(60)  # a pipe that is opened waits for ever
-
-
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    for name in [n for n in os.environ if n.startswith(("HF_", "HUGGING"))]:
-        monkeypatch.delenv(name)
-    with hub_server(TOKEN) as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        yield hub
 
 
 @pytest.fixture
@@ -43,7 +32,7 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def student(tmp_path: Path) -> Path:
-    return adapter(tmp_path / "student", "ada/base", trained_on="ada/base")
+    return write_student(tmp_path / "student", "ada/base", trained_on="ada/base")
 
 
 @pytest.fixture
@@ -138,7 +127,7 @@ def test_a_device_is_not_opened(at: Hub, student: Path) -> None:
     try:
         os.mknod(student / "merges.txt", 0o600 | 0o020000, os.makedev(1, 5))  # /dev/zero
     except PermissionError:
-        pytest.skip("no devices here")
+        pytest.skip("not even root may make devices here")
     refused(at, student, "merges.txt: not a regular file")
 
 

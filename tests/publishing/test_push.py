@@ -1,10 +1,8 @@
 import json
-import os
 import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,74 +11,24 @@ import pytest
 
 from distill.commands.push import push
 from distill.errors import Exit, UserError
-from distill.files.write import write_json, write_parquet
+from distill.files.write import write_json
 from distill.local_models.weights import SHIPPED
 from distill.publishing.adapter import ORIGINALS
-from distill.rows import Message, Row, to_frame
-from tests.builders.hub_server import hub_server, run_client
+from distill.rows import Message
+from tests.builders.hub_server import TOKEN, run_client
 from tests.builders.hub_state import Hub
+from tests.builders.models import tiny
+from tests.builders.pushed import row, write_set, write_student
 
-# Not shaped like a key on purpose: it must be kept out by its value, not by its looks.
-TOKEN = "canary.of.the.hub.token.0123456789"
 KEY = "sk-" + "0123456789abcdef" * 2
 HUB_KEY = "hf_" + "abcdefghijklmnopq" * 2
 BEARER = "Zq7" * 10
-TOKENIZER = Path(__file__).parents[3] / "shared" / "tokenizers" / "smollm2"
 QUIET = "import logging, sys; logging.basicConfig(level='INFO', stream=sys.stderr)\n"
-
-
-def row(i: int, **other: Any) -> Row:
-    values: dict[str, Any] = {
-        "id": f"{i:016x}",
-        "sample": i % 2,
-        "domain": "math",
-        "source": "openai/gsm8k:train",
-        "messages": (
-            Message(role="system", content="Think."),
-            Message(role="user", content=f"{i} + 1?"),
-        ),
-        "gold": str(i + 1),
-        "verify": "math",
-        "reasoning": f"{i} and one …\n" * 3,
-        "response": f"\\boxed{{{i + 1}}}",
-        "finish_reason": "stop" if i else None,
-        "teacher": "a-teacher",
-        "prompt_tokens": 9,
-        "reasoning_tokens": None,
-        "completion_tokens": 100 + i,
-        "cost_usd": 0.25,
-    }
-    return Row(**(values | other))
-
-
-def write_set(folder: Path, *shards: list[Row]) -> Path:
-    for i, rows in enumerate(shards):
-        write_parquet(folder / "kept" / f"part-{i:05}.parquet", to_frame(rows))
-    kept = sum(map(len, shards))
-    report = {"read": kept + 3, "kept": kept, "dropped": 3, "reasons": {"wrong": 3}}
-    write_json(folder / "report.json", report)
-    return folder
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with hub_server(TOKEN) as running:
-        yield running
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     return write_set(tmp_path / "set", [row(i) for i in range(5)], [row(i) for i in range(5, 8)])
-
-
-@pytest.fixture
-def at(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hub:
-    """The same Hub for calls in this process."""
-    for name in [n for n in os.environ if n.startswith(("HF_", "HUGGING"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HF_ENDPOINT", hub.url)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    return hub
 
 
 def pushing(path: Path, repo: str = "ada/set", **options: bool) -> str:
@@ -346,24 +294,17 @@ def test_a_key_in_the_report_stops_the_push(at: Hub, made: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real LoRA adapter, its tokenizer and its base (in base/), tiny and untrained."""
-    if not TOKENIZER.exists():
-        pytest.skip("needs the tokenizer in shared/")
     folder = tmp_path_factory.mktemp("trained")
+    base = tiny(folder / "base")
     make = f"""
-import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-tokenizer = AutoTokenizer.from_pretrained({str(TOKENIZER)!r})
-config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16,
-    num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
-    eos_token_id=tokenizer.eos_token_id)
-model = LlamaForCausalLM(config)
-model.save_pretrained({str(folder / "base")!r})
+from transformers import AutoTokenizer, LlamaForCausalLM
+model = LlamaForCausalLM.from_pretrained({str(base)!r})
 model.name_or_path = "ada/base"
 student = get_peft_model(model, LoraConfig(r=2, target_modules="all-linear"))
 student.peft_config["default"].base_model_name_or_path = "ada/base"
 student.save_pretrained({str(folder / "student")!r})
-tokenizer.save_pretrained({str(folder / "student")!r})
+AutoTokenizer.from_pretrained({str(base)!r}).save_pretrained({str(folder / "student")!r})
 """
     client(make, "http://127.0.0.1:9", folder / "home", token=None)
     student = folder / "student"
@@ -433,21 +374,6 @@ def test_a_key_in_the_weights_header_stops_the_push(at: Hub, tmp_path: Path) -> 
     assert at.requests == []
 
 
-def adapter(folder: Path, base: str, *, trained_on: str) -> Path:
-    """An adapter in name: what a push looks at."""
-    header = b"{}"
-    folder.mkdir()
-    weights = len(header).to_bytes(8, "little") + header
-    (folder / "adapter_model.safetensors").write_bytes(weights)
-    config = {"peft_type": "LORA", "base_model_name_or_path": base, "r": 2}
-    write_json(folder / "adapter_config.json", config)
-    write_json(
-        folder / "train.json",
-        {"base_model": trained_on, "recipe": {"base": trained_on, "lora": {}}},
-    )
-    return folder
-
-
 @pytest.mark.parametrize(
     ("trained_on", "named"),
     [
@@ -459,7 +385,7 @@ def test_an_adapter_names_its_base_by_hub_id_and_no_path_is_published(
     at: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture, trained_on: str, named: str
 ) -> None:
     path = str(tmp_path / "home" / "models" / "weights")
-    student = adapter(tmp_path / "student", path, trained_on=trained_on)
+    student = write_student(tmp_path / "student", path, trained_on=trained_on)
     before = (student / "adapter_config.json").read_bytes()
     with caplog.at_level("INFO", "distill"):
         assert push(student, "ada/student") == Exit.DONE
@@ -481,7 +407,7 @@ def test_an_adapter_names_its_base_by_hub_id_and_no_path_is_published(
 def test_an_adapter_of_a_folder_is_refused_with_the_next_step(
     at: Hub, tmp_path: Path, trained_on: str
 ) -> None:
-    student = adapter(tmp_path / "student", "/home/ada/models/mine", trained_on=trained_on)
+    student = write_student(tmp_path / "student", "/home/ada/models/mine", trained_on=trained_on)
     with pytest.raises(UserError, match=r"next: train it with a Hub id as base:, or merge") as said:
         push(student, "ada/student")
     assert "\n" not in str(said.value)
@@ -489,7 +415,7 @@ def test_an_adapter_of_a_folder_is_refused_with_the_next_step(
 
 
 def test_a_key_in_a_rewritten_config_stops_the_push(at: Hub, tmp_path: Path) -> None:
-    student = adapter(tmp_path / "student", "/home/ada/weights", trained_on="ada/base")
+    student = write_student(tmp_path / "student", "/home/ada/weights", trained_on="ada/base")
     config = json.loads((student / "adapter_config.json").read_text())
     write_json(student / "adapter_config.json", config | {"revision": KEY})
     with pytest.raises(UserError, match=r"adapter_config\.json: holds"):

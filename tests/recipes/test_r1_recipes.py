@@ -9,7 +9,7 @@ import pytest
 
 from distill.generating.template import renderer, template_text
 from distill.problems import read_problems
-from distill.problems.golds import own_verdict
+from distill.problems.golds import own_verdicts
 from distill.recipes.find import shipped
 from distill.recipes.load import Loaded, load
 from distill.recipes.mix import NAME, MixRecipe, Part, read_mix
@@ -272,7 +272,7 @@ def test_a_logic_generator_works_and_its_answers_are_right_by_their_own_check(na
     found = read_problems(with_problems("logic", reasoning_gym=few, sha256=None))
     assert len(found) >= 6  # some generators repeat a question
     for one in found:
-        assert own_verdict(str(one.gold), "reasoning_gym").label == "correct"
+        assert own_verdicts([(str(one.gold), "reasoning_gym")])[0].label == "correct"
         assert asked("logic", one)[-1].content.startswith(one.question.strip())
 
 

@@ -9,15 +9,14 @@ import polars as pl
 import pytest
 
 from distill.errors import UserError
-from distill.filtering.rules import compile, measure_and_judge
+from distill.filtering.rules import compile
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.places import Origin
 from distill.rows import SCHEMA
 from distill.signals import length, score
 from distill.signals.settings import PLAIN, Settings, placed
-
-TOKENIZER = Path(__file__).parents[3] / "shared" / "tokenizers" / "smollm2"
-needs_tokenizer = pytest.mark.skipif(not TOKENIZER.is_dir(), reason="no tokenizers here")
+from tests.builders.measured import measured
+from tests.builders.models import tiny, tokenizer_files
 
 
 def frame(*texts: tuple[str, str], question: str | None = "How many?") -> pl.DataFrame:
@@ -31,13 +30,14 @@ def frame(*texts: tuple[str, str], question: str | None = "How many?") -> pl.Dat
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-@needs_tokenizer
 @pytest.mark.parametrize("name", [".", "tokenizer.json"])
-def test_the_students_tokens_are_counted_where_its_tokenizer_is_named(name: str) -> None:
+def test_the_students_tokens_are_counted_where_its_tokenizer_is_named(
+    name: str, tmp_path: Path
+) -> None:
     tokenizers = pytest.importorskip("tokenizers")
-    plain = tokenizers.Tokenizer.from_file(str(TOKENIZER / "tokenizer.json"))
+    plain = tokenizers.Tokenizer.from_file(str(tokenizer_files(tmp_path) / "tokenizer.json"))
     texts = [("two and <|im_end|> two", "4"), ("", ""), ("日本 " * 300, "x" * 999)] * 30
-    named = FilterRecipe(rules={}, tokenizer=str(TOKENIZER / name))
+    named = FilterRecipe(rules={}, tokenizer=str(tmp_path / name))
     by_user = Origin(path=Path("r.yaml"), given=frozenset({("tokenizer",)}))
     settings = placed(PLAIN, named, by_user)
     found = length.measure(frame(*texts), settings)
@@ -80,7 +80,7 @@ def test_what_is_not_there_is_one_line_before_anything_is_read(
 
 def test_an_audit_without_a_model_leaves_its_column_empty() -> None:
     rules = compile({"whole": "finish_reason = 'stop'"}, "r.yaml")
-    found = measure_and_judge(frame(("a", "b")), rules, all_signals=True)
+    found = measured(frame(("a", "b")), rules, all_signals=True)
     assert found["nll_per_token"].to_list() == [None]
 
 
@@ -88,24 +88,9 @@ def test_an_audit_without_a_model_leaves_its_column_empty() -> None:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A random causal model that reads 64 tokens at most."""
     torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    folder = tmp_path_factory.mktemp("tiny")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(TOKENIZER)
-    config = transformers.LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=64,
-    )
-    torch.manual_seed(0)
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    yield folder
+    yield tiny(tmp_path_factory.mktemp("tiny"), hidden_size=32, max_position_embeddings=64)
     torch.set_num_threads(before)
 
 
@@ -121,7 +106,6 @@ def by_hand(model: Any, tokenizer: Any, asked: str, trace: str) -> float:
     return -sum(float(logits[at + n, token]) for n, token in enumerate(said)) / len(said)
 
 
-@needs_tokenizer
 def test_likelihood_is_that_of_the_trace_after_its_question(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +120,6 @@ def test_likelihood_is_that_of_the_trace_after_its_question(
     assert score.measure(frame(texts[0], question=None), settings)["nll_per_token"][0] > 0
 
 
-@needs_tokenizer
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     (tmp_path / "config.json").write_text('{"model_type": "none such"}')

@@ -17,14 +17,11 @@ from tests.builders.faults import (
     GOOD,
     PRICE,
     answers_in,
-    errors,
-    http,
-    ledger,
     listen,  # noqa: F401
-    raw_server,
     recipe,
-    traces,
 )
+from tests.builders.runs import errors, ledger, traces
+from tests.builders.sockets import http, raw_server
 from tests.builders.teacher_server import completion
 
 TEXT = "it is {4}, \\boxed{4}"
@@ -40,7 +37,7 @@ def with_field(json_text: str) -> bytes:
 
 
 def streamed(*deltas: dict[str, Any], finish: str | None = "stop") -> bytes:
-    chunks = [
+    chunks: list[dict[str, Any]] = [
         {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
     ]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})

@@ -1,7 +1,6 @@
-"""Several endpoints: each gets its share while it is well, and no turn is lost."""
+"""Several endpoints: each gets its share while it is well, and no slot is lost."""
 
 import asyncio
-import json
 import random
 import time
 from collections import Counter
@@ -13,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import distill
-from distill.commands.status import describe
 from distill.errors import Exit, StoppedError, UserError
-from distill.teachers import breaker, pool, retry
+from distill.showing.status import describe
+from distill.teachers import breaker, pool
 from distill.teachers.breaker import FAILURES, WAIT_MAX_S, Breaker
-from distill.teachers.client import Line, Transient
+from distill.teachers.client import Transient, client_of
 from distill.teachers.endpoint import Endpoint
-from distill.teachers.pool import Pool, Turn
+from distill.teachers.pool import Pool, Slot
 from distill.teachers.throttle import LATE_PACE, LATE_SHARE, LOWER, LOWER_LATE, RAISE_PER, Throttle
 from distill.teachers.wire import Reply
-from tests.builders.teacher_server import TeacherServer, completion, refusal, teacher_server
-from tests.builders.trusting import trusting
-from tests.generating.test_generate import recipe, traces
+from tests.builders.recipes import block, recipe
+from tests.builders.runs import traces
+from tests.builders.teacher_server import completion, refusal, teacher_server
 
 DEADLINE_S = 100.0
 # What may happen at an endpoint: an overload, or an answer of so many seconds for so many tokens.
@@ -198,10 +197,8 @@ def endpoint(name: str, **values: Any) -> Endpoint:
 
 
 def pool_of(*endpoints: Endpoint) -> Pool:
-    """Nothing is sent: the lines have no session."""
-    url = "http://none"
-    lines = [Line(endpoint=e, session=None, url=url, rest_url=url, key="") for e in endpoints]
-    return Pool(lines)
+    """Nothing is sent."""
+    return Pool([client_of(one) for one in endpoints])
 
 
 REPLY = Reply(
@@ -225,12 +222,12 @@ def test_turns_are_shared_by_weight_within_one_at_any_time(
 
     async def go() -> None:
         for n in range(1, count + 1):
-            turn = await many.turn()
-            given_to[turn.post.name] += 1
-            many.answered(turn, REPLY)
-            for post in many.posts:
-                share = n * post.line.endpoint.weight / sum(weights)
-                assert abs(given_to[post.name] - share) <= 1.0001
+            slot = await many.slot()
+            given_to[slot.state.name] += 1
+            many.answered(slot, REPLY)
+            for state in many.states:
+                share = n * state.client.endpoint.weight / sum(weights)
+                assert abs(given_to[state.name] - share) <= 1.0001
 
     asyncio.run(go())
 
@@ -238,13 +235,13 @@ def test_turns_are_shared_by_weight_within_one_at_any_time(
 def test_a_full_endpoint_leaves_its_turns_to_the_others() -> None:
     async def go() -> None:
         many = pool_of(endpoint("a", weight=100, concurrency=2), endpoint("b", concurrency=3))
-        turns = [await many.turn() for _ in range(5)]
-        assert Counter(turn.post.line.endpoint.model for turn in turns) == {"a": 2, "b": 3}
-        waiter = asyncio.create_task(many.turn())
+        slots = [await many.slot() for _ in range(5)]
+        assert Counter(slot.state.client.endpoint.model for slot in slots) == {"a": 2, "b": 3}
+        waiter = asyncio.create_task(many.slot())
         await asyncio.sleep(0)
         assert not waiter.done()
-        many.answered(turns[-1], REPLY)
-        assert (await waiter).post is turns[-1].post
+        many.answered(slots[-1], REPLY)
+        assert (await waiter).state is slots[-1].state
 
     asyncio.run(go())
 
@@ -255,10 +252,10 @@ def test_who_came_first_is_served_first() -> None:
         order: list[int] = []
 
         async def work(number: int) -> None:
-            turn = await one.turn()
+            slot = await one.slot()
             order.append(number)
             await asyncio.sleep(0)
-            one.answered(turn, REPLY)
+            one.answered(slot, REPLY)
 
         await asyncio.gather(*(work(number) for number in range(20)))
         assert order == list(range(20))
@@ -267,53 +264,53 @@ def test_who_came_first_is_served_first() -> None:
 
 
 class Crowd:
-    """Workers that take turns, use them in every way there is, and are cancelled at any moment."""
+    """Workers that take slots, use them in every way there is, and are cancelled at any moment."""
 
     def __init__(self, seed: int) -> None:
         self.luck = random.Random(seed)
         sizes = [self.luck.randint(1, 4) for _ in range(self.luck.randint(1, 3))]
         self.pool = pool_of(*(endpoint(f"e{i}", concurrency=n) for i, n in enumerate(sizes)))
-        for post in self.pool.posts:
-            post.breaker._wait_s = 0.001
-        self.handed: list[Turn] = []
+        for state in self.pool.states:
+            state.breaker._wait_s = 0.001
+        self.handed: list[Slot] = []
         self.used = 0
         self.stopped = 0
 
     async def work(self) -> None:
         try:
-            turn = await self.pool.turn()
+            slot = await self.pool.slot()
         except StoppedError:
             self.stopped += 1
             return
-        assert not any(turn is other for other in self.handed)
-        self.handed.append(turn)
-        assert 0 < turn.post.under_way <= turn.post.line.endpoint.concurrency
+        assert not any(slot is other for other in self.handed)
+        self.handed.append(slot)
+        assert 0 < slot.state.under_way <= slot.state.client.endpoint.concurrency
         try:
             for _ in range(self.luck.randint(0, 3)):
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
-            self.pool.give_back(turn)
+            self.pool.give_back(slot)
             raise
-        self.end(turn)
+        self.end(slot)
         self.used += 1
 
-    def end(self, turn: Turn) -> None:
+    def end(self, slot: Slot) -> None:
         how = self.luck.choice(["answered", "answered", "busy", "broken", "back", "row", "gone"])
         if how == "answered":
-            self.pool.answered(turn, REPLY)
+            self.pool.answered(slot, REPLY)
         elif how == "busy":
             busy = Transient("429", status=429, billed=False, retry_after_s=0.001)
-            self.pool.failed(turn, busy, row=id(turn))
+            self.pool.failed(slot, busy, row=id(slot))
         elif how == "broken":
-            self.pool.failed(turn, Transient("500", status=500, billed=False), row=id(turn))
+            self.pool.failed(slot, Transient("500", status=500, billed=False), row=id(slot))
         elif how == "back":
-            self.pool.give_back(turn)
+            self.pool.give_back(slot)
         elif how == "row":
-            self.pool.refused_row(turn, key="k", status=400, reason="400")
+            self.pool.refused_row(slot, key="k", status=400, reason="400")
         elif self.luck.random() < 0.02:
-            self.pool.drop(turn, StoppedError("401", status=401))
+            self.pool.drop(slot, StoppedError("401", status=401))
         else:
-            self.pool.give_back(turn)
+            self.pool.give_back(slot)
 
     async def go(self) -> tuple[int, int]:
         """(workers, those that were cancelled)."""
@@ -337,7 +334,9 @@ def test_no_turn_is_lost_or_handed_out_twice_whoever_is_cancelled_when(
         crowd = Crowd(seed)
         workers, cancelled = asyncio.run(asyncio.wait_for(crowd.go(), 20))
         assert crowd.used + crowd.stopped + cancelled == workers, seed
-        assert [post.under_way for post in crowd.pool.posts] == [0] * len(crowd.pool.posts), seed
+        assert [state.under_way for state in crowd.pool.states] == [0] * len(crowd.pool.states), (
+            seed
+        )
 
 
 def test_a_try_of_a_dead_endpoint_that_was_given_back_lets_another_tell(
@@ -347,16 +346,16 @@ def test_a_try_of_a_dead_endpoint_that_was_given_back_lets_another_tell(
 
     async def go() -> None:
         one = pool_of(endpoint("a"))
-        one.posts[0].breaker._wait_s = 0.001
+        one.states[0].breaker._wait_s = 0.001
         for row in range(FAILURES):
-            one.failed(await one.turn(), Transient("500", status=500, billed=False), row=row)
-        probe = await one.turn()
-        waiter = asyncio.create_task(one.turn())
+            one.failed(await one.slot(), Transient("500", status=500, billed=False), row=row)
+        probe = await one.slot()
+        waiter = asyncio.create_task(one.slot())
         await asyncio.sleep(0.01)
         assert not waiter.done()
         one.give_back(probe)
         one.answered(await asyncio.wait_for(waiter, 5), REPLY)
-        assert not one.posts[0].breaker.broken
+        assert not one.states[0].breaker.broken
 
     asyncio.run(go())
 
@@ -364,17 +363,17 @@ def test_a_try_of_a_dead_endpoint_that_was_given_back_lets_another_tell(
 def test_an_endpoint_that_refuses_everybody_is_left_out_and_the_last_ends_the_run() -> None:
     async def go() -> None:
         many = pool_of(endpoint("a"), endpoint("b"))
-        turns = [await many.turn() for _ in range(8)]
-        waiter = asyncio.create_task(many.turn())
+        slots = [await many.slot() for _ in range(8)]
+        waiter = asyncio.create_task(many.slot())
         await asyncio.sleep(0)
-        first, second = turns[0], turns[1]
+        first, second = slots[0], slots[1]
         assert many.drop(first, StoppedError("401 a", status=401))
         assert not waiter.done()  # its room is nobody's any more
         assert not many.drop(second, StoppedError("402 b", status=402))
         with pytest.raises(StoppedError, match="402 b"):
             await waiter
         with pytest.raises(StoppedError):
-            await many.turn()
+            await many.slot()
 
     asyncio.run(go())
 
@@ -388,39 +387,14 @@ def test_nobody_waits_for_endpoints_that_have_been_silent_for_long(
         one = pool_of(endpoint("a", concurrency=1))
         error = Transient("no connection", status=0, billed=False)
         for row in range(FAILURES):
-            one.failed(await one.turn(), error, row=row)
+            one.failed(await one.slot(), error, row=row)
         with pytest.raises(StoppedError, match="no answer for 0 minutes, the last try said: no co"):
-            await one.turn()
+            await one.slot()
 
     asyncio.run(go())
 
 
 # --- over loopback ---
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.01)
-    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.05)
-    monkeypatch.setattr(retry, "JITTER_S", 0.01)
-
-
-def several(tmp_path: Path, *teachers: dict[str, Any], **values: Any) -> str:
-    """A recipe with these endpoints, each a (server, model, …) block."""
-    path = Path(
-        recipe(tmp_path, TeacherServer(answer=lambda body, n: {}, url="http://x"), **values)
-    )
-    whole = json.loads(path.read_text())
-    del whole["teacher"]
-    whole["teachers"] = teachers
-    for each in teachers:
-        trusting(each.get("key_env"), each["base_url"])
-    path.write_text(json.dumps(whole))
-    return str(path)
-
-
-def block(server: TeacherServer, model: str, **values: Any) -> dict[str, Any]:
-    return {"model": model, "base_url": server.url, "concurrency": 4, **values}
 
 
 def lines(run: Path) -> dict[str, str]:
@@ -433,7 +407,7 @@ def test_two_endpoints_share_the_requests_by_weight(tmp_path: Path) -> None:
             block(large, "m", weight=3, concurrency=400),
             block(small, "m", weight=1, concurrency=400),
         )
-        name = several(tmp_path, *blocks, problems=400)
+        name = recipe(tmp_path, *blocks, problems=400)
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
         assert large.asked.total() == pytest.approx(300, abs=1)
         assert (large.asked + small.asked).total() == 400
@@ -454,7 +428,7 @@ def test_each_endpoint_is_asked_in_its_own_way_and_sees_only_its_own_key(
         )
         for each in blocks:
             each["concurrency"] = 30  # nobody is full: the shares are exact
-        name = several(tmp_path, *blocks, problems=30, sampling={"extra_body": {"top_k": 7}})
+        name = recipe(tmp_path, *blocks, problems=30, sampling={"extra_body": {"top_k": 7}})
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
         assert one.keys == {"Bearer first-secret"}
         assert two.keys == {"Bearer second-secret"}
@@ -478,7 +452,7 @@ def test_when_one_endpoint_refuses_everybody_the_others_answer_every_row(
     status: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with teacher_server(lambda body, n: refusal(status)) as bad, teacher_server() as good:
-        name = several(tmp_path, block(bad, "m1"), block(good, "m2"), problems=40)
+        name = recipe(tmp_path, block(bad, "m1"), block(good, "m2"), problems=40)
         with caplog.at_level("WARNING", "distill"):
             assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
         assert bad.asked.total() <= 4  # what was under way
@@ -492,7 +466,7 @@ def test_when_all_endpoints_refuse_the_run_ends_and_can_go_on(tmp_path: Path) ->
         teacher_server(lambda body, n: refusal(401)) as one,
         teacher_server(lambda body, n: refusal(402)) as two,
     ):
-        name = several(tmp_path, block(one, "m1"), block(two, "m2"), problems=40)
+        name = recipe(tmp_path, block(one, "m1"), block(two, "m2"), problems=40)
         with pytest.raises(StoppedError):
             distill.generate(name, out=tmp_path / "run")
         assert one.asked.total() + two.asked.total() <= 8
@@ -504,7 +478,7 @@ def test_when_all_endpoints_refuse_the_run_ends_and_can_go_on(tmp_path: Path) ->
 @pytest.mark.parametrize("status", [500, 503])
 def test_when_one_endpoint_fails_no_row_is_lost_to_it(status: int, tmp_path: Path) -> None:
     with teacher_server(lambda body, n: refusal(status)) as bad, teacher_server() as good:
-        name = several(tmp_path, block(bad, "m1"), block(good, "m2"), problems=200)
+        name = recipe(tmp_path, block(bad, "m1"), block(good, "m2"), problems=200)
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
         if status == 503:  # says nothing of the row, so each counts
             assert bad.asked.total() <= FAILURES + 4 + 2  # under way when it was left alone; tries
@@ -519,7 +493,7 @@ def test_status_says_what_each_endpoint_did_and_cost(tmp_path: Path) -> None:
             block(server, f"m{i}", price=price, concurrency=30, weight=2 - i)
             for i, (server, price) in enumerate(zip((one, two), prices, strict=True))
         ]
-        distill.generate(several(tmp_path, *blocks, problems=30), out=tmp_path / "run")
+        distill.generate(recipe(tmp_path, *blocks, problems=30), out=tmp_path / "run")
         asked = one.asked.total(), two.asked.total()
         said = lines(tmp_path / "run")
     costs = [(10 * p["input"] + 20 * p["output"]) / 1e6 for p in prices]
@@ -536,13 +510,13 @@ def test_status_says_what_each_endpoint_did_and_cost(tmp_path: Path) -> None:
 
 def test_an_endpoint_known_as_another_may_take_its_place_in_a_run(tmp_path: Path) -> None:
     with teacher_server() as old, teacher_server() as new:
-        first = several(tmp_path, block(old, "m1", known_as="r1"), problems=10)
+        first = recipe(tmp_path, block(old, "m1", known_as="r1"), problems=10)
         distill.generate(first, out=tmp_path / "run", limit=4)
-        swapped = several(tmp_path, block(new, "m2", known_as="r1"), problems=10)
+        swapped = recipe(tmp_path, block(new, "m2", known_as="r1"), problems=10)
         assert distill.generate(swapped, out=tmp_path / "run", limit=7) == Exit.DONE
         assert (old.asked.total(), new.asked.total()) == (4, 3)
         both = [block(old, "m1", known_as="r1"), block(new, "m2", known_as="r1")]
-        distill.generate(several(tmp_path, *both, problems=10), out=tmp_path / "run")
+        distill.generate(recipe(tmp_path, *both, problems=10), out=tmp_path / "run")
         assert len(old.asked + new.asked) == 10
         assert set((old.asked + new.asked).values()) == {1}
     assert traces(tmp_path / "run").height == 10
@@ -552,9 +526,9 @@ def test_another_endpoint_in_a_run_is_refused_unless_it_is_known_as_the_same(
     tmp_path: Path,
 ) -> None:
     with teacher_server() as old, teacher_server() as new:
-        distill.generate(several(tmp_path, block(old, "m1")), out=tmp_path / "run")
+        distill.generate(recipe(tmp_path, block(old, "m1")), out=tmp_path / "run")
         for blocks in ([block(new, "m1")], [block(old, "m1"), block(new, "m2")]):
-            name = several(tmp_path, *blocks)
+            name = recipe(tmp_path, *blocks)
             with pytest.raises(UserError, match="another plan: who changed"):
                 distill.generate(name, out=tmp_path / "run")
         assert new.asked.total() == 0
@@ -565,7 +539,7 @@ def test_what_one_endpoint_refuses_before_it_ever_answered_is_asked_of_the_other
 ) -> None:
     no = lambda body, n: refusal(400, "no such switch")  # noqa: E731
     with teacher_server(no) as bad, teacher_server() as good:
-        name = several(tmp_path, block(bad, "a"), block(good, "b"), problems=60)
+        name = recipe(tmp_path, block(bad, "a"), block(good, "b"), problems=60)
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
     assert traces(tmp_path / "run").height == 60
     assert bad.asked.total() <= 20 + 8  # those under way when it was left out

@@ -18,9 +18,10 @@ import pytest
 import distill
 from distill.cli import main
 from distill.errors import Exit, UserError
-from distill.filtering.workers import map_in_order
+from distill.filtering.workers import Workers
 from distill.terminal.screen import Column, Sheet, show
-from tests.builders.faults import KEY_ENV, http, raw_server, recipe
+from tests.builders.faults import KEY_ENV, recipe
+from tests.builders.sockets import http, raw_server
 from tests.builders.teacher_server import completion, refusal, teacher_server
 
 ROOT = Path(__file__).parents[2]
@@ -201,7 +202,8 @@ def test_files_are_named_in_visible_characters(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_text_is_no_crash(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "distill", "status", os.fsencode(tmp_path) + b"/\xff\x9b2J"]
+    words: list[str | bytes] = [sys.executable, "-m", "distill", "status"]
+    words.append(os.fsencode(tmp_path) + b"/\xff\x9b2J")
     for env in ({}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
         done = subprocess.run(words, capture_output=True, check=False, env={**os.environ, **env})
         assert done.returncode == Exit.USER
@@ -341,7 +343,7 @@ def shout(number: int) -> int:
 
 
 def test_what_a_worker_process_writes_is_plain(capfd: pytest.CaptureFixture[str]) -> None:
-    assert list(map_in_order(shout, range(4), workers=2)) == [0, 1, 2, 3]
+    assert list(Workers(2).map(shout, range(4))) == [0, 1, 2, 3]
     out, err = capfd.readouterr()
     assert "\\x1b]0;pwned" in err
     assert not {c for c in out + err if not c.isprintable() and c != "\n"}

@@ -5,7 +5,6 @@ import unicodedata
 from array import array
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,73 +14,52 @@ from hypothesis import strategies as st
 pytest.importorskip("transformers")
 
 from distill.errors import UserError
-from distill.rows import Message, Row
-from distill.training.base import Dialect, open_dialect
+from distill.rows import Row
+from distill.training.base import ChatFormat, open_chat_format
 from distill.training.proof import CHECKS, Proof
 from distill.training.tokens import MASKED, Tokenized, tokenize
-
-TOKENIZERS = Path(__file__).parents[3] / "shared" / "tokenizers"
-pytestmark = pytest.mark.skipif(not TOKENIZERS.is_dir(), reason="no tokenizers beside the checkout")
-
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+from tests.builders.models import Kind, chat_format_of
+from tests.builders.rows import trace
+from tests.builders.templates import (
+    CHATML,
+    COUNTED,
+    DATED,
+    FORGETFUL,
+    FORGETS_EARLIER,
+    OPENED,
+    OWN_SYSTEM,
 )
 
 
-@cache  # a tokenizer takes seconds to read; no test changes a Dialect
-def spoken_by(name: str, template: str | None = None) -> Dialect:
-    return open_dialect(str(TOKENIZERS / name), chat_template=template)
+@pytest.fixture(params=["composing", "lossy", "deepseek"])
+def chat(request: pytest.FixtureRequest) -> ChatFormat:
+    return chat_format_of(request.param)
 
 
-@pytest.fixture(params=["qwen2.5", "smollm2"])
-def dialect(request: pytest.FixtureRequest) -> Dialect:
-    return spoken_by(request.param)
-
-
-def smollm(template: str | None = None) -> Dialect:
-    return spoken_by("smollm2", template)
+def chatml(template: str | None = None) -> ChatFormat:
+    return chat_format_of("lossy", template)
 
 
 def row(
-    reasoning: str = "two and two",
-    response: str = "4",
-    *turns: tuple[str, str],
-    id: str = "r0",
+    reasoning: str = "two and two", response: str = "4", *turns: tuple[str, str], id: str = "r0"
 ) -> Row:
     asked = turns or (("user", "What is 2 + 2?"),)
-    return Row(
-        id=id,
-        sample=0,
-        domain="math",
-        source="test",
-        messages=tuple(Message(role=role, content=content) for role, content in asked),
-        gold=None,
-        verify=None,
-        reasoning=reasoning,
-        response=response,
-        finish_reason="stop",
-        teacher=None,
-        prompt_tokens=None,
-        reasoning_tokens=None,
-        completion_tokens=None,
-        cost_usd=None,
-    )
+    return trace(id, asked=asked, reasoning=reasoning, response=response)
 
 
-def prove(rows: list[Row], dialect: Dialect) -> tuple[Tokenized, Proof]:
-    found = tokenize(rows, dialect)
-    proof = Proof(dialect=dialect)
+def prove(rows: list[Row], chat: ChatFormat) -> tuple[Tokenized, Proof]:
+    found = tokenize(rows, chat)
+    proof = Proof(chat=chat)
     proof.add(found)
     return found, proof
 
 
 def test_the_prompt_is_masked_and_the_answer_is_trained_with_one_end_of_turn(
-    dialect: Dialect,
+    chat: ChatFormat,
 ) -> None:
-    found, _ = prove([row()], dialect)
+    found, _ = prove([row()], chat)
     example = found.examples[0][1]
-    tokenizer = dialect.tokenizer
+    tokenizer = chat.tokenizer
     inference = tokenizer.apply_chat_template(
         [{"role": "user", "content": "What is 2 + 2?"}],
         add_generation_prompt=True,
@@ -90,14 +68,15 @@ def test_the_prompt_is_masked_and_the_answer_is_trained_with_one_end_of_turn(
     assert list(example.input_ids[: len(inference)]) == inference
     assert list(example.labels[: len(inference)]) == [MASKED] * len(inference)
     trained = list(example.labels[len(inference) :])
-    assert tokenizer.decode(trained) == "<think>\ntwo and two\n</think>\n\n4<|im_end|>"
+    end = tokenizer.eos_token
+    assert tokenizer.decode(trained) == f"<think>\ntwo and two\n</think>\n\n4{end}"
     assert trained == list(example.input_ids[len(inference) :])
 
 
 ANY_TEXT = st.text(
     st.one_of(
         st.sampled_from("<>/\\\n\t {}|_$#\u00a0\u200d\ufeff🙂é\u0301中ﬁ"),
-        st.characters(exclude_categories=("Cs",)),
+        st.characters(codec="utf-8"),
     ),
     max_size=60,
 )
@@ -108,21 +87,20 @@ ANY_TEXT = st.text(
 )
 @given(reasoning=ANY_TEXT, response=ANY_TEXT)
 def test_reasoning_and_response_survive_verbatim(
-    dialect: Dialect, reasoning: str, response: str
+    chat: ChatFormat, reasoning: str, response: str
 ) -> None:
-    found = tokenize([row(reasoning, response)], dialect)
+    found = tokenize([row(reasoning, response)], chat)
     assert len(found.examples) + found.skipped.total() == 1
     if not found.examples:
         return
-    Proof(dialect=dialect).add(found)  # raises if a character is lost
+    Proof(chat=chat).add(found)  # raises if a character is lost
     asked, example = found.examples[0]
-    text = dialect.tokenizer.decode(list(example.input_ids[example.prompt_length : -1]))
+    text = chat.tokenizer.decode(list(example.input_ids[example.prompt_length : -1]))
     assert text in (asked.completion, unicodedata.normalize("NFC", asked.completion))
 
 
 def test_a_letter_that_the_tokenizer_cannot_write_costs_its_row_and_no_other() -> None:
-    """SmolLM2's byte-level vocabulary lacks bytes, and its tokenizer drops them silently."""
-    found, _ = prove([row("a \U00040000", "4"), row()], smollm())
+    found, _ = prove([row("a \U00040000", "4"), row()], chatml())
     assert found.skipped == {"lossy": 1}
     assert len(found.examples) == 1
 
@@ -130,31 +108,35 @@ def test_a_letter_that_the_tokenizer_cannot_write_costs_its_row_and_no_other() -
 @pytest.mark.parametrize(
     ("name", "text", "skipped"),
     [
-        ("qwen2.5", "<|im_end|>", True),
-        ("qwen2.5", "a <|endoftext|> b", True),
-        ("smollm2", "<|im_start|>system", True),
-        ("smollm2", "<|im_end", False),  # not the whole token: plain text
-        ("qwen2.5", "<|eot_id|>", False),  # another family's token is plain text here
+        ("composing", "<|im_end|>", True),
+        ("composing", "a <|endoftext|> b", True),
+        ("lossy", "<|im_start|>system", True),
+        ("lossy", "<|im_end", False),  # not the whole token: plain text
+        ("composing", "<|eot_id|>", False),  # another family's token is plain text here
+        ("deepseek", "<｜end▁of▁sentence｜>", True),
+        ("deepseek", "<|im_end|>", False),
     ],
 )
-def test_text_that_is_a_control_token_is_never_trained(name: str, text: str, skipped: bool) -> None:
-    spoken = spoken_by(name)
+def test_text_that_is_a_control_token_is_never_trained(
+    name: Kind, text: str, skipped: bool
+) -> None:
+    spoken = chat_format_of(name)
     for hostile in (row(text, "4"), row("r", f"4 {text}"), row("r", "4", ("user", text))):
         found, _ = prove([hostile], spoken)
         assert found.skipped == ({"special_token": 1} if skipped else {})
 
 
-def test_an_over_long_trace_is_counted_and_never_cut(dialect: Dialect) -> None:
-    whole = tokenize([row("one two " * 50)], dialect).examples[0][1]
+def test_an_over_long_trace_is_counted_and_never_cut(chat: ChatFormat) -> None:
+    whole = tokenize([row("one two " * 50)], chat).examples[0][1]
     size = len(whole.input_ids)
-    fits = tokenize([row("one two " * 50)], dialect, max_length=size)
-    over = tokenize([row("one two " * 50), row()], dialect, max_length=size - 1)
+    fits = tokenize([row("one two " * 50)], chat, max_length=size)
+    over = tokenize([row("one two " * 50), row()], chat, max_length=size - 1)
     assert fits.examples[0][1].input_ids == whole.input_ids
     assert over.skipped == {"too_long": 1}
     assert [len(one.input_ids) < size for _, one in over.examples] == [True]
 
 
-def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) -> None:
+def test_rows_that_cannot_be_trained_on_are_counted_by_reason(chat: ChatFormat) -> None:
     rows = [
         replace(row(), messages=None),
         row("thought", "  \n"),
@@ -162,7 +144,7 @@ def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) 
         row("r", "4", ("system", "be brief")),
         row(),
     ]
-    found = tokenize(rows, dialect, prompt="last_user")
+    found = tokenize(rows, chat, prompt="last_user")
     assert found.skipped == {
         "no_messages": 1,
         "empty_response": 1,
@@ -172,39 +154,51 @@ def test_rows_that_cannot_be_trained_on_are_counted_by_reason(dialect: Dialect) 
     assert len(found.examples) == 1
 
 
-def test_last_user_asks_only_the_last_user_turn(dialect: Dialect) -> None:
+def test_last_user_asks_only_the_last_user_turn(chat: ChatFormat) -> None:
     shots = [("system", "s"), ("user", "1 + 1?"), ("assistant", "2"), ("user", "2 + 2?")]
-    whole = tokenize([row("r", "4", *shots)], dialect).examples[0][0]
-    last = tokenize([row("r", "4", *shots)], dialect, prompt="last_user").examples[0][0]
+    whole = tokenize([row("r", "4", *shots)], chat).examples[0][0]
+    last = tokenize([row("r", "4", *shots)], chat, prompt="last_user").examples[0][0]
     assert "1 + 1?" in whole.prompt
     assert "1 + 1?" not in last.prompt
     assert last.turns == ({"role": "user", "content": "2 + 2?"},)
 
 
-def test_a_template_that_deletes_reasoning_cannot_touch_it() -> None:
-    """As DeepSeek's R1-Distill templates do with every assistant turn."""
-    deleting = CHATML.replace("{{ m.content }}", "{{ m.content.split('</think>')[-1] }}")
-    found, proof = prove([row("kept in full", "4")], smollm(deleting))
-    assert "kept in full" in proof.values()["worked_example"]["trained_text"]
-    assert len(found.examples) == 1
+THOUGHT = "<think>\nearlier\n</think>\n\nso 2"
 
 
-def test_a_generation_prompt_that_training_does_not_have_is_refused() -> None:
-    prefilled = CHATML.replace("assistant\n{% endif", "assistant\n<think>\n{% endif")
-    with pytest.raises(UserError, match=r"row odd sample 0: .*same prefix.*'.*<think>"):
-        prove([row(id="odd")], smollm(prefilled))
+@pytest.mark.parametrize(
+    ("template", "earlier"), [(CHATML, True), (FORGETFUL, False), (FORGETS_EARLIER, False)]
+)
+def test_a_template_that_deletes_reasoning_deletes_none_that_is_trained(
+    template: str, earlier: bool
+) -> None:
+    """Of turns before, it is deleted as it will be at inference."""
+    turns = [("user", "1 + 1?"), ("assistant", THOUGHT), ("user", "2 + 2?")]
+    _, proof = prove([row("kept in full", "4", *turns)], chatml(template))
+    shown = proof.values()["worked_example"]
+    assert shown["trained_text"] == "<think>\nkept in full\n</think>\n\n4<|im_end|>"
+    assert ("earlier" in shown["masked_text"]) is earlier
+    assert "so 2<|im_end|>" in shown["masked_text"]
+
+
+@pytest.mark.parametrize(("template", "differs"), [(OPENED, "<think>"), (COUNTED, "2 turns")])
+def test_a_prompt_that_training_and_inference_write_differently_is_refused(
+    template: str, differs: str
+) -> None:
+    with pytest.raises(UserError, match=rf"row odd sample 0: .*same prefix.*'.*{differs}"):
+        prove([row(id="odd")], chatml(template))
 
 
 def test_a_template_without_one_token_at_the_end_of_a_turn_is_refused() -> None:
     with pytest.raises(UserError, match="ends an answer with 'End of turn"):
-        smollm(CHATML.replace("<|im_end|>", "End of turn"))
+        chatml(CHATML.replace("<|im_end|>", "End of turn"))
     with pytest.raises(UserError, match="leaves the answer out"):
-        smollm("{{ messages[0].content }}<|im_end|>")
+        chatml("{{ messages[0].content }}<|im_end|>")
 
 
 def test_the_end_of_turn_is_the_templates_and_not_the_tokenizers() -> None:
     """A base model's eos_token (here <|im_end|>) may differ from what its chat ends with."""
-    spoken = smollm(CHATML.replace("<|im_end|>", "<file_sep>"))
+    spoken = chatml(CHATML.replace("<|im_end|>", "<file_sep>"))
     assert spoken.tokenizer.eos_token == "<file_sep>"
     found, _ = prove([row()], spoken)
     assert found.examples[0][1].input_ids[-1] == spoken.tokenizer.convert_tokens_to_ids(
@@ -212,27 +206,31 @@ def test_the_end_of_turn_is_the_templates_and_not_the_tokenizers() -> None:
     )
 
 
-def test_padding_never_is_the_end_of_turn(dialect: Dialect) -> None:
-    assert dialect.tokenizer.pad_token_id != dialect.end_of_turn
-    assert dialect.tokenizer.pad_token == "<|endoftext|>"
+@pytest.mark.parametrize("kind", ["composing", "lossy"])
+def test_padding_is_not_the_end_of_turn_where_another_token_will_do(kind: Kind) -> None:
+    chat = chat_format_of(kind)
+    assert chat.tokenizer.pad_token_id != chat.end_of_turn
+    assert chat.tokenizer.pad_token == "<|endoftext|>"
 
 
 def test_a_date_in_the_template_is_pinned_and_saved_pinned(tmp_path: Path) -> None:
-    dated = (
-        "{{ '<|im_start|>system\nToday: ' + strftime_now('%d %b %Y') + '<|im_end|>\n' }}" + CHATML
-    )
-    spoken = smollm(dated)
+    spoken = chatml(DATED)
     found, _ = prove([row()], spoken)
     assert "Today: 26 Jul 2024<|im_end|>" in found.examples[0][0].prompt
     spoken.tokenizer.save_pretrained(tmp_path)
-    assert open_dialect(str(tmp_path)).prompt([{"role": "user", "content": "1"}]) == spoken.prompt(
+    assert open_chat_format(str(tmp_path)).prompt(
         [{"role": "user", "content": "1"}]
-    )
+    ) == spoken.prompt([{"role": "user", "content": "1"}])
 
 
-def test_qwens_own_system_prompt_is_kept_as_at_inference() -> None:
-    found, _ = prove([row()], spoken_by("qwen2.5"))
-    assert "You are Qwen, created by Alibaba Cloud" in found.examples[0][0].prompt
+@pytest.mark.parametrize("given", [None, "Be brief."])
+def test_a_templates_own_system_prompt_is_kept_as_at_inference(given: str | None) -> None:
+    """Where the row has none; and one of the row's takes its place."""
+    turns = [("user", "1 + 1?")] if given is None else [("system", given), ("user", "1 + 1?")]
+    found, _ = prove([row("r", "2", *turns)], chatml(OWN_SYSTEM))
+    prompt = found.examples[0][0].prompt
+    assert ("You are Tiny" in prompt) is (given is None)
+    assert prompt.count("<|im_start|>system") == 1
 
 
 def _drop_end(ids: "array[int]", start: int) -> tuple["array[int]", int]:
@@ -273,28 +271,28 @@ def _lost_word(ids: "array[int]", start: int) -> tuple["array[int]", int]:
 def test_the_proof_sees_every_damage(
     damage: Callable[["array[int]", int], tuple["array[int]", int]], check: str
 ) -> None:
-    spoken = smollm()
+    spoken = chatml()
     found = tokenize([row(id="hurt")], spoken)
     asked, example = found.examples[0]
     ids, start = damage(example.input_ids, example.prompt_length)
     hurt = replace(example, input_ids=ids, prompt_length=start)
     with pytest.raises(UserError) as caught:
-        Proof(dialect=spoken).add(replace(found, examples=[(asked, hurt)]))
+        Proof(chat=spoken).add(replace(found, examples=[(asked, hurt)]))
     assert "row hurt sample 0" in str(caught.value)
-    assert CHECKS[check] in str(caught.value)  # type: ignore[index]
+    assert CHECKS[check] in str(caught.value)
 
 
-def test_the_proof_is_json_with_an_example_for_people(dialect: Dialect) -> None:
-    _, proof = prove([row(), row("", "5", id="r1")], dialect)
-    values = json.loads(json.dumps(proof.values()))
+def test_the_proof_is_json_with_an_example_for_people(chat: ChatFormat) -> None:
+    _, proof = prove([row(), row("", "5", id="r1")], chat)
+    spoken, values = chat.tokenizer, json.loads(json.dumps(proof.values()))
     assert values["proved"] is True
     assert values["examples"] == 2
     shown = values["worked_example"]
-    assert shown["trained_text"] == "<think>\ntwo and two\n</think>\n\n4<|im_end|>"
-    assert shown["masked_text"].endswith("<|im_start|>assistant\n")
+    assert shown["trained_text"] == f"<think>\ntwo and two\n</think>\n\n4{spoken.eos_token}"
+    assert shown["masked_text"] == chat.prompt([{"role": "user", "content": "What is 2 + 2?"}])
     assert len(shown["labels"]) == len(shown["input_ids"])
 
 
-def test_a_row_without_reasoning_is_its_response_alone(dialect: Dialect) -> None:
-    found, _ = prove([row("", "4")], dialect)
+def test_a_row_without_reasoning_is_its_response_alone(chat: ChatFormat) -> None:
+    found, _ = prove([row("", "4")], chat)
     assert found.examples[0][0].completion == "4"

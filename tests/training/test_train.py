@@ -20,16 +20,15 @@ from distill.errors import Exit, UserError
 from distill.files.read import frames
 from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
-from distill.training.base import open_dialect
+from distill.training.base import open_chat_format
 from distill.training.fit import arguments, build_trainer
 from distill.training.options import checked
 from distill.training.quiet import quiet
 from distill.training.store import store
 from distill.training.tokens import MASKED, tokenize
-from tests.builders.trusting import naming
-
-TOKENIZER = Path(__file__).parents[3] / "shared" / "tokenizers" / "smollm2"
-pytestmark = pytest.mark.skipif(not TOKENIZER.is_dir(), reason="no tokenizers beside the checkout")
+from tests.builders.models import tiny
+from tests.builders.recipes import naming
+from tests.builders.templates import COUNTED, DATED, FORGETFUL, OPENED, OWN_SYSTEM
 
 LORA = "lora: {r: 4, lora_alpha: 32}"
 FULL = "lora: null"
@@ -46,26 +45,8 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
     with quiet():
-        tokenizer = transformers.AutoTokenizer.from_pretrained(TOKENIZER)
-        config = transformers.LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=512,
-            tie_word_embeddings=False,
-            bos_token_id=1,
-            eos_token_id=0,  # not what the chat template ends a turn with
-            pad_token_id=0,
-        )
-        torch.manual_seed(0)
-        transformers.LlamaForCausalLM(config).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    return folder
+        return tiny(tmp_path_factory.mktemp("tiny"), hidden_size=64, max_position_embeddings=512)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +87,8 @@ def train(recipe: str, data: Path, *, overrides: Sequence[str] = (), **options: 
 
 
 def manifest(out: Path) -> dict[str, Any]:
-    return json.loads((out / "train.json").read_text())
+    found: dict[str, Any] = json.loads((out / "train.json").read_text())
+    return found
 
 
 def weights(out: Path) -> dict[str, Any]:
@@ -137,14 +119,14 @@ def test_our_labels_reach_the_loss_unchanged(base: Path, data: Path, tmp_path: P
         sft={"per_device_train_batch_size": 3, "max_steps": 2, "gradient_checkpointing": False},
     )
     options = checked(recipe, tmp_path / "s.yaml")
-    dialect = open_dialect(str(base))
+    chat = open_chat_format(str(base))
     rows = [row for frame in frames(data) for row in from_frame(frame)]
-    examples = [one for _, one in tokenize(rows, dialect, max_length=200).examples]
+    examples = [one for _, one in tokenize(rows, chat, max_length=200).examples]
     with quiet(), store() as stored:
         stored.add(examples[:2])
         stored.add(examples[2:])  # two shards become one set
         args = arguments(options, tmp_path)
-        trainer = build_trainer(str(base), options, dialect, stored, arguments=args)
+        trainer = build_trainer(str(base), options, chat, stored, arguments=args)
         batches = list(trainer.get_train_dataloader())
         trainer.train()
         model = transformers.AutoModelForCausalLM.from_pretrained(base)
@@ -293,12 +275,12 @@ def test_packing_trains_every_token_of_every_example(
         StudentRecipe(base=str(base), lora={"r": 4}, sft={"packing": True, "max_length": 200}),
         tmp_path / "s.yaml",
     )
-    dialect = open_dialect(str(base))
+    chat = open_chat_format(str(base))
     rows = [row for frame in frames(data) for row in from_frame(frame)]
     with quiet(), store() as stored:
-        stored.add(one for _, one in tokenize(rows, dialect, max_length=200).examples)
+        stored.add(one for _, one in tokenize(rows, chat, max_length=200).examples)
         args = arguments(options, tmp_path)
-        trainer = build_trainer(str(base), options, dialect, stored, arguments=args)
+        trainer = build_trainer(str(base), options, chat, stored, arguments=args)
         labels = [label for batch in trainer.train_dataset for label in batch["labels"]]
     assert sum(label != MASKED for label in labels) == stored.trained_tokens
     assert len(labels) == stored.tokens
@@ -315,15 +297,34 @@ def test_a_loss_that_is_no_number_stops_and_leaves_no_student(
     assert not list((tmp_path / "out").glob("*.safetensors"))
 
 
-def test_no_proof_no_training(base: Path, data: Path, tmp_path: Path) -> None:
-    (tmp_path / "prefilled.jinja").write_text(
-        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-        "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
-    )
-    recipe = write(tmp_path, base, more="chat_template: prefilled.jinja")
-    with pytest.raises(UserError, match="row r0 sample 0: the template proof fails"):
+@pytest.mark.parametrize(
+    ("template", "differs"), [(OPENED, "<think>"), (COUNTED, "2 turns")], ids=["opened", "counted"]
+)
+def test_no_proof_no_training(
+    base: Path, data: Path, tmp_path: Path, template: str, differs: str
+) -> None:
+    (tmp_path / "my.jinja").write_text(template)
+    recipe = write(tmp_path, base, more="chat_template: my.jinja")
+    said = f"row r0 sample 0: the template proof fails: the template writes .*{differs}"
+    with pytest.raises(UserError, match=said):
         train(recipe, data, out=tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock"}
+
+
+@pytest.mark.parametrize(
+    "template", [OWN_SYSTEM, DATED, FORGETFUL], ids=["own system", "dated", "forgetful"]
+)
+def test_a_template_that_asks_as_at_inference_is_trained(
+    base: Path, data: Path, tmp_path: Path, template: str
+) -> None:
+    (tmp_path / "my.jinja").write_text(template)
+    recipe = write(tmp_path, base, sft="max_steps: 1", more="chat_template: my.jinja")
+    assert train(recipe, data, out=tmp_path / "out") is Exit.DONE
+    shown = json.loads((tmp_path / "out" / "proof.json").read_text())["worked_example"]
+    assert shown["trained_text"] == "<think>\n0 and one\n</think>\n\n1<|im_end|>"
+    served = open_chat_format(str(tmp_path / "out"))  # as whoever serves the student will ask
+    asked = served.prompt([{"role": "user", "content": "What is 0 + 1?"}])
+    assert shown["masked_text"] == asked
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from distill.jail.session import Jail
 from distill.verify.code import check_all
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.verdict import Verdict
-from distill.verify.workers.threads import CREW
+from distill.verify.workers.threads import PROGRAM_THREADS
 from tests.verify.attacks.attack import ASSERTS, CALLS, NEAR, VALUES, Attack
 from tests.verify.attacks.followers import THIEF
 from tests.verify.attacks.golds import GOLDS, Reference
@@ -142,18 +142,18 @@ def host() -> Iterator[Host]:
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """So that each program finds the jail in which the one before it was."""
-    CREW.close()
+    PROGRAM_THREADS.close()
     before = set(children())
     anew()
     yield
-    CREW.close()
+    PROGRAM_THREADS.close()
     assert len(set(children()) - before) <= 1  # the neighbour
 
 
 def anew() -> None:
     """With jails that nobody has used."""
-    CREW.close()
-    CREW.threads = ThreadPoolExecutor(1)
+    PROGRAM_THREADS.close()
+    PROGRAM_THREADS.threads = ThreadPoolExecutor(1)
 
 
 def block(source: str) -> str:
@@ -312,12 +312,12 @@ def test_attacks_beside_each_other_in_fresh_jails_harm_nobody(host: Host) -> Non
     items = [(one.gold, block(host.fill(one.source))) for one in some]
     mixed = [each for item in items for each in (item, (CALLS, block(HONEST)))]
     how = Isolation(paranoid=True)
-    CREW.close()
+    PROGRAM_THREADS.close()
     before = set(children())
     found = check_all(mixed, workers=2, isolation=how, timeout_s=60)
     assert {one.label for one in found[1::2]} == {"correct"}
     for attack, verdict in zip(some, found[::2], strict=True):
         assert verdict.label in attack.labels, (attack.name, verdict)
     assert host.untouched()
-    CREW.close()
+    PROGRAM_THREADS.close()
     assert set(children()) <= before

@@ -7,12 +7,9 @@ scorer evaluates runs in a jail and reaches none of it.
 import json
 import os
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -25,24 +22,13 @@ from distill.errors import UserError
 from distill.jail.probe import jail_or_refuse
 from distill.verify import LABELS, Item, grade_all
 from distill.verify.kinds import KINDS
-from distill.verify.workers.threads import SCORERS
+from distill.verify.workers.threads import SCORER_THREADS
+from tests.builders.scored_problems import problems
 from tests.builders.teacher_server import completion, teacher_server
 
 factory = pytest.importorskip("reasoning_gym.factory")
 TASKS = sorted(factory.DATASETS)
 POOR = {"question": "?", "answer": "1", "metadata": {"a": "1", "list": ["1"], "n": 1}}
-# A problem of every generator, as plain data; in a process of its own, as some leave files open.
-MAKE = """
-import json, sys
-from reasoning_gym.factory import DATASETS, create_dataset
-made = {}
-for task in sorted(DATASETS):
-    try:
-        made[task] = json.loads(json.dumps(create_dataset(task, size=1, seed=1)[0]))
-    except (AssertionError, IndexError, TypeError, ValueError):
-        pass
-json.dump(made, sys.stderr)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +114,6 @@ def planted(value: Any, program: str, *, texts: bool) -> Any:
     if isinstance(value, (list, tuple)):
         return [planted(one, program, texts=texts) for one in value]
     return value if texts and not isinstance(value, str) else program
-
-
-@cache
-def problems() -> dict[str, Any]:
-    """A problem of every generator that makes one by itself."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MAKE], capture_output=True, check=True, text=True
-    )
-    made: dict[str, Any] = json.loads(done.stderr)
-    assert len(made) > 95
-    return made
 
 
 def golds(task: str, programs: list[str]) -> Iterator[tuple[str, str]]:
@@ -268,7 +243,7 @@ def test_the_programs_do_what_they_say_where_they_run(host: Host) -> None:
 
 @pytest.fixture
 def no_jail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    SCORERS.close()  # those that are trusted already
+    SCORER_THREADS.close()  # those that are trusted already
     for name in ("distill.jail.probe.installed", "distill.verify.workers.threads.installed"):
         monkeypatch.setattr(name, list)
     jail_or_refuse.cache_clear()
@@ -299,11 +274,12 @@ def test_without_a_jail_no_answer_is_bought_that_could_not_be_checked(
         (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
         name = str(tmp_path / "recipe.yaml")
 
-        def run(**how: bool) -> None:
+        def run(*, unsafe_no_sandbox: bool = False) -> None:
             if command == "until":
-                distill.generate(name, out=out, **how)
+                distill.generate(name, out=out, unsafe_no_sandbox=unsafe_no_sandbox)
             else:
-                distill.eval(name, model=f"{server.url}#m", out=out, **how)
+                model = f"{server.url}#m"
+                distill.eval(name, model=model, out=out, unsafe_no_sandbox=unsafe_no_sandbox)
 
         with pytest.raises(UserError, match="cannot be run safely here"):
             run()

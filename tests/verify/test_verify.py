@@ -1,10 +1,8 @@
 """The grader: what is taken from a response, what counts as equal, and what it never does."""
 
-import gzip
 import json
 import time
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,9 +13,8 @@ from distill.verify import LABELS, Item, Verdict, grade, grade_all
 from distill.verify.kinds import CHECKS
 from distill.verify.math.compare import same
 from distill.verify.math.extract import boxes, extract
-from distill.verify.math.values import Listed, Number, read
-
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+from distill.verify.math.rational import Number
+from distill.verify.math.values import Listed, read
 
 # (response, what is taken from it, where it stood)
 EXTRACTED = [
@@ -313,44 +310,6 @@ def test_a_list_equals_itself_and_not_one_that_differs(items: list[Fraction], ki
     assert other is not None
     assert same(gold, gold)[0] is True
     assert same(gold, other)[0] is False
-
-
-def _pairs() -> list[dict[str, object]]:
-    path = SHARED / "verifier_pairs.jsonl.gz"
-    if not path.exists():
-        pytest.skip("no shared data here")
-    with gzip.open(path) as file:
-        return [json.loads(line) for line in file]
-
-
-def test_openais_labels_on_gsm8k_are_met() -> None:
-    pairs = [pair for pair in _pairs() if str(pair["src"]).startswith("gsm8k")]
-    assert len(pairs) == 1200
-    verdicts = grade_all([Item(str(pair["gold"]), str(pair["pred"])) for pair in pairs])
-    for pair, verdict in zip(pairs, verdicts, strict=True):
-        assert (verdict.label == "correct") == pair["label"], (pair, verdict)
-
-
-# The only pairs that are labelled wrong and found correct; docs/verification.md has the reasons.
-DISPUTED = {
-    "Answer $ \n 9 \n $",
-    "Answer \\( \n 9 \n \\)",
-    "0.1, 4, 2",
-    "10, 4, -2",
-    "$-2 \\\\le x \\\\le 7$",
-}
-
-
-def test_other_projects_labels_are_met_as_often_as_by_math_verify() -> None:
-    pytest.importorskip("math_verify")
-    pairs = [pair for pair in _pairs() if not str(pair["src"]).startswith("gsm8k")]
-    verdicts = grade_all([Item(str(pair["gold"]), str(pair["pred"])) for pair in pairs])
-    right = [verdict.label == "correct" for verdict in verdicts]
-    agreed = [one == pair["label"] for one, pair in zip(right, pairs, strict=True)]
-    assert len(pairs) == 270
-    assert sum(agreed) >= 255  # Math-Verify 0.9.0 by itself
-    found = {str(p["pred"]) for p, one in zip(pairs, right, strict=True) if one and not p["label"]}
-    assert found <= DISPUTED
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,12 @@
 """Reads a judge's run: a run whose problems are traces and whose answers state verdicts.
 
-The ledger is read, not the traces made of it: only the ledger knows which answer was judged. Does
-not decide where a judge's word counts (``verify.judged``).
+It reads the ledger, not the run's traces: only the ledger knows which answer was judged.
 """
 
 from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -18,7 +16,7 @@ from distill.filtering.judge.verdicts import Judged, Judgement, answer_key, coll
 from distill.ledger import Ledger
 from distill.ledger.explain import translate_sqlite_errors
 from distill.recipes.places import FOLDER, Origin, missing, place
-from distill.rows import Problem
+from distill.rows import Problem, Trace
 from distill.teachers.continuing import joined
 
 ALL = 2**31 - 1  # samples of a problem
@@ -46,7 +44,7 @@ def run_of(judge: str, origin: Origin) -> Path:
 
 
 def identity(run: Path) -> str:
-    """16 hex digits that change when the run has other judgements: over every byte of them.
+    """16 hex digits over every byte of the run's judgements.
 
     Raises:
         UserError: its ledger cannot be read.
@@ -63,10 +61,10 @@ def identity(run: Path) -> str:
 
 
 def judgements_of(run: Path) -> Judged:
-    """What the judge said, of every final answer in the run's ledger.
+    """What the judge said, from every final answer in the run's ledger.
 
     Raises:
-        UserError: the ledger cannot be read, its problems are no traces, or none of its answers
+        UserError: the ledger cannot be read, its problems are not traces, or none of its answers
             states a verdict.
     """
     with translate_sqlite_errors(run / "ledger.sqlite"), closing(_ledger(run)) as ledger:
@@ -90,16 +88,15 @@ def _judgements(ledger: Ledger, run: Path) -> Iterator[Judgement]:
     for _, answer in answers:
         trace = _trace(answer.problem, run)
         yield Judgement(
-            id=trace["id"],
-            sample=trace["sample"],
-            answer=answer_key(trace["gold"], trace["response"]),
+            id=trace.id,
+            sample=trace.sample,
+            answer=answer_key(trace.gold, trace.response),
             said=said(joined(answer.bodies).response),
         )
 
 
-def _trace(problem: Problem, run: Path) -> dict[str, Any]:
+def _trace(problem: Problem, run: Path) -> Trace:
     if problem.fields is None:
         msg = f"{run}: its problems are no traces, so it judges nothing; see problems.traces"
         raise UserError(msg)
-    found: dict[str, Any] = orjson.loads(problem.fields)
-    return found
+    return Trace.read(problem.fields)

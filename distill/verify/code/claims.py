@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill.verify.code.beyond import same_object
 from distill.verify.code.bounded import FUNCTIONS, ONE_ARGUMENT, TooLarge
 from distill.verify.code.source import shown
+from distill.verify.code.unsupported import same_object
 
 Found = Sequence[object]  # what the calls returned, in order
 Value = Callable[[Found], object]

@@ -47,7 +47,7 @@ def judge_compiled(
         if isinstance(built, Finding):
             return built
         program = built
-    command, runtime = tools.command(source), jails.runtime(tools.runtime_room)
+    command, runtime = tools.command(source), jails.runtime(tools.runtime_mounts)
 
     def attempt(given: str, left_s: float) -> Ran:
         binary = Binary(command, program, given)
@@ -60,10 +60,10 @@ def _weakness(jails: Jails, tools: Toolchain) -> Finding | None:
     """Ours, and tried again: a jail that holds more than Python and was not attacked in vain."""
     if jails.isolation.unsafe_no_sandbox:
         return None
-    rooms = [tools.runtime_room, *([tools.compiler_room] if tools.language.compile else [])]
+    needed = [tools.runtime_mounts, *([tools.compiler_mounts] if tools.language.compile else [])]
     try:
-        for room in rooms:
-            prove(jail_or_refuse(), room)
+        for mounts in needed:
+            prove(jail_or_refuse(), mounts)
     except UserError as error:
         return Finding("error", "jail_failed", str(error)[:SHOWN])
     return None
@@ -73,7 +73,7 @@ def _built(jails: Jails, tools: Toolchain, source: str) -> bytes | Finding:
     """What a compiler made of it; else the first way's failure, which is the language's newest."""
     failed: list[Finding] = []
     for build in tools.builds(source):
-        jail, until = jails.compiler(tools.compiler_room), time.monotonic() + COMPILE_S
+        jail, until = jails.compiler(tools.compiler_mounts), time.monotonic() + COMPILE_S
         built = Built(Ran("jail_failed"))
         for _ in range(TRIES):
             built = jail.build(build, timeout_s=max(1.0, until - time.monotonic()))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.jail.inside.build import PROGRAM
-from distill.jail.mounts import Room
+from distill.jail.mounts import Mounts
 from distill.jail.program import Build
-from distill.jail.tools import compiler_room, runtime_room, tool
+from distill.jail.tools import compiler_mounts, runtime_mounts, tool
 
 # Runs the JavaScript of descriptor 3 as the main module: ``node FILE`` wants a file with a name.
 _NODE = """
@@ -181,16 +181,16 @@ class Toolchain:
     helper: Path | None  # what links, or what runs what was compiled
 
     @property
-    def compiler_room(self) -> Room:
+    def compiler_mounts(self) -> Mounts:
         """The jail that its compiler needs."""
-        return compiler_room(*(path for path in (self.tool, self.helper) if path))
+        return compiler_mounts(*(path for path in (self.tool, self.helper) if path))
 
     @property
-    def runtime_room(self) -> Room:
+    def runtime_mounts(self) -> Mounts:
         """The jail that its programs need."""
         if self.language.compile and self.language.name != "java":
-            return Room()
-        return runtime_room(self.tool)
+            return Mounts()
+        return runtime_mounts(self.tool)
 
     def builds(self, source: str) -> list[Build]:
         """The ways to compile it."""

@@ -45,7 +45,7 @@ def foreign(module: ast.Module) -> list[str]:
     return sorted(modules(module) - sys.stdlib_module_names)
 
 
-def free(nodes: Iterable[ast.AST]) -> set[str]:
+def free_names(nodes: Iterable[ast.AST]) -> set[str]:
     """The names that are read in them and bound in none of them."""
     found = [node for one in nodes for node in ast.walk(one)]
     read = {n.id for n in found if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
@@ -60,7 +60,7 @@ def of_solution(module: ast.Module) -> list[str]:
     return [name for node in module.body if _is_solution(node) for name in _imported(node)]
 
 
-def apart(module: ast.Module) -> ast.Module:
+def without_imports(module: ast.Module) -> ast.Module:
     """The same tests without these imports."""
     body = [node for node in module.body if not _is_solution(node)]
     return ast.Module(body, [])
@@ -70,7 +70,7 @@ def _is_solution(node: ast.stmt) -> bool:
     return isinstance(node, ast.ImportFrom) and node.module == "solution"
 
 
-def beside(prompt: str, name: str) -> str:
+def surrounding_code(prompt: str, name: str) -> str:
     """What stands in a problem's code beside the function or class of that name.
 
     It may end within that function. Nothing if it is a text and no code: neither what is no Python

@@ -16,20 +16,20 @@ from typing import Any
 
 from distill.jail.inside.codec import encode
 from distill.jail.program import Call
-from distill.verify.code.beyond import beyond
 from distill.verify.code.bounded import FUNCTIONS
 from distill.verify.code.claims import TYPES, Claim, Found, NotPlain, claim
 from distill.verify.code.gold import Calls, Cases, Tests, read_gold
 from distill.verify.code.source import (
-    apart,
-    beside,
-    free,
+    free_names,
     joined,
     names,
     of_solution,
     shown,
+    surrounding_code,
     tree,
+    without_imports,
 )
+from distill.verify.code.unsupported import unsupported
 
 THUNK = "_distill_call_{}"  # calls an argument's expression in the program's own namespace
 # What sites that ask for a method import for it, as LiveCodeBench's and APPS' own testers do.
@@ -152,11 +152,11 @@ def _of_asserts(gold: Tests) -> Suite | None:
     modules = [module for module in read if module is not None]
     known = names(tree(gold.setup) or ast.Module([], []))
     asked = [name for module in modules for name in of_solution(module)]
-    modules = [apart(module) for module in modules]
+    modules = [without_imports(module) for module in modules]
     entry = gold.entry or next(iter(asked), None) or _entry(modules, known)
     if entry is None or None in read:
         return None
-    maker, before, left = _Maker(entry), beside(gold.prompt, entry), list[ast.Module]()
+    maker, before, left = _Maker(entry), surrounding_code(gold.prompt, entry), list[ast.Module]()
     for module in modules:
         if not maker.take(module):
             left.append(module)
@@ -169,7 +169,7 @@ def _of_asserts(gold: Tests) -> Suite | None:
         after="\n".join([gold.setup, *maker.thunks]).strip(),
         tests=tuple(maker.tests),
         tester=_tester([before, gold.setup], left, entry) if left else None,
-        doubt=beyond(left, gold.setup),
+        doubt=unsupported(left, gold.setup),
         reference=gold.reference,
     )
 
@@ -247,7 +247,7 @@ class _Maker:
                 return _call(self.entry, given, named)
             except ValueError:
                 pass
-        if free(arguments) & own:
+        if free_names(arguments) & own:
             raise NotPlain(shown(node))
         name = THUNK.format(len(self.thunks))
         inside = ast.Call(ast.Name("_distill_entry", ast.Load()), node.args, node.keywords)
@@ -280,7 +280,7 @@ def _tester(before: Sequence[str], tests: Sequence[ast.Module], entry: str) -> s
     """The tests after what they need, and before all the imports that they take for granted."""
     trees = [*(module for part in before if (module := tree(part))), *tests]
     whole = [ast.unparse(_Named().visit(module)) for module in trees]
-    missing = sorted((free(trees) & sys.stdlib_module_names) - {entry})
+    missing = sorted((free_names(trees) & sys.stdlib_module_names) - {entry})
     called = [
         f"check({STUB if not entry.isidentifier() else entry})"
         for module in trees

@@ -1,1 +1,10 @@
-"""Questions for libraries that run in jails: threads that hold the jails, and what they ask."""
+"""Libraries that decide what our own code cannot, asked in jails.
+
+pending        a check that waits for a library's reply
+reasoning_gym  which answers a scorer of reasoning_gym may see
+harmless       which questions can be no program, and may share a process
+services       the libraries, and what their jails hold
+asked          puts questions to them
+threads        threads that hold the jails
+inside         what runs in a jail
+"""

@@ -16,7 +16,7 @@ from distill.jail.service import Missing
 from distill.verify.isolation import Isolation
 from distill.verify.workers.harmless import harmless
 from distill.verify.workers.services import Kind, service
-from distill.verify.workers.threads import SCORERS, Jails
+from distill.verify.workers.threads import SCORER_THREADS, Jails
 
 LIMIT_S = 2.0  # wall-clock seconds of one question
 # And of one that had to wait for its library to load, with that wait; but it gets half its time.
@@ -74,7 +74,7 @@ class Batch:
             self.culprits.update(groups[place][len(heard) : len(heard) + 1])
 
         places = range(len(groups))
-        SCORERS.each(work, places, workers=self.workers, isolation=self.isolation)
+        SCORER_THREADS.each(work, places, workers=self.workers, isolation=self.isolation)
 
 
 def answers(

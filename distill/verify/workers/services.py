@@ -7,7 +7,7 @@ import importlib.metadata
 from functools import cache
 from typing import Literal
 
-from distill.jail.mounts import Room
+from distill.jail.mounts import Mounts
 from distill.jail.packages import packages, usable
 from distill.jail.service import Service
 
@@ -39,4 +39,4 @@ def service(kind: Kind, *, jailed: bool) -> Service:
     name, module = _LIBRARIES[kind]
     found = packages(name)
     path = tuple(dict.fromkeys(str(one.parent) for one in found))
-    return Service(module, Room(packages=usable(found, name) if jailed else ()), path)
+    return Service(module, Mounts(packages=usable(found, name) if jailed else ()), path)

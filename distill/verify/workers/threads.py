@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from distill.jail.jailer import Jailer, installed
-from distill.jail.mounts import PLAIN, Room
+from distill.jail.mounts import PLAIN, Mounts
 from distill.jail.probe import jail_or_refuse
 from distill.jail.service import Service
 from distill.jail.session import Jail
@@ -39,7 +39,7 @@ class Jails:
         """Starts nothing yet."""
         self.isolation = isolation
         self._stack = ExitStack()
-        self._open: dict[tuple[str, Room | Service], Jail] = {}
+        self._open: dict[tuple[str, Mounts | Service], Jail] = {}
 
     @property
     def program(self) -> Jail:
@@ -51,13 +51,13 @@ class Jails:
         """For what the reference says."""
         return self._jail("tester")
 
-    def compiler(self, room: Room) -> Jail:
+    def compiler(self, mounts: Mounts) -> Jail:
         """For what makes programs of sources, in a jail that holds it."""
-        return self._jail("compiler", room)
+        return self._jail("compiler", mounts)
 
-    def runtime(self, room: Room) -> Jail:
+    def runtime(self, mounts: Mounts) -> Jail:
         """For programs that are no Python."""
-        return self._jail("program", room)
+        return self._jail("program", mounts)
 
     def service(self, service: Service) -> Jail:
         """For what a row and an answer say to a library, in a jail that was attacked before.
@@ -77,24 +77,24 @@ class Jails:
         jail = None if first is None else self._new(first, service=service)
         if jail is not None:
             jail.boot()
-        jailer = jail_or_refuse(service.room)
+        jailer = jail_or_refuse(service.mounts)
         return jail if jail and jailer == first else self._new(jailer, service=service)
 
-    def _jail(self, name: str, room: Room = PLAIN) -> Jail:
-        if (name, room) not in self._open:
+    def _jail(self, name: str, mounts: Mounts = PLAIN) -> Jail:
+        if (name, mounts) not in self._open:
             jailer = None if self.isolation.unsafe_no_sandbox else jail_or_refuse()
-            self._open[name, room] = self._new(jailer, room=room)
-        return self._open[name, room]
+            self._open[name, mounts] = self._new(jailer, mounts=mounts)
+        return self._open[name, mounts]
 
     def _new(
-        self, jailer: Jailer | None, *, room: Room = PLAIN, service: Service | None = None
+        self, jailer: Jailer | None, *, mounts: Mounts = PLAIN, service: Service | None = None
     ) -> Jail:
         how = self.isolation
         jail = Jail(
             once=how.paranoid,
             unsafe_no_sandbox=how.unsafe_no_sandbox,
             jailer=jailer,
-            room=room,
+            mounts=mounts,
             service=service,
         )
         return self._stack.enter_context(jail)
@@ -105,7 +105,7 @@ class Jails:
         self._stack.close()
 
 
-class Crew:
+class JailThreads:
     """The threads of this process for one sort of work, ``most`` of all batches together."""
 
     def __init__(self, most: int, name: str) -> None:
@@ -169,9 +169,9 @@ class Crew:
         self.own, self.lock = threading.local(), threading.Lock()
 
 
-CREW = Crew(PROGRAMS, "distill-code")
-SCORERS = Crew(QUESTIONS, "distill-scorers")
-for each in (CREW, SCORERS):
+PROGRAM_THREADS = JailThreads(PROGRAMS, "distill-code")
+SCORER_THREADS = JailThreads(QUESTIONS, "distill-scorers")
+for each in (PROGRAM_THREADS, SCORER_THREADS):
     atexit.register(each.close)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=each.forget)

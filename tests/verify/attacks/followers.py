@@ -11,7 +11,7 @@ for folder in ('/tmp', '/dev/shm'):
 def f(x):
     return -1
 """
-# Two sockets that are on their way to each other, with whatever else is in the parcel, are not
+# Two sockets that are on their way to each other, with whatever else is in the bundle, are not
 # closed by the end of the program; the kernel clears them away when it gets round to it.
 _ON_THE_WAY = """
 import array, os, socket

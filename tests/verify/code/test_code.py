@@ -22,9 +22,8 @@ from bench.mutants import KINDS, mutant
 from distill.errors import Exit, UserError
 from distill.files.write import read_json
 from distill.jail.inside.codec import decode
-from distill.jail.probe import jail_or_refuse
 from distill.problems import LeftOut, problem_set
-from distill.problems.golds import own_verdict
+from distill.problems.golds import own_verdicts
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.verify import Isolation, Item, Verdict, grade, grade_all
@@ -42,34 +41,21 @@ from distill.verify.code.gold import (
     TOLERANCES,
     read_gold,
 )  # fmt: skip
-from distill.verify.code.judge import Finding
+from distill.verify.code.judge import Finding, judge_calls
 from distill.verify.code.output import difference
 from distill.verify.code.response import fenced, program, script
 from distill.verify.code.source import tree
 from distill.verify.code.suite import Suite, suite
-from distill.verify.workers.threads import CREW, Jails
+from distill.verify.workers.threads import PROGRAM_THREADS, Jails
+from tests.builders.benchmark_rows import HUMANEVAL, MBPP
+from tests.builders.jails import jailed, needs_jail
 from tests.builders.teacher_server import completion, teacher_server
-
-SHARED = Path(__file__).parents[4] / "shared" / "data"
-FILES = {"humaneval": 164, "mbpp": 974}
-
-
-def jailed() -> bool:
-    try:
-        jail_or_refuse()
-    except UserError:
-        return False
-    return True
-
-
-needs_jail = pytest.mark.skipif(not jailed(), reason="no jail holds on this machine")
-needs_data = pytest.mark.skipif(not SHARED.exists(), reason="the shared problems are not here")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_jail_stays() -> Iterator[None]:
     yield
-    CREW.close()
+    PROGRAM_THREADS.close()
 
 
 def block(source: str) -> str:
@@ -80,40 +66,36 @@ def says(gold: Any, source: str, **options: Any) -> Verdict:
     return check_all([(json.dumps(gold), block(source))], **options)[0]
 
 
-def rows(name: str, step: int = 1) -> list[dict[str, Any]]:
-    lines = (SHARED / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines[::step]]
+ROWS = [*HUMANEVAL, *MBPP]
 
 
-# --- real tests, right programs and wrong ones ---
+# --- the shapes of benchmarks, right programs and wrong ones ---
 
 
-@needs_jail
-@needs_data
-@pytest.mark.parametrize(("name", "count"), FILES.items())
-def test_every_real_solution_passes_its_own_tests(name: str, count: int) -> None:
-    golds = [json.dumps(row) for row in rows(name)]
-    answers = [block(str(getattr(read_gold(gold), "reference", None))) for gold in golds]
-    found = check_all(list(zip(golds, answers, strict=True)), workers=2)
-    assert {(v.label, v.detail) for v in found} == {("correct", "block")}
-    assert len(found) == count
+def solved(row: dict[str, Any]) -> tuple[str, str]:
+    gold = json.dumps(row)
+    return gold, block(str(getattr(read_gold(gold), "reference", None)))
 
 
 @needs_jail
-@needs_data
+@pytest.mark.parametrize("workers", [1, 8])  # 8: more than there are programs to share
+def test_every_solution_passes_its_own_tests(workers: int) -> None:
+    found = check_all([solved(row) for row in ROWS], workers=workers, timeout_s=60)
+    assert [(v.label, v.detail) for v in found] == [("correct", "block")] * len(ROWS)
+
+
+@needs_jail
 def test_a_completion_of_the_prompt_is_taken_with_it() -> None:
-    items = [(json.dumps(row), str(row["canonical_solution"])) for row in rows("humaneval", 4)]
+    items = [(json.dumps(row), str(row["canonical_solution"])) for row in HUMANEVAL]
     found = check_all(items, workers=2)
     assert {(v.label, v.detail) for v in found} == {("correct", "completion")}
 
 
 @needs_jail
-@needs_data
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_mutant_of_a_solution_is_correct(kind: str) -> None:
-    step = 80 if kind in ("leaves at once", "a patched abs") else 16  # these cost a jail each
     items = []
-    for row in rows("humaneval", step) + rows("mbpp", step):
+    for row in ROWS:
         gold = json.dumps(row)
         read, tests = read_gold(gold), suite(gold)
         assert read is not None
@@ -161,20 +143,12 @@ def test_a_right_program_stays_correct_though_its_tests_expect_one_value(
     assert says({"test_list": [test], "code": reference}, source).label == "correct"
 
 
-@needs_jail
-@needs_data
-def test_more_workers_than_cores_make_no_error() -> None:
-    golds = [json.dumps(row) for row in rows("mbpp", 6)]
-    items = [(gold, block(str(getattr(read_gold(gold), "reference", "")))) for gold in golds]
-    assert {v.label for v in check_all(items, workers=8)} == {"correct"}
-
-
 # --- every shape of a reference ---
 
 ADD = "def add(a, b):\n    return a + b"
 SUM = "a, b = map(int, input().split())\nprint(a + b)"
 METHOD = "class Solution:\n    def add(self, a: int, b: List[int]) -> int:\n        return a + b[0]"
-HUMANEVAL = {
+ADDING = {
     "prompt": "from typing import List\n\ndef add(a, b):\n    '''The sum.'''\n",
     "entry_point": "add",
     "test": "def check(candidate):\n    assert candidate(1, 2) == 3\n"
@@ -184,8 +158,8 @@ PAIRS = {"inputs": ["1 2\n", "3 4\n"], "outputs": ["3\n", "7\n"]}
 TABLE = {"input": PAIRS["inputs"], "output": PAIRS["outputs"]}
 CASES = [{"input": "1 2\n", "output": "3\n"}, {"input": "3 4\n", "output": "7\n"}]
 SHAPES = [
-    (HUMANEVAL, ADD),
-    ({**HUMANEVAL, "test": HUMANEVAL["test"] + "\n    for n in range(9):\n"
+    (ADDING, ADD),
+    ({**ADDING, "test": ADDING["test"] + "\n    for n in range(9):\n"
       "        assert candidate(n, n) == 2 * n"}, ADD),
     ({"test_list": ["assert add(1, 2) == 3", "assert add(0, 5) == 5"]}, ADD),
     (["assert add(1, 2) == 3", "assert add(0, 5) == 5"], ADD),
@@ -200,7 +174,7 @@ SHAPES = [
       "    assert add(1, 2) == 3\n    assert math.gcd(add(0, 5), 10) == 5"}, ADD),
     ({"kind": "assert", "tests": "assert add(1, 2) == 3\nassert add(0, 5) == 5",
       "entry_point": "add"}, ADD),
-    ({"kind": "assert", "tests": HUMANEVAL["test"] + "\ncheck(add)", "entry_point": "add"}, ADD),
+    ({"kind": "assert", "tests": ADDING["test"] + "\ncheck(add)", "entry_point": "add"}, ADD),
     ({"kind": "stdin", "cases": [{"in": "1 2\n", "out": "3\n"}, {"in": "3 4\n", "out": "7\n"}]},
      SUM),
     (PAIRS, SUM),
@@ -216,7 +190,7 @@ SHAPES = [
     ({"fn_name": "add", "inputs": [[1, [2]], [0, [5]]], "outputs": [3, 5]}, METHOD),
     ({"metadata": "{\"func_name\": \"add\"}", "test_cases": [{"input": "1\n[2]", "output": "3"},
       {"input": "0\n[5]", "output": "5"}]}, METHOD),
-    ({**HUMANEVAL, "entry_point": "Solution().add", "prompt": "from typing import *\n"},
+    ({**ADDING, "entry_point": "Solution().add", "prompt": "from typing import *\n"},
      METHOD.replace("[0]", "").replace("List[int]", "int")),
 ]  # fmt: skip
 
@@ -265,7 +239,7 @@ def test_every_shape_of_a_reference_tells_right_from_wrong(gold: Any, source: st
 def test_a_reference_without_tests_makes_nothing_right_or_wrong(gold: str, method: str) -> None:
     verdict = grade(gold, block("def f(x):\n    return x"), kind="code")
     assert (verdict.label, verdict.method) == ("unverifiable", method)
-    assert own_verdict(gold, "code").label == "unverifiable"
+    assert own_verdicts([(gold, "code")])[0].label == "unverifiable"
 
 
 @needs_jail
@@ -444,12 +418,11 @@ def test_a_result_that_ends_a_comparison_costs_the_others_nothing(
     values = ("{10**5000: 2}", "{1: 2, '1': 2, 'null': 3}", "{1: 2, None: 3}")
     items = [(gold, block(f"def f(x):\n    return x == 1 and {value}")) for value in values]
     assert [v.label for v in check_all(items)] == ["wrong", "wrong", "correct"]
-    judge = check.judge_calls
 
     def broken(jails: Jails, tests: Suite, source: str, *, timeout_s: float) -> Finding:
         if "5000" in source:
             raise OverflowError
-        return judge(jails, tests, source, timeout_s=timeout_s)
+        return judge_calls(jails, tests, source, timeout_s=timeout_s)
 
     monkeypatch.setattr(check, "judge_calls", broken)
     found = [(v.label, v.method) for v in check_all(items)]
@@ -783,14 +756,14 @@ def test_a_reference_that_fails_its_own_tests_is_not_asked(tmp_path: Path) -> No
 
 
 @needs_jail
-@needs_data
-@pytest.mark.parametrize(("name", "count"), [("eval/humaneval", 164), ("mbpp", 374)])
-def test_the_shipped_recipes_make_golds_of_real_columns(name: str, count: int) -> None:
-    sets = [f"problems.file={SHARED / name.split('/')[-1]}.jsonl"]
-    sets += ["serve.model=m"] if "eval" in name else ["problems.where=task_id > 600"]
+@pytest.mark.parametrize(("name", "rows"), [("eval/humaneval", HUMANEVAL), ("mbpp", MBPP)])
+def test_the_shipped_recipes_make_golds_of_their_columns(
+    name: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "set.jsonl").write_text("\n".join(map(json.dumps, rows)))
     noted: list[LeftOut] = []
-    found = problem_set(load(name, PromptsRecipe, sets))
-    assert sum(table.height for table in found.tables(note=noted.append)) == count
+    found = problem_set(load(name, PromptsRecipe, [f"problems.file={tmp_path / 'set.jsonl'}"]))
+    assert sum(table.height for table in found.tables(note=noted.append)) == len(rows)
     assert noted == []
 
 

@@ -20,7 +20,7 @@ from distill.errors import UserError
 from distill.jail import interpreter, packages
 from distill.jail.inside.codec import encode
 from distill.jail.jailer import Jailer
-from distill.jail.mounts import PACKAGES, Room
+from distill.jail.mounts import PACKAGES, Mounts
 from distill.jail.probe import jail_or_refuse, weakness
 from distill.jail.program import Ran, Replied
 from distill.jail.service import Missing, Service
@@ -33,11 +33,10 @@ from distill.verify.workers.harmless import harmless
 from distill.verify.workers.reasoning_gym import EVALUATING, would_execute
 from distill.verify.workers.services import SERVICES, service
 from distill.verify.workers.services import installed as is_installed
-from distill.verify.workers.threads import SCORERS
-from tests.jail.test_jail import descendants, jailer, nsjail
-from tests.verify.test_hostile_rows import problems
+from distill.verify.workers.threads import SCORER_THREADS
+from tests.builders.jails import descendants
+from tests.builders.scored_problems import problems
 
-__all__ = ["jailer", "nsjail"]  # fixtures
 pytest.importorskip("math_verify")
 ROOT = Path(__file__).parents[3]
 RIGHT = {"gold": r"$\begin{pmatrix}1\end{pmatrix}$", "answer": r"$\begin{bmatrix}1\end{bmatrix}$"}
@@ -104,13 +103,13 @@ def test_closing_leaves_no_process() -> None:
     before = set(descendants(os.getpid()))
     math(RIGHT, WRONG, workers=2)
     started = set(descendants(os.getpid())) - before
-    SCORERS.close()
+    SCORER_THREADS.close()
     assert started
     assert all_end(started)
 
 
 def test_a_library_has_no_secret_and_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    SCORERS.close()
+    SCORER_THREADS.close()
     monkeypatch.setenv("TEACHER_KEY", "secret")
     before = set(descendants(os.getpid()))
     math(RIGHT)
@@ -260,9 +259,9 @@ def loaded(jailer: Jailer) -> Iterator[Jail]:
 @pytest.mark.parametrize("sort", SERVICES)
 def test_both_jails_hold_with_a_library_in_them(jailer: Jailer, sort: Any) -> None:
     if not is_installed(sort):
-        pytest.skip("not installed")
+        pytest.skip(f"the library for {sort} is not installed")
     made = service(sort, jailed=True)
-    assert weakness(jailer, made.room) == ""
+    assert weakness(jailer, made.mounts) == ""
     with Jail(jailer=jailer, service=made) as jail:
         job = RIGHT if sort == "math" else HONEST
         replied = jail.reply([encode(job)], timeout_s=20)
@@ -299,13 +298,13 @@ def test_a_library_that_is_loaded_opens_no_way_out(
 
 def test_a_room_holds_what_the_library_needs_and_no_more() -> None:
     pytest.importorskip("reasoning_gym")
-    names = {Path(path).name for path in service("math", jailed=True).room.packages}
+    names = {Path(path).name for path in service("math", jailed=True).mounts.packages}
     assert {"math_verify", "sympy", "mpmath", "antlr4"} <= names
     assert not names & {"numpy", "torch", "distill", "pip", "reasoning_gym", "site-packages"}
-    names = {Path(path).name for path in service("gym", jailed=True).room.packages}
+    names = {Path(path).name for path in service("gym", jailed=True).mounts.packages}
     assert {"reasoning_gym", "sympy", "numpy", "numpy.libs"} <= names
     assert not names & {"torch", "distill", "pip", "math_verify", "site-packages"}
-    bound = Room(("/usr/bin",), ("/a/sympy",)).bound()
+    bound = Mounts(("/usr/bin",), ("/a/sympy",)).bound()
     assert bound == {"/usr/bin": "/usr/bin", "/a/sympy": f"{PACKAGES}/sympy"}
 
 
@@ -358,8 +357,8 @@ def test_what_is_compiled_for_another_python_is_said_in_one_line(
 
 def test_a_library_that_cannot_be_imported_is_missing_and_says_why(tmp_path: Path) -> None:
     made = service("math", jailed=True)
-    less = [path for path in made.room.packages if not path.endswith("/mpmath")]
-    with Jail(service=Service(made.module, Room(packages=tuple(less)), ())) as jail:
+    less = [path for path in made.mounts.packages if not path.endswith("/mpmath")]
+    with Jail(service=Service(made.module, Mounts(packages=tuple(less)), ())) as jail:
         for _ in range(2):
             with pytest.raises(Missing, match="mpmath"):
                 jail.reply([encode(RIGHT)], timeout_s=20)
@@ -375,7 +374,7 @@ def test_a_fresh_jail_and_none_say_the_same(how: Isolation) -> None:
 
 @pytest.fixture
 def no_jail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    SCORERS.close()  # those that are trusted already
+    SCORER_THREADS.close()  # those that are trusted already
     for name in ("distill.jail.probe.installed", "distill.verify.workers.threads.installed"):
         monkeypatch.setattr(name, list)
     jail_or_refuse.cache_clear()
@@ -397,7 +396,7 @@ def test_without_a_jail_only_what_we_decide_ourselves_is_decided() -> None:
 def test_jails_end_with_the_program_however_it_ends() -> None:
     code = (
         "import os\nfrom distill.verify import grade\n"
-        "from tests.jail.test_jail import descendants\n"
+        "from tests.builders.jails import descendants\n"
         "grade('x+2n', r'\\boxed{x+2}')\n"
         "print(*descendants(os.getpid()), flush=True)\n"
     )

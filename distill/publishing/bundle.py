@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from distill.credentials.find import without_keys
-from distill.errors import UserError
+from distill.errors import UserError, first_line
 from distill.files.inside import Folder, Seen
 from distill.publishing.adapter import CONFIG, base_on_hub, with_base
 from distill.publishing.dataset import dataset_card
@@ -26,7 +26,7 @@ CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class PushBundle:
     """Everything that a push sends."""
 
     kind: Literal["dataset", "model"]
@@ -49,7 +49,7 @@ class Parcel:
         return {name: len(c) if isinstance(c, bytes) else c.size for name, c in contents.items()}
 
 
-def parcel_of(path: Path, repo_id: str) -> Parcel:
+def bundle_of(path: Path, repo_id: str) -> PushBundle:
     """What there is to send of the filtered set or student at ``path``.
 
     Raises:
@@ -60,9 +60,9 @@ def parcel_of(path: Path, repo_id: str) -> Parcel:
     found = folder.names()
     is_set, is_student = (path / "kept").is_dir(), "train.json" in found
     if is_set and not is_student:
-        return _set_parcel(folder, repo_id)
+        return _set_bundle(folder, repo_id)
     if is_student and not is_set:
-        return _student_parcel(folder, repo_id)
+        return _student_bundle(folder, repo_id)
     if is_set:
         what = "both kept/ and train.json"
     elif path.is_dir():
@@ -76,7 +76,7 @@ def parcel_of(path: Path, repo_id: str) -> Parcel:
     raise UserError(msg)
 
 
-def _set_parcel(folder: Folder, repo_id: str) -> Parcel:
+def _set_bundle(folder: Folder, repo_id: str) -> PushBundle:
     report_file, report = _json_object(folder, "report.json", "filter")
     names = [name for name in folder.names("kept") if fnmatch.fnmatchcase(name, "*.parquet")]
     shards = [folder.see(f"kept/{name}") for name in names]
@@ -86,16 +86,16 @@ def _set_parcel(folder: Folder, repo_id: str) -> Parcel:
     try:
         card = dataset_card(report, [shard.real for shard in shards], repo_id=repo_id)
     except pl.exceptions.PolarsError as error:
-        said = without_keys(str(error).splitlines()[0])
+        said = without_keys(first_line(error))
         msg = f"{folder.path / 'kept'}: not readable Parquet: {said}"
         raise UserError(msg) from None
     total = len(shards)
     files = {f"data/train-{i:05}-of-{total:05}.parquet": f for i, f in enumerate(shards)}
     files["report.json"] = report_file
-    return Parcel(kind="dataset", folder=folder, files=files, card=card.encode())
+    return PushBundle(kind="dataset", folder=folder, files=files, card=card.encode())
 
 
-def _student_parcel(folder: Folder, repo_id: str) -> Parcel:
+def _student_bundle(folder: Folder, repo_id: str) -> PushBundle:
     _, train = _json_object(folder, "train.json", "train")
     names = [n for n in folder.names() if any(fnmatch.fnmatchcase(n, s) for s in STUDENT_FILES)]
     files = {name: folder.see(name) for name in names}
@@ -113,7 +113,7 @@ def _student_parcel(folder: Folder, repo_id: str) -> Parcel:
             train |= {"base_model": base}  # the card's alone: train.json is sent as it is
     scores = _json(folder, files["scores.json"]) if "scores.json" in files else None
     card = student_card(train, repo_id=repo_id, adapter=adapter, scores=scores)
-    return Parcel(kind="model", folder=folder, files=files, card=card.encode(), edited=edited)
+    return PushBundle(kind="model", folder=folder, files=files, card=card.encode(), edited=edited)
 
 
 def _json_object(folder: Folder, name: str, verb: str) -> tuple[Seen, dict[str, Any]]:

@@ -17,7 +17,7 @@ _EFFECTS = frozenset({
 })  # fmt: skip
 
 
-def beyond(tests: Sequence[ast.Module], setup: str) -> str:
+def unsupported(tests: Sequence[ast.Module], setup: str) -> str:
     """``same_object`` or ``side_effects``, the first that tests or their setup ask for; else ""."""
     module = tree(setup) or ast.Module([], [])
     if any(map(same_object, (*tests, module))):

@@ -17,7 +17,7 @@ Doubt = Literal["", "prose", "relation_or_value", "brackets", "rounded", "other_
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PendingCheck:
     """For a library in a jail: Math-Verify (``math``) or a task's own scorer (``gym``)."""
 
     kind: Kind

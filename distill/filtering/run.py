@@ -1,0 +1,182 @@
+"""One ``distill filter``, from DATA to the report.
+
+Measures and judges unit by unit, selects over the whole set by small columns, then writes unit by
+unit. The report is written last.
+"""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from distill.errors import Exit
+from distill.files.done import fingerprint, is_done
+from distill.files.find import left_out
+from distill.files.lock import folder_lock
+from distill.files.read import frames, own_columns
+from distill.files.write import write_parquet
+from distill.filtering.copies import near_copies
+from distill.filtering.folder import (
+    DUPLICATES,
+    REPORT,
+    ROWS,
+    TEXTS,
+    UNFINISHED,
+    clear,
+    finish,
+    refuse_own_input,
+    refuse_unsafe,
+)
+from distill.filtering.measure import measure
+from distill.filtering.prepare import Prepared
+from distill.filtering.report import report
+from distill.filtering.selection import choose
+from distill.filtering.shuffle import gather, groups, places
+from distill.filtering.steps import Job
+from distill.filtering.units import Source, Unit, source, units
+from distill.filtering.workers import Workers
+from distill.filtering.write import KEPT, write, write_empty
+from distill.terminal.progress import progress
+from distill.verify.own import digests
+
+log = logging.getLogger("distill")
+
+
+def run_filter(
+    ready: Prepared,
+    data: str | Path,
+    *,
+    limit: int | None,
+    workers: Workers,
+    dry_run: bool,
+    force: bool,
+) -> Exit:
+    """Filters DATA as the recipe says; see ``distill.filter`` for the arguments.
+
+    Raises:
+        UserError: DATA is unusable, inside the result that it would replace, or changed while it
+            was read; or the folder holds what distill did not make.
+    """
+    refuse_own_input(data, ready.job.folder)
+    if names := left_out(data):
+        log.warning("not read, of kinds that distill does not read: %s", ", ".join(names[:5]))
+    if dry_run:
+        rows = sum(frame.height for frame in frames(data, limit=limit))
+        log.info("would judge %d rows by %d rules", rows, len(ready.recipe.rules))
+        return Exit.DONE
+    return _result(ready, source(data), limit, workers, force=force)
+
+
+def _result(
+    ready: Prepared, found: Source, limit: int | None, workers: Workers, *, force: bool
+) -> Exit:
+    """Makes the result, unless it is there."""
+    folder = ready.job.folder
+    wanted = _fingerprint(ready, found, limit)
+    with folder_lock(folder):
+        if is_done(folder / REPORT, wanted, force=force):
+            (folder / UNFINISHED).unlink(missing_ok=True)  # a kill just before the end leaves it
+            log.info("already done: %s", folder / REPORT)
+            return Exit.DONE
+        refuse_unsafe(folder)
+        made = units(found, folder / ROWS, limit=limit)
+        _refuse_unjailed(made, ready.job)
+        clear(folder)
+        if ready.job.judging:
+            ready.job.judging.collect()
+        said = _filtered(made, ready, workers)
+        found.refuse_changed()
+        finish(folder, made, said | {"fingerprint": wanted})
+    _warn_of_unknown(said, ready.recipe.rules)
+    log.info("kept %d of %d rows: %s", said["kept"], said["read"], folder / KEPT)
+    return Exit.DONE
+
+
+def _fingerprint(ready: Prepared, found: Source, limit: int | None) -> str:
+    return fingerprint(
+        recipe=ready.recipe.model_dump(mode="json"),
+        data=found.digest,
+        judge=ready.job.judging.digest if ready.job.judging else None,
+        files=dict(ready.job.files),
+        versions={module.__name__: module.VERSION for module in ready.job.measured},
+        limit=limit,
+        all_signals=ready.job.all_signals,
+        **({"checks": checks} if (checks := digests(ready.job.rules.settings.checks)) else {}),
+    )
+
+
+def _refuse_unjailed(made: Sequence[Unit], job: Job) -> None:
+    """Refuses, before anything is measured, to run the answers' code where there is no jail."""
+    asked = "verdict" in job.rules.needed or job.all_signals
+    if not asked or job.rules.settings.unsafe_no_sandbox:
+        return
+    paths = dict.fromkeys(unit.path for unit in made)
+    if any((own_columns(path, ["verify"])["verify"] == "code").any() for path in paths):
+        from distill.jail.probe import jail_or_refuse
+
+        jail_or_refuse()
+
+
+def _filtered(made: Sequence[Unit], ready: Prepared, workers: Workers) -> dict[str, Any]:
+    """Measures, selects and writes every row; returns the report."""
+    job, select = ready.job, ready.recipe.select
+    judged = _judged(made, job, workers)
+    scratch = job.folder / TEXTS
+    near = partial(near_copies, units=made, near=select.near, scratch=scratch, workers=workers)
+    choice = choose(judged, select, ready.by, near)
+    fates = judged.select("id", "sample", "text_bytes", choice.reasons)
+    fates = fates.with_columns(places(fates)) if select.shuffle else fates
+    _write(made, fates.drop("id", "sample", "text_bytes"), job, workers)
+    if select.dedupe is not None:
+        write_parquet(job.folder / DUPLICATES, _by_key(choice.duplicates, judged))
+    return report(judged, choice, ready.recipe)
+
+
+def _judged(made: Sequence[Unit], job: Job, workers: Workers) -> pl.DataFrame:
+    """What selection looks at, of every row."""
+    small = []
+    with progress("measured", made[-1].after) as shown:
+        for table in workers.map(partial(measure, job=job), made):
+            small.append(table)
+            shown.advance(table.height)
+    return pl.concat(small)
+
+
+def _write(made: Sequence[Unit], fates: pl.DataFrame, job: Job, workers: Workers) -> None:
+    tasks = ((unit, fates[unit.before : unit.after]) for unit in made)
+    with progress("written", made[-1].after) as shown:
+        for rows in workers.map(partial(write, job=job), tasks):
+            shown.advance(rows)
+    for _ in workers.map(gather, groups(job.folder)):
+        pass
+    write_empty(job)
+
+
+def _by_key(copies: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
+    """The same table with keys instead of row numbers."""
+    gone, stays = (judged[copies[name]] for name in ("row", "keeps_row"))
+    return pl.DataFrame(
+        [
+            *gone.select("id", "sample"),
+            *stays.select(keeps_id="id", keeps_sample="sample"),
+            copies["jaccard"],
+        ]
+    )
+
+
+def _warn_of_unknown(said: dict[str, Any], rules: dict[str, str]) -> None:
+    """Warns of rules that had nothing to decide by, usually because a column is missing."""
+    for name, rule in rules.items():
+        count = said["reasons"].get(f"{name}_unknown", 0)
+        if count:
+            log.warning(
+                "%d rows do not say what rule %s asks for and were dropped; to let them pass: "
+                '--set "rules.%s=COALESCE(%s, TRUE)"',
+                count,
+                name,
+                name,
+                rule,
+            )

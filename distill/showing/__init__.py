@@ -1,0 +1,1 @@
+"""What there is, shown on the terminal; nothing is changed, except by a repair."""

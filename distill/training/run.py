@@ -1,0 +1,223 @@
+"""One student: rows become examples, the proof is written, TRL trains, train.json comes last."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from distill.errors import UserError, missing_extra
+from distill.files.done import data_digest, fingerprint, is_done
+from distill.files.lock import folder_lock
+from distill.files.read import frames
+from distill.files.write import write_json
+from distill.local_models.named import model_at, say_hub
+from distill.local_models.open import Model, open_model
+from distill.recipes.load import Loaded
+from distill.recipes.students import StudentRecipe
+from distill.rows import from_frame
+from distill.training.base import ChatFormat, chat_template_text, open_chat_format
+from distill.training.options import Options, checked
+from distill.training.proof import Proof
+from distill.training.save import UNFINISHED, refuse_other_model, save
+from distill.training.store import Store, store
+from distill.training.tokens import tokenize
+
+log = logging.getLogger("distill")
+PACKAGES = ("torch", "transformers", "trl", "peft")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """All that is known before the data is read."""
+
+    recipe: StudentRecipe
+    options: Options
+    base: Model
+    template: str | None
+    data: str | Path
+    limit: int | None
+    main: bool  # the one process, of those that train together, that writes
+
+
+def run(
+    loaded: Loaded[StudentRecipe],
+    data: str | Path,
+    *,
+    out: Path,
+    limit: int | None,
+    dry_run: bool,
+    force: bool,
+) -> None:
+    """Trains the student of a recipe into ``out``, unless it is there already.
+
+    Raises:
+        UserError: as ``distill.train``.
+    """
+    refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
+    job = _job(loaded, data, limit)
+    if dry_run:
+        _rehearse(job)
+        return
+    # only one process writes; under `accelerate launch` the others just compute
+    with folder_lock(out) if job.main else nullcontext():
+        wanted = fingerprint(
+            recipe=job.recipe.model_dump(mode="json"),
+            chat_template=job.template,
+            data=data_digest(data),
+            limit=limit,
+        )
+        if is_done(out / "train.json", wanted, force=force):
+            log.info("train: %s is already done; nothing to do", out)
+        else:
+            _train(job, out, wanted)
+
+
+def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> Job:
+    from distill.training.model import require_four_bits
+
+    recipe, origin = loaded.recipe, loaded.origin
+    if recipe.quantize:
+        require_four_bits()
+    return Job(
+        recipe=recipe,
+        options=checked(recipe, loaded.path, by_user=set(map(".".join, origin.given))),
+        base=open_model(_base(model_at(recipe.base, "base", origin)), at=f"{loaded.path}: base"),
+        template=chat_template_text(recipe.chat_template, origin),
+        data=data,
+        limit=limit,
+        main=os.environ.get("RANK", "0") == "0",  # torch's own: set by its launcher
+    )
+
+
+def _base(name: str) -> str:
+    """A folder or Hub id as it is; the folder of a shipped model."""
+    from distill.local_models.weights import SHIPPED, hf_folder
+
+    path = Path(name).expanduser()
+    if name not in SHIPPED and path.is_dir():
+        return str(path.resolve())  # an adapter remembers it, wherever it is used from
+    if name not in SHIPPED and "/" in name:
+        say_hub(name)
+        return name
+    return str(hf_folder(name))
+
+
+def _rehearse(job: Job) -> None:
+    from distill.training.fit import arguments, planned_steps
+    from distill.training.quiet import quiet
+
+    with quiet(), store() as examples:
+        _prepare(job, examples)
+        planned = planned_steps(arguments(job.options, examples.folder), examples.examples)
+    _say(examples, planned)
+
+
+def _train(job: Job, out: Path, wanted: str) -> None:
+    _require()
+    from distill.training.fit import arguments, build_trainer, fit, planned_steps
+    from distill.training.quiet import quiet
+
+    started = time.monotonic()
+    checkpoints = out / "checkpoints" / wanted
+    with quiet(), store() as examples:
+        saves = job.options.sft["save_strategy"] != "no"
+        args = arguments(job.options, checkpoints if saves else examples.folder)
+        chat, proof = _prepare(job, examples)
+        if job.main:
+            (out / UNFINISHED).touch()
+            (out / "train.json").unlink(missing_ok=True)  # from here on: not done
+            write_json(out / "proof.json", proof.values())
+            _say(examples, planned_steps(args, examples.examples))
+        trainer = build_trainer(
+            job.base,
+            job.options,
+            chat,
+            examples,
+            arguments=args,
+            quantize=job.recipe.quantize,
+        )
+        done = fit(trainer, checkpoints=checkpoints)
+        save(trainer, chat, out, base=job.base.name)
+    if not job.main:
+        return
+    result = {
+        "fingerprint": wanted,
+        "base_model": job.recipe.base,
+        **_counts(examples),
+        "steps": done.steps,
+        "loss": {"first": done.loss_first, "last": done.loss_last},
+        "wall_s": round(time.monotonic() - started, 1),
+        "device": str(args.device),
+        "processes": args.world_size,
+        "versions": {name: version(name) for name in PACKAGES},
+        "recipe": job.recipe.model_dump(mode="json"),
+    }
+    write_json(out / "train.json", result)
+    (out / UNFINISHED).unlink()
+    log.info("train: %s: loss %.3f to %.3f", out, done.loss_first, done.loss_last)
+
+
+def _require() -> None:
+    from importlib.util import find_spec
+
+    for name in (*PACKAGES, "datasets", "accelerate"):
+        if find_spec(name) is None:
+            raise missing_extra(module=name, extra="train")
+
+
+def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
+    """Tokenises and proves every row into ``examples``."""
+    chat = open_chat_format(job.base, chat_template=job.template)
+    proof = Proof(chat=chat)
+    longest = _longest(job)
+    for frame in frames(job.data, limit=job.limit):
+        found = tokenize(from_frame(frame), chat, prompt=job.recipe.prompt, max_length=longest)
+        proof.add(found)
+        examples.add(example for _, example in found.examples)
+        examples.skipped.update(found.skipped)
+    if not examples.examples:
+        reasons = _listed(examples.skipped)
+        msg = f"{job.data}: no row can be trained on: {reasons}"
+        raise UserError(msg)
+    return chat, proof
+
+
+def _longest(job: Job) -> int | None:
+    """Tokens that an example may have: what the recipe says, and what the base can look back on."""
+    from distill.training.model import positions
+
+    said, able = job.options.sft.get("max_length"), positions(job.base)
+    if said is not None and able is not None and said > able:
+        msg = f"sft.max_length: {said}: {job.recipe.base} has {able} positions; set at most {able}"
+        raise UserError(msg)
+    return able if said is None else int(said)
+
+
+def _counts(examples: Store) -> dict[str, Any]:
+    return {
+        "examples": examples.examples,
+        "skipped": dict(examples.skipped),
+        "tokens": examples.tokens,
+        "trained_tokens": examples.trained_tokens,
+        "longest_tokens": examples.longest,
+    }
+
+
+def _say(examples: Store, steps: int) -> None:
+    log.info(
+        "train: %s examples, %s tokens (%s trained), %s steps; skipped: %s",
+        f"{examples.examples:,}",
+        f"{examples.tokens:,}",
+        f"{examples.trained_tokens:,}",
+        f"{steps:,}",
+        _listed(examples.skipped),
+    )
+
+
+def _listed(skipped: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in skipped.items()) or "none"
