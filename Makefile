@@ -19,8 +19,11 @@ demo: $(VENV)/.ready
 	$(DISTILL) eval eval/demo --model $(DEMO)/student -o $(DEMO)/scores-student
 	$(DISTILL) status $(addprefix $(DEMO)/,run set student scores-base scores-student)
 
+# On every core, because the tests mostly wait for processes that they start; on four at most, because
+# each worker collects all tests (15 s, up to 1 GB). worksteal keeps the tests of a file together, so
+# that what a file builds once is built twice at most. One torch thread each: more fight for the cores.
 test: lint weights
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

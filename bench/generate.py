@@ -64,7 +64,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Given, Stub, Path], bool | None]]] = 
 }
 # The options of each, with their defaults; where that is a list, several may be given.
 OPTIONS: dict[str, dict[str, int | float | list[int]]] = {
-    "cpu": {"requests": 5_000, "concurrency": [64, 256, 1_000], "rounds": 3},
+    "cpu": {"requests": 5_000, "concurrency": [64, 256, 512, 1_000], "rounds": 3},
     "growth": {"requests": [1_000, 10_000, 100_000], "concurrency": 1_000},
     "latency": {"requests": 10_000, "concurrency": 1_000, "latency-s": 2.0},
     "resume": {"rows": 1_000_000, "open": 1_000, "concurrency": 256},

@@ -77,10 +77,13 @@ def test_every_link_leads_to_a_file_and_a_heading(text: Path) -> None:
 def test_every_path_of_the_repository_that_is_named_is_there(text: Path) -> None:
     if text.name == "CHANGELOG.md":  # what was there then
         return
-    tops = "distill|tests|bench|docs|prompts|filters|students"
-    paths = re.findall(rf"`((?:{tops})/[\w./-]*)`", prose(text))
+    tops = ("distill", "tests", "bench", "docs", "prompts", "filters", "students")
+    paths = re.findall(rf"`((?:{'|'.join(tops)})/[\w./-]*)`", prose(text))
     real = [path for path in paths if path not in ABSENT and "NAME" not in path]
     assert [path for path in real if not (ROOT / path).exists()] == []
+    modules = re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", prose(text))  # as `teachers/pool.py`
+    code = [path.as_posix() for top in tops for path in (ROOT / top).rglob("*.py")]
+    assert [name for name in modules if not any(at.endswith(f"/{name}") for at in code)] == []
 
 
 def test_the_repository_has_one_address() -> None:

@@ -274,4 +274,4 @@ def refuse_no_id(ids: pl.Series, data: str | Path) -> None:
 
 def twice(name: str, sample: int, data: str | Path) -> UserError:
     """The error for two rows of one key."""
-    return UserError(f"{data}: id {name!r} with sample {sample} is there twice; ids must be unique")
+    return UserError(f"{data}: id {name!r} with sample {sample} appears twice; ids must be unique")

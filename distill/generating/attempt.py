@@ -1,7 +1,4 @@
-"""One wanted answer: asked for until it is there, every try paid for and written down.
-
-Does not choose what is wanted (``wanted``) or where it is asked (``teachers.pool``).
-"""
+"""One wanted answer: asked for until it is there, every try budgeted and written down."""
 
 import asyncio
 import logging
@@ -26,9 +23,9 @@ from distill.ledger.commits import Commits
 from distill.rows import Problem
 from distill.teachers.client import RowRefused, Transient, send
 from distill.teachers.continuing import joined, said_anew, turn_to_continue
-from distill.teachers.pool import Pool, Turn
+from distill.teachers.pool import Pool, Slot
 from distill.teachers.retry import until_answered
-from distill.teachers.wire import FINISHED
+from distill.teachers.wire import FINISHED, Reply
 from distill.verify import grade
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import KINDS
@@ -47,7 +44,7 @@ FORBIDDEN = 403
 
 
 @dataclass(slots=True, kw_only=True)
-class Desk:
+class PassContext:
     """What every request of a pass needs."""
 
     plan: RequestPlan
@@ -70,7 +67,7 @@ class Written:
     bodies: tuple[bytes, ...]  # of the whole answer
 
 
-async def answer(desk: Desk, ask: Ask, done: Callable[[Written], None]) -> Ended:
+async def answer(context: PassContext, ask: Ask, done: Callable[[Written], None]) -> Ended:
     """How asking ended; ``done`` is called with the last try before this returns.
 
     Raises:
@@ -83,7 +80,7 @@ async def answer(desk: Desk, ask: Ask, done: Callable[[Written], None]) -> Ended
     async def once() -> None:
         nonlocal unread
         try:
-            last[:] = [await _try(desk, ask, unread)]
+            last[:] = [await _try(context, ask, unread)]
         except Transient as error:
             unread += error.holds
             raise
@@ -104,50 +101,50 @@ async def answer(desk: Desk, ask: Ask, done: Callable[[Written], None]) -> Ended
     )
 
 
-async def _try(desk: Desk, ask: Ask, unread: int) -> Written:
-    """One try: a turn, the money, sending, writing down, settling.
+async def _try(context: PassContext, ask: Ask, unread: int) -> Written:
+    """One try: a slot, the money, sending, writing down, settling.
 
     ``unread``: so many answers to it came and could not be read.
 
     Raises:
         Transient: to be tried again.
     """
-    turn, ready = await desk.pool.turn(), False
+    slot, ready = await context.pool.slot(), False
     try:
-        if desk.stopped is not None:
-            raise desk.stopped
-        _refuse_full_disk(desk)
-        body, limits = _request(desk, ask, turn)
-        await desk.budget.reserve(limits.worst_usd)
-        _refuse_lost_ledger(desk, limits.worst_usd)
-        turn, ready = replace(turn, sent_at=time.monotonic(), began=time.time()), True
+        if context.stopped is not None:
+            raise context.stopped
+        _refuse_full_disk(context)
+        body, limits = _request(context, ask, slot)
+        await context.budget.reserve(limits.worst_usd)
+        _refuse_lost_ledger(context, limits.worst_usd)
+        slot, ready = replace(slot, sent_at=time.monotonic(), began=time.time()), True
     finally:
         if not ready:
-            desk.pool.give_back(turn)
-    desk.sending.add(asyncio.current_task())
+            context.pool.give_back(slot)
+    context.sending.add(asyncio.current_task())
     paid = limits.worst_usd  # until we know better: a cancelled request may have been billed
     try:
-        attempt, error = await _sent(desk, ask, turn, body, limits, unread)
+        attempt, error = await _sent(context, ask, slot, body, limits, unread)
         paid = attempt.worst_usd if attempt.cost_usd is None else attempt.cost_usd
-        number = await desk.commits.write(attempt)
+        number = await context.commits.write(attempt)
     finally:
-        desk.sending.discard(asyncio.current_task())
-        desk.budget.settle(limits.worst_usd, paid)
+        context.sending.discard(asyncio.current_task())
+        context.budget.settle(limits.worst_usd, paid)
     if error is not None:
-        raise desk.stopped or error
+        raise context.stopped or error
     whole = (*ask.cut, attempt.body) if attempt.body is not None else ask.cut
     return Written(attempt, number, whole)
 
 
-def _request(desk: Desk, ask: Ask, turn: Turn) -> tuple[dict[str, Any], Sent]:
+def _request(context: PassContext, ask: Ask, slot: Slot) -> tuple[dict[str, Any], Sent]:
     """The body, and what it can cost."""
-    endpoint = turn.post.line.endpoint
-    messages = desk.plan.render(ask.problem)
-    body = desk.plan.body(ask, messages, endpoint)
+    endpoint = slot.state.client.endpoint
+    messages = context.plan.render(ask.problem)
+    body = context.plan.body(ask, messages, endpoint)
     if ask.cut and endpoint.continues is not None:
         last, switches = turn_to_continue(ask.cut, endpoint.continues)
         body = {**body, **switches, "messages": [*body["messages"], last]}
-    switches = {**endpoint.extra_body, **desk.plan.sampling.extra_body}
+    switches = {**endpoint.extra_body, **context.plan.sampling.extra_body}
     return body, sent(
         endpoint.price,
         body["messages"],
@@ -156,85 +153,86 @@ def _request(desk: Desk, ask: Ask, turn: Turn) -> tuple[dict[str, Any], Sent]:
     )
 
 
-def _refuse_lost_ledger(desk: Desk, reserved_usd: float) -> None:
+def _refuse_lost_ledger(context: PassContext, reserved_usd: float) -> None:
     """Stops where an answer could not be kept; the last thing before a request is sent."""
     try:
-        desk.commits.check()
+        context.commits.check()
     except UserError:
-        desk.budget.settle(reserved_usd, 0.0)
+        context.budget.settle(reserved_usd, 0.0)
         raise
 
 
-def _refuse_full_disk(desk: Desk) -> None:
+def _refuse_full_disk(context: PassContext) -> None:
     """Stops before an answer is paid for that could not be written down.
 
     Raises:
         UserError: too little room for what is under way.
     """
     now = time.monotonic()
-    if now - desk.looked_at < LOOK_EVERY_S:
+    if now - context.looked_at < LOOK_EVERY_S:
         return
-    desk.looked_at = now
-    at_once = desk.pool.concurrency
-    needed, free = at_once * ROOM, shutil.disk_usage(desk.folder).free
+    context.looked_at = now
+    at_once = context.pool.concurrency
+    needed, free = at_once * ROOM, shutil.disk_usage(context.folder).free
     if free < needed:
         msg = (
-            f"{desk.folder}: {free / 2**20:,.0f} MB of disk left, {needed / 2**20:,.0f} MB wanted "
-            f"for {at_once} requests at once; make room, then the same command"
+            f"{context.folder}: {free / 2**20:,.0f} MB of disk left, "
+            f"{needed / 2**20:,.0f} MB wanted for {at_once} requests at once; make room, then the "
+            "same command"
         )
         raise UserError(msg)
 
 
 async def _sent(
-    desk: Desk, ask: Ask, turn: Turn, body: dict[str, Any], limits: Sent, unread: int
+    context: PassContext, ask: Ask, slot: Slot, body: dict[str, Any], limits: Sent, unread: int
 ) -> tuple[Attempt, Exception | None]:
     """How sending it ended, and the error that is to be raised once this is written down."""
-    ended, worst = partial(_ended, desk, ask, turn), limits.worst_usd
+    ended, worst = partial(_ended, context, ask, slot), limits.worst_usd
     try:
-        reply, raw = await send(turn.post.line, body, rest=bool(ask.cut))
+        reply, raw = await send(slot.state.client, body, rest=bool(ask.cut))
     except Transient as error:
-        desk.pool.failed(turn, error, row=(ask.problem.id, ask.sample))
+        context.pool.failed(slot, error, row=(ask.problem.id, ask.sample))
         cost = worst if error.billed else 0.0
         if error.holds and unread + 1 >= BOUGHT_UNREAD:
             return ended("quarantined", error, worst_usd=cost, body=error.body), None
         return ended("retry", error, worst_usd=cost, body=error.body), error
     except RowRefused as error:
-        return _refused(desk, ask, turn, ended, error)
+        return _refused(context, ask, slot, ended, error)
     except StoppedError as error:
-        if error.status == FORBIDDEN and turn.post.answered:
-            return _refused(desk, ask, turn, ended, error)
-        others = desk.pool.drop(turn, error)
+        if error.status == FORBIDDEN and slot.state.answered:
+            return _refused(context, ask, slot, ended, error)
+        others = context.pool.drop(slot, error)
         retry = Transient(str(error), status=error.status, billed=False)
         return ended("retry", error), retry if others else error
     except asyncio.CancelledError:
-        desk.pool.give_back(turn)
+        context.pool.give_back(slot)
         cut_off = Transient("cancelled", status=0, billed=True)
-        desk.commits.hand_in(ended("retry", cut_off, worst_usd=worst))
+        context.commits.hand_in(ended("retry", cut_off, worst_usd=worst))
         raise
-    found = believed(reply, said_anew(ask.cut, raw), limits, began=turn.began, ended=time.time())
-    desk.pool.answered(turn, found.reply)
-    _say_doubts(desk, turn, found)
+    found = believed(reply, said_anew(ask.cut, reply), limits, began=slot.began, ended=time.time())
+    context.pool.answered(slot, found.reply)
+    _say_doubts(context, slot, found)
     attempt = _answered(ended, found, raw)
     checked = None
     try:
-        checked = await _checked(desk.plan, ask, attempt)
+        checked = await _checked(context.plan, ask, attempt, reply)
         return checked, None
     finally:
         if checked is None:  # it is paid for, and can be checked later
-            desk.commits.hand_in(attempt)
+            context.commits.hand_in(attempt)
 
 
 def _refused(
-    desk: Desk,
+    context: PassContext,
     ask: Ask,
-    turn: Turn,
+    slot: Slot,
     ended: Callable[..., Attempt],
     error: RowRefused | StoppedError,
 ) -> tuple[Attempt, Exception | None]:
     """This request is refused; for good, unless another endpoint may see it otherwise."""
-    elsewhere = desk.pool.others(turn)
-    stop = desk.pool.refused_row(
-        turn, key=desk.plan.key(ask), status=error.status, reason=str(error)
+    elsewhere = context.pool.others(slot)
+    stop = context.pool.refused_row(
+        slot, key=context.plan.key(ask), status=error.status, reason=str(error)
     )
     if not elsewhere:
         return ended("failed", error), stop
@@ -243,9 +241,9 @@ def _refused(
 
 
 def _ended(
-    desk: Desk,
+    context: PassContext,
     ask: Ask,
-    turn: Turn,
+    slot: Slot,
     state: State,
     refusal: Transient | RowRefused | StoppedError | None = None,
     **values: Any,
@@ -254,28 +252,28 @@ def _ended(
     if refusal is not None:
         said = {"status": refusal.status, "error": str(refusal)}
     return Attempt(
-        key=desk.plan.key(ask),
-        plan=desk.plan.digest,
+        key=context.plan.key(ask),
+        plan=context.plan.digest,
         id=ask.problem.id,
         sample=ask.sample,
         state=state,
-        started=turn.began,
-        took_s=time.monotonic() - turn.sent_at,
+        started=slot.began,
+        took_s=time.monotonic() - slot.sent_at,
         max_tokens=ask.cut_at or ask.max_tokens,
-        endpoint=turn.post.name,
+        endpoint=slot.state.name,
         after=ask.after,
         repair=ask.repair,
         **{**said, **values},
     )
 
 
-def _say_doubts(desk: Desk, turn: Turn, found: Believed) -> None:
+def _say_doubts(context: PassContext, slot: Slot, found: Believed) -> None:
     """Once for each endpoint; how often is said at the end."""
     if not found.doubts:
         return
-    name = turn.post.name
-    desk.doubted[name] += 1
-    if desk.doubted[name] == 1:
+    name = slot.state.name
+    context.doubted[name] += 1
+    if context.doubted[name] == 1:
         why = "; ".join(found.doubts)
         log.warning("%s: usage not believed: %s; the most that is possible counts", name, why)
 
@@ -298,18 +296,17 @@ def _answered(ended: Callable[..., Attempt], found: Believed, raw: bytes) -> Att
     )
 
 
-async def _checked(plan: RequestPlan, ask: Ask, attempt: Attempt) -> Attempt:
+async def _checked(plan: RequestPlan, ask: Ask, attempt: Attempt, reply: Reply) -> Attempt:
     """With its verdict, where answers are checked as they come; the loop is not held up by it."""
     if plan.until is None or attempt.state != "done" or attempt.body is None:
         return attempt
+    whole = joined((*ask.cut, attempt.body)) if ask.cut else reply
     check = partial(verdict, isolation=plan.isolation)
-    said = await asyncio.to_thread(check, ask.problem, (*ask.cut, attempt.body))
-    return replace(attempt, verdict=said)
+    return replace(attempt, verdict=await asyncio.to_thread(check, ask.problem, whole))
 
 
-def verdict(problem: Problem, bodies: tuple[bytes, ...], *, isolation: Isolation = JAILED) -> str:
+def verdict(problem: Problem, reply: Reply, *, isolation: Isolation = JAILED) -> str:
     """The check's label for an answer; "cut" for one that is not whole, whatever it says so far."""
-    reply = joined(bodies)
     if reply.finish_reason == CUT:
         return "cut"
     if problem.verify not in KINDS:  # data, not a mistake in a recipe

@@ -1,4 +1,4 @@
-"""The spending cap: the worst case of a request is set aside before it is sent. Sends nothing."""
+"""The spending cap: the worst case of a request is set aside before it is sent."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ def cost_usd(price: Price | None, reply: Reply, *, began: float, ended: float) -
 
 
 def worst_usd(price: Price | None, turns: Iterable[Mapping[str, Any]], max_tokens: int) -> float:
-    """The most that one request can cost, at whatever hour; 0 where there is no price."""
+    """The most that one request can cost, at any hour; 0 without a price."""
     if price is None:
         return 0.0
     factor = price.peak.factor if price.peak else 1.0

@@ -1,4 +1,4 @@
-"""Asks the teachers for every answer that a ledger still lacks. Does not export them.
+"""Asks the teachers for every answer that a ledger still lacks.
 
 One dispatcher takes what is wanted and starts a task for each; a task writes every try to the
 ledger and goes on when it is durable.
@@ -12,14 +12,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from distill.errors import DistillError, Interrupted
-from distill.generating.attempt import Desk, Written, answer
+from distill.generating.attempt import PassContext, Written, answer
 from distill.generating.budget import Budget
 from distill.generating.interrupt import InterruptRelay, interrupting
 from distill.generating.plan import Ask, RequestPlan
 from distill.generating.queue import AskQueue, Ended
 from distill.ledger import DOUBTED, Ledger
 from distill.ledger.commits import group_commits
-from distill.teachers.client import connect
+from distill.teachers.client import client_of
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.pool import Pool
 from distill.terminal.progress import Progress
@@ -46,16 +46,15 @@ async def ask_all(
     shown: Progress,
     relay: InterruptRelay,
 ) -> Outcome:
-    """Asks until nothing is wanted or something ends the pass; every try is in the ledger."""
+    """Asks until nothing is left to ask or something ends the pass; every try is in the ledger."""
     async with AsyncExitStack() as open_ways:
-        lines = [await open_ways.enter_async_context(connect(e)) for e in endpoints]
         commits = await open_ways.enter_async_context(group_commits(ledger))
-        pool, folder = Pool(lines), ledger.path.parent
-        desk = Desk(plan=plan, pool=pool, commits=commits, budget=budget, folder=folder)
-        work = _Pass(desk=desk, queue=queue, shown=shown)
+        pool, folder = Pool([client_of(one) for one in endpoints]), ledger.path.parent
+        context = PassContext(plan=plan, pool=pool, commits=commits, budget=budget, folder=folder)
+        work = _Pass(context=context, queue=queue, shown=shown)
         with interrupting(work, relay):
             await work.run()
-    _keep_doubts(desk, ledger)
+    _keep_doubts(context, ledger)
     if pool.doubtful:
         ledger.reopen(pool.doubtful)
     if work.broken is not None:
@@ -63,20 +62,20 @@ async def ask_all(
     return work.outcome
 
 
-def _keep_doubts(desk: Desk, ledger: Ledger) -> None:
+def _keep_doubts(context: PassContext, ledger: Ledger) -> None:
     """How many answers came with a usage that was not believed, for ``status``."""
-    if not desk.doubted:
+    if not context.doubted:
         return
     before = ledger.meta(DOUBTED)
-    total = Counter(before if isinstance(before, dict) else {}) + desk.doubted
+    total = Counter(before if isinstance(before, dict) else {}) + context.doubted
     ledger.set_meta(DOUBTED, dict(total))
-    for name, count in sorted(desk.doubted.items()):
+    for name, count in sorted(context.doubted.items()):
         log.warning("%s: the usage of %d answers was not believed", name, count)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Pass:
-    desk: Desk
+    context: PassContext
     queue: AskQueue
     shown: Progress
     outcome: Outcome = field(default_factory=Outcome)
@@ -94,7 +93,7 @@ class _Pass:
             await asyncio.wait(self.tasks)
 
     async def _dispatch(self) -> None:
-        room = asyncio.Semaphore(self.desk.pool.concurrency)
+        room = asyncio.Semaphore(self.context.pool.concurrency)
         while True:
             await room.acquire()
             ask = await self.queue.take()
@@ -107,7 +106,7 @@ class _Pass:
     async def _one(self, ask: Ask, room: asyncio.Semaphore) -> None:
         how = Ended(state="retry")
         try:
-            how = await answer(self.desk, ask, self._count)
+            how = await answer(self.context, ask, self._count)
             if how.state == "retry":
                 self.outcome.unanswered += 1
         except DistillError as error:
@@ -126,9 +125,9 @@ class _Pass:
         """No new requests; those under way finish, those that wait between tries are let go."""
         self.queue.close()
         self.outcome.stopped = self.outcome.stopped or reason
-        self.desk.stopped = self.outcome.stopped or Interrupted("ended by an error")
+        self.context.stopped = self.outcome.stopped or Interrupted("ended by an error")
         for task in self.tasks:
-            if task not in self.desk.sending and task is not asyncio.current_task():
+            if task not in self.context.sending and task is not asyncio.current_task():
                 task.cancel()
 
     def cancel(self) -> None:
@@ -148,6 +147,6 @@ class _Pass:
         lost = self.outcome.failed + self.outcome.unanswered
         if lost:
             parts.append(f"{lost} without an answer")
-        if any(post.line.endpoint.price for post in self.desk.pool.posts):
-            parts.append(f"${self.desk.budget.spent_usd:,.4f}")
+        if any(state.client.endpoint.price for state in self.context.pool.states):
+            parts.append(f"${self.context.budget.spent_usd:,.4f}")
         return ", ".join(parts)

@@ -111,7 +111,7 @@ def _teachers(
         who = (offer.preset, offer.model or "any")
         rows.append((*who, *_cost(offer.price, found), _count(flying), f"{took:,.1f}"))
     columns = [Column(title="at", wraps=False), Column(title="model"), *map(_number, titles)]
-    return Sheet(title="from whom", columns=columns, sections=[rows])
+    return Sheet(title="what it costs", columns=columns, sections=[rows])
 
 
 def _cost(price: Price | None, found: Sequence[Need]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Makes a run's traces/ from its ledger, and answers of what can be read by now. Asks nothing.
+"""Makes a run's traces/ from its ledger, and answers of bodies that can be read now.
 
 Order and bytes depend on the ledger alone; the manifest is written last, and shards of an earlier
 export that are not in it are removed. Never removes what it did not write.
@@ -19,7 +19,7 @@ from distill.files.ours import is_ours, refuse_foreign
 from distill.files.write import write_json, write_parquet
 from distill.ledger import Answered, Ledger
 from distill.ledger.unread import adopt, unread
-from distill.rows import Message, Problem, Row, to_frame
+from distill.rows import Message, Problem, Row, Trace, to_frame
 from distill.teachers.continuing import joined
 from distill.teachers.wire import FINISHED, MalformedReply, parse
 
@@ -77,7 +77,7 @@ def refuse_mixing(out: Path) -> None:
     """Raises if an export to ``out`` would replace, or be read together with, someone's files.
 
     Without its manifest (an export was interrupted) shards count as the run's, and nothing else.
-    With it, other files may lie beside them, if they are no data. Hidden files are no matter.
+    With it, other files may lie beside them, if they are not data. Hidden files do not matter.
 
     Raises:
         UserError: names the first such file.
@@ -128,27 +128,27 @@ def _row(
         completion_tokens=answered.completion_tokens,
         cost_usd=answered.cost_usd,
     )
-    return row if becomes is None else _mended(row, becomes, problem, samples)
+    if becomes is None or problem.fields is None:
+        return row
+    return _replaced(row, becomes, Trace.read(problem.fields), samples)
 
 
-def _mended(row: Row, becomes: Part, problem: Problem, samples: int) -> Row:
+def _replaced(row: Row, becomes: Part, trace: Trace, samples: int) -> Row:
     """The trace that was the prompt, with one part replaced by the answer.
 
     Its counts of tokens are unknown: those of the answer are not those of the trace.
     """
-    trace = orjson.loads(problem.fields or "{}")
-    turns = tuple(Message(**turn) for turn in trace["messages"])
-    parts = {"reasoning": trace["reasoning"], "response": trace["response"], becomes: row.response}
     return replace(
         row,
-        id=trace["id"],
-        sample=trace["sample"] * samples + row.sample,
-        messages=turns,
-        teacher=" > ".join(filter(None, (trace["teacher"], row.teacher))),
+        id=trace.id,
+        sample=trace.sample * samples + row.sample,
+        messages=trace.messages,
+        teacher=" > ".join(filter(None, (trace.teacher, row.teacher))),
         prompt_tokens=None,
         reasoning_tokens=None,
         completion_tokens=None,
-        **parts,
+        reasoning=row.response if becomes == "reasoning" else trace.reasoning,
+        response=row.response if becomes == "response" else trace.response,
     )
 
 

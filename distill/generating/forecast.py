@@ -1,7 +1,7 @@
-"""What a run would still ask, what it should cost and how long it should take. Asks nothing.
+"""What a run would still ask, what it should cost and how long it should take.
 
-The bounds are bounds; what is expected rests on the run's own answers so far, or, before there are
-any, on the assumptions below.
+The worst case is a true bound. The expectation rests on the run's own answers so far or, before
+there are any, on the assumptions below.
 """
 
 import operator
@@ -138,14 +138,14 @@ def _at_worst(plan: RequestPlan, prompt: float) -> tuple[float, int]:
 
 
 def _prices(loaded: Loaded[PromptsRecipe]) -> list[Price] | None:
-    """Of every endpoint; none where a model is served here, None where one is unknown."""
+    """The price of every endpoint: empty where the model runs here, None where one is unknown."""
     found = [teacher.price for teacher in loaded.recipe.endpoints]
     known = [price for price in found if price is not None]
     return known if len(known) == len(found) else None
 
 
 def _mean(usd: list[float], loaded: Loaded[PromptsRecipe]) -> float:
-    """By the endpoints' weights: they share the requests so while all are well."""
+    """Weighted as the endpoints share the requests while all of them work."""
     weights = [teacher.weight for teacher in loaded.recipe.endpoints]
     return sum(map(operator.mul, usd, weights)) / sum(weights) if usd else 0.0
 

@@ -1,4 +1,4 @@
-"""Whom is asked, and how: with a problem and a sample it makes a request. Sends nothing."""
+"""Who is asked, and how: makes requests of problems."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,7 +14,8 @@ from distill.rows import Message, Problem
 from distill.teachers.endpoint import Endpoint
 from distill.verify.isolation import JAILED, Isolation
 
-# Part of every plan: a change to what a request means asks anew instead of mixing.
+# Part of every plan: raised when a request comes to mean something else, so that answers are not
+# mixed.
 SCHEMA_VERSION = 1
 
 
@@ -33,7 +34,7 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class RequestPlan:
-    """Whom is asked, and how."""
+    """Who is asked, and how."""
 
     who: str  # "https://api.x.com model", or "serve llama.cpp model"; part of a request's key
     render: Callable[[Problem], tuple[Message, ...]]
@@ -107,6 +108,6 @@ class RequestPlan:
 
 
 def _seed(seed: int, ask: Ask) -> int:
-    """31 bits of its own for every answer: one seed for all would draw the same luck for all."""
+    """31 bits, different for every answer: one seed would make all answers to a problem alike."""
     text = f"{seed}\0{ask.problem.id}\0{ask.sample}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") >> 1

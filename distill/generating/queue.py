@@ -1,8 +1,8 @@
-"""Which answer to ask for next. Asks nothing and reads no answer.
+"""Which answer to ask for next.
 
-The open problems come from the ledger in their order. A problem that is asked until enough of its
-answers are right is asked for no more than are missing; an answer that was cut is asked for once
-more, as the plan says.
+Open problems come from the ledger, in order. Under a stopping rule no more answers to a problem are
+asked for at once than it still lacks. An answer that was cut is asked for once more, as the plan
+says.
 """
 
 import asyncio
@@ -110,7 +110,7 @@ class AskQueue:
         self._fill(live)
 
     def _refuse(self, live: _Live) -> None:
-        """The problem itself is refused: what is not yet sent of it never is."""
+        """The problem itself was refused: nothing more of it is sent."""
         live.closed = True
         kept = [ask for ask in self._ready if ask.problem.id != live.problem.id]
         live.under_way -= len(self._ready) - len(kept)
@@ -141,7 +141,7 @@ class AskQueue:
         return until is not None and (live.closed or live.right >= until.correct)
 
     def _fill(self, live: _Live) -> None:
-        """Makes asks of what the problem still lacks; lets it go when it lacks nothing."""
+        """Makes asks of what the problem still lacks; drops it when it lacks nothing."""
         until = self.plan.until
         wanted = len(live.left)
         if until is not None:

@@ -1,4 +1,4 @@
-"""From a recipe's teacher or serve block to an endpoint that answers. Asks nothing."""
+"""From a recipe's teacher or serve block to endpoints that answer."""
 
 import shlex
 from collections.abc import Iterator
@@ -28,10 +28,10 @@ CONTINUES: dict[Engine, Continues] = {
 
 
 def who_answers(loaded: Loaded[PromptsRecipe]) -> str:
-    """Whom the answers come from, as far as it changes them; not where the server happens to run.
+    """Who the answers come from, as far as it changes them; not where the server happens to run.
 
-    An endpoint's own switches (thinking on or off, say) are part of it; of an endpoint that is
-    ``known_as`` something only that name is.
+    An endpoint's own switches (thinking on or off, say) are part of it. Of an endpoint with
+    ``known_as``, only that name is.
 
     Raises:
         UserError: the recipe serves a model and does not name it, or its folder has code in it.

@@ -9,6 +9,7 @@ from distill.errors import Exit, Interrupted, UserError
 from distill.files.lock import folder_lock
 from distill.generating.attempt import verdict
 from distill.generating.budget import Budget
+from distill.generating.collecting import collecting_seldom
 from distill.generating.dispatch import Outcome, ask_all
 from distill.generating.export import export_traces, read_again, refuse_mixing
 from distill.generating.folder import (
@@ -23,11 +24,12 @@ from distill.generating.plan import RequestPlan
 from distill.generating.prepare import Job
 from distill.generating.queue import AskQueue
 from distill.generating.reach import open_endpoints
-from distill.generating.sending import foresay, settle
+from distill.generating.sending import ask_about_keys, say_planned
 from distill.ledger import Ledger, sums
 from distill.ledger.explain import translate_sqlite_errors
 from distill.ledger.saved import refuse_saved
 from distill.recipes.prompts import PromptsRecipe
+from distill.teachers.continuing import joined
 from distill.terminal.progress import progress
 from distill.verify.batch import needs_jail
 from distill.verify.workers.threads import ready
@@ -95,7 +97,7 @@ def look_ahead(job: Job) -> Forecast:
     Raises:
         UserError: the folder holds answers to another plan, or as ``forecast``.
     """
-    foresay(job.loaded)
+    say_planned(job.loaded)
     if not job.force:
         refuse_another_plan(job.out, job.plan)
     return forecast(job)
@@ -109,13 +111,13 @@ def run_generation(job: Job) -> Outcome:
     Raises:
         UserError: before the first request: recipe, folder or key unusable.
     """
-    settle(job.loaded, yes=job.yes)
+    ask_about_keys(job.loaded, yes=job.yes)
     _refuse_blind_budget(job)
     path = job.out / "ledger.sqlite"
     refuse_mixing(job.out / "traces")
     refuse_emptied(job.out)
     refuse_saved(path)
-    with folder_lock(job.out), translate_sqlite_errors(path):
+    with folder_lock(job.out), translate_sqlite_errors(path), collecting_seldom():
         ledger = Ledger(path)
         try:
             put_plan(ledger, job.plan, job.out, force=job.force)
@@ -196,7 +198,8 @@ def _check_known(ledger: Ledger, plan: RequestPlan, count: int) -> None:
         plan=plan.digest, problems=count, samples=plan.samples, unchecked=True
     )
     labels = [
-        (verdict(a.problem, a.bodies, isolation=plan.isolation), number) for number, a in unchecked
+        (verdict(a.problem, joined(a.bodies), isolation=plan.isolation), number)
+        for number, a in unchecked
     ]
     if labels:
         ledger.set_verdicts(labels)

@@ -1,4 +1,4 @@
-"""What is sent where, with which key: who allowed it, and what the screen says. Sends nothing.
+"""Where prompts and keys are sent, who allowed it, and what the user is told about it.
 
 A variable goes to an origin (scheme, host, port) as a key only where a shipped preset ties the two,
 where the user named both on the command line, or where the user's own list has them.
@@ -24,8 +24,8 @@ from distill.terminal.plain import plain
 from distill.terminal.screen import ask
 
 log = logging.getLogger("distill")
-YES: Final = "yes"  # the whole word; a y too many is soon typed
-OPEN: Final = "over plain http, so whoever is on the way can read it"
+YES: Final = "yes"  # the whole word: a single y is easily typed by mistake
+OPEN: Final = "over plain http, so anyone on the way can read it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Sending:
         return f"{self.to} (key: ${self.key_env}, {allowed}{over})"
 
 
-def settle(loaded: Loaded[PromptsRecipe], *, yes: bool) -> None:
+def ask_about_keys(loaded: Loaded[PromptsRecipe], *, yes: bool) -> None:
     """Asks the user about each key that nobody allowed yet, where there is somebody to ask.
 
     Args:
@@ -67,20 +67,20 @@ def settle(loaded: Loaded[PromptsRecipe], *, yes: bool) -> None:
 
 
 def refuse_untrusted(loaded: Loaded[PromptsRecipe]) -> None:
-    """The same without asking anybody."""
+    """As ``ask_about_keys``, without asking anybody."""
     for sending in sendings(loaded):
         if sending.refused:
             raise _untrusted(sending, loaded.origin)
 
 
 def say(loaded: Loaded[PromptsRecipe]) -> None:
-    """Says on the screen what goes where, a line for each endpoint; never a key's value."""
+    """Logs what goes where, a line for each endpoint; never a key's value."""
     for sending in sendings(loaded):
         log.info("sends prompts of %s to %s", _name(loaded), sending)
 
 
-def foresay(loaded: Loaded[PromptsRecipe]) -> None:
-    """The same before a run that is only planned, with what would stop it."""
+def say_planned(loaded: Loaded[PromptsRecipe]) -> None:
+    """As ``say``, for a run that is only planned; with what would stop it."""
     say(loaded)
     for sending in sendings(loaded):
         if sending.refused:
@@ -90,7 +90,7 @@ def foresay(loaded: Loaded[PromptsRecipe]) -> None:
 
 
 def say_served(loaded: Loaded[PromptsRecipe], address: str) -> None:
-    """Says which address of this machine prompts go to."""
+    """Logs which address of this machine prompts go to."""
     log.info("sends prompts of %s to %s (served here, no key)", _name(loaded), origin_of(address))
 
 

@@ -1,10 +1,10 @@
-"""Turns a problem into the messages that are sent, through a Jinja template. Sends nothing.
+"""Turns a problem into the messages that are sent, through a Jinja template.
 
 A template is the text of one user turn, with ``{{ question }}`` in it; where traces are the
 prompts it can use their ``gold``, ``reasoning`` and ``response`` too. A template that needs more
 turns wraps each in ``{% call system() %}``, ``{% call user() %}`` or ``{% call assistant() %}``.
-Templates run in Jinja's sandbox, which loads no other file and holds nothing but the problem; the
-question is data and is never rendered again.
+Templates run in Jinja's sandbox, which loads no other file and holds nothing but the problem. The
+question is data and is never rendered as a template.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from distill.recipes.find import names, own_file, shipped_file
 from distill.recipes.places import TEMPLATE, Origin, missing, place
 from distill.rows import Message, Problem
 
-# Of Jinja's own functions; the others draw at random or are objects of a class.
+# Of Jinja's own functions; the others are random or make objects of a class.
 GLOBALS = ("range", "dict", "namespace")
 ROLES = ("system", "user", "assistant")
 # What a template's own expressions raise: 1/0, a missing item, a call of the wrong form, …
@@ -63,6 +63,7 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
     environment.globals = {name: environment.globals[name] for name in GLOBALS}
     try:
         template = environment.from_string(text)
+        template.globals = dict(template.globals)  # a ChainMap takes as long as the rendering
     except TemplateError as error:
         raise _unusable(where, error) from None
 

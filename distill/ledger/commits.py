@@ -1,4 +1,4 @@
-"""Group commit: many coroutines write to one ledger, in few transactions. Decides nothing.
+"""Group commit: many coroutines write to one ledger, in few transactions.
 
 A write returns once its transaction is on disk, so whatever was counted as answered stays answered.
 What arrives while one transaction is under way makes up the next.
@@ -28,12 +28,11 @@ class Commits:
         Raises:
             sqlite3.Error: it could not be written (disk full, file damaged).
         """
-        return await asyncio.shield(self.hand_in(attempt))
+        return await self.hand_in(attempt)
 
     def hand_in(self, attempt: Attempt) -> "asyncio.Future[int]":
         """Queues a try without waiting; the future is done when it is durable."""
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        done.add_done_callback(_seen)
         self._queue.put_nowait((attempt, done))
         return done
 
@@ -60,16 +59,13 @@ class Commits:
             numbers = await asyncio.to_thread(self._ledger.write, [item[0] for item in group])
         except Exception as error:  # border: whatever sqlite met belongs to the writers, not to us
             for _, done in group:
-                done.set_exception(error)
+                if not done.done():  # cancelled
+                    done.set_exception(error)
+                    done.exception()  # noticed: where nobody waits, the pass ends by another
         else:
             for (_, done), number in zip(group, numbers, strict=True):
-                done.set_result(number)
-
-
-def _seen(done: "asyncio.Future[int]") -> None:
-    """Marks a failure as noticed: a cancelled caller does not look, the pass ends by another."""
-    if not done.cancelled():
-        done.exception()
+                if not done.done():
+                    done.set_result(number)
 
 
 @asynccontextmanager

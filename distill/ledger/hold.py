@@ -1,8 +1,8 @@
 """The open file of a ledger: written in transactions, watched, and saved where it is lost.
 
-Knows no tables. What was paid for is never let go of: of a file that was deleted, renamed or
-replaced SQLite still has everything, and that is copied to a new one beside it; what another
-program wrote into is left, and what comes afterwards goes to a new file.
+What was paid for is never lost: SQLite still has all of a file that was deleted, renamed or
+replaced, and that is copied to a new one beside it. A file that another program wrote into is left
+as it is, and what comes afterwards goes to a new file.
 """
 
 import sqlite3

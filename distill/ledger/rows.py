@@ -19,7 +19,7 @@ def request_key(plan: str, name: str, question: str, sample: int, fields: str | 
     """The sha256 of the canonical request, hex: what an answer is found by.
 
     Args:
-        plan: the digest of who is asked and how.
+        plan: the digest of who is asked, and how.
         name: the problem's id.
         question: its text.
         sample: which of its answers, from 0.
@@ -34,7 +34,7 @@ class Attempt:
     """How one try of one request ended."""
 
     key: str  # see ``request_key``
-    plan: str  # digest of who is asked and how
+    plan: str  # digest of who is asked, and how
     id: str
     sample: int
     state: State

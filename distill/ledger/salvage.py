@@ -8,52 +8,22 @@ is parsed.
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
-
-import zstandard
 
 from distill.errors import UserError
 from distill.files.lock import folder_lock
 from distill.files.write import sync
-from distill.ledger.carve import KNOWN, Counts, carve
 from distill.ledger.explain import not_opened
+from distill.ledger.reconcile import Parse, contradictions
+from distill.ledger.remake import KNOWN, Counts, count_rows, remake
 from distill.ledger.saved import beside, free
 from distill.ledger.schema import VERSION, connect
 from distill.ledger.wal import is_damaged
 
-Parse = Callable[[bytes], object]
 SIDES = ("-wal", "-shm")  # files that SQLite keeps beside its own
-MOST_BYTES = 2**27  # of an answer; one of more than 64 MB is never taken
-# What must not be found in a sound ledger: (what it is, how many there are). {after} is the column,
-# which version 1 had not.
-DISAGREE = (
-    (
-        "requests that do not agree with their try",
-        "SELECT COUNT(*) FROM requests r LEFT JOIN attempts t "
-        "ON t.attempt = r.attempt AND t.key = r.key AND t.finish IS r.finish "
-        "WHERE t.attempt IS NULL",
-    ),
-    (
-        "requests without their answer",
-        "SELECT COUNT(*) FROM requests r LEFT JOIN answers a ON a.attempt = r.attempt "
-        "WHERE r.state <> 'failed' AND a.attempt IS NULL",
-    ),
-    (
-        "answers without their try",
-        "SELECT COUNT(*) FROM answers WHERE attempt NOT IN (SELECT attempt FROM attempts)",
-    ),
-    (
-        "answers without their beginning",
-        "SELECT COUNT(*) FROM answers JOIN attempts t USING (attempt) "
-        "WHERE {after} IS NOT NULL AND {after} NOT IN (SELECT attempt FROM answers)",
-    ),
-)
-ANSWERS = "SELECT t.finish IS NOT NULL, a.body FROM answers a JOIN attempts t USING (attempt)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +72,7 @@ def _put_back(path: Path, saved: Path, parse: Parse) -> Repaired:
         msg = f"{saved}: damaged: {left}; next: choose another -o, or rename it and repair again"
         raise UserError(msg)
     with closing(connect(saved, read_only=False)) as db:
-        rows = {name: (_count(db, name), 0) for name in ("meta", *KNOWN)}
+        rows = {name: (count_rows(db, name), 0) for name in ("meta", *KNOWN)}
         if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:  # it goes without its log
             msg = f"{saved}: another program has it open; next: close that, then the same command"
             raise UserError(msg)
@@ -119,17 +89,13 @@ def _put_back(path: Path, saved: Path, parse: Parse) -> Repaired:
     return Repaired(damage=damage, kept_as=kept_as, rows=rows)
 
 
-def _count(db: sqlite3.Connection, table: str) -> int:
-    return int(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
-
-
 def _replace(
     path: Path, before: Path | None, damage: str, parse: Parse, rest: Sequence[Path]
 ) -> Repaired:
     part = path.with_name(f".{path.name}.part")
     try:
         part.unlink(missing_ok=True)
-        rows = carve(before or path, part, partial(_kind, parse=parse), rest=rest)
+        rows = remake(before or path, part, parse, rest=rest)
         if left := _damage(part, parse):
             msg = f"{path}: what could be read makes no sound ledger: {left}; it is left as it is"
             raise UserError(msg)
@@ -142,7 +108,7 @@ def _replace(
         msg = f"{path}: cannot be repaired: {error}; it is left as it is"
         raise UserError(msg) from None
     finally:
-        for side in ("", *SIDES):
+        for side in ("", ".copy", *SIDES):
             part.with_name(part.name + side).unlink(missing_ok=True)
     return Repaired(damage=damage, kept_as=kept_as, rows=rows)
 
@@ -165,36 +131,11 @@ def _damage(path: Path, parse: Parse) -> str | None:
             if version and int(version[0]) > VERSION:
                 msg = f"{path}: written by a later version of distill (ledger {version[0]})"
                 raise UserError(msg)
-            return _disagreement(db, parse)
+            return contradictions(db, parse)
     except (sqlite3.DatabaseError, ValueError, PermissionError) as error:
         if (shut := not_opened(path, error)) is not None:
             raise shut from None
         return str(error)
-
-
-def _disagreement(db: sqlite3.Connection, parse: Parse) -> str | None:
-    columns = {row[1] for row in db.execute("PRAGMA table_info(attempts)")}
-    after = "t.after" if "after" in columns else "NULL"
-    found = [(db.execute(q.format(after=after)).fetchone()[0], text) for text, q in DISAGREE]
-    kinds = ((answer, _kind(body, parse=parse)) for answer, body in db.execute(ANSWERS))
-    unreadable = sum(kind == "unreadable" or (answer and kind == "text") for answer, kind in kinds)
-    found.append((unreadable, "answers that cannot be read"))
-    return "; ".join(f"{number:,} {text}" for number, text in found if number) or None
-
-
-def _kind(body: bytes, *, parse: Parse) -> Literal["unreadable", "text", "answer"]:
-    """What a kept body is."""
-    try:
-        if not 0 <= zstandard.frame_content_size(body) <= MOST_BYTES:
-            return "unreadable"
-        text = zstandard.ZstdDecompressor().decompress(body)
-    except zstandard.ZstdError:
-        return "unreadable"
-    try:
-        parse(text)
-    except ValueError:
-        return "text"
-    return "answer"
 
 
 def _interrupted(path: Path) -> Path | None:

@@ -1,7 +1,7 @@
 """Writes problems, tries and answers into a run's ledger, and reads them back.
 
 Synchronous; ``write`` may run in another thread than the rest (sqlite serialises the two on the
-connection). What ``write`` returned from survives kill -9 and power loss.
+connection). Once ``write`` has returned, its tries survive kill -9 and power loss.
 """
 
 import sqlite3

@@ -1,4 +1,4 @@
-"""Counts and costs over a whole ledger. Writes nothing."""
+"""Counts and costs over a whole ledger."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The write-ahead log beside a SQLite file: which of its pages are whole. Applies nothing.
+"""The write-ahead log beside a SQLite file: which of its pages are whole.
 
 SQLite reads such a log up to the first frame that is not whole and forgets the rest without a word,
 committed or not. A frame's checksum goes on from that of the frame before it, as stored there; so
@@ -33,8 +33,9 @@ INDEX_HEADER = 48  # bytes: that, the salts, and its own checksum
 class Frame:
     """One version of one page."""
 
-    page: int
+    page: int  # from 1
     at: int  # where its content is in the log
+    size: int  # bytes
     commit: bool  # the last of a transaction
     whole: bool
 
@@ -42,16 +43,6 @@ class Frame:
 def log_of(path: Path) -> Path:
     """Where the log of a database is, if it has one."""
     return path.with_name(f"{path.name}-wal")
-
-
-def page_size(header: bytes) -> int | None:
-    """What a log's header says; None if it is damaged."""
-    return known_size(int.from_bytes(header[8:12], "big")) if _is_whole(header) else None
-
-
-def known_size(size: int) -> int | None:
-    """``size`` if it is one that pages can have."""
-    return size if 512 <= size <= 65536 and size.bit_count() == 1 else None
 
 
 def read(handle: int, at: int, size: int) -> bytes:
@@ -63,17 +54,20 @@ def read(handle: int, at: int, size: int) -> bytes:
     return found if len(found) == size else b""
 
 
-def newest(handle: int, size: int) -> dict[int, int]:
-    """Page → where its newest whole version is, of all that was committed."""
-    found: dict[int, int] = {}
-    pending: dict[int, int] = {}
-    for frame in _frames(handle, size):
+def merge(log: int, database: int) -> None:
+    """Writes the whole pages of all commits in the open ``log`` into an open file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    pending: list[Frame] = []
+    for frame in _frames(log):
         if frame.whole:
-            pending[frame.page] = frame.at
+            pending.append(frame)
         if frame.whole and frame.commit:
-            found |= pending
+            for one in pending:
+                os.pwrite(database, read(log, one.at, one.size), (one.page - 1) * one.size)
             pending.clear()
-    return found
 
 
 def is_damaged(path: Path) -> bool:
@@ -90,7 +84,7 @@ def is_damaged(path: Path) -> bool:
         header = read(handle, 0, HEADER)
         known = _frames_counted(path, header[16:24])
         broken, ended = not _is_whole(header), False  # ended: by a commit, behind a broken frame
-        for number, frame in enumerate(_frames(handle, page_size(header) or PAGE_SIZE), 1):
+        for number, frame in enumerate(_frames(handle), 1):
             if frame.whole and ended:
                 return True  # what goes on from a commit was begun when that was done
             broken = broken or not frame.whole
@@ -137,11 +131,12 @@ def _frames_counted(path: Path, salts: bytes) -> int:
         os.close(handle)
 
 
-def _frames(handle: int, size: int) -> Iterator[Frame]:
+def _frames(handle: int) -> Iterator[Frame]:
     """All of the log as it was last begun, oldest first."""
     header = read(handle, 0, HEADER)
-    before, salts = header[24:], header[16:24]
+    before, salts, size = header[24:], header[16:24], int.from_bytes(header[8:12], "big")
     if not _is_whole(header):  # then most of the first three frames say whose log it is
+        size = PAGE_SIZE
         starts = (HEADER + i * (FRAME_HEADER + size) + 8 for i in range(3))
         before, salts = bytes(8), mode(read(handle, start, 8) for start in starts)
         header = b""
@@ -150,7 +145,7 @@ def _frames(handle: int, size: int) -> Iterator[Frame]:
         head, stored = frame[:8], frame[16:24]
         whole = frame[8:16] == salts and stored == _sum(before, head + frame[24:], header)
         number, commit = struct.unpack(">II", head)
-        yield Frame(number, at + FRAME_HEADER, commit > 0, whole)
+        yield Frame(number, at + FRAME_HEADER, size, commit > 0, whole)
         before, at = stored, at + len(frame)
 
 

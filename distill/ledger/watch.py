@@ -1,11 +1,11 @@
 """Notices that the files of an open ledger are not those under their names, or not as we left them.
 
 SQLite goes on writing into a file that was deleted, renamed or replaced, and says nothing; nor does
-it tell what another program writes into a file from what it wrote itself. Changes nothing. What is
-seen: by name, a file that is gone or another (a link, too); by size and time of change (over a
-network by size alone), one that somebody else wrote into while we did not; after each transaction,
-a log whose beginning or last frame is not what was written there. Not seen is what happens to the
-ledger while its own log is being copied into it, and what puts size and time back.
+it tell what another program writes into a file from what it wrote itself. Noticed are: by name, a
+file that is gone or another one (also behind a link); by size and time of change (over a network by
+size alone), one that another program wrote into while we did not; after each transaction, a log
+whose beginning or last frame is not what was written there. Not noticed is what happens to the
+ledger while its own log is being copied into it, and a change that puts size and time back.
 """
 
 import os
@@ -28,7 +28,7 @@ class Fault:
 
     file: Path
     what: str
-    whole: bool  # all that was written can still be read by whoever has it open
+    whole: bool  # all that was written can still be read by a process that has it open
 
 
 class Watch:

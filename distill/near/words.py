@@ -92,7 +92,7 @@ def read_words(texts: pl.Series) -> Words:
     starts = edges[0::2]
     sizes = edges[1::2] - starts
     offsets = np.searchsorted(starts, bounds).astype(np.int64)
-    return Words(_hashes(data, starts, sizes), offsets, starts, sizes, data)
+    return Words(hashed(data, starts, sizes), offsets, starts, sizes, data)
 
 
 def _normalised(texts: pl.Series) -> tuple[Bytes, Ints]:
@@ -139,8 +139,11 @@ def _plain(texts: pl.Series) -> pl.Series:
     return texts.str.replace_all(SYMBOLS, " ").str.replace_all(UNSPACED, " $0 ")
 
 
-def _hashes(data: Bytes, starts: Ints, sizes: Ints) -> Hashes:
-    """One hash for each word. Words of up to eight bytes never share one."""
+def hashed(data: Bytes, starts: Ints, sizes: Ints) -> Hashes:
+    """One hash for each word; behind the last one ``data`` has eight bytes more.
+
+    Words of up to eight bytes never share one, if there is no zero byte in them.
+    """
     eights = np.ndarray(len(data) - 7, np.dtype("<u8"), data.data, strides=(1,))
     hashes = mixed(eights[starts] & MASKS[np.minimum(sizes, 8)])
     longer = np.flatnonzero(sizes > 8)

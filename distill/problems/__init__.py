@@ -9,7 +9,7 @@
     left_out   what is left out, and why
     read       all of it together
 
-Does not render prompts (``chat``) or ask anything (``teachers``).
+Prompts are rendered in ``distill.generating``.
 """
 
 from distill.problems.left_out import LeftOut

@@ -1,6 +1,6 @@
 """SQL over a source's columns: which rows are meant, and which columns are id, question and gold.
 
-Says every mistake in a recipe's SQL in one line. Does not clean what it finds (``questions``).
+Every mistake in a recipe's SQL is reported in one line.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ INSTRUCTIONS = ("instruction_id_list", "kwargs")
 
 
 def columns_needed(spec: Problems, where: str) -> tuple[str, ...] | None:
-    """The columns that ``map`` and ``where`` can read; None: any, the text does not tell.
+    """The columns that ``map`` and ``where`` read; None: the text does not tell, so any.
 
     Raises:
         UserError: a text is not SQL.
@@ -48,10 +48,10 @@ def asked(
 ) -> pl.DataFrame:
     """Id, question and gold of the rows that ``problems.where`` leaves, as strings.
 
-    An id is null where the map names none, a gold only where there is no check to need it.
+    An id is null where the map names none, a gold only where no check needs it.
 
     Raises:
-        UserError: a column is missing or could be meant by two, or SQL does not fit the data.
+        UserError: a column is missing, two could be meant, or SQL does not fit the data.
     """
     table = content.table
     try:
@@ -74,7 +74,7 @@ def parsed(text: str, at: str) -> pl.Expr:
     """The expression that a text is.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not SQL.
     """
     try:
         return parse_sql(text)

@@ -1,7 +1,7 @@
-"""Draws problems by a seed: the same ones on every machine. Does not read them.
+"""Draws problems by a seed: the same ones on every machine.
 
-Who is drawn depends on the seed and on the problems' own texts alone: neither the order of the
-source nor what else is in it changes who goes before whom, and a larger sample holds the smaller.
+What is drawn depends only on the seed and on the problems' own texts. Neither the order of the
+source nor its other problems matter, and a larger sample contains every smaller one.
 """
 
 import hashlib

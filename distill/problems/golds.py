@@ -1,4 +1,4 @@
-r"""Is a reference answer right by its own check? Where it is not, no answer can be found right.
+r"""Is a reference answer right by its own check? If not, no answer can ever be marked correct.
 
 Asking such a problem buys answers that no filter keeps and that count as wrong in a benchmark.
 """
@@ -15,7 +15,7 @@ from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE
 from distill.verify.workers.reasoning_gym import entry
 
-# A plain number is right by these checks, which a test proves; it saves most sets their checking.
+# A plain number passes these checks, as a test proves, so most sets need no checking.
 NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 SURE = ("math", "exact")
 

@@ -1,4 +1,4 @@
-"""What is left out of a problem set, and why. Does not decide it."""
+"""What is left out of a problem set, and why."""
 
 import logging
 from collections import Counter
@@ -36,7 +36,7 @@ Note = Callable[[LeftOut], object]
 
 
 class Tally:
-    """Counts what one reading leaves out, and tells each to whoever wants to know."""
+    """Counts what one reading leaves out, and passes each on to ``note``."""
 
     def __init__(self, where: str, note: Note | None = None) -> None:
         self._where = where  # the recipe's path
@@ -64,7 +64,7 @@ class Tally:
                 self._examples.append(one)
 
     def say(self) -> None:
-        """Logs one line for each reason; what no check can find right is one reason."""
+        """Logs one line for each reason; all uncheckable golds are one."""
         for reason, words in WORDS.items():
             if count := self._counts[reason]:
                 log.warning("%s: %d problems left out: %s", self._where, count, words)

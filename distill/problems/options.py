@@ -1,7 +1,7 @@
-"""Which options of a generator a recipe may give: numbers, and words that mean nothing else.
+"""Which options of a generator a recipe may give: numbers, dates and plain words.
 
 Some generators evaluate what they have put together from their options, or read the file that one
-names. A recipe is data, so it gets to none of that.
+names. A recipe is data, so it must not reach any of that.
 """
 
 import re
@@ -28,7 +28,7 @@ def refuse_options(task: GymTask, recipe: Path) -> None:
 
     Raises:
         UserError: an option is neither a number, a date, a word nor a text of the generator's own
-            settings, nor a list of these; or the generator is none for recipes.
+            settings, nor a list of these; or recipes may not use the generator.
     """
     where = f"{recipe}: problems.reasoning_gym: {task.name}"
     if task.name in REFUSED:

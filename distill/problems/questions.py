@@ -1,7 +1,4 @@
-"""Leaves out what cannot be asked or judged: empty questions, repeats, contradicting references.
-
-Does not read sources (``sources``) and does not try the references (``golds``).
-"""
+"""Leaves out what cannot be asked or judged: empty questions, repeats, contradicting references."""
 
 import polars as pl
 
@@ -9,7 +6,7 @@ from distill.errors import UserError
 from distill.problems.left_out import Tally
 from distill.rows import row_id
 
-# What Python takes for white space; the regex engine's \s lacks the four separators.
+# What Python treats as white space; the regex engine's \s lacks the four separators.
 SPACE = r"[\s\x1c-\x1f]+"
 
 
@@ -20,7 +17,7 @@ def usable(asked: pl.DataFrame, source: str, tally: Tally, *, checked: bool) -> 
     are the same. With ``checked``, a question needs a reference, and one that its repeats share.
 
     Raises:
-        UserError: an id is there twice.
+        UserError: an id appears twice.
     """
     keyed = asked.with_columns(key=normal(pl.col("question")))
     rows = tally.only(keyed, pl.col("key") != "", "no_question")
@@ -45,7 +42,7 @@ def refuse_repeated_ids(ids: pl.Series, where: str) -> None:
     """
     if ids.len() != ids.n_unique():
         twice = ids.filter(ids.is_duplicated())[0]
-        msg = f"{where}: problems: id {twice!r} is there twice; ids must be unique"
+        msg = f"{where}: problems: id {twice!r} appears twice; ids must be unique"
         raise UserError(msg)
 
 

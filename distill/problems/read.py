@@ -1,7 +1,4 @@
-"""The problem set of a recipe: what tells it from every other, at once, and its problems, later.
-
-Does not render prompts, and keeps nothing on disk.
-"""
+"""The problem set of a recipe: its digest at once, its problems when they are read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,8 +42,8 @@ class ProblemSet:
         left out is logged at the end, a line for each reason.
 
         Args:
-            note: is told each problem that is left out, in no particular order. Of a ``sample``,
-                those that were looked at for it.
+            note: is called with each problem that is left out, in no particular order; with
+                ``sample``, only with those that were looked at.
 
         Raises:
             UserError: the source is empty, not as recorded, or lacks a column; an id repeats; SQL

@@ -1,10 +1,11 @@
 """Traces as the prompts of another round: each trace of each question is a prompt of its own.
 
-Streams: an 800,000-trace set is never in memory. Does not say what is done with a trace: the
-template does, which finds its parts in ``fields``.
+Streams, so that a set of 800,000 traces is never in memory. What is done with a trace is up to the
+template.
 """
 
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,10 @@ from distill.problems.left_out import Tally
 from distill.recipes.load import Loaded
 from distill.recipes.places import Origin, missing
 from distill.recipes.prompts import Problems, PromptsRecipe
-from distill.rows import PROBLEM_SCHEMA, SCHEMA, last_user_turn
+from distill.rows import PROBLEM_SCHEMA, SCHEMA, Trace, last_user_turn
 from distill.sql import looks_across
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CODE
-
-# What a template can use of a trace, beside its question.
-FIELDS = ("id", "sample", "messages", "reasoning", "response", "gold", "verify", "teacher")
 
 
 def place_of(spec: Problems, origin: Origin) -> tuple[str | Path, Any]:
@@ -109,7 +107,7 @@ def _read(loaded: Loaded[PromptsRecipe], data: str | Path) -> Iterator[pl.DataFr
             pl.coalesce(source, "source").alias("source"),
             "gold",
             verify.alias("verify"),
-            pl.struct(FIELDS).alias("trace"),
+            pl.struct(field.name for field in fields(Trace)).alias("trace"),
         )
 
 
@@ -142,6 +140,6 @@ def _usable(
 
 
 def _whole(prompts: pl.DataFrame) -> pl.DataFrame:
-    fields = [orjson.dumps(trace).decode() for trace in prompts["trace"]]
-    table = prompts.with_columns(pl.Series("fields", fields, dtype=pl.String))
+    texts = [orjson.dumps(trace).decode() for trace in prompts["trace"]]
+    table = prompts.with_columns(pl.Series("fields", texts, dtype=pl.String))
     return table.select(PROBLEM_SCHEMA.names())

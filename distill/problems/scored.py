@@ -16,7 +16,7 @@ from distill.verify.workers.asked import Answer, Said, answers
 LONGEST = 4_096  # characters of a reference with its task; it stands in every row
 # Where in its set a problem stands: the same question made twice has one reference, not two.
 PLACE = ("source_dataset", "source_index")
-TRIES = 3  # of a scorer that had no time: which reference a problem gets is not left to chance
+TRIES = 3  # of a scorer that ran out of time, so that no reference depends on luck
 
 
 def references(
@@ -28,7 +28,7 @@ def references(
 ) -> list[str | None]:
     """Of each its answer as text, or ``{"task", "answer", "metadata"}``; None where it has none.
 
-    With its task where a text cannot tell: the task has a scorer of its own, as several answers or
+    With its task where a text cannot tell: the task has its own scorer, because several answers or
     orders may be right. A number stays a text and is compared exactly. So does an answer whose
     task is too large, is no JSON, or is not right by that scorer once it has been JSON.
 

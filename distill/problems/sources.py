@@ -1,6 +1,6 @@
 """The source that a recipe names: where it is, what identifies its content, and its table.
 
-Does not read traces (``rounds``) and does not know which column is the question (``columns``).
+Traces are read in ``rounds``; ``columns`` tells which column is the question.
 """
 
 import logging

@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 import zstandard
 
+from distill.near.grams import grams
 from distill.signals.settings import Settings
-from distill.signals.words import Hashes, word_hashes
+from distill.signals.words import split_words
 
 COLUMNS: dict[str, pl.DataType] = {
     "zstd_ratio": pl.Float64(),
@@ -33,7 +34,6 @@ TURNS = 3  # a tail that is there twice is emphasis, three times a loop
 LEVEL = 1  # of zstd: a ninth of the time of zlib's 6, and tells loops as well; see docs/filters.md
 _SLICE = 64  # rows copied at once, and
 _TOGETHER = 1 << 17  # bytes hashed at once: both fit a core's own cache
-_MIX = 0x9E3779B97F4A7C15  # odd 64-bit constant (golden ratio): words' order changes the hash
 _ROWS = np.uint64(10)  # bits of a gram's hash that name its text
 
 
@@ -127,17 +127,14 @@ def repeated_20grams(texts: list[bytes]) -> list[tuple[float, float, int]]:
     The share is 1 - different / all; zeros below WORDS words. By hashes: at most 2 ** 10 texts, and
     two stretches share one with chance 2^-54.
     """
-    h1, counts = word_hashes(texts)
+    words = split_words(texts)
+    counts = np.diff(words.offsets)
     totals = np.maximum(counts - WORDS + 1, 0)
     if not totals.any():
-        return [(0.0, 0.0, words) for words in counts.tolist()]
-    h2 = _joined(h1, h1, 1)
-    h4 = _joined(h2, h2, 2)
-    h8 = _joined(h4, h4, 4)
-    grams = _joined(_joined(h8, h8, 8), h4, 16)
-    row = np.repeat(np.arange(len(texts), dtype=np.uint64), counts)
-    keys = (grams >> _ROWS) | (row[: len(grams)] << (np.uint64(64) - _ROWS))
-    keys = np.sort(keys[row[: len(grams)] == row[WORDS - 1 :]])  # no stretch over two texts
+        return [(0.0, 0.0, count) for count in counts.tolist()]
+    hashes, _ = grams(words, WORDS)
+    row = np.repeat(np.arange(len(texts), dtype=np.uint64), totals)
+    keys = np.sort((hashes >> _ROWS) | (row << (np.uint64(64) - _ROWS)))
     first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))  # of equal ones
     times = np.diff(first, append=len(keys))
     begins = np.searchsorted(first, np.cumsum(totals) - totals)  # each text's first stretch
@@ -147,11 +144,3 @@ def repeated_20grams(texts: list[bytes]) -> list[tuple[float, float, int]]:
     found[0, some] = 1 - different / totals[some]
     found[1, some] = np.maximum.reduceat(times, begins[some])
     return list(zip(*found.tolist(), counts.tolist(), strict=True))
-
-
-def _joined(early: Hashes, late: Hashes, words: int) -> Hashes:
-    """The hash of each window from those of its two parts; the late one begins ``words`` later."""
-    factor = np.uint64(_MIX * (2 * words + 1) % 2**64)  # odd, and another one at each width
-    found: Hashes = early[: len(late) - words] * factor
-    found += late[words:]
-    return found

@@ -1,4 +1,4 @@
-"""The words of many texts, as 64-bit hashes. Does not lower letters or drop signs.
+"""The words of many texts as they are written: in their case, with their punctuation.
 
 Words are what ``str.split`` gives, but in scripts written without spaces (Han, kana, Thai, Lao,
 Khmer, Myanmar) every character begins one of its own, and ASCII after it another. Everything works
@@ -7,18 +7,12 @@ on UTF-8 bytes in numpy: a text of 19 KB costs about 100 us, against 260 us in `
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
-Hashes = NDArray[np.uint64]
-Numbers = NDArray[np.int64]
+from distill.near.arrays import Bytes, Ints, Truths
+from distill.near.words import Words, hashed
 
-_LONG = 40  # bytes of a word from which on it is hashed alone
-_MIX1, _MIX2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # murmur3's finaliser
-_SHIFT = np.uint64(32)
 # White space beyond ASCII, all that ``str.split`` knows: two characters of two bytes, 17 of three.
 _TWO = (0x85, 0xA0)
 _BLANK, _ALONE = 1, 2
@@ -35,8 +29,8 @@ for _low, _high in _UNSPACED:
     _THREE[_low:_high] = _ALONE
 
 
-def word_hashes(texts: Sequence[bytes]) -> tuple[Hashes, Numbers]:
-    """(hash of every word of every text in order, words of each text); texts are UTF-8.
+def split_words(texts: Sequence[bytes]) -> Words:
+    """The words of every text; texts are UTF-8.
 
     The same word has the same hash on every machine; two words share one with chance 2^-64.
     """
@@ -50,14 +44,15 @@ def word_hashes(texts: Sequence[bytes]) -> tuple[Hashes, Numbers]:
     sizes = ends - starts
     some = sizes > 0  # else two blanks stand side by side, or one beside a cut
     starts, sizes = starts[some], sizes[some]
-    bounds = np.cumsum([len(text) + 1 for text in texts])
-    counts = np.diff(np.searchsorted(starts, bounds), prepend=0)
-    return _hashed(joined, buffer, starts, sizes), counts
+    offsets = np.searchsorted(starts, np.cumsum([0] + [len(text) + 1 for text in texts]))
+    hashes = hashed(buffer, starts, sizes)
+    hashes ^= sizes.view(np.uint64)  # a zero byte may be part of a word here
+    return Words(hashes, offsets, starts, sizes, buffer)
 
 
-def _blanks(buffer: Bytes, *, ascii_only: bool) -> tuple[NDArray[np.bool_], Numbers]:
+def _blanks(buffer: Bytes, *, ascii_only: bool) -> tuple[Truths, Ints]:
     """Which bytes belong to white space, and where a word is cut without any."""
-    blank: NDArray[np.bool_] = buffer == 32
+    blank: Truths = buffer == 32
     blank |= (buffer - np.uint8(9)) < 5  # \t \n \v \f \r; smaller bytes wrap around
     blank |= (buffer - np.uint8(28)) < 4
     if ascii_only:
@@ -66,7 +61,7 @@ def _blanks(buffer: Bytes, *, ascii_only: bool) -> tuple[NDArray[np.bool_], Numb
     return blank, _mark_wide(blank, buffer, heads)
 
 
-def _mark_wide(blank: NDArray[np.bool_], buffer: Bytes, heads: Numbers) -> Numbers:
+def _mark_wide(blank: Truths, buffer: Bytes, heads: Ints) -> Ints:
     """Marks the white space beyond ASCII, by how UTF-8 spreads it over two or three bytes."""
     first, second = buffer[heads], buffer[heads + 1]
     for code in _TWO:
@@ -83,41 +78,3 @@ def _mark_wide(blank: NDArray[np.bool_], buffer: Bytes, heads: Numbers) -> Numbe
     alone, sizes = three[kinds == _ALONE], (3, 4)
     behind = np.concatenate([alone + sizes[0], four + sizes[1]])
     return np.concatenate([alone, four, behind[buffer[behind] < 0x80]])
-
-
-def _hashed(joined: bytes, buffer: Bytes, starts: Numbers, sizes: Numbers) -> Hashes:
-    """Eight bytes at a time, so that the work goes by words; nearly all have one such step."""
-    # the eight bytes from every byte on; copied, for reading them where they lie takes longer
-    eights: Hashes = np.ndarray((len(buffer) - 7,), "<u8", joined, strides=(1,)).copy()
-    found = _mixed(_first(eights[starts], sizes))
-    rest = np.flatnonzero(sizes > 8)
-    for at in range(8, _LONG, 8):
-        if not len(rest):
-            return found
-        found[rest] = _mixed(found[rest] + _first(eights[starts[rest] + at], sizes[rest] - at))
-        rest = rest[sizes[rest] > at + 8]
-    for n in rest.tolist():
-        word = joined[starts[n] : starts[n] + sizes[n]]
-        found[n] = int.from_bytes(blake2b(word, digest_size=8).digest(), "little")
-    return found
-
-
-def _first(eights: Hashes, sizes: Numbers) -> Hashes:
-    """As many bytes of each as its word has, moved to the top, and their number.
-
-    No two words share one: below the top bytes there is but the number, and where all eight are
-    taken the lowest would have to be F9 or more, which UTF-8 does not know.
-    """
-    few = np.minimum(sizes, 8).view(np.uint64)
-    eights <<= np.uint64(64) - (few << np.uint64(3))
-    eights += few
-    return eights
-
-
-def _mixed(values: Hashes) -> Hashes:
-    """Each bit of a value has a part in every high bit of its hash; changes ``values``."""
-    values *= _MIX1
-    values ^= values >> _SHIFT
-    values *= _MIX2
-    values ^= values >> _SHIFT
-    return values

@@ -1,4 +1,4 @@
-"""The body of a request on its way out, and that of a response on its way in. Judges neither.
+"""The body of a response as it comes in. Does not judge it.
 
 Content codings are undone here and not by aiohttp, which throws away what is declared wrongly or
 cut off: it was paid for.
@@ -8,31 +8,15 @@ import zlib
 from dataclasses import dataclass, field
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
+
+from distill.teachers.connection import OneReply
 
 # How much of a body is read: 384K tokens, the longest output any vendor allows, are about 2 MB;
 # what sends more than this is broken, and must not fill the memory.
 MOST_BYTES = 64 * 2**20
-CODINGS = "gzip, deflate"  # that a server may use
 GZIP = b"\x1f\x8b"
-MEMBERS = 16  # of one gzip; whoever sends more means to keep us busy
+MEMBERS = 16  # of one gzip; a server that sends more wants to keep us busy
 EITHER, BARE = 47, -15  # zlib's window bits: gzip or zlib by its first bytes; deflate alone
-
-
-class Outgoing(aiohttp.BytesPayload):
-    """A request's body; ``left`` once all of it was handed to the connection.
-
-    Before that nobody can have read the request, and nobody can have answered it.
-    """
-
-    left = False
-
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
-        """Writes it, as aiohttp asks."""
-        await super().write_with_length(writer, content_length)
-        self.left = True
 
 
 class TooLarge(Exception):
@@ -49,27 +33,29 @@ class Incoming:
     status: int | None = None  # None: nothing has come
     coding: str = ""  # as it is declared
     retry_after: str | None = None
+    asked: bool = False  # all of the request was sent
     parts: list[bytes] = field(default_factory=list)
 
-    async def read(self, response: aiohttp.ClientResponse) -> None:
-        """Reads all of it; what came before an error is kept.
+    async def read(self, reply: OneReply) -> None:
+        """Reads all of a reply; what came before an error is kept.
 
         Raises:
             TooLarge: it is larger than any answer is.
-            aiohttp.ClientError: it ended before its end.
+            aiohttp.ClientError, aiohttp.http.HttpProcessingError: it ended before its end.
         """
-        self.status = response.status
-        self.coding = response.headers.get("Content-Encoding", "").strip().lower()
-        self.retry_after = response.headers.get("Retry-After")
+        head, content = await reply.receive()
+        self.status = head.code
+        self.coding = head.headers.get("Content-Encoding", "").strip().lower()
+        self.retry_after = head.headers.get("Retry-After")
         size = 0
         try:
-            async for part in response.content.iter_any():
+            async for part in content.iter_any():
                 self.parts.append(part)
                 size += len(part)
                 if size > MOST_BYTES:
                     raise TooLarge
         except aiohttp.ClientError:
-            self.parts.append(_held(response.content))
+            self.parts.append(_held(content))
             raise
 
     def body(self) -> bytes:

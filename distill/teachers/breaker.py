@@ -1,4 +1,4 @@
-"""Whether an endpoint is worth asking. Knows no clock but the one it is given.
+"""Whether an endpoint is worth asking. The caller gives the time.
 
 After a row of failures without one answer the endpoint is left alone for a second, then one request
 at a time tries it, at growing distances, until it answers. So a dead endpoint costs a few requests,
@@ -8,8 +8,8 @@ and none of the rows uses up its tries on it.
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-# More than one request's own tries (retry.ATTEMPTS): a single row that always fails is no sign of a
-# dead endpoint.
+# More than one request's own tries (retry.ATTEMPTS): a single row that always fails does not
+# mean a dead endpoint.
 FAILURES = 10
 WAIT_FIRST_S = 1.0
 WAIT_MAX_S = 60.0

@@ -1,19 +1,15 @@
 """Sends one chat request once and says how it ended. Does not retry (``retry``) or store anything.
 
-aiohttp and orjson, with the openai SDK's request types and error classes: the SDK's own way through
-the same aiohttp costs six times the CPU (``bench/generate.py``). Redirects and proxies from the
+aiohttp's connection and orjson, with the openai SDK's request types and error classes: the SDK's
+own client costs six times the CPU (``bench/generate.py``). Redirects and proxies from the
 environment are not followed, and the whole request has one deadline: a timeout per read is defeated
 by keep-alive bytes.
-
-Each request has a connection of its own: nothing else in HTTP/1.1 ties an answer to its request,
-and what a server says unasked would be taken for the answer to the next one.
 """
 
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,28 +22,23 @@ from distill.teachers.refusal import sdk_error, server_said
 from distill.teachers.wire import MalformedReply, Reply, parse
 
 if TYPE_CHECKING:
-    import aiohttp
-
-    from distill.teachers.body import Incoming, Outgoing
+    from distill.teachers.body import Incoming
+    from distill.teachers.connection import Route
 
 # Refusals that every further request would meet too: bad key, empty balance, no such model.
 STOP_RUN = (401, 402, 403, 404)
 # Refusals of this one request: repeating it unchanged cannot help.
 STOP_ROW = (400, 413, 422)
-CONNECT_S = 10.0  # a host that does not answer a handshake within this is down
-# Of one line of a reply's head, where aiohttp allows 8,190: the answer behind it was paid for.
-MOST_HEADER_BYTES = 2**18
-MOST_HEADERS = 2**10  # where it allows 128
 NO_KEY = ""
-# A shorter key is a word for a server that wants none (EMPTY, none, token-abc123): taken out of
-# answers it would change them.
+# A shorter key is a placeholder for a server that wants none (EMPTY, none, token-abc123). Blanking
+# it out of answers would change them.
 SECRET_CHARS = 16
-# DeepSeek: the server aborted for want of resources; the text is a fragment.
+# DeepSeek: the server ran out of resources; the text is a fragment.
 ABORTED = ("insufficient_system_resource",)
 
 
 class RowRefused(Exception):
-    """The endpoint refuses this request for good; ``status`` is its HTTP status."""
+    """The endpoint will never answer this request; ``status`` is its HTTP status."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -57,7 +48,8 @@ class RowRefused(Exception):
 class Transient(Exception):
     """No answer this time; ``retry_after_s`` is what the server asked for, if it did.
 
-    ``billed`` says whether the teacher may have charged for it: it answered, or never said no.
+    ``billed`` says whether the teacher may have charged for it: it answered, or did not clearly
+    refuse.
     ``body`` is what a 200 carried, to be kept: it may have been paid for. ``holds`` says that there
     may be an answer in it that we cannot read.
     """
@@ -82,57 +74,39 @@ class Transient(Exception):
 
 @dataclass(slots=True)
 class Heard:
-    """What is known of whoever is at the other end."""
+    """What is known of the server."""
 
     http: bool = False  # it has answered in HTTP
     tls: bool | None = None  # it wants TLS, where the address says http://; None: not known
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """An open way to one endpoint."""
+class Client:
+    """What is needed to send requests to one endpoint."""
 
     endpoint: Endpoint
-    session: "aiohttp.ClientSession"
     url: str
     rest_url: str  # for the rest of an answer that was cut
     key: str  # in memory only; NO_KEY where the endpoint wants none
+    route: "Route"
     heard: Heard = field(default_factory=Heard)
+    heads: dict[str, bytes] = field(default_factory=dict)  # of requests, by URL; they hold the key
 
     def __repr__(self) -> str:
-        return f"Line({self.url})"
+        return f"Client({self.url})"
 
 
-@asynccontextmanager
-async def connect(endpoint: Endpoint) -> AsyncIterator[Line]:
-    """An open line; the key is read from the environment here and only here.
+def client_of(endpoint: Endpoint) -> Client:
+    """A client; the key is read from the environment here and only here.
 
     Raises:
         UserError: the variable that should hold the key is not set, or holds none.
     """
-    import aiohttp
-
-    from distill.teachers.body import CODINGS
-    from distill.teachers.connection import connector
+    from distill.teachers.connection import Route
 
     key = NO_KEY if endpoint.key_env is None else _key(endpoint.key_env)
-    headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    headers["Accept-Encoding"] = CODINGS
-    if key != NO_KEY:
-        headers["Authorization"] = f"Bearer {key}"
     url = f"{endpoint.base_url.rstrip('/')}/chat/completions"
-    async with aiohttp.ClientSession(
-        connector=connector(_trust(url)),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-        headers=headers,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        max_line_size=MOST_HEADER_BYTES,
-        max_field_size=MOST_HEADER_BYTES,
-        max_headers=MOST_HEADERS,
-        auto_decompress=False,  # ``body`` does it
-    ) as session:
-        yield Line(endpoint, session, url, _rest_url(endpoint, url), key)
+    return Client(endpoint, url, _rest_url(endpoint, url), key, Route(url, _trust(url)))
 
 
 def _key(name: str) -> str:
@@ -140,7 +114,7 @@ def _key(name: str) -> str:
     if not key:
         msg = f"the environment variable {name} is not set; put the API key in it"
         raise UserError(msg)
-    # beyond latin-1 no header goes; and a line break there would begin another header
+    # headers hold latin-1 only, and a line break would begin another header
     if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or ord(c) > 0xFF for c in key):
         msg = (
             f"the environment variable {name} holds no API key: there are line breaks, control "
@@ -158,10 +132,10 @@ def _rest_url(endpoint: Endpoint, url: str) -> str:
     return f"{base.removesuffix('/v1')}/beta/chat/completions"
 
 
-def _trust(url: str) -> ssl.SSLContext | bool:
+def _trust(url: str) -> ssl.SSLContext | None:
     """The machine's certificate authorities, and certifi's where the machine has none."""
     if not url.startswith("https:"):
-        return True
+        return None
     context = ssl.create_default_context()
     if not context.get_ca_certs():
         import certifi
@@ -171,7 +145,7 @@ def _trust(url: str) -> ssl.SSLContext | bool:
 
 
 async def send(
-    line: Line, body: Mapping[str, object], *, rest: bool = False
+    client: Client, body: Mapping[str, object], *, rest: bool = False
 ) -> tuple[Reply, bytes]:
     """The reply to one request and the raw body it came in.
 
@@ -181,87 +155,111 @@ async def send(
     Raises:
         StoppedError: 401, 402, 403, 404, a redirect, an address that nothing can be sent to, a
             certificate that cannot be trusted, TLS on one side only.
-        RowRefused: 400, 413, 422, or a text that is no Unicode.
+        RowRefused: 400, 413, 422, or a text that is not Unicode.
         Transient: every other status, a broken connection, the deadline, a malformed body.
     """
-    from distill.teachers.body import Incoming, Outgoing, TooLarge
+    from distill.teachers.body import Incoming, TooLarge
 
     try:
-        data = Outgoing(orjson.dumps(body))
+        data = orjson.dumps(body)
     except orjson.JSONEncodeError as error:
         raise RowRefused(0, f"cannot be sent: {error}") from None
-    url, come = line.rest_url if rest else line.url, Incoming()
+    url, come = client.rest_url if rest else client.url, Incoming()
+    failure = await _exchange(client, url, data, come)
     try:
-        failure = await _exchange(line, url, data, come)
-        answer = _without_key(line, come)
+        if isinstance(failure, TooLarge):
+            raise failure
+        answer = _without_key(client, come)
     except TooLarge as error:
-        raise Transient(str(error), status=come.status or 0, billed=data.left) from None
+        raise Transient(str(error), status=come.status or 0, billed=come.asked) from None
     if come.status is None:
         assert failure is not None, "a response has a status"
-        raise await _unanswered(line, url, failure, left=data.left) from None
-    line.heard.http = True
+        raise await _unanswered(client, url, failure, left=come.asked) from None
+    client.heard.http = True
     if come.status >= 300:
         raise _refused(url, come.status, come.retry_after, answer)
-    if not data.left:
+    if not come.asked:
         # it answers nothing: kept, it would be read again and become an answer
         reason = "an answer before the request was sent"
         raise Transient(reason, status=come.status, billed=False)
-    broken = None if failure is None else _reason(failure, line.endpoint.timeout_s)
+    broken = None if failure is None else _reason(failure, client.endpoint.timeout_s)
     return _reply(answer, come.status, broken)
 
 
-async def _exchange(line: Line, url: str, data: "Outgoing", come: "Incoming") -> Exception | None:
-    """Sends a request and reads what comes into ``come``; gives what went wrong.
-
-    Raises:
-        TooLarge: more comes than any answer has.
-    """
+async def _exchange(client: Client, url: str, data: bytes, come: "Incoming") -> Exception | None:
+    """Sends a request and reads what comes into ``come``; gives what went wrong."""
     import aiohttp
+    from aiohttp.http import HttpProcessingError
+
+    from distill.teachers.body import TooLarge
+    from distill.teachers.connection import NoAddress, NotConnected
 
     try:
-        async with asyncio.timeout(line.endpoint.timeout_s):
-            async with line.session.post(url, data=data, allow_redirects=False) as response:
-                await come.read(response)
-    except (aiohttp.ClientError, OSError, UnicodeError) as error:  # TimeoutError is an OSError
+        async with asyncio.timeout(client.endpoint.timeout_s):
+            reply = await client.route.open()
+            try:
+                reply.send(b"%b%d\r\n\r\n%b" % (_head(client, url), len(data), data))
+                await come.read(reply)
+            finally:
+                come.asked = reply.left
+                reply.abort()
+    except (
+        aiohttp.ClientError,
+        HttpProcessingError,
+        OSError,
+        NoAddress,
+        NotConnected,
+        TooLarge,
+    ) as error:  # TimeoutError is an OSError
         return error
     return None
 
 
-def _without_key(line: Line, come: "Incoming") -> bytes:
+def _head(client: Client, url: str) -> bytes:
+    if url not in client.heads:
+        from distill.teachers.connection import request_head
+
+        client.heads[url] = request_head(url, client.key)
+    return client.heads[url]
+
+
+def _without_key(client: Client, come: "Incoming") -> bytes:
     """The body; without the key, should the server repeat it. Else it is kept verbatim."""
     answer = come.body()
-    if line.key != NO_KEY and (come.status != 200 or len(line.key) >= SECRET_CHARS):
-        return answer.replace(line.key.encode(), b"***")
+    if client.key != NO_KEY and (come.status != 200 or len(client.key) >= SECRET_CHARS):
+        return answer.replace(client.key.encode(), b"***")
     return answer
 
 
-async def _unanswered(line: Line, url: str, error: Exception, *, left: bool) -> Exception:
+async def _unanswered(client: Client, url: str, error: Exception, *, left: bool) -> Exception:
     """The error to raise where no response came. What never left cannot have been billed."""
-    import aiohttp
+    from distill.teachers.connection import NoAddress
 
-    if isinstance(error, (aiohttp.InvalidURL, UnicodeError)):
+    if isinstance(error, NoAddress):
         return StoppedError(f"no request can be sent to {url}; correct base_url", status=0)
     text = tls.handshake_failed(error.__cause__, url, connected=left)
-    if text is None and left and url.startswith("http:") and not line.heard.http:
-        if line.heard.tls is None:
-            line.heard.tls = await tls.speaks_tls(url)
-        text = tls.wants_tls(url) if line.heard.tls else None
+    if text is None and left and url.startswith("http:") and not client.heard.http:
+        if client.heard.tls is None:
+            client.heard.tls = await tls.speaks_tls(url)
+        text = tls.wants_tls(url) if client.heard.tls else None
     if text is not None:
         return StoppedError(text, status=0)
-    return Transient(_reason(error, line.endpoint.timeout_s), status=0, billed=left)
+    return Transient(_reason(error, client.endpoint.timeout_s), status=0, billed=left)
 
 
 def _reason(error: Exception, timeout_s: float) -> str:
     """What is written down of an error; its repr() can hold the key: never shown."""
-    import aiohttp
+    from aiohttp.http import HttpProcessingError
 
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "no connection (timeout)"
+    from distill.teachers.connection import NotConnected
+
+    if isinstance(error, NotConnected):
+        return f"no connection ({error})"
     if isinstance(error, TimeoutError):
         return f"no whole answer within {timeout_s:g} s"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection ({type(error).__name__})"
-    return f"connection broken ({type(error).__name__})"
+    # by the name that it has had in ledgers
+    no_http = isinstance(error, HttpProcessingError)
+    return f"connection broken ({'ClientResponseError' if no_http else type(error).__name__})"
 
 
 def _reply(body: bytes, status: int, broken: str | None) -> tuple[Reply, bytes]:

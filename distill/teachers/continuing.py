@@ -1,15 +1,14 @@
-"""Goes on with an answer that was cut: the turn that asks for the rest, and joining the parts.
+"""Continues an answer that was cut: the turn that asks for the rest, and joining the parts.
 
-Sends nothing. What was cut within the thinking goes on thinking; what was cut after it goes on with
-the response.
+What was cut within the thinking goes on thinking; what was cut after it goes on with the response.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from distill.recipes.teachers import Continues
-from distill.teachers.wire import Reply, parse, texts
+from distill.teachers.wire import Reply, parse
 from distill.think import CLOSE, OPEN
 
 # What was cut is longer than this, but for limits of a few tokens; shorter beginnings are repeated
@@ -72,12 +71,12 @@ def joined(bodies: Sequence[bytes]) -> Reply:
     Tokens are summed; the finish reason is the last part's.
 
     Raises:
-        MalformedReply: a body is no completion.
+        MalformedReply: a body is not a completion.
     """
     if len(bodies) == 1:
         return parse(bodies[0])
-    whole = _join(bodies)
     parts = [parse(body) for body in bodies]
+    whole = _join(parts)
     return replace(
         parts[-1],
         reasoning=whole.thought.strip(),
@@ -86,15 +85,16 @@ def joined(bodies: Sequence[bytes]) -> Reply:
         cached_tokens=_sum([part.cached_tokens for part in parts]),
         reasoning_tokens=_sum([part.reasoning_tokens for part in parts]),
         completion_tokens=_sum([part.completion_tokens for part in parts]),
+        texts=(whole.thought, whole.response or ""),
     )
 
 
-def said_anew(cut: Sequence[bytes], body: bytes) -> str:
-    """The text of a body, thinking first, without what the bodies it goes on with said already."""
-    thought, content = texts(body)
+def said_anew(cut: Sequence[bytes], reply: Reply) -> str:
+    """The text of a reply, thinking first, without what the bodies it goes on with said already."""
+    thought, content = reply.texts
     if not cut:
         return thought + content
-    whole = _join(cut)
+    whole = _join(map(parse, cut))
     known = [_bare(text) for text in (whole.thought, whole.text(), whole.response or "")]
     return "".join(_unknown(_bare(said), known) for said in (thought, content))
 
@@ -117,7 +117,7 @@ def turn_to_continue(
     bodies: Sequence[bytes], how: Continues
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the last turn of the request for the rest, what else the request says)."""
-    whole = _join(bodies)
+    whole = _join(map(parse, bodies))
     if how == "deepseek_prefix":
         turn = {"role": "assistant", "content": whole.response or "", "prefix": True}
         return {**turn, "reasoning_content": whole.thought}, {}
@@ -127,8 +127,8 @@ def turn_to_continue(
     )
 
 
-def _join(bodies: Sequence[bytes]) -> _Joined:
-    whole, parts = _Joined(), [texts(body) for body in bodies]
+def _join(replies: Iterable[Reply]) -> _Joined:
+    whole, parts = _Joined(), [reply.texts for reply in replies]
     if not any(reasoning for reasoning, _ in parts):  # inline: a cut may lie within a tag
         text = ""
         for _, content in parts:

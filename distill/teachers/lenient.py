@@ -1,4 +1,4 @@
-"""Reads JSON that is not quite JSON: what a server sent was paid for. Knows nothing of its meaning.
+"""Reads JSON that is not quite JSON, because what a server sent was paid for.
 
 Marks at the beginning, UTF-16, halves of emoji, NaN and 1e400, nesting without end, whatever stands
 around the object, an event stream, an end that was cut off behind what matters.
@@ -18,7 +18,7 @@ LONG_INT = 4_000  # digits; Python reads 4,300
 MOST_BYTES = 4 * 2**20
 AROUND = "\ufeff\0 \t\r\n"
 STREAM = ("data:", "event:", "id:", "retry:", ":")  # how a line of an event stream begins
-# A whole string, a bracket or a comma: what lies between is of no matter to the shape.
+# A whole string, a bracket or a comma: what lies between does not change the shape.
 PIECES = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)
 
 
@@ -45,7 +45,7 @@ def read(body: bytes) -> Iterator[Any]:
 
 
 def _decoded(body: bytes) -> str:
-    """JSON's own rule for UTF-8, 16 and 32; what is no Unicode becomes the sign for that."""
+    """JSON's own rule for UTF-8, 16 and 32; what is not Unicode becomes U+FFFD."""
     bare = body.lstrip(b"\0 \t\r\n")
     found = json.detect_encoding(body) if b"\0" in bare[:4] else "utf-8"
     return (body if found != "utf-8" else bare).decode(found, "replace")
@@ -68,7 +68,7 @@ def _object(text: str) -> Any:
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of a name that is there twice the last value that says anything."""
+    """Where a name appears twice, its last value that is not empty."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if value or name not in found:
@@ -106,7 +106,7 @@ def _closed(text: str) -> str:
     for piece in PIECES.finditer(text):
         sign, depth = piece[0], len(ends)
         if sign == '"':
-            break  # a string without an end
+            break  # an unterminated string
         kept.append(text[at : piece.start()] if depth <= DEPTH else "")
         at = piece.end()
         if sign in "[{":

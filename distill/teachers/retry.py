@@ -1,6 +1,6 @@
 """The one retry policy: which failures are tried again, and after how long.
 
-How an endpoint is left alone that fails for everybody is said elsewhere (``breaker``, ``pool``).
+Endpoint-wide back-off lives in ``breaker`` and ``pool``.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ async def until_answered(once: Callable[[], Awaitable[None]]) -> None:
     """Calls ``once`` until it does not raise Transient.
 
     Raises:
-        Transient: the last of ATTEMPTS; rate limits do not count, they say nothing of the row.
+        Transient: the last of ATTEMPTS; rate limits do not count, they say nothing about the row.
     """
     try:
         await once()

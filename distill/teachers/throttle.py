@@ -1,9 +1,9 @@
-"""How many requests an endpoint gets at once. Knows no clock but the one it is given.
+"""How many requests an endpoint gets at once. The caller gives the time.
 
 Additive increase, multiplicative decrease: every sign of overload lowers the limit, every answer
-raises it a little, up to what the recipe allows. Signs of overload are a 429, a deadline that was
-missed, and, for servers that never say 429 and queue, answers that come late because each token
-takes longer than it does there at best.
+raises it a little, up to what the recipe allows. Signs of overload are a 429, a missed deadline,
+and, because some servers queue and never say 429, answers that come late because each token takes
+longer than this server's best.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ RAISE_PER = 25.0  # answers for one more request at once; under that limit, one 
 # A tenth at a time for lateness: it is a guess, where a 429 is a statement.
 LOWER_LATE = 0.9
 # An answer that took more than half of its deadline is late, if its tokens took half as long again
-# as they do at best: long answers alone are no overload.
+# as they do at best: long answers alone are not overload.
 LATE_SHARE = 0.5
 LATE_PACE = 1.5
 

@@ -36,13 +36,13 @@ def handshake_failed(error: BaseException | None, url: str, *, connected: bool) 
 
 
 async def speaks_tls(url: str) -> bool | None:
-    """Whether a handshake is answered where ``url`` says http://; None where nobody is there.
+    """Whether a handshake is answered where ``url`` says http://; None if nothing listens.
 
     Sends nothing else.
     """
     parts = urlsplit(url)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # no word is said to it
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent
     try:
         async with asyncio.timeout(PROBE_S):
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=context)

@@ -78,7 +78,7 @@ class TrustList:
             msg = f"{self.path}: cannot be read: {error.strerror}; {_OTHERWISE}"
             raise UserError(msg) from None
         except (yaml.YAMLError, ValidationError, UnicodeDecodeError, RecursionError):
-            msg = f'{self.path}: not a list of {{"origin": "https://…", "key_env": "NAME"}}; mend '
+            msg = f'{self.path}: not a list of {{"origin": "https://…", "key_env": "NAME"}}; fix '
             raise UserError(msg + "it, or move it away") from None
 
 
@@ -95,7 +95,7 @@ def trust_list() -> TrustList:
     # The XDG base directory specification: a relative path is to be ignored.
     folder = Path(root) if root.startswith("/") else Path.home() / ".config"
     if not folder.is_absolute():
-        msg = f"HOME: {folder.parent}: is no whole path, so the trust list cannot be found"
+        msg = f"HOME: {folder.parent}: is not an absolute path, so the trust list cannot be found"
         raise UserError(msg)
     return TrustList(folder / "distill" / "trust.yaml")
 
@@ -112,7 +112,7 @@ def _read_private(path: Path) -> str:
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
-            msg = f"{path}: is no list of a user's; move it away"
+            msg = f"{path}: is not a trust list; move it away"
             raise UserError(msg)
         _refuse_others(path, found)
         return file.read().decode("utf-8")

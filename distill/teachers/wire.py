@@ -1,4 +1,4 @@
-"""The one place where a chat completion becomes (reasoning, response). Knows no HTTP.
+"""The one place where a chat completion becomes (reasoning, response).
 
 Servers put the thinking in ``reasoning_content`` (DeepSeek, SGLang, llama.cpp), ``reasoning``
 (vLLM, OpenRouter), ``thinking`` (Ollama), or inline in ``<think>`` tags, with or without the
@@ -6,7 +6,7 @@ opening one; or in parts of the content (Mistral).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -17,17 +17,17 @@ from distill.teachers.refusal import server_said
 from distill.think import split_think
 
 FIELDS = ("reasoning", "reasoning_content", "thinking")
-THOUGHT_PARTS = ("thinking", "reasoning")  # the types of a content's parts that are no answer
-# What ``parse`` says of an answer that a server ended; anything else is kept, and is no success.
+THOUGHT_PARTS = ("thinking", "reasoning")  # the types of a content's parts that are not the answer
+# What ``parse`` says of an answer that a server ended; anything else is kept, and is not a success.
 FINISHED = ("stop", "length", "content_filter")
-SHOWN_CHARS = 200  # of a body that is no completion
+SHOWN_CHARS = 200  # of a body that is not a completion
 AN_ERROR = "an error in a 200"
-# What a server says where it should give a count, and which is none: "many", -1, true, 1e400.
+# Stands for what is not a count: "many", -1, true, 1e400.
 NO_COUNT = -1
 
 
 class MalformedReply(ValueError):
-    """A 200 whose body is no completion; worth another try.
+    """A 200 whose body is not a completion; worth another try.
 
     ``holds`` says whether there may be an answer in it that we cannot read: not so in an error, a
     web page, an empty body, or JSON without a message.
@@ -51,6 +51,8 @@ class Reply:
     reasoning_tokens: int | None
     completion_tokens: int | None
     cost_usd: float | None = None  # what the server says that it charged (OpenRouter)
+    # (thinking, content) as the server sent them: not stripped, not split
+    texts: tuple[str, str] = field(default=("", ""), repr=False)
 
 
 def parse(body: bytes) -> Reply:
@@ -58,25 +60,13 @@ def parse(body: bytes) -> Reply:
 
     Servers have several words for an answer that came to its end (``rows.ENDED``: eos_token,
     end_turn, …); the finish reason of all of them is "stop", which is what rules ask for. Two
-    different thoughts in one message get the finish reason "two_thoughts", which is no success.
+    different thoughts in one message get the finish reason "two_thoughts", which is not a success.
 
     Raises:
         MalformedReply: HTML, cut or empty JSON, an error object, no choices.
     """
     whole, choice, message = _opened(body)
     return _reply(whole, choice, message)
-
-
-def texts(body: bytes) -> tuple[str, str]:
-    """(thinking, content) of a completion as the server sent them: not stripped, not split.
-
-    Raises:
-        MalformedReply: as ``parse``.
-    """
-    message = _opened(body)[2]
-    thought, content = _content(message)
-    said = (thought, *(_joined(message.get(name)) for name in FIELDS))
-    return next(filter(None, said), ""), content
 
 
 Opened = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
@@ -166,10 +156,6 @@ def _streamed(found: list[Opened]) -> Opened:
     return whole, ended, dict(said)
 
 
-def _text(block: dict[str, Any], name: str) -> str:
-    return _joined(block.get(name)).strip()
-
-
 def _joined(value: Any) -> str:
     """A string as it is; of a list of parts the text, one after the other; else nothing."""
     if isinstance(value, list):
@@ -196,10 +182,10 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
 
 
 def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any]) -> Reply:
-    thought, content = (text.strip() for text in _content(message))
-    fields = (thought, *(_text(message, name) for name in FIELDS))
-    said = list(dict.fromkeys(filter(None, fields)))
-    reasoning, response = (said[0], content) if said else split_think(content)
+    inline, content = _content(message)
+    thoughts = [inline, *(_joined(message.get(name)) for name in FIELDS)]
+    said = list(dict.fromkeys(filter(None, map(str.strip, thoughts))))
+    reasoning, response = (said[0], content.strip()) if said else split_think(content.strip())
     finish = "two_thoughts" if len(said) > 1 else _finish(choice.get("finish_reason"))
     model = whole.get("model")
     return Reply(
@@ -207,6 +193,7 @@ def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any
         response=response,
         finish_reason=finish,
         model=model if isinstance(model, str) else None,
+        texts=(next(filter(None, thoughts), ""), content),
         **_usage(whole.get("usage")),
     )
 

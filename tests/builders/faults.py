@@ -3,6 +3,7 @@ that must not be found anywhere afterwards."""
 
 import json
 import logging
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ import pytest
 import zstandard
 
 from distill.errors import DistillError
-from distill.ledger.pages import records
+from distill.ledger import readable
 from tests.builders import recipes
 from tests.builders.runs import shorten_waits
 from tests.builders.teacher_server import completion
@@ -57,12 +58,12 @@ def answers_in(path: Path) -> Iterator[bytes]:
     """The answers of a ledger as they came, also of a damaged one; they lie there compressed."""
     if path.suffix != ".sqlite":
         return
-    for record in records(path):
-        for value in record.values:
-            if not isinstance(value, bytes):
-                continue
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy")
+        readable.copy(path, copy)
+        for _, body in readable.numbered(copy, "answers", {"attempt": int, "body": bytes}):
             with suppress(zstandard.ZstdError):
-                yield zstandard.ZstdDecompressor().decompress(value, max_output_size=2**24)
+                yield zstandard.ZstdDecompressor().decompress(body, max_output_size=2**24)
 
 
 @contextmanager

@@ -250,7 +250,7 @@ def test_a_number_that_only_some_lines_have_is_kept(tmp_path: Path) -> None:
     lines = [{"id": "a", "question": "q", "output": "x"}]
     lines += [{"id": "a", "question": "q", "output": "y", "sample": 7}]  # type: ignore[dict-item]
     assert [row["sample"] for row in read_lines(tmp_path, *lines)] == [0, 7]
-    with pytest.raises(UserError, match="id 'a' with sample 7 is there twice"):
+    with pytest.raises(UserError, match="id 'a' with sample 7 appears twice"):
         read_lines(tmp_path, *lines, lines[1])
 
 

@@ -194,7 +194,7 @@ BROKEN = [
     ("a.jsonl", lines({}), "no column holds the answers; found none; wanted one of response"),
     ("a.jsonl", lines({"question": "q", "answer": "4"}), "answers; found question, answer; wanted"),
     ("a.jsonl", lines(OWN | {"id": None}), "1 rows have no id"),
-    ("a.jsonl", lines(OWN, OWN), "id 'a' with sample 1 is there twice"),
+    ("a.jsonl", lines(OWN, OWN), "id 'a' with sample 1 appears twice"),
     ("a.txt", lines(OWN), "this kind of file cannot be read; give one of .parquet"),
 ]
 
@@ -359,7 +359,7 @@ def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:
 def test_the_same_key_in_two_shards_is_refused(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         put(tmp_path / name, lines(OWN))
-    assert "id 'a' with sample 1 is there twice" in mistake(tmp_path)
+    assert "id 'a' with sample 1 appears twice" in mistake(tmp_path)
 
 
 def test_a_run_is_its_traces_and_a_filtered_set_its_kept_rows(tmp_path: Path) -> None:

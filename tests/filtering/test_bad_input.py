@@ -288,6 +288,6 @@ def test_a_shard_that_the_manifest_names_and_is_gone_is_one_line(tmp_path: Path)
 def test_two_shards_of_one_key_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
     for name in ("a", "b"):
         pl.DataFrame([row("same")]).write_parquet(tmp_path / f"{name}.parquet")
-    with pytest.raises(UserError, match="id 'same' with sample 0 is there twice"):
+    with pytest.raises(UserError, match="id 'same' with sample 0 appears twice"):
         split(tmp_path, tmp_path / "*.parquet")
     assert not list(tmp_path.glob("out/**/*.parquet"))

@@ -238,7 +238,7 @@ def test_every_row_comes_back_once_with_the_reason_that_its_values_give(
     assert found["sample"].to_list() == list(range(len(rows)))
     everything = measured(frame, rules, all_signals=True)
     assert everything["reason"].to_list() == found["reason"].to_list()
-    whole = frame.hstack(everything.select(all_columns()))
+    whole = frame.hstack(everything.select([*all_columns()]))
     assert judge(whole, rules).to_list() == found["reason"].to_list()
     for line, reason in zip(whole.iter_rows(named=True), found["reason"], strict=True):
         assert reason == first_broken(line, rules)
@@ -247,8 +247,8 @@ def test_every_row_comes_back_once_with_the_reason_that_its_values_give(
 def first_broken(line: dict[str, object], rules: Rules) -> str | None:
     """The same by hand: one row, one rule after the other."""
     alone = pl.DataFrame([line], schema={**dict(SCHEMA), **all_columns()})
-    for rule in rules.rules:
-        holds = alone.select(pl.sql_expr(rule.sql)).item()
+    said = alone.select(pl.sql_expr(rule.sql).alias(rule.name) for rule in rules.rules).row(0)
+    for rule, holds in zip(rules.rules, said, strict=True):
         if holds is not True:
             return rule.name if holds is False else f"{rule.name}_unknown"
     return None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from distill.errors import BudgetReached
 from distill.generating.budget import Budget, most_prompt_tokens
-from distill.generating.usage import believed, least_tokens, sent
+from distill.generating.usage import believed, enough_tokens, least_tokens, sent
 from distill.recipes.teachers import Price
 from distill.teachers.wire import parse
 from tests.builders.teacher_server import completion
@@ -105,6 +105,7 @@ PIECES = ["//", " ", "\n", "/", "*/", ";", "a", "}", "\t", "é", "中", "ไ", "
 def test_whoever_counts_a_token_for_each_word_is_believed(text: str) -> None:
     most = len(re.findall(r"\S+", text, re.ASCII)) + len(text.encode("utf-8", "replace")) // 32
     assert least_tokens(text) <= max(1, most)
+    assert least_tokens(text) <= enough_tokens(text)
 
 
 def test_a_template_with_a_system_prompt_of_its_own_is_possible() -> None:

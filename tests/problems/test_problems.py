@@ -163,7 +163,7 @@ MISTAKES = [
     ),
     ([asked(problem="p")], (), "question and problem could both be the question; say which in map"),
     ([asked(gold="p")], (), "gold and answer could both be the gold; say which in map"),
-    ([asked(id=1), asked("b", id=1)], ("problems.map.id=id",), "id '1' is there twice"),
+    ([asked(id=1), asked("b", id=1)], ("problems.map.id=id",), "id '1' appears twice"),
     ([asked("  ")], (), "no usable problem is left"),
     ([asked(answer=" ")], (), "no usable problem is left"),
     ([asked()], ("problems.where=1 = 2",), "no usable problem is left"),

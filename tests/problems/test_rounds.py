@@ -141,7 +141,7 @@ MISTAKES = [
     ((trace(),), ("problems.where=CAST(id AS INT) = 1",), "where: CAST(id AS INT) = 1: cannot be"),
     ((trace(),), ("problems.where=sample = 7",), "r.yaml: problems: no usable problem is left"),
     ((trace(),), ("problems.where=sample = 7", "problems.sample=1"), "no usable problem is left"),
-    ((trace(), trace()), (), "id 'a' with sample 0 is there twice"),
+    ((trace(), trace()), (), "id 'a' with sample 0 appears twice"),
     ((), (), "no rows in it"),
     ((), ("problems.traces=none.parquet",), "problems.traces: none.parquet: no such file"),
     ((), ("problems.traces=r.yaml",), "problems.traces: r.yaml: give JSONL"),

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from itertools import groupby
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import example, given
@@ -14,7 +15,7 @@ from distill.rows import SCHEMA
 from distill.signals import MODULES, readability, repetition
 from distill.signals.repetition import WORDS, repeated_20grams
 from distill.signals.settings import PLAIN
-from distill.signals.words import word_hashes
+from distill.signals.words import split_words
 
 # letters of all sizes and signs that look like white space, and all kinds that str.split knows
 PIECES = ["a", "b" * 7, "c" * 8, "d" * 9, "e" * 41, "é", "日本", "😀", "\x00", "\u200b", "\ufeff"]
@@ -48,7 +49,8 @@ def split(text: str) -> list[str]:
 @given(st.lists(texts | st.text(), min_size=1, max_size=5))
 @example(["日本 です3個,ไทย\U00020000a，b", "။ က", "…—日", "日"])
 def test_words_are_those_of_split_and_characters_without_spaces(many: list[str]) -> None:
-    hashes, counts = word_hashes(encoded(many))
+    found = split_words(encoded(many))
+    hashes, counts = found.hashes, np.diff(found.offsets)
     words = [word for text in many for word in split(text)]
     assert counts.tolist() == [len(split(text)) for text in many]
     assert len(hashes) == len(words)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from distill.errors import StoppedError, UserError
 from distill.recipes.teachers import Address
-from distill.teachers.client import connect, send
+from distill.teachers.client import client_of, send
 from distill.teachers.endpoint import Endpoint
 
 NO_ADDRESS = [
@@ -56,8 +56,7 @@ def endpoint(url: str, **values: Any) -> Endpoint:
 
 
 async def _once(one: Endpoint) -> object:
-    async with connect(one) as line:
-        return await send(line, {"model": "m", "messages": []})
+    return await send(client_of(one), {"model": "m", "messages": []})
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:80 80/v1", f"http://{'a' * 70}.com/v1"])

@@ -15,7 +15,7 @@ import pytest
 
 import distill
 from distill.errors import Exit, StoppedError
-from distill.teachers.client import Transient, connect, send
+from distill.teachers.client import Transient, client_of, send
 from distill.teachers.endpoint import Endpoint
 from tests.builders.faults import (
     PRICE,
@@ -151,7 +151,6 @@ def test_an_answer_that_came_before_its_question_is_none(tmp_path: Path) -> None
     assert kept.height == ROWS
 
 
-@pytest.mark.filterwarnings("ignore:Sending a large body")
 def test_what_came_before_its_question_is_not_kept_to_become_an_answer_later() -> None:
     def met(talk: Talk) -> None:
         talk.write(FALSE)
@@ -159,8 +158,8 @@ def test_what_came_before_its_question_is_not_kept_to_become_an_answer_later() -
 
     async def ask(url: str) -> None:
         long = "x " * 3_000_000  # more than a connection takes up before it is read
-        async with connect(Endpoint(base_url=url, model="m", concurrency=1, timeout_s=10)) as line:
-            await send(line, {"messages": [{"role": "user", "content": long}]})
+        one = Endpoint(base_url=url, model="m", concurrency=1, timeout_s=10)
+        await send(client_of(one), {"messages": [{"role": "user", "content": long}]})
 
     with talkative(lambda talk, question: None, met) as url:
         with pytest.raises(Transient, match="before the request was sent") as caught:

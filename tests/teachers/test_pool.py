@@ -1,4 +1,4 @@
-"""Several endpoints: each gets its share while it is well, and no turn is lost."""
+"""Several endpoints: each gets its share while it is well, and no slot is lost."""
 
 import asyncio
 import random
@@ -16,9 +16,9 @@ from distill.errors import Exit, StoppedError, UserError
 from distill.showing.status import describe
 from distill.teachers import breaker, pool
 from distill.teachers.breaker import FAILURES, WAIT_MAX_S, Breaker
-from distill.teachers.client import Line, Transient
+from distill.teachers.client import Transient, client_of
 from distill.teachers.endpoint import Endpoint
-from distill.teachers.pool import Pool, Turn
+from distill.teachers.pool import Pool, Slot
 from distill.teachers.throttle import LATE_PACE, LATE_SHARE, LOWER, LOWER_LATE, RAISE_PER, Throttle
 from distill.teachers.wire import Reply
 from tests.builders.recipes import block, recipe
@@ -196,13 +196,9 @@ def endpoint(name: str, **values: Any) -> Endpoint:
     return Endpoint(**{**plain, "timeout_s": 9.0, **values})
 
 
-NO_SESSION: Any = None  # nothing is sent
-
-
 def pool_of(*endpoints: Endpoint) -> Pool:
-    url = "http://none"
-    lines = [Line(endpoint=e, session=NO_SESSION, url=url, rest_url=url, key="") for e in endpoints]
-    return Pool(lines)
+    """Nothing is sent."""
+    return Pool([client_of(one) for one in endpoints])
 
 
 REPLY = Reply(
@@ -226,12 +222,12 @@ def test_turns_are_shared_by_weight_within_one_at_any_time(
 
     async def go() -> None:
         for n in range(1, count + 1):
-            turn = await many.turn()
-            given_to[turn.post.name] += 1
-            many.answered(turn, REPLY)
-            for post in many.posts:
-                share = n * post.line.endpoint.weight / sum(weights)
-                assert abs(given_to[post.name] - share) <= 1.0001
+            slot = await many.slot()
+            given_to[slot.state.name] += 1
+            many.answered(slot, REPLY)
+            for state in many.states:
+                share = n * state.client.endpoint.weight / sum(weights)
+                assert abs(given_to[state.name] - share) <= 1.0001
 
     asyncio.run(go())
 
@@ -239,13 +235,13 @@ def test_turns_are_shared_by_weight_within_one_at_any_time(
 def test_a_full_endpoint_leaves_its_turns_to_the_others() -> None:
     async def go() -> None:
         many = pool_of(endpoint("a", weight=100, concurrency=2), endpoint("b", concurrency=3))
-        turns = [await many.turn() for _ in range(5)]
-        assert Counter(turn.post.line.endpoint.model for turn in turns) == {"a": 2, "b": 3}
-        waiter = asyncio.create_task(many.turn())
+        slots = [await many.slot() for _ in range(5)]
+        assert Counter(slot.state.client.endpoint.model for slot in slots) == {"a": 2, "b": 3}
+        waiter = asyncio.create_task(many.slot())
         await asyncio.sleep(0)
         assert not waiter.done()
-        many.answered(turns[-1], REPLY)
-        assert (await waiter).post is turns[-1].post
+        many.answered(slots[-1], REPLY)
+        assert (await waiter).state is slots[-1].state
 
     asyncio.run(go())
 
@@ -256,10 +252,10 @@ def test_who_came_first_is_served_first() -> None:
         order: list[int] = []
 
         async def work(number: int) -> None:
-            turn = await one.turn()
+            slot = await one.slot()
             order.append(number)
             await asyncio.sleep(0)
-            one.answered(turn, REPLY)
+            one.answered(slot, REPLY)
 
         await asyncio.gather(*(work(number) for number in range(20)))
         assert order == list(range(20))
@@ -268,53 +264,53 @@ def test_who_came_first_is_served_first() -> None:
 
 
 class Crowd:
-    """Workers that take turns, use them in every way there is, and are cancelled at any moment."""
+    """Workers that take slots, use them in every way there is, and are cancelled at any moment."""
 
     def __init__(self, seed: int) -> None:
         self.luck = random.Random(seed)
         sizes = [self.luck.randint(1, 4) for _ in range(self.luck.randint(1, 3))]
         self.pool = pool_of(*(endpoint(f"e{i}", concurrency=n) for i, n in enumerate(sizes)))
-        for post in self.pool.posts:
-            post.breaker._wait_s = 0.001
-        self.handed: list[Turn] = []
+        for state in self.pool.states:
+            state.breaker._wait_s = 0.001
+        self.handed: list[Slot] = []
         self.used = 0
         self.stopped = 0
 
     async def work(self) -> None:
         try:
-            turn = await self.pool.turn()
+            slot = await self.pool.slot()
         except StoppedError:
             self.stopped += 1
             return
-        assert not any(turn is other for other in self.handed)
-        self.handed.append(turn)
-        assert 0 < turn.post.under_way <= turn.post.line.endpoint.concurrency
+        assert not any(slot is other for other in self.handed)
+        self.handed.append(slot)
+        assert 0 < slot.state.under_way <= slot.state.client.endpoint.concurrency
         try:
             for _ in range(self.luck.randint(0, 3)):
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
-            self.pool.give_back(turn)
+            self.pool.give_back(slot)
             raise
-        self.end(turn)
+        self.end(slot)
         self.used += 1
 
-    def end(self, turn: Turn) -> None:
+    def end(self, slot: Slot) -> None:
         how = self.luck.choice(["answered", "answered", "busy", "broken", "back", "row", "gone"])
         if how == "answered":
-            self.pool.answered(turn, REPLY)
+            self.pool.answered(slot, REPLY)
         elif how == "busy":
             busy = Transient("429", status=429, billed=False, retry_after_s=0.001)
-            self.pool.failed(turn, busy, row=id(turn))
+            self.pool.failed(slot, busy, row=id(slot))
         elif how == "broken":
-            self.pool.failed(turn, Transient("500", status=500, billed=False), row=id(turn))
+            self.pool.failed(slot, Transient("500", status=500, billed=False), row=id(slot))
         elif how == "back":
-            self.pool.give_back(turn)
+            self.pool.give_back(slot)
         elif how == "row":
-            self.pool.refused_row(turn, key="k", status=400, reason="400")
+            self.pool.refused_row(slot, key="k", status=400, reason="400")
         elif self.luck.random() < 0.02:
-            self.pool.drop(turn, StoppedError("401", status=401))
+            self.pool.drop(slot, StoppedError("401", status=401))
         else:
-            self.pool.give_back(turn)
+            self.pool.give_back(slot)
 
     async def go(self) -> tuple[int, int]:
         """(workers, those that were cancelled)."""
@@ -338,7 +334,9 @@ def test_no_turn_is_lost_or_handed_out_twice_whoever_is_cancelled_when(
         crowd = Crowd(seed)
         workers, cancelled = asyncio.run(asyncio.wait_for(crowd.go(), 20))
         assert crowd.used + crowd.stopped + cancelled == workers, seed
-        assert [post.under_way for post in crowd.pool.posts] == [0] * len(crowd.pool.posts), seed
+        assert [state.under_way for state in crowd.pool.states] == [0] * len(crowd.pool.states), (
+            seed
+        )
 
 
 def test_a_try_of_a_dead_endpoint_that_was_given_back_lets_another_tell(
@@ -348,16 +346,16 @@ def test_a_try_of_a_dead_endpoint_that_was_given_back_lets_another_tell(
 
     async def go() -> None:
         one = pool_of(endpoint("a"))
-        one.posts[0].breaker._wait_s = 0.001
+        one.states[0].breaker._wait_s = 0.001
         for row in range(FAILURES):
-            one.failed(await one.turn(), Transient("500", status=500, billed=False), row=row)
-        probe = await one.turn()
-        waiter = asyncio.create_task(one.turn())
+            one.failed(await one.slot(), Transient("500", status=500, billed=False), row=row)
+        probe = await one.slot()
+        waiter = asyncio.create_task(one.slot())
         await asyncio.sleep(0.01)
         assert not waiter.done()
         one.give_back(probe)
         one.answered(await asyncio.wait_for(waiter, 5), REPLY)
-        assert not one.posts[0].breaker.broken
+        assert not one.states[0].breaker.broken
 
     asyncio.run(go())
 
@@ -365,17 +363,17 @@ def test_a_try_of_a_dead_endpoint_that_was_given_back_lets_another_tell(
 def test_an_endpoint_that_refuses_everybody_is_left_out_and_the_last_ends_the_run() -> None:
     async def go() -> None:
         many = pool_of(endpoint("a"), endpoint("b"))
-        turns = [await many.turn() for _ in range(8)]
-        waiter = asyncio.create_task(many.turn())
+        slots = [await many.slot() for _ in range(8)]
+        waiter = asyncio.create_task(many.slot())
         await asyncio.sleep(0)
-        first, second = turns[0], turns[1]
+        first, second = slots[0], slots[1]
         assert many.drop(first, StoppedError("401 a", status=401))
         assert not waiter.done()  # its room is nobody's any more
         assert not many.drop(second, StoppedError("402 b", status=402))
         with pytest.raises(StoppedError, match="402 b"):
             await waiter
         with pytest.raises(StoppedError):
-            await many.turn()
+            await many.slot()
 
     asyncio.run(go())
 
@@ -389,9 +387,9 @@ def test_nobody_waits_for_endpoints_that_have_been_silent_for_long(
         one = pool_of(endpoint("a", concurrency=1))
         error = Transient("no connection", status=0, billed=False)
         for row in range(FAILURES):
-            one.failed(await one.turn(), error, row=row)
+            one.failed(await one.slot(), error, row=row)
         with pytest.raises(StoppedError, match="no answer for 0 minutes, the last try said: no co"):
-            await one.turn()
+            await one.slot()
 
     asyncio.run(go())
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from distill.teachers.continuing import joined, turn_to_continue
-from distill.teachers.wire import parse, texts
+from distill.teachers.wire import parse
 
 RECORDED = Path(__file__).parent / "wire" / "recorded"
 CUT = (RECORDED / "llamacpp-cut.json").read_bytes()
@@ -19,7 +19,7 @@ def test_a_thought_that_was_cut_is_all_thought() -> None:
 
 def test_the_rest_is_asked_for_with_the_beginning_as_the_last_turn() -> None:
     turn, switches = turn_to_continue([CUT], "assistant_turn")
-    assert turn == {"role": "assistant", "content": texts(CUT)[1]}
+    assert turn == {"role": "assistant", "content": parse(CUT).texts[1]}
     assert switches == {}
 
 

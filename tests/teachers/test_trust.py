@@ -17,7 +17,7 @@ import distill
 from distill.cli import main
 from distill.errors import Exit, UserError
 from distill.generating.reach import open_endpoints
-from distill.generating.sending import sendings, settle
+from distill.generating.sending import ask_about_keys, sendings
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.address import is_open, origin_of
@@ -163,7 +163,7 @@ def test_the_same_variable_goes_to_no_other_origin(address: str, tmp_path: Path)
 def test_a_letter_that_looks_like_another_is_shown(tmp_path: Path) -> None:
     block = {"model": "m", "base_url": "https://\u0430pi.deepseek.com", "key_env": NAME}
     with pytest.raises(UserError, match=r"would go to https://xn--pi-6kc\.deepseek\.com") as said:
-        settle(load(recipe(tmp_path, teacher=block), PromptsRecipe), yes=False)
+        ask_about_keys(load(recipe(tmp_path, teacher=block), PromptsRecipe), yes=False)
     assert "\u0430" not in str(said.value)
 
 
@@ -265,12 +265,12 @@ def test_a_run_that_is_gone_on_with_asks_for_the_same_leave(tmp_path: Path) -> N
 def test_a_yes_for_scripts_is_not_for_plain_http(tmp_path: Path) -> None:
     block = {"model": "m", "base_url": "http://10.0.0.7:8000/v1", "key_env": NAME}
     loaded = load(recipe(tmp_path, teacher=block), PromptsRecipe)
-    with pytest.raises(UserError, match="over plain http, so whoever is on the way can read it"):
-        settle(loaded, yes=True)
+    with pytest.raises(UserError, match="over plain http, so anyone on the way can read it"):
+        ask_about_keys(loaded, yes=True)
     assert not trust_list().path.exists()
     sets = [f"teacher.{key}={block[key]}" for key in ("base_url", "key_env")]
     named = load(recipe(tmp_path, teacher=block), PromptsRecipe, sets)
-    settle(named, yes=False)
+    ask_about_keys(named, yes=False)
     assert "over plain http" in str(*sendings(named))
 
 
@@ -329,7 +329,7 @@ def test_what_is_offered_to_be_typed_is_one_word_for_a_shell(tmp_path: Path) -> 
     sly = "https://a.example/$(id);'`id`&id"
     name = recipe(tmp_path, teacher={**TEACHER, "base_url": sly})
     with pytest.raises(UserError, match="to allow it: ") as refused:
-        settle(load(name, PromptsRecipe), yes=False)
+        ask_about_keys(load(name, PromptsRecipe), yes=False)
     words = shlex.split(str(refused.value).partition("to allow it: ")[2].partition(", or type")[0])
     assert words == ["--set", f"teacher.base_url={URL(sly)}", "--set", f"teacher.key_env={NAME}"]
 

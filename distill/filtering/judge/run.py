@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -18,7 +17,7 @@ from distill.filtering.judge.verdicts import Judged, Judgement, answer_key, coll
 from distill.ledger import Ledger
 from distill.ledger.explain import translate_sqlite_errors
 from distill.recipes.places import FOLDER, Origin, missing, place
-from distill.rows import Problem
+from distill.rows import Problem, Trace
 from distill.teachers.continuing import joined
 
 ALL = 2**31 - 1  # samples of a problem
@@ -90,16 +89,15 @@ def _judgements(ledger: Ledger, run: Path) -> Iterator[Judgement]:
     for _, answer in answers:
         trace = _trace(answer.problem, run)
         yield Judgement(
-            id=trace["id"],
-            sample=trace["sample"],
-            answer=answer_key(trace["gold"], trace["response"]),
+            id=trace.id,
+            sample=trace.sample,
+            answer=answer_key(trace.gold, trace.response),
             said=said(joined(answer.bodies).response),
         )
 
 
-def _trace(problem: Problem, run: Path) -> dict[str, Any]:
+def _trace(problem: Problem, run: Path) -> Trace:
     if problem.fields is None:
         msg = f"{run}: its problems are no traces, so it judges nothing; see problems.traces"
         raise UserError(msg)
-    found: dict[str, Any] = orjson.loads(problem.fields)
-    return found
+    return Trace.read(problem.fields)
