@@ -210,7 +210,7 @@ def test_a_set_is_not_filtered_into_itself(way: str, tmp_path: Path) -> None:
         "link": tmp_path / "link/kept",
     }
     before = everything(out)
-    with pytest.raises(UserError, match="is in the result that is to be replaced"):
+    with pytest.raises(UserError, match="is in the result that would be replaced"):
         distill.filter(filters(tmp_path), own[way], out=out, force=True)
     assert everything(out) == before
 

@@ -190,8 +190,8 @@ def test_our_own_failure_is_asked_again_and_a_timeout_is_not(
     data, out = write(tmp_path / "data.parquet", row(1), row(2, gold="0")), tmp_path / "out"
     whole = verdict._verdicts
 
-    def failing(rows: Any, isolation: Any) -> list[Verdict]:
-        found = whole(rows, isolation)
+    def failing(*asked: Any) -> list[Verdict]:
+        found = whole(*asked)
         return [Verdict(label, None, "jail_failed") if v.label == "correct" else v for v in found]
 
     with monkeypatch.context() as patch:

@@ -10,10 +10,7 @@ import pytest
 from distill.teachers import connection
 from distill.teachers.client import Client, Transient, client_of, send
 from distill.teachers.endpoint import Endpoint
-from tests.builders.faults import (
-    GOOD,
-    listen,  # noqa: F401
-)
+from tests.builders.faults import GOOD, listen  # noqa: F401
 from tests.builders.sockets import http, raw_server
 
 BODY = {"model": "m", "messages": []}
