@@ -145,7 +145,7 @@ def _generate(commands: "argparse._SubParsersAction[Command]") -> None:
     _sends(command)
     _sandbox(command)
     command.set_defaults(
-        run=lambda a: distill.generate(a.recipe, **_sending(a), **_isolation(a), **_common(a))
+        run=lambda a: distill.generate(a.recipe, **_sending(a), **_running(a), **_common(a))
     )
 
 
@@ -184,7 +184,7 @@ def _run_filter(a: argparse.Namespace) -> int:
         key, number = _one_or_two(a.explain, "--explain ID [SAMPLE]", 0)
         wanted = number if len(a.explain) > 1 else None
         return explain(
-            a.recipe, a.data, key, wanted, out=a.out, overrides=a.overrides, **_isolation(a)
+            a.recipe, a.data, key, wanted, out=a.out, overrides=a.overrides, **_running(a)
         )
     if a.out is None:
         msg = "-o FOLDER is missing: it says where the result goes"
@@ -198,7 +198,7 @@ def _run_filter(a: argparse.Namespace) -> int:
         workers=a.workers,
         engine=a.engine,
         all_signals=a.all_signals,
-        **_isolation(a),
+        **_running(a),
         **_common(a),
     )
 
@@ -231,7 +231,7 @@ def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
     _sandbox(command)
     command.set_defaults(
         run=lambda a: distill.eval(
-            a.recipe, model=a.model, **_sending(a), **_isolation(a), **_common(a)
+            a.recipe, model=a.model, **_sending(a), **_running(a), **_common(a)
         )
     )
 
@@ -271,7 +271,7 @@ def _sends(command: Command) -> None:
 
 
 def _sandbox(command: Command) -> None:
-    """The flags of every stage that may run what models and rows say; no recipe can set them."""
+    """The flags of every stage that may run others' code; no recipe can set them."""
     command.add_argument(
         "--paranoid",
         action="store_true",
@@ -283,13 +283,16 @@ def _sandbox(command: Command) -> None:
         help="run programs, and scorers of what rows say, as yourself, without a jail",
     )
 
+    say = "run the Python files that the recipe names (signals, checks) as yourself"
+    command.add_argument("--allow-code", action="store_true", help=say)
+
 
 def _given(*names: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
     return lambda arguments: {name: getattr(arguments, name) for name in names}
 
 
 _sending = _given("budget_usd", "yes")
-_isolation = _given("unsafe_no_sandbox", "paranoid")
+_running = _given("unsafe_no_sandbox", "paranoid", "allow_code")
 _common = _given("out", "overrides", "limit", "dry_run", "force")
 
 

@@ -9,13 +9,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "distill").rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
-# Where any error at all is caught: the end of the program, two tasks that nobody else awaits, and
-# whatever somebody else's program raises in the jail.
+# Where any error at all is caught: the end of the program, two tasks that nobody else awaits, the
+# user's own code, and whatever somebody else's program raises in the jail.
 BORDERS = {
     "distill/cli.py": 1,
     "distill/generating/dispatch.py": 1,
     "distill/ledger/commits.py": 1,
     "distill/jail/inside/execute.py": 1,
+    "distill/recipes/code.py": 1,
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

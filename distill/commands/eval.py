@@ -22,6 +22,7 @@ def eval(
     yes: bool = False,
     unsafe_no_sandbox: bool = False,
     paranoid: bool = False,
+    allow_code: bool = False,
 ) -> Exit:
     """Scores a model on a benchmark: a prompts recipe with ``verify``.
 
@@ -39,6 +40,8 @@ def eval(
         yes: as in ``generate``.
         unsafe_no_sandbox: run programs and scorers as this user, without a jail; scores say so.
         paranoid: a fresh jail for every program.
+        allow_code: run the Python file that the recipe's ``verify`` names, as this user and without
+            a jail.
 
     Returns:
         ``DONE``, or ``ROWS_FAILED`` when some questions have no answer (they count as wrong; those
@@ -51,6 +54,7 @@ def eval(
         load_benchmark(recipe, model=model, overrides=overrides),
         Path(out),
         isolation=Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid),
+        allow_code=allow_code,
         limit=limit,
         budget_usd=budget_usd,
         force=force,

@@ -26,6 +26,7 @@ def filter(
     all_signals: bool = False,
     unsafe_no_sandbox: bool = False,
     paranoid: bool = False,
+    allow_code: bool = False,
     dry_run: bool = False,
     force: bool = False,
 ) -> Exit:
@@ -43,6 +44,7 @@ def filter(
         all_signals: measure everything on every row, for audits.
         unsafe_no_sandbox: run programs and scorers as this user, without a jail.
         paranoid: run each answer's code in a jail of its own.
+        allow_code: run the Python files that the recipe names, as this user and without a jail.
         dry_run: check recipe and data; write nothing.
         force: replace the result of another recipe or input.
 
@@ -51,8 +53,11 @@ def filter(
             while it was read; or ``out`` holds what distill did not make.
     """
     settings = Settings(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
+    ready = prepare(
+        recipe, Path(out), overrides, settings, all_signals=all_signals, allow_code=allow_code
+    )
     return run_filter(
-        prepare(recipe, Path(out), overrides, settings, all_signals=all_signals),
+        ready,
         data,
         limit=limit,
         workers=Workers(workers, engine),

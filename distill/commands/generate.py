@@ -26,6 +26,7 @@ def generate(
     yes: bool = False,
     unsafe_no_sandbox: bool = False,
     paranoid: bool = False,
+    allow_code: bool = False,
 ) -> Exit:
     """Asks a teacher every question of a prompts recipe that ``out`` has no answer to yet.
 
@@ -40,6 +41,8 @@ def generate(
         yes: let the recipe send the keys that it names where it says, except over plain http.
         unsafe_no_sandbox: run programs and scorers as this user, without a jail.
         paranoid: a fresh jail for every program.
+        allow_code: run the Python file that the recipe's ``verify`` names, as this user and without
+            a jail.
 
     Returns:
         ``DONE``, or ``ROWS_FAILED`` when some requests have no answer.
@@ -51,6 +54,7 @@ def generate(
         load(recipe, PromptsRecipe, overrides),
         Path(out),
         isolation=Isolation(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid),
+        allow_code=allow_code,
         limit=limit,
         budget_usd=budget_usd,
         force=force,

@@ -21,7 +21,8 @@ from distill.recipes.prompts import PromptsRecipe
 from distill.rows import SCHEMA
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
-from distill.verify.isolation import UNSAFE, Isolation
+from distill.verify.isolation import UNSAFE
+from distill.verify.own import digests
 
 log = logging.getLogger("distill")
 # A benchmark keeps all its questions, also those whose reference fails its own check.
@@ -91,7 +92,9 @@ def evaluate(job: Job, *, model: str) -> Exit:
 
 def _wanted(job: Job) -> str:
     recipe = job.loaded.recipe.model_dump(mode="json")
-    return fingerprint(plan=job.plan.values(), recipe=recipe, limit=job.limit)
+    checks = digests(job.plan.checks)
+    own = {"checks": checks} if checks else {}
+    return fingerprint(plan=job.plan.values(), recipe=recipe, limit=job.limit, **own)
 
 
 def _tell(outcome: Outcome) -> Exit:
@@ -108,8 +111,8 @@ def _write_scores(job: Job, *, model: str, whole: str | None) -> None:
     ids = [problem.id for problem in job.problems.first(job.limit)]
     rows = read_json(found / "manifest.json")["rows"]
     traces = pl.concat(list(frames(found))) if rows else SCHEMA.to_frame()
-    kind, k = loaded.recipe.verify or "", loaded.recipe.samples
-    questions = _graded(traces, ids, kind=kind, k=k, isolation=job.plan.isolation)
+    k = loaded.recipe.samples
+    questions = _graded(traces, ids, k=k, job=job)
     scores = _benchmark(questions, traces, k=k)
     unsafe = any(one.detail.startswith(UNSAFE) for each in questions for one in each)
     write_json(
@@ -124,9 +127,7 @@ def _write_scores(job: Job, *, model: str, whole: str | None) -> None:
     )
 
 
-def _graded(
-    traces: pl.DataFrame, ids: list[str], *, kind: str, k: int, isolation: Isolation
-) -> list[list[Verdict]]:
+def _graded(traces: pl.DataFrame, ids: list[str], *, k: int, job: Job) -> list[list[Verdict]]:
     """The k verdicts of every question; an answer that never came is no answer."""
     missing = Verdict(label="no_answer", answer=None, method="missing")
     questions: dict[str, list[Verdict]] = {name: [missing] * k for name in ids}
@@ -135,8 +136,9 @@ def _graded(
         for row in traces.select("id", "sample", "gold", "response").iter_rows()
         if row[0] in questions and row[1] < k
     ]
-    items = [Item(gold, text, kind) for _, _, gold, text in rows]
-    verdicts = grade_all(items, workers=SEVERAL, isolation=isolation)
+    items = [Item(gold, text, job.loaded.recipe.kind) for _, _, gold, text in rows]
+    plan = job.plan
+    verdicts = grade_all(items, workers=SEVERAL, isolation=plan.isolation, checks=plan.checks)
     for (name, sample, _, _), verdict in zip(rows, verdicts, strict=True):
         questions[name][sample] = verdict
     return list(questions.values())

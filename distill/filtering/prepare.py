@@ -1,23 +1,42 @@
-"""A recipe made ready: its rules checked, its benchmarks read, its order known. Reads no DATA."""
+"""Makes a recipe ready: checks its rules, reads its benchmarks. DATA is not read yet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill.files.done import file_digest, fingerprint
-from distill.filtering.benchmarks import contamination
+from distill.filtering import hashes
+from distill.filtering.benchmarks import Contamination, contamination
 from distill.filtering.copies import Sketch
 from distill.filtering.judge.agreement import NEEDED as JUDGED
-from distill.filtering.judge.votes import judging
+from distill.filtering.judge.votes import Judging, judging
 from distill.filtering.report import HIT
 from distill.filtering.rules import compile as compile_rules
-from distill.filtering.selection import NEEDED, Order, orders
+from distill.filtering.selection import DUPLICATES, NEEDED, Order, orders
 from distill.filtering.steps import Job
 from distill.filtering.stored import SCALARS
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.load import load
-from distill.signals import verdict
+from distill.rows import SCHEMA
+from distill.signals import MODULES, all_columns, verdict
+from distill.signals.own import own_signals
 from distill.signals.settings import Settings, placed
+from distill.verify.isolation import UNSAFE
+from distill.verify.own import own_checks
+
+# Columns that a signal of the user's own may not make: there already, or what filter itself works
+# with.
+TAKEN = frozenset(
+    (
+        *SCHEMA,
+        *all_columns(),
+        *hashes.COLUMNS,
+        *Contamination.COLUMNS,
+        *Judging.COLUMNS,
+        *DUPLICATES,
+        *("reason", "kept", "rank", "draw", "group", "place", "share", "samples", UNSAFE),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +45,7 @@ class Prepared:
 
     recipe: FilterRecipe
     job: Job
-    by: tuple[Order, Order]  # preference among copies and among answers of a prompt
+    by: tuple[Order, Order]  # preference among copies, and among answers to a prompt
 
 
 def prepare(
@@ -36,19 +55,25 @@ def prepare(
     settings: Settings,
     *,
     all_signals: bool = False,
+    allow_code: bool = False,
 ) -> Prepared:
     """The recipe of that name with ``--set`` applied, for a result in ``folder``.
 
     Raises:
-        UserError: the recipe, or a file that it names, cannot be used.
+        UserError: the recipe, or a file that it names, cannot be used; or one is Python, and
+            ``allow_code`` is false.
     """
     loaded = load(name, FilterRecipe, overrides)
     recipe, where, select = loaded.recipe, str(loaded.path), loaded.recipe.select
+    own = own_signals(recipe.signals, loaded.origin, taken=TAKEN, allowed=allow_code)
+    named = {f"checks.{number}": check for number, check in enumerate(recipe.checks)}
+    checks = own_checks(named, loaded.origin, allowed=allow_code)
     rules = compile_rules(
         recipe.rules,
         where,
         measure=(*recipe.measure, *(["verdict"] if select.difficulty or recipe.judge else [])),
-        settings=placed(settings, recipe, loaded.origin),
+        settings=replace(placed(settings, recipe, loaded.origin), checks=checks),
+        signals=(*MODULES, *own),
     )
     by = orders(select, [*SCALARS, *rules.needed], where)
     sketch = Sketch(select.near) if select.dedupe == "near" else None
@@ -73,6 +98,7 @@ def prepare(
         judging=judging(recipe.judge, loaded.origin, folder) if recipe.judge else None,
         sketch=sketch,
         files=_digests(rules.settings),
+        own=own,
     )
     return Prepared(recipe, job, by)
 
@@ -82,13 +108,13 @@ def _verifies(columns: Sequence[str]) -> bool:
 
 
 def _digests(settings: Settings) -> dict[str, str]:
-    """Of the files that the settings name: reads every byte of them."""
+    """Digests of the files that the settings name; reads every byte."""
     named = {"tokenizer": settings.tokenizer, "score_model": settings.score_model}
     return {key: _digest(Path(name)) for key, name in named.items() if name is not None}
 
 
 def _digest(path: Path) -> str:
-    """Of a file, or of all files in a folder and their names."""
+    """The digest of a file, or of all files in a folder and their names."""
     if path.is_file():
         return file_digest(path)
     inside = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")

@@ -1,7 +1,7 @@
 """Compiles a recipe's rules and judges measured rows by them.
 
 A rule is a polars SQL expression over one row: its columns and its signals. The first broken rule
-is the row's reason. What cannot be decided (null) is never a pass: the reason is
+is the row's reason. What cannot be decided (null) does not pass: the reason is
 ``<rule>_unknown``.
 """
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from distill.errors import UserError, first_line, nearest
 from distill.rows import SCHEMA
-from distill.signals import all_columns, owner
+from distill.signals import MODULES, Signal, all_columns
 from distill.signals.settings import PLAIN, Settings, refuse_unserved
 from distill.sql import exact, looks_across, parse_sql
 
@@ -35,7 +35,7 @@ class Rules:
     rules: tuple[Rule, ...]
     needed: tuple[str, ...]  # signal columns, cheap ones first
     extra: tuple[str, ...]  # those of ``needed`` that no rule reads
-    settings: Settings  # what the recipe tells its signals
+    settings: Settings  # of the signals
 
 
 def compile(
@@ -44,26 +44,32 @@ def compile(
     *,
     measure: Sequence[str] = (),
     settings: Settings = PLAIN,
+    signals: Sequence[Signal] = MODULES,
 ) -> Rules:
     """The rules of a recipe, each checked against the columns that exist.
 
-    ``measure`` names signals that are wanted in the result although no rule reads them.
+    ``measure`` names signals that are wanted in the result although no rule reads them;
+    ``signals`` are all that there are, the user's own too.
 
     Raises:
-        UserError: not SQL, an unknown column, not true-or-false, or looking beyond its own row; or
-            a setting that names what is not there, or is missing for a signal that needs it.
+        UserError: not SQL, an unknown column, not true-or-false, or looks at other rows; or a
+            setting that a signal needs is missing.
     """
-    checked = tuple(_rule(name, sql, f"{where}: rules.{name}") for name, sql in rules.items())
+    columns = all_columns(signals)
+    known = {**dict(SCHEMA), **columns}
+    checked = tuple(
+        _rule(name, sql, known, f"{where}: rules.{name}") for name, sql in rules.items()
+    )
     for rule in checked:
         if rule.name.endswith("_unknown") and rule.name.removesuffix("_unknown") in rules:
             msg = f"{where}: rules.{rule.name}: is what undecided rows are called; rename the rule"
             raise UserError(msg)
     for name in measure:
-        if owner(name) is None:
-            msg = f"{where}: measure: no signal {name!r}; {nearest(name, all_columns())}"
+        if name not in columns:
+            msg = f"{where}: measure: no signal {name!r}; {nearest(name, columns)}"
             raise UserError(msg)
     read = {name for rule in checked for name in rule.columns}
-    needed = tuple(name for name in all_columns() if name in read or name in measure)
+    needed = tuple(name for name in columns if name in read or name in measure)
     extra = tuple(name for name in needed if name not in read)
     refuse_unserved(settings, where, needed)
     return Rules(where, checked, needed, extra, settings)
@@ -81,14 +87,13 @@ def judge(frame: pl.DataFrame, rules: Rules) -> pl.Series:
     return reason
 
 
-def _rule(name: str, sql: str, at: str) -> Rule:
+def _rule(name: str, sql: str, known: Mapping[str, Any], at: str) -> Rule:
     try:
         expression = parse_sql(sql)
         columns = tuple(dict.fromkeys(expression.meta.root_names()))
     except pl.exceptions.PolarsError as error:
         msg = f"{at}: not an SQL expression: {first_line(error)}"
         raise UserError(msg) from None
-    known = {**dict(SCHEMA), **all_columns()}
     for column in columns:
         if column not in known:
             msg = f"{at}: no such column {column!r}; {nearest(column, known)}"
@@ -135,6 +140,6 @@ def _or_broken(reason: pl.Series, table: pl.DataFrame, rule: Rule, where: str) -
 
 
 def _signed(table: pl.DataFrame) -> pl.DataFrame:
-    """The same values as a rule counts: integers with a sign, unknown instead of NaN."""
+    """The values as rules see them: integers with a sign, null instead of NaN."""
     whole, real = pl.selectors.integer(), pl.selectors.float()
     return table.with_columns(whole.cast(pl.Int64, strict=False), real.fill_nan(None))

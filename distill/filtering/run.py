@@ -40,6 +40,7 @@ from distill.filtering.units import Source, Unit, source, units
 from distill.filtering.workers import Workers
 from distill.filtering.write import KEPT, write, write_empty
 from distill.terminal.progress import progress
+from distill.verify.own import digests
 
 log = logging.getLogger("distill")
 
@@ -103,6 +104,7 @@ def _fingerprint(ready: Prepared, found: Source, limit: int | None) -> str:
         versions={module.__name__: module.VERSION for module in ready.job.measured},
         limit=limit,
         all_signals=ready.job.all_signals,
+        **({"checks": checks} if (checks := digests(ready.job.rules.settings.checks)) else {}),
     )
 
 

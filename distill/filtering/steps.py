@@ -15,7 +15,8 @@ from distill.filtering.judge.verdicts import apply_judge_votes
 from distill.filtering.judge.votes import Judging
 from distill.filtering.rules import Rule, Rules
 from distill.filtering.stored import Measured
-from distill.signals import COSTLY, MODULES, verdict
+from distill.signals import COSTLY, MODULES, Signal, verdict
+from distill.signals.own import OwnSignal
 
 Step = Measured | Rule
 OVERSIZED = Rule("oversized", f"text_bytes <= {hashes.LARGEST}", ("text_bytes",))
@@ -33,6 +34,12 @@ class Job:
     judging: Judging | None = None
     sketch: Sketch | None = None
     files: Mapping[str, str] = field(default_factory=dict)  # digests of what settings name
+    own: tuple[OwnSignal, ...] = ()  # signals of the recipe's own
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """All that there are for this recipe: ours, then its own."""
+        return (*MODULES, *self.own)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -45,8 +52,8 @@ class Job:
     @cached_property
     def measured(self) -> tuple[Measured, ...]:
         """What may be stored: what the steps measure, then all other signals."""
-        own = tuple(step for step in self.steps if not isinstance(step, Rule))
-        return (*own, *(module for module in MODULES if module not in own))
+        done = tuple(step for step in self.steps if not isinstance(step, Rule))
+        return (*done, *(signal for signal in self.signals if signal not in done))
 
     @cached_property
     def tags(self) -> dict[str, str]:
@@ -59,7 +66,7 @@ class Job:
 
 
 def _steps(job: Job) -> tuple[Step, ...]:
-    wanted = [m for m in MODULES if job.all_signals or set(job.rules.needed) & set(m.COLUMNS)]
+    wanted = [m for m in job.signals if job.all_signals or set(job.rules.needed) & set(m.COLUMNS)]
     early = [m for m in wanted if job.all_signals or m.COST < COSTLY]
     late = [m for m in wanted if m not in early]
     checks: list[Step] = [job.contamination, CONTAMINATED] if job.contamination else []

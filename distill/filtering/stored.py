@@ -1,4 +1,4 @@
-"""What was measured of a unit, in a Parquet file, and whether it still holds. Measures nothing."""
+"""What was measured of a unit, in a Parquet file, and whether it still holds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -13,11 +13,14 @@ from distill.files.write import write_parquet
 from distill.rows import SCHEMA
 from distill.signals import verdict
 from distill.signals.settings import Settings
+from distill.verify.own import digests
 
 FOLDER = "signals"
 TEXTS = ("messages", "gold", "reasoning", "response")
-SCALARS = [name for name in SCHEMA.names() if name not in TEXTS]  # small enough to hold of all rows
-ISOLATION = ("unsafe_no_sandbox", "paranoid")  # settings that concern verdicts and nothing else
+SCALARS = [
+    name for name in SCHEMA.names() if name not in TEXTS
+]  # small enough to hold for all rows
+ISOLATION = ("unsafe_no_sandbox", "paranoid")  # settings that concern only verdicts
 LABEL = "distill"  # of our part of the file's metadata
 
 
@@ -26,19 +29,19 @@ class Measured(Protocol):
 
     @property
     def __name__(self) -> str:
-        """By it stored values are found again."""
+        """Stored values are found by it."""
 
     @property
     def COLUMNS(self) -> Mapping[str, pl.DataType]:
         """With their types."""
 
     @property
-    def VERSION(self) -> int:
-        """Goes up whenever the same row may get another value."""
+    def VERSION(self) -> int | str:
+        """Changes whenever the same row may get another value."""
 
     @property
     def COST(self) -> int:
-        """From COSTLY on, it is measured only on rows that passed the steps before."""
+        """From COSTLY on, only rows that passed the earlier steps are measured."""
 
     def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         """A table of COLUMNS for a table of rows."""
@@ -47,14 +50,15 @@ class Measured(Protocol):
 def tags(
     modules: Iterable[Measured], settings: Settings, files: Mapping[str, str]
 ) -> dict[str, str]:
-    """What the values of each module depend on beside the row, in 16 hex digits.
+    """What the values of each module depend on besides the row, in 16 hex digits.
 
-    ``files`` has the digest of what each setting names: it counts, not where that is.
+    ``files`` has the digest of what each setting names; its path does not count.
     """
     said = {**asdict(settings), **files}
-    isolation = {name: said.pop(name) for name in ISOLATION}
+    del said["checks"]
+    checking = {name: said.pop(name) for name in ISOLATION} | digests(settings.checks)
     return {
-        m.__name__: fingerprint(version=m.VERSION, settings=isolation if m is verdict else said)
+        m.__name__: fingerprint(version=m.VERSION, settings=checking if m is verdict else said)
         for m in modules
     }
 
@@ -62,7 +66,7 @@ def tags(
 def load(path: Path, key: str | None, made: dict[str, str]) -> pl.DataFrame | None:
     """What is stored of the unit ``key``, without what other versions or settings made.
 
-    None if nothing is, or it is of other rows; a ``key`` of None takes whatever rows it is of.
+    None if nothing is, or it is of other rows; a ``key`` of None takes any rows.
     """
     try:
         label = orjson.loads(pl.read_parquet_metadata(path).get(LABEL, "null"))
@@ -70,7 +74,7 @@ def load(path: Path, key: str | None, made: dict[str, str]) -> pl.DataFrame | No
             return None
         stale = {name for name, tag in label["made"].items() if made.get(name) != tag}
         table = pl.read_parquet(path, glob=False)
-    except (OSError, pl.exceptions.PolarsError):  # none yet, or cut short by a full disk
+    except (OSError, pl.exceptions.PolarsError):  # not there yet, or cut short by a full disk
         return None
     gone = [column for name in stale for column in label["columns"][name]]
     return table.drop(gone)
@@ -79,7 +83,7 @@ def load(path: Path, key: str | None, made: dict[str, str]) -> pl.DataFrame | No
 def save(
     path: Path, table: pl.DataFrame, key: str, modules: Iterable[Measured], made: dict[str, str]
 ) -> None:
-    """Stores the columns of those modules that ``table`` has, and the row's own small ones."""
+    """Stores the row's own small columns and those of every module that ``table`` has."""
     there = [m for m in modules if set(m.COLUMNS) <= set(table.columns)]
     label = {
         "key": key,

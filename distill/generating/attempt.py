@@ -26,8 +26,7 @@ from distill.teachers.continuing import joined, said_anew, turn_to_continue
 from distill.teachers.pool import Pool, Slot
 from distill.teachers.retry import until_answered
 from distill.teachers.wire import FINISHED, Reply
-from distill.verify import grade
-from distill.verify.isolation import JAILED, Isolation
+from distill.verify import Item, grade_all
 from distill.verify.kinds import KINDS
 
 log = logging.getLogger("distill")
@@ -301,15 +300,14 @@ async def _checked(plan: RequestPlan, ask: Ask, attempt: Attempt, reply: Reply) 
     if plan.until is None or attempt.state != "done" or attempt.body is None:
         return attempt
     whole = joined((*ask.cut, attempt.body)) if ask.cut else reply
-    check = partial(verdict, isolation=plan.isolation)
-    return replace(attempt, verdict=await asyncio.to_thread(check, ask.problem, whole))
+    return replace(attempt, verdict=await asyncio.to_thread(verdict, ask.problem, whole, plan))
 
 
-def verdict(problem: Problem, reply: Reply, *, isolation: Isolation = JAILED) -> str:
+def verdict(problem: Problem, reply: Reply, plan: RequestPlan) -> str:
     """The check's label for an answer; "cut" for one that is not whole, whatever it says so far."""
     if reply.finish_reason == CUT:
         return "cut"
-    if problem.verify not in KINDS:  # data, not a mistake in a recipe
-        return "unverifiable"
-    kind = problem.verify
-    return grade(problem.gold, reply.response, kind=kind, isolation=isolation).label
+    if problem.verify not in (*KINDS, *(check.kind for check in plan.checks)):
+        return "unverifiable"  # data, not a mistake in a recipe
+    item = Item(problem.gold, reply.response, problem.verify)
+    return grade_all([item], isolation=plan.isolation, checks=plan.checks)[0].label

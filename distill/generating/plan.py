@@ -13,6 +13,7 @@ from distill.recipes.prompts import Sampling, Truncated, Until
 from distill.rows import Message, Problem
 from distill.teachers.endpoint import Endpoint
 from distill.verify.isolation import JAILED, Isolation
+from distill.verify.own import Checks
 
 # Part of every plan: raised when a request comes to mean something else, so that answers are not
 # mixed.
@@ -43,7 +44,9 @@ class RequestPlan:
     samples: int  # answers a problem; at most so many with ``until``
     until: Until | None = None
     truncated: Truncated | None = None
-    isolation: Isolation = JAILED  # of programs, where answers are checked as they come
+    # how answers are checked as they come
+    isolation: Isolation = JAILED  # of programs
+    checks: Checks = ()  # of the user's own
 
     def values(self) -> dict[str, Any]:
         """What changes the answers: JSON values, without samples and max_tokens.

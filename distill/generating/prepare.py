@@ -12,6 +12,7 @@ from distill.recipes.prompts import PromptsRecipe
 from distill.verify.batch import needs_jail
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CODE
+from distill.verify.own import Checks, own_checks
 from distill.verify.workers.threads import ready
 
 
@@ -35,6 +36,7 @@ def prepare(
     out: Path,
     *,
     isolation: Isolation = JAILED,
+    allow_code: bool = False,
     limit: int | None = None,
     budget_usd: float | None = None,
     force: bool = False,
@@ -47,6 +49,7 @@ def prepare(
         loaded: the recipe.
         out: the run folder; need not be there.
         isolation: of programs and scorers.
+        allow_code: the user lets the recipe's own check run.
         limit: see ``Job``, like the others.
         budget_usd: None: the recipe's own.
         force: see ``Job``.
@@ -56,15 +59,17 @@ def prepare(
 
     Raises:
         UserError: recipe, template, model or problems cannot be used, or answers could not be
-            checked here.
+            checked here; or the check is Python, and ``allow_code`` is false.
     """
+    named = {"verify": loaded.recipe.verify} if loaded.recipe.verify else {}
+    checks = own_checks(named, loaded.origin, allowed=allow_code)
     graded = graded or loaded.recipe.until is not None
     _refuse_unjailed(loaded.recipe, isolation, graded=graded)
-    plan = make_plan(loaded, who_answers(loaded), isolation=isolation)
+    plan = make_plan(loaded, who_answers(loaded), isolation=isolation, checks=checks)
     return Job(
         loaded=loaded,
         plan=plan,
-        problems=problem_set(loaded, isolation=isolation),
+        problems=problem_set(loaded, isolation=isolation, checks=checks),
         out=out,
         limit=limit,
         budget_usd=loaded.recipe.budget_usd if budget_usd is None else budget_usd,
@@ -75,7 +80,11 @@ def prepare(
 
 
 def make_plan(
-    loaded: Loaded[PromptsRecipe], who: str, *, isolation: Isolation = JAILED
+    loaded: Loaded[PromptsRecipe],
+    who: str,
+    *,
+    isolation: Isolation = JAILED,
+    checks: Checks = (),
 ) -> RequestPlan:
     """The plan of a recipe: its template, sampling and number of samples, and who is asked."""
     recipe = loaded.recipe
@@ -90,6 +99,7 @@ def make_plan(
         until=recipe.until,
         truncated=recipe.truncated,
         isolation=isolation,
+        checks=checks,
     )
 
 

@@ -32,6 +32,7 @@ from distill.recipes.prompts import PromptsRecipe
 from distill.teachers.continuing import joined
 from distill.terminal.progress import progress
 from distill.verify.batch import needs_jail
+from distill.verify.own import digests
 from distill.verify.workers.threads import ready
 
 log = logging.getLogger("distill")
@@ -191,18 +192,22 @@ def _ask(ledger: Ledger, job: Job, count: int) -> Outcome:
 
 
 def _check_known(ledger: Ledger, plan: RequestPlan, count: int) -> None:
-    """Checks answers from before the recipe had ``until``: they have no verdict yet."""
+    """Checks answers from before the recipe had ``until``: they have no verdict yet.
+
+    Where a check of the user's own is not what it was, all are checked again.
+    """
     if plan.until is None:
         return
-    unchecked = ledger.answered(
-        plan=plan.digest, problems=count, samples=plan.samples, unchecked=True
+    wanted = digests(plan.checks)
+    changed = (ledger.meta("checks") or {}) != wanted
+    found = ledger.answered(
+        plan=plan.digest, problems=count, samples=plan.samples, unchecked=not changed
     )
-    labels = [
-        (verdict(a.problem, joined(a.bodies), isolation=plan.isolation), number)
-        for number, a in unchecked
-    ]
+    labels = [(verdict(a.problem, joined(a.bodies), plan), number) for number, a in found]
     if labels:
         ledger.set_verdicts(labels)
+    if changed:
+        ledger.set_meta("checks", wanted)
 
 
 def _with_failed(outcome: Outcome, ledger: Ledger, plan: RequestPlan, count: int) -> Outcome:

@@ -13,6 +13,7 @@ from distill.verify.batch import SEVERAL
 from distill.verify.instructions import usable
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE
+from distill.verify.own import Checks, unchecked
 from distill.verify.workers.reasoning_gym import entry
 
 # A plain number passes these checks, as a test proves, so most sets need no checking.
@@ -20,7 +21,9 @@ NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 SURE = ("math", "exact")
 
 
-def checkable(table: pl.DataFrame, tally: Tally, *, isolation: Isolation = JAILED) -> pl.DataFrame:
+def checkable(
+    table: pl.DataFrame, tally: Tally, *, isolation: Isolation = JAILED, checks: Checks = ()
+) -> pl.DataFrame:
     """The rows without ``verify``, and those whose gold is right by it; the others are left out.
 
     Raises:
@@ -30,7 +33,7 @@ def checkable(table: pl.DataFrame, tally: Tally, *, isolation: Isolation = JAILE
     sure = pl.col("verify").is_in(SURE) & pl.col("gold").str.contains(NUMBER)
     doubtful = table.select("gold", "verify", sure=sure | pl.col("verify").is_null())
     pairs = doubtful.remove(pl.col("sure")).select("gold", "verify").unique().rows()
-    verdicts = zip(pairs, own_verdicts(pairs, isolation=isolation), strict=True)
+    verdicts = zip(pairs, own_verdicts(pairs, isolation=isolation, checks=checks), strict=True)
     reasons = {pair: reason for pair, verdict in verdicts if (reason := _reason(verdict))}
     if not reasons:
         return table
@@ -41,25 +44,27 @@ def checkable(table: pl.DataFrame, tally: Tally, *, isolation: Isolation = JAILE
 
 
 def own_verdicts(
-    pairs: Sequence[tuple[str, str]], *, isolation: Isolation = JAILED
+    pairs: Sequence[tuple[str, str]], *, isolation: Isolation = JAILED, checks: Checks = ()
 ) -> list[Verdict]:
     r"""What a check says of its own reference as an answer; for each (reference, kind), in order.
 
     Mathematics is answered in a box, as the templates ask for; a reference that is a whole
     solution is an answer as it stands. Tests of a program are answered by the solution that comes
-    with them; without one they only have to be tests. A kind that distill has no check for is
-    ``unverifiable``.
+    with them; without one they only have to be tests. A kind that neither distill has a check for
+    nor ``checks`` are of is ``unverifiable``.
 
     >>> [verdict.method for verdict in own_verdicts([("1/2", "math"), ("", "math")])]
     ['rational', 'no_gold']
     """
-    found = [Verdict("unverifiable", None, "no_checker", kind) for _, kind in pairs]  # data's own
+    found = [unchecked(kind) for _, kind in pairs]  # the data's own
     _fill_code(pairs, found, isolation)
     for number, (gold, kind) in enumerate(pairs):
         if kind == "instructions":  # they are no answer to themselves
             found[number] = usable(gold)
-    asked = [n for n, (_, kind) in enumerate(pairs) if kind in CHECKS and kind != "instructions"]
-    boxed = grade_all([_boxed(*pairs[number]) for number in asked], isolation=isolation)
+    kinds = {*CHECKS, *(check.kind for check in checks)} - {"instructions"}
+    asked = [number for number, (_, kind) in enumerate(pairs) if kind in kinds]
+    items = [_boxed(*pairs[number]) for number in asked]
+    boxed = grade_all(items, isolation=isolation, checks=checks)
     for number, verdict in zip(asked, boxed, strict=True):
         found[number] = verdict
     again = [n for n in asked if pairs[n][1] == "math" and found[n].label != "correct"]

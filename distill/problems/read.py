@@ -20,6 +20,7 @@ from distill.recipes.load import Loaded
 from distill.recipes.prompts import Problems, PromptsRecipe
 from distill.rows import PROBLEM_SCHEMA, Problem
 from distill.verify.isolation import JAILED, Isolation
+from distill.verify.own import Checks, digests
 
 # Part of every digest: raised when the same source makes other problems than before, also because
 # another reference answer can be checked.
@@ -67,14 +68,17 @@ class ProblemSet:
         return (Problem(**row) for row in islice(rows, limit))
 
 
-def problem_set(loaded: Loaded[PromptsRecipe], *, isolation: Isolation = JAILED) -> ProblemSet:
+def problem_set(
+    loaded: Loaded[PromptsRecipe], *, isolation: Isolation = JAILED, checks: Checks = ()
+) -> ProblemSet:
     """The problem set of a recipe; reads what identifies its source, and no problem.
 
     References that are programs are run once, when the problems are read, as ``isolation`` says,
     and those of generated problems are put to their scorer.
 
-    The digest covers the source's content, the recipe's ``problems`` with ``domain`` and
-    ``verify``, and this code's version; not the path of a file, so a set may move.
+    ``checks`` are the user's own, by which golds are judged. The digest covers the source's
+    content, the recipe's ``problems`` with ``domain`` and ``verify``, these checks, and this code's
+    version; not the path of a file, so a set may move.
 
     Raises:
         UserError: the source is missing or unknown, or the recipe's SQL is none.
@@ -83,20 +87,21 @@ def problem_set(loaded: Loaded[PromptsRecipe], *, isolation: Isolation = JAILED)
     spec = recipe.problems
     if spec.traces is not None:
         data, identity = place_of(spec, loaded.origin)
-        read = partial(rounds, loaded, data, isolation=isolation)
+        read = partial(rounds, loaded, data, isolation=isolation, checks=checks)
     else:
         wanted = columns_needed(spec, where)
         source = source_of(spec, loaded.origin, isolation=isolation)
         identity = source.identity
-        read = partial(_problems, loaded, source, wanted, isolation=isolation)
+        read = partial(_problems, loaded, source, wanted, isolation=isolation, checks=checks)
     digest = fingerprint(
         version=VERSION,
         source=identity,
         problems=spec.model_dump(mode="json", exclude={"file", "traces"}),
         domain=recipe.domain,
-        verify=recipe.verify,
+        verify=recipe.kind,
         own_verify=recipe.becomes is not None,
         checked=spec.traces is not None and recipe.until is not None,
+        **({"checks": digests(checks)} if checks else {}),
     )
     return ProblemSet(digest=digest, where=where, read=read)
 
@@ -117,6 +122,7 @@ def _problems(
     tally: Tally,
     *,
     isolation: Isolation,
+    checks: Checks,
 ) -> Iterator[pl.DataFrame]:
     recipe, where = loaded.recipe, str(loaded.path)
     spec, checked = recipe.problems, recipe.verify is not None
@@ -129,9 +135,10 @@ def _problems(
     name = spec.source or source.name
     rows = usable(table, name, tally, checked=checked)
     refuse_repeated_ids(rows["id"], where)
-    said = {"domain": recipe.domain, "source": name, "verify": recipe.verify, "fields": None}
+    said = {"domain": recipe.domain, "source": name, "verify": recipe.kind, "fields": None}
     rows = rows.with_columns(pl.lit(value, pl.String).alias(key) for key, value in said.items())
-    for part in _checked(rows, spec, partial(checkable, tally=tally, isolation=isolation), where):
+    right = partial(checkable, tally=tally, isolation=isolation, checks=checks)
+    for part in _checked(rows, spec, right, where):
         yield part.select(PROBLEM_SCHEMA.names())
 
 

@@ -4,7 +4,7 @@ Streams, so that a set of 800,000 traces is never in memory. What is done with a
 template.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from distill.rows import PROBLEM_SCHEMA, SCHEMA, Trace, last_user_turn
 from distill.sql import looks_across
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CODE
+from distill.verify.own import Checks
 
 
 def place_of(spec: Problems, origin: Origin) -> tuple[str | Path, Any]:
@@ -69,7 +70,12 @@ def _check(spec: Problems, recipe: Path) -> None:
 
 
 def rounds(
-    loaded: Loaded[PromptsRecipe], data: str | Path, tally: Tally, *, isolation: Isolation = JAILED
+    loaded: Loaded[PromptsRecipe],
+    data: str | Path,
+    tally: Tally,
+    *,
+    isolation: Isolation = JAILED,
+    checks: Checks = (),
 ) -> Iterator[pl.DataFrame]:
     """Tables with PROBLEM_SCHEMA, in the order of the files.
 
@@ -79,7 +85,8 @@ def rounds(
     """
     spec = loaded.recipe.problems
     read = partial(_read, loaded, data)
-    usable = partial(_usable, tally=tally, recipe=loaded.recipe, isolation=isolation)
+    right = partial(checkable, tally=tally, isolation=isolation, checks=checks)
+    usable = partial(_usable, tally=tally, recipe=loaded.recipe, isolation=isolation, right=right)
     if spec.sample is None:
         yield from map(_whole, usable(read()))
         return
@@ -97,7 +104,7 @@ def _read(loaded: Loaded[PromptsRecipe], data: str | Path) -> Iterator[pl.DataFr
     """The traces that are meant, as prompts, each with its trace."""
     recipe = loaded.recipe
     # a rewritten trace stays an answer to its own question; a new answer is judged by the recipe
-    verify = pl.col("verify") if recipe.becomes else pl.lit(recipe.verify, pl.String)
+    verify = pl.col("verify") if recipe.becomes else pl.lit(recipe.kind, pl.String)
     source = pl.lit(recipe.problems.source, pl.String)
     for frame in frames(data):
         yield _meant(frame, recipe.problems.where, loaded.path).select(
@@ -123,7 +130,11 @@ def _meant(frame: pl.DataFrame, where: str | None, recipe: Path) -> pl.DataFrame
 
 
 def _usable(
-    parts: Iterator[pl.DataFrame], tally: Tally, recipe: PromptsRecipe, isolation: Isolation
+    parts: Iterator[pl.DataFrame],
+    tally: Tally,
+    recipe: PromptsRecipe,
+    isolation: Isolation,
+    right: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> Iterator[pl.DataFrame]:
     spec = recipe.problems
     for part in parts:
@@ -136,7 +147,7 @@ def _usable(
             from distill.verify.workers.threads import ready
 
             ready(isolation)  # before an answer is bought that could not be checked
-        yield rows if spec.keep_uncheckable else checkable(rows, tally, isolation=isolation)
+        yield rows if spec.keep_uncheckable else right(rows)
 
 
 def _whole(prompts: pl.DataFrame) -> pl.DataFrame:

@@ -2,8 +2,16 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from distill.recipes.code import check_parts
 from distill.recipes.strict import Strict
 from distill.rows import Domain
 
@@ -88,6 +96,13 @@ class Decontaminate(Strict):
     share: Annotated[float, Field(ge=0, le=1)] = 0.0  # of a question's words that must be met
 
 
+def _own_check(name: str) -> str:
+    if check_parts(name) is None:
+        msg = "is no check of your own; write it as my_check.py:grade"
+        raise ValueError(msg)
+    return name
+
+
 class FilterRecipe(Strict):
     """A whole filters recipe."""
 
@@ -97,10 +112,19 @@ class FilterRecipe(Strict):
     measure: tuple[str, ...] = ()  # signals to measure although no rule reads them
     tokenizer: str | None = None  # file or folder to count tokens with; else they are estimated
     score_model: str | None = None  # what the signal of that name asks
+    signals: tuple[str, ...] = ()  # files of your own, beside the recipe
+    # Where rows were made with checks of your own: FILE.py:FUNCTION, so that they can be checked
+    checks: tuple[Annotated[str, AfterValidator(_own_check)], ...] = ()
     decontaminate: Decontaminate | None = None
     # A run whose problems are DATA's traces: its word where rules say unverifiable, and only there
     judge: str | None = None
     select: Select = Select()
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Results of recipes without code of one's own are known by what they always said."""
+        said: dict[str, Any] = whole(self)
+        return {k: v for k, v in said.items() if v or k not in ("signals", "checks")}
 
     @field_validator("rules")
     @classmethod

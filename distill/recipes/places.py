@@ -21,6 +21,7 @@ Keys = tuple[str, ...]
 # Every key of a recipe that can name a file or folder of this machine.
 PLACES: Final = (
     "template",
+    "verify",
     "problems.file",
     "problems.traces",
     "teacher.at",
@@ -28,6 +29,8 @@ PLACES: Final = (
     "serve.model",
     "tokenizer",
     "score_model",
+    "signals.*",
+    "checks.*",
     "decontaminate.against.*",
     "judge",
     "base",

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from distill.errors import nearest
+from distill.recipes.code import check_parts, kind_of
 from distill.recipes.places import HUB_ID
 from distill.recipes.strict import Strict
 from distill.recipes.switches import thinking_tokens
@@ -11,7 +13,7 @@ from distill.recipes.teachers import Serve, Switches, Teacher
 from distill.rows import Domain
 
 # Not judge: a recipe may only ask for a check that exists.
-Verify = Literal["math", "choice", "exact", "reasoning_gym", "code", "instructions"]
+SHIPPED = ("math", "choice", "exact", "reasoning_gym", "code", "instructions")
 SOURCES = ("file", "dataset", "reasoning_gym", "traces")
 
 
@@ -23,6 +25,16 @@ def _hub_id(name: str) -> str:
 
 
 HubId = Annotated[str, AfterValidator(_hub_id)]
+
+
+def _check(name: str) -> str:
+    if name not in SHIPPED and check_parts(name) is None:
+        msg = f"is no check; {nearest(name, SHIPPED)}; of your own: my_check.py:grade"
+        raise ValueError(msg)
+    return name
+
+
+Verify = Annotated[str, AfterValidator(_check)]
 
 
 class GymTask(Strict):
@@ -117,7 +129,7 @@ class PromptsRecipe(Strict):
 
     problems: Problems
     domain: Domain = "math"
-    verify: Verify | None = "math"
+    verify: Verify | None = "math"  # or FILE.py:FUNCTION, of a file beside the recipe
     template: str = "math.jinja"  # beside the recipe, or shipped
     teacher: Teacher | None = None
     teachers: tuple[Teacher, ...] | None = None  # several at once, that share the requests
@@ -180,6 +192,11 @@ class PromptsRecipe(Strict):
             )
             raise ValueError(msg)
         return self
+
+    @property
+    def kind(self) -> str | None:
+        """The check as rows name it: a file's folder is not theirs to know."""
+        return None if self.verify is None else kind_of(self.verify)
 
     @property
     def endpoints(self) -> tuple[Teacher, ...]:

@@ -1,11 +1,12 @@
-"""Signals: what can be measured on a trace. Does not decide; ``rules`` does.
+"""Signals: what can be measured on a trace. Rules decide what a value means.
 
 Each module here declares the columns it makes and one function, ``measure``, from a table of rows
 to a table of exactly those columns: same height, same order, null where it cannot be measured. No
-network, clock, randomness or printing. A new signal is a new module and one line in MODULES.
+network, clock, randomness or printing. A new signal is a new module and one line in MODULES; of
+the user's own, which only one recipe knows, ``own`` makes such a module by value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import polars as pl
@@ -32,19 +33,21 @@ from distill.signals.settings import Settings
 class Signal(Protocol):
     """What a module of signals offers."""
 
-    __name__: str
+    @property
+    def __name__(self) -> str:
+        """By it stored values are found again."""
 
     @property
     def COLUMNS(self) -> Mapping[str, pl.DataType]:
         """The columns that ``measure`` returns, in order, with their types."""
 
     @property
-    def VERSION(self) -> int:
-        """Goes up whenever the same row may get another value; stored values are then void."""
+    def VERSION(self) -> int | str:
+        """Changes whenever the same row may get another value; stored values are then void."""
 
     @property
     def COST(self) -> int:
-        """0 free, 1 reads every character in a slow way, 2 checks answers, 3 runs a model."""
+        """0 cheap, 1 reads every character slowly, 2 checks answers, 3 runs a model."""
 
     def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         """A table of COLUMNS for a table of rows."""
@@ -70,10 +73,10 @@ MODULES: tuple[Signal, ...] = (
 
 
 def owner(column: str) -> Signal | None:
-    """The module that makes a column; None if no signal has that name."""
+    """The module that makes a column; None if no signal of ours has that name."""
     return next((module for module in MODULES if column in module.COLUMNS), None)
 
 
-def all_columns() -> dict[str, pl.DataType]:
+def all_columns(signals: Iterable[Signal] = MODULES) -> dict[str, pl.DataType]:
     """Every column that can be measured, with its type, cheap ones first."""
-    return {name: kind for module in MODULES for name, kind in module.COLUMNS.items()}
+    return {name: kind for module in signals for name, kind in module.COLUMNS.items()}

@@ -1,4 +1,4 @@
-"""What a filters recipe tells its signals, and whether it is there and safe. Loads nothing."""
+"""A filters recipe's settings for its signals, checked to exist and to be safe."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +7,7 @@ from distill.errors import UserError
 from distill.local_models.open import open_model
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.places import FOLDER, TOKENIZER, Origin, missing, place
+from distill.verify.own import Checks
 
 # signals that only a model makes: naming one without ``score_model`` is a mistake in the recipe
 SCORES = ("nll_per_token",)
@@ -19,15 +20,17 @@ class Settings:
     ``tokenizer``: a local folder with tokenizer.json, or that file: tokens are then the student's.
     ``score_model``: a local folder of a causal language model, for the signals of ``score``.
     ``unsafe_no_sandbox``, ``paranoid``: how the code of an answer is run; see ``verdict``.
+    ``checks``: of the user's own, for rows that name them.
     """
 
     tokenizer: str | None = None
     score_model: str | None = None
     unsafe_no_sandbox: bool = False
     paranoid: bool = False
+    checks: Checks = ()
 
 
-PLAIN = Settings()  # a recipe that says nothing
+PLAIN = Settings()  # the defaults
 
 
 def placed(settings: Settings, recipe: FilterRecipe, origin: Origin) -> Settings:

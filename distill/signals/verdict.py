@@ -1,4 +1,4 @@
-"""What ``verify`` says about each response. Does not check anything itself."""
+"""What ``verify`` says about each response."""
 
 import polars as pl
 
@@ -6,6 +6,7 @@ from distill.signals.settings import Settings
 from distill.verify import Isolation, Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
 from distill.verify.kinds import KINDS
+from distill.verify.own import Checks, unchecked
 
 COLUMNS: dict[str, pl.DataType] = {
     "verdict": pl.String(),
@@ -15,20 +16,21 @@ COLUMNS: dict[str, pl.DataType] = {
 }
 VERSION = 5
 COST = 2
-# Methods of ``unverifiable`` that say that something is not installed here: it may be next time.
+# Methods of ``unverifiable`` that mean something is not installed here: it may be next time.
 LACKING = ("no_compiler", "needs_symbolic")
 
 LONGEST_ANSWER = 1_000  # characters of an extracted answer that are kept in the table
 
 
 def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """verdict: never null; a row that no check is there for is ``unverifiable``.
+    """verdict: never null; a row without a check for it is ``unverifiable``.
 
     Raises:
         UserError: an answer is a program to run, and there is no jail here.
     """
     isolation = Isolation(paranoid=settings.paranoid, unsafe_no_sandbox=settings.unsafe_no_sandbox)
-    verdicts = _verdicts(frame.select("gold", "response", "verify").rows(), isolation)
+    rows = frame.select("gold", "response", "verify").rows()
+    verdicts = _verdicts(rows, isolation, settings.checks)
     return pl.DataFrame(
         {
             "verdict": [verdict.label for verdict in verdicts],
@@ -41,17 +43,18 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 
 def _verdicts(
-    rows: list[tuple[str | None, str | None, str | None]], isolation: Isolation
+    rows: list[tuple[str | None, str | None, str | None]], isolation: Isolation, checks: Checks
 ) -> list[Verdict]:
     """All rows in one batch, but those of a kind without a check: data, not a recipe's mistake."""
-    known = [kind is None or kind in KINDS for _, _, kind in rows]
+    there = {None, *KINDS, *(check.kind for check in checks)}
+    known = [kind in there for _, _, kind in rows]
     items = [
         Item(gold, response or "", kind)
         for (gold, response, kind), can in zip(rows, known, strict=True)
         if can
     ]
-    graded = iter(grade_all(items, workers=SEVERAL, isolation=isolation))
+    graded = iter(grade_all(items, workers=SEVERAL, isolation=isolation, checks=checks))
     return [
-        next(graded) if can else Verdict("unverifiable", None, "no_checker", kind or "")
+        next(graded) if can else unchecked(kind or "")
         for (_, _, kind), can in zip(rows, known, strict=True)
     ]

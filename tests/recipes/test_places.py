@@ -29,6 +29,7 @@ from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.students import StudentRecipe
 from distill.signals.settings import PLAIN
 from distill.training.base import chat_template_text
+from distill.verify.own import own_checks
 
 CANARY = "canary7f3a"
 RULE = "a recipe reads only what is its own"
@@ -60,7 +61,12 @@ def asked(path: str, sets: list[str]) -> object:
 
 
 def filtered(path: str, sets: list[str]) -> object:
-    return prepare(path, Path("out"), sets, PLAIN)
+    return prepare(path, Path("out"), sets, PLAIN, allow_code=True)
+
+
+def checked(path: str, sets: list[str]) -> object:
+    loaded = load(path, PromptsRecipe, sets)
+    return own_checks({"verify": loaded.recipe.verify or ""}, loaded.origin, allowed=True)
 
 
 def templated(path: str, sets: list[str]) -> object:
@@ -84,6 +90,8 @@ def presets(path: str, sets: list[str]) -> object:
     return load(path, PromptsRecipe, sets)
 
 
+GRADE = f"def grade(gold, response):\n    '{CANARY}'\n"
+MEASURE = f"COLUMNS = {{'{CANARY}': __import__('polars').Int8}}\ndef measure(*_): ...\n"
 PRESET = f"base_url: https://{CANARY}.example\nconcurrency: 1\nreasoning: inline\n"
 SUM = {"template": "t.jinja", "verify": None}
 KEYS = {
@@ -108,6 +116,9 @@ KEYS = {
     ),
     "tokenizer": Key(lambda v: filters(tokenizer=v), "tokenizer.json", "{}", filtered),
     "score_model": Key(lambda v: filters(score_model=v), "config.json", "{}", filtered, True),
+    "verify": Key(lambda v: prompts(verify=v), "x.py", GRADE, checked),
+    "signals.*": Key(lambda v: filters(signals=[v]), "x.py", MEASURE, filtered),
+    "checks.*": Key(lambda v: filters(checks=[v]), "x.py", GRADE, filtered),
     "decontaminate.against.*": Key(
         lambda v: filters(decontaminate={"against": [v]}), "x.jsonl", json.dumps(ROW), filtered
     ),
@@ -230,6 +241,8 @@ def test_no_key_of_a_recipe_leads_out_of_its_folder(name: str, way: str, home: P
     ways = ways_out(home, home.parent / "outside", key)
     said = refusal(key, write(home, key, ways[way]), [])
     assert said is not None
+    if "is no check" in said:  # for want of .py in its name: it is not even looked for
+        return
     assert RULE in said
     assert CANARY not in said
     assert len(said.splitlines()) == 1
@@ -299,6 +312,7 @@ WRONG = {
     "score_model": "config.json.txt",
     "decontaminate.against.*": "notes.txt",
     "judge": "ledger.sqlite",
+    "signals.*": "signal.txt",
     "base": "model.py",
     "chat_template": "id_rsa",
 }
@@ -377,7 +391,6 @@ NO_FILES = {
     "problems.where": "SQL, which opens nothing; see test_sql",
     "problems.source": "part of an id",
     "domain": "one of a few words",
-    "verify": "one of a few words",
     "becomes": "one of a few words",
     "serve.engine": "one of a few words",
     "serve.args.*": "checked by the server's own rule",
