@@ -4,14 +4,13 @@ The rows are distill's own: every column of the copied row is kept, whatever it 
 key, the id and the number of the try.
 """
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import orjson
+from distill.ledger.rows import request_key
 
 PAGE = 10_000  # rows of one transaction: a page of questions is a few megabytes
 PROBLEMS = (
@@ -21,21 +20,16 @@ Row = dict[str, Any]
 
 
 def fill(ledger: Path, *, answered: int) -> None:
-    """Brings the number of answered problems from 1, the first of the set, to ``answered``.
-
-    Raises:
-        SystemExit: the ledger's keys are not made as they are here.
-    """
+    """Brings the number of answered problems from 1, the first of the set, to ``answered``."""
     with closing(sqlite3.connect(ledger, isolation_level=None)) as db:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA synchronous=OFF")  # of this connection alone
         request, attempt, answer = _first(db)
-        _refuse_other_keys(request, *db.execute(PROBLEMS, (0, 1)).fetchone())
         for start in range(1, answered, PAGE):
             page = db.execute(PROBLEMS, (start, min(start + PAGE, answered))).fetchall()
             db.execute("BEGIN IMMEDIATE")
             for number, (name, question) in enumerate(page, attempt["attempt"] + start):
-                key = {"key": _key(request, name, question)}
+                key = {"key": request_key(request["plan"], name, question, request["sample"], None)}
                 _insert(db, "requests", request | key | {"id": name, "attempt": number})
                 _insert(db, "attempts", attempt | key | {"attempt": number})
                 _insert(db, "answers", answer | {"attempt": number})
@@ -52,15 +46,3 @@ def _first(db: sqlite3.Connection) -> Iterator[Row]:
 def _insert(db: sqlite3.Connection, table: str, row: Row) -> None:
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
-
-
-def _key(request: Row, name: str, question: str) -> str:
-    """A request's key, as ``distill.generating.plan.Plan.key`` makes it."""
-    parts = [request["plan"], name, question, request["sample"]]
-    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
-
-
-def _refuse_other_keys(request: Row, name: str, question: str) -> None:
-    if _key(request, name, question) != request["key"]:
-        msg = "bench/fill.py: plans make other keys now (distill.generating.plan): do so in _key"
-        raise SystemExit(msg)

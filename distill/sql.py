@@ -44,11 +44,10 @@ def parse_sql(text: str) -> pl.Expr:
         try:
             _parsed(_READERS.sub(rf"\g<0>{longer}", text))
         except pl.exceptions.PolarsError as error:
-            said = first_line(error)
-            if longer not in said:
-                raise
-            msg = f"{said.replace(longer, '')}: no expression opens files"
-            raise pl.exceptions.SQLSyntaxError(msg) from None
+            said = first_line(error).replace(longer, "")
+            if "table function" in said:
+                said = f"{said}: no expression opens files"
+            raise pl.exceptions.SQLSyntaxError(said) from None
     return _parsed(text)
 
 
@@ -133,20 +132,13 @@ def _exact(tree: Any) -> Any:
 
 
 def _around(inner: Any, outer: pl.Expr) -> Any:
-    """The tree of ``outer`` with ``inner`` in the place of the column _HERE."""
+    """The tree of ``outer`` with ``inner`` in place of the column _HERE."""
     if isinstance(inner, dict) and "Scalar" in inner.get("Literal", {}):
         return inner  # 0.5: it has a sign
-    return _put(_tree(outer), inner)
-
-
-def _put(tree: Any, inner: Any) -> Any:
-    if tree == {"Column": _HERE}:
-        return inner
-    if isinstance(tree, list):
-        return [_put(part, inner) for part in tree]
-    if isinstance(tree, dict):
-        return {key: _put(part, inner) for key, part in tree.items()}
-    return tree
+    here = pl.col(_HERE).meta.serialize(format="json")
+    return orjson.loads(
+        outer.meta.serialize(format="json").replace(here, orjson.dumps(inner).decode())
+    )
 
 
 def _tree(expression: pl.Expr) -> Any:

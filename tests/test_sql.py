@@ -90,6 +90,11 @@ def test_what_is_quoted_is_only_text(text: str) -> None:
     )
 
 
+def test_a_mistake_beside_a_quoted_name_is_told_as_it_is() -> None:
+    with pytest.raises(UserError, match=r"unable to parse 'gold = 'read_csv' AND' as Expr$"):
+        compile({"cut": "gold = 'read_csv' AND"}, "r.yaml")
+
+
 def test_names_that_differ_only_in_their_reader_stay_different_names(tmp_path: Path) -> None:
     """One tag would end the other's quotes, and what is live would be looked at as quoted."""
     (tmp_path / "x.csv").write_text("a\n1")

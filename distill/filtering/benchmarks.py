@@ -1,6 +1,6 @@
-"""Rows that ask, or spell out, what a benchmark asks: reads the benchmarks, marks the rows.
+"""Marks rows that ask, or spell out, what a benchmark asks.
 
-How texts are compared is told by ``distill.near.contamination``.
+``distill.near.contamination`` says how texts are compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,13 +35,13 @@ TABLE = {"benchmark": pl.String, "row": pl.String, "question": pl.String}
 
 @dataclass(frozen=True, slots=True)
 class Contamination:
-    """Compares rows with benchmarks; measured like a signal, for filter itself."""
+    """Compares rows with benchmarks; measured like a signal."""
 
     digest: str  # of the benchmarks and of how they are compared
     benchmarks: Benchmarks
 
     COLUMNS = {
-        "contaminated_by": pl.String(),  # the benchmark, null where no row of it was met
+        "contaminated_by": pl.String(),  # the benchmark, null if none matched
         "contaminated_row": pl.String(),  # its row
         "contaminated_kind": pl.String(),  # ngram, exact, fuzzy
         "contaminated_share": pl.Float64(),  # of the question's words that were met, 0 … 1
@@ -53,7 +53,7 @@ class Contamination:
 
     @property
     def __name__(self) -> str:
-        """Another one for other benchmarks: their hits are not these."""
+        """Names the benchmarks too: hits of others do not count."""
         return f"contamination-{self.digest}"
 
     def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
@@ -76,7 +76,7 @@ class Contamination:
 
 
 def contamination(recipe: Decontaminate, origin: Origin) -> Contamination:
-    """What the recipe names, read and made ready.
+    """The benchmarks that the recipe names, read.
 
     Raises:
         UserError: a benchmark is not there, not the recipe's to read, or no column of it holds
@@ -96,7 +96,7 @@ def contamination(recipe: Decontaminate, origin: Origin) -> Contamination:
 
 
 def _named(given: str, key: str, origin: Origin) -> list[tuple[str, str | Path]]:
-    """Names and places of the files or recipes that are meant: at the recipe, or shipped."""
+    """Names and places of the files or recipes meant: beside the recipe, or shipped."""
     found = data_at(given, key, origin, BENCHMARK) or _recipe(given, key, origin)
     if found is None:
         what = f"no such file, and no such prompts recipe; {nearest(given, names('prompts'))}"
@@ -107,7 +107,7 @@ def _named(given: str, key: str, origin: Origin) -> list[tuple[str, str | Path]]
 
 
 def _recipe(given: str, key: str, origin: Origin) -> Path | None:
-    """A prompts recipe of the user's own ./prompts, where the user named it; else shipped ones."""
+    """A prompts recipe: the user's own in ./prompts if the user named it, else shipped ones."""
     if origin.gave(key) and (here := own_file(given, "prompts")) is not None:
         return here
     root = shipped("prompts")
@@ -162,7 +162,7 @@ def _questions(data: str | Path, at: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _asked(line: Mapping[str, Any], column: str) -> str:
-    """The text of a question, or all that the user says; an instruction with what it is about."""
+    """The text of a question, or all user turns; an instruction with its input."""
     value = line.get(column)
     if isinstance(value, list):
         return user_text(value)

@@ -1,7 +1,7 @@
-"""Near copies of a text over the whole set: sketches each unit, then compares the candidates.
+"""Finds near copies over the whole set: sketches each unit, then compares the candidates.
 
-How texts are compared is told by ``distill.near``. The texts of candidates are laid out on disk for
-that time, so that memory holds a thousand or two of them at once.
+The texts of candidates are laid out on disk meanwhile, so that memory holds a thousand or two of
+them at once. ``distill.near`` says how texts are compared.
 """
 
 import shutil
@@ -27,7 +27,7 @@ from distill.signals.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """Sketches texts; measured like a signal, for filter itself."""
+    """Sketches texts; measured like a signal."""
 
     near: Near
 
@@ -36,7 +36,7 @@ class Sketch:
 
     @property
     def __name__(self) -> str:
-        """Another one for another plan: sketches of two cannot be compared."""
+        """Names the settings too: sketches made with others cannot be compared."""
         return f"sketch-{self.near.words}-{self.near.jaccard:g}"
 
     @property
@@ -70,7 +70,7 @@ def near_copies(
         ranked: ``row`` (its place in the whole set), ``rank`` (the lowest stays) and ``_sketch``.
         units: of the whole set, in order.
         near: when two are copies.
-        scratch: a folder for texts; it is removed afterwards.
+        scratch: a folder for texts, removed afterwards.
         workers: who read the texts.
     """
     ordered = ranked.sort("row")
@@ -97,7 +97,7 @@ def near_copies(
 
 
 def meeting(keys: Keys, agree: int) -> npt.NDArray[np.bool_]:
-    """Which rows share keys with others in ``agree`` bands or more: no other has a near copy."""
+    """Which rows share keys with others in ``agree`` bands or more: only these have near copies."""
     shared = np.zeros(len(keys), np.uint16)
     for band in range(keys.shape[1]):
         _, place, count = np.unique(keys[:, band], return_inverse=True, return_counts=True)
@@ -121,7 +121,7 @@ def _lay_out(task: tuple[Unit, Ints], *, scratch: Path) -> None:
 def _texts(
     wanted: Ints, *, rows: Ints, candidates: Ints, units: Sequence[Unit], scratch: Path
 ) -> pl.Series:
-    """The texts of some of ``rows``, which are given by their places in it, ascending."""
+    """The texts of some of ``rows``; ``wanted`` has their places in it, ascending."""
     places = np.searchsorted(candidates, rows[wanted])
     bounds = np.searchsorted(candidates, [unit.after for unit in units])
     owners = np.searchsorted(bounds, places, side="right")

@@ -1,4 +1,4 @@
-"""One row, step by step; examples of a reason. Writes nothing and decides nothing new."""
+"""One row, step by step; examples of a reason."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from distill.filtering.write import DROPPED, KEPT
 from distill.rows import SCHEMA
 from distill.terminal.plain import plain
 
-PASSED = "kept"  # what is asked for instead of a reason to see rows that stayed
+PASSED = "kept"  # asked for in place of a reason, to see rows that were kept
 UNKNOWN = "not filtered yet"
 HEAD, TAIL = 300, 200  # characters of a text that an example shows
 
@@ -33,13 +33,13 @@ class Line:
     kind: str  # row, signal, rule
     name: str
     value: str
-    note: str  # of a signal where it is from, of a rule its SQL
+    note: str  # where a signal is from; a rule's SQL
 
 
 def explain(data: str | Path, key: str, sample: int | None, ready: Prepared) -> Iterator[Line]:
     """Every signal and rule of the recipe for one row, also those after the first broken rule.
 
-    Values that OUT has stored of the very same row are taken from there.
+    Values that OUT has stored for exactly this row are used.
 
     Raises:
         UserError: no such row, or DATA cannot be read.
@@ -70,7 +70,7 @@ def explain(data: str | Path, key: str, sample: int | None, ready: Prepared) -> 
 def _holds(
     rule: Rule, table: pl.DataFrame, frame: pl.DataFrame, rules: Rules, *, gone: bool
 ) -> str:
-    """What one rule alone says of the row. Of a row that is ``gone`` already it need not work."""
+    """What one rule alone says of the row; it may fail on a row that is ``gone`` already."""
     try:
         said = broken(rule, table, frame, rules)[0]
     except UserError:
@@ -108,7 +108,7 @@ def _near(files: Sequence[Path], wanted: pl.Expr) -> Iterator[pl.DataFrame]:
 
 
 def examples(folder: Path, reason: str, count: int) -> Iterator[list[Line]]:
-    """So many rows of OUT that have that reason, always the same, with the ends of their texts.
+    """``count`` rows of OUT with that reason, always the same ones, their texts cut to the ends.
 
     Raises:
         UserError: there is no such reason, or no result in the folder.
@@ -152,7 +152,7 @@ def _example(row: dict[str, Any]) -> Iterator[Line]:
 
 
 def _stored(frame: pl.DataFrame, ready: Prepared) -> pl.DataFrame:
-    """What OUT knows of this very row; else its own values."""
+    """What OUT has stored for exactly this row, else its own values."""
     plain = frame.select(stored.SCALARS)
     for path in sorted((ready.job.folder / stored.FOLDER).glob("part-*.parquet")):
         table = stored.load(path, None, ready.job.tags)
@@ -163,7 +163,7 @@ def _stored(frame: pl.DataFrame, ready: Prepared) -> pl.DataFrame:
 
 
 def _fate(folder: Path, frame: pl.DataFrame) -> tuple[str, bool]:
-    """What became of the row in OUT, and whether all its values are what they were there."""
+    """What became of the row in OUT, and whether its values are still the same."""
     key = frame.select("id", "sample")
     for name in (KEPT, DROPPED):
         for path in sorted((folder / name).glob("*.parquet")):

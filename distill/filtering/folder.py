@@ -1,4 +1,4 @@
-"""The folder of a result: what in it may be replaced, and when it is whole. Measures nothing."""
+"""The folder of a result: what in it may be replaced, and when it is complete."""
 
 import shutil
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from distill.filtering.write import DROPPED, KEPT, SHUFFLING
 
 REPORT = "report.json"
 DUPLICATES = "duplicates.parquet"
-UNFINISHED = ".unfinished"  # stands in OUT from the first deletion to the report
-ROWS = ".rows"  # DATA in our form, where it was in another one
+UNFINISHED = ".unfinished"  # in OUT from the first deletion until the report is written
+ROWS = ".rows"  # DATA in our schema, if it was in another
 TEXTS = ".texts"  # of candidates for near copies
 REPLACED = (KEPT, DROPPED, DUPLICATES)
 OURS = (*REPLACED, SIGNALS)
@@ -25,7 +25,7 @@ SCRATCH = (ROWS, TEXTS, SHUFFLING, JUDGED)
 
 
 def refuse_own_input(data: str | Path, folder: Path) -> None:
-    """Keeps DATA apart from what is removed before DATA is read, and OUT from being DATA later.
+    """Refuses an output folder that would replace the input, or that lies inside it.
 
     Raises:
         UserError: a file of DATA is in kept/, dropped/ or signals/ of the result's folder; or the
@@ -37,7 +37,7 @@ def refuse_own_input(data: str | Path, folder: Path) -> None:
         places = (path.resolve(), path.parent.resolve() / path.name)  # a link may lead elsewhere
         if any(place.is_relative_to(part) for place in places for part in replaced):
             msg = (
-                f"{path}: is in the result that is to be replaced; choose another -o than {folder}"
+                f"{path}: is in the result that would be replaced; choose another -o than {folder}"
             )
             raise UserError(msg)
     if (read := _searched(Path(data), files)) and folder.resolve().is_relative_to(read):
@@ -59,7 +59,7 @@ def refuse_unsafe(folder: Path) -> None:
 
     Raises:
         UserError: there are folders or a report of the same names that distill did not make, or a
-            link in the place of one: what it leads to is not removed, and would be taken for ours.
+            link in place of one: its target would not be removed, and would be taken for ours.
     """
     for name in (*OURS, *SCRATCH):
         if (folder / name).is_symlink():
@@ -71,12 +71,12 @@ def refuse_unsafe(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Removes an earlier or interrupted result; the report first, for it says "done".
+    """Removes an earlier or interrupted result; the report first, because it means "done".
 
-    What was measured stays: it says itself whether it still holds.
+    What was measured stays; ``stored`` knows whether it still holds.
 
     Raises:
-        UserError: a part of it cannot be removed; its rows would be taken for the new result's.
+        UserError: a part cannot be removed; its rows would be taken for the new result's.
     """
     (folder / UNFINISHED).touch()
     (folder / REPORT).unlink(missing_ok=True)
@@ -86,7 +86,7 @@ def clear(folder: Path) -> None:
 
 
 def finish(folder: Path, units: Sequence[Unit], report: dict[str, Any]) -> None:
-    """Removes what the result does not need, then writes the report: now it is done."""
+    """Removes scratch folders and leftovers, then writes the report, which means "done"."""
     names = {f"{unit.name}.parquet" for unit in units}
     for path in (folder / SIGNALS).iterdir():
         if path.name not in names:  # of a larger set that was here before

@@ -1,6 +1,6 @@
-"""What tells a row from another: hashes of its question and its texts, and how large it is.
+"""Hashes of a row's question and texts, and its size.
 
-A measured module like those of ``distill.signals``, but for filter itself; no rule may name it.
+Measured like a signal, for selection; no rule may name it.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ COLUMNS: dict[str, pl.DataType] = {
 VERSION = 2
 COST = 0
 
-# Bytes of all texts of one row that are looked at. R1's longest answers, 32,768 tokens, are 0.2 MB.
+# Rows with more bytes of text are dropped. R1's longest answers, 32,768 tokens, are 0.2 MB.
 LARGEST = 8 << 20
 
 

@@ -8,9 +8,8 @@ from distill.filtering import hashes, stored
 from distill.filtering.judge.verdicts import ATTACHED, VERDICT, apply_judge_votes
 from distill.filtering.rules import Rule, Rules, judge
 from distill.filtering.steps import Job, shown
-from distill.filtering.stored import Measured
 from distill.filtering.units import Unit
-from distill.signals import COSTLY, verdict
+from distill.signals import COSTLY, Signal, verdict
 
 
 def measure(unit: Unit, job: Job) -> pl.DataFrame:
@@ -80,7 +79,7 @@ def judged(table: pl.DataFrame, frame: pl.DataFrame | None, job: Job) -> pl.Data
 def _or_broken(
     reason: pl.Series, rule: Rule, table: pl.DataFrame, texts: pl.DataFrame | None, rules: Rules
 ) -> pl.Series:
-    """``reason``, and of rows that have none yet what this rule says: it is asked of no others."""
+    """``reason``, filled in by this rule where it is still null; other rows are not looked at."""
     alive = reason.is_null()
     read = {"id", *rule.columns, *VERDICT, *ATTACHED}
     part = table.select(name for name in table.columns if name in read).filter(alive)
@@ -90,7 +89,7 @@ def _or_broken(
 
 
 def broken(rule: Rule, table: pl.DataFrame, texts: pl.DataFrame | None, rules: Rules) -> pl.Series:
-    """What one rule alone says of each row; ``texts`` has the texts that it reads, if it does.
+    """What one rule alone says of each row; ``texts`` has the texts that it reads, if any.
 
     Raises:
         UserError: the rule fails on a value.
@@ -103,15 +102,15 @@ def broken(rule: Rule, table: pl.DataFrame, texts: pl.DataFrame | None, rules: R
 
 
 def texts_of(rule: Rule) -> list[str]:
-    """The texts that a rule reads: they are not stored, so it makes every run read them."""
+    """The texts that a rule reads; they are not stored, so every run reads DATA again."""
     return [name for name in rule.columns if name in stored.TEXTS]
 
 
-def is_measured(table: pl.DataFrame, module: Measured) -> pl.Series:
-    """Where a module's values are there. Costly ones leave no row that they measured all null.
+def is_measured(table: pl.DataFrame, module: Signal) -> pl.Series:
+    """Which rows have a module's values. A costly one never measures a row as all null.
 
-    A verdict ``error`` is our own failure, such as a jail that did not start: it is asked again, as
-    is what could not be verified for lack of a program that may be installed by now.
+    A verdict ``error`` is our own failure, such as a jail that did not start: it is verified again,
+    as is what lacked a program that may be installed by now.
     """
     if not set(module.COLUMNS) <= set(table.columns):
         return pl.Series([False]).new_from_index(0, table.height)
@@ -125,7 +124,7 @@ def is_measured(table: pl.DataFrame, module: Measured) -> pl.Series:
 
 
 def _with(table: pl.DataFrame, found: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
-    """``table`` with what was found of these rows; what it knew of others stays."""
+    """``table`` with ``found`` in ``rows``; other rows keep their values."""
     if rows.all():
         return table.with_columns(found.get_columns())
     at = found.with_columns(_row=rows.arg_true())

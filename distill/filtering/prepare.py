@@ -1,4 +1,4 @@
-"""A recipe made ready: its rules checked, its benchmarks read, its order known. Reads no DATA."""
+"""Makes a recipe ready: checks its rules, reads its benchmarks. DATA is not read yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ class Prepared:
 
     recipe: FilterRecipe
     job: Job
-    by: tuple[Order, Order]  # preference among copies and among answers of a prompt
+    by: tuple[Order, Order]  # preference among copies, and among answers to a prompt
 
 
 def prepare(
@@ -108,13 +108,13 @@ def _verifies(columns: Sequence[str]) -> bool:
 
 
 def _digests(settings: Settings) -> dict[str, str]:
-    """Of the files that the settings name: reads every byte of them."""
+    """Digests of the files that the settings name; reads every byte."""
     named = {"tokenizer": settings.tokenizer, "score_model": settings.score_model}
     return {key: _digest(Path(name)) for key, name in named.items() if name is not None}
 
 
 def _digest(path: Path) -> str:
-    """Of a file, or of all files in a folder and their names."""
+    """The digest of a file, or of all files in a folder and their names."""
     if path.is_file():
         return file_digest(path)
     inside = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")

@@ -1,7 +1,7 @@
-"""What became of the rows of a set, in numbers: report.json. Decides nothing.
+"""What became of the rows of a set, in numbers: report.json.
 
-Beside the counts it says which quota could not be filled, and how many rows more a teacher has to
-be asked for at the share that was kept of what there was.
+It also says which quota could not be filled, and how many more rows to ask a teacher for at the
+share that was kept.
 """
 
 import logging
@@ -16,7 +16,7 @@ from distill.recipes.filters import FilterRecipe, Quota
 from distill.verify.isolation import UNSAFE
 
 log = logging.getLogger("distill")
-LISTED = 1_000  # rows of a kind that the report names; all of them are in dropped/
+LISTED = 1_000  # contaminated rows that the report names; all of them are in dropped/
 HIT = tuple(f"contaminated_{name}" for name in ("by", "row", "kind", "share", "text"))
 
 
@@ -42,7 +42,7 @@ def report(judged: pl.DataFrame, choice: Choice, recipe: FilterRecipe) -> dict[s
 
 
 def _unsafe(table: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """How many rows were checked by running their programs without a jail, where any was."""
+    """How many rows were checked by running their programs without a jail, if any."""
     if "verdict_detail" not in table.columns:
         return {}
     rows = table.filter(pl.col("verdict_detail").str.starts_with(UNSAFE))
@@ -51,7 +51,7 @@ def _unsafe(table: pl.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def _judge(judged: pl.DataFrame) -> dict[str, Any]:
-    """How far the judge and the rules agree, where there is a judge."""
+    """How far the judge and the rules agree, if there is a judge."""
     found = agreement(judged) if "verdict_judge" in judged.columns else None
     if found is None:
         return {}
@@ -72,7 +72,7 @@ def _contaminated(table: pl.DataFrame) -> dict[str, Any]:
     unknown = int((~table["_compared"]).sum())
     if unknown:
         log.warning(
-            "of %d rows the question is not known: only what they answer was compared with the "
+            "%d rows do not say their question: only their answers were compared with the "
             "benchmarks",
             unknown,
         )
@@ -108,7 +108,7 @@ def _of_source(mine: pl.DataFrame, domain: str, source: str, quota: Quota) -> di
 
 
 def _quota(rows: pl.DataFrame, domain: str, source: str | None, wanted: int) -> dict[str, Any]:
-    """What was wanted and kept; ``ask``: answers to generate, null where none was ever kept."""
+    """What was wanted and kept; ``ask``: answers to generate, null if no row was kept."""
     kept = int(rows["kept"].sum())
     usable = kept + int((rows["reason"] == "quota").sum())
     share = usable / rows.height if rows.height else 0.0

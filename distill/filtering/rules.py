@@ -1,7 +1,7 @@
 """Compiles a recipe's rules and judges measured rows by them.
 
 A rule is a polars SQL expression over one row: its columns and its signals. The first broken rule
-is the row's reason. What cannot be decided (null) is never a pass: the reason is
+is the row's reason. What cannot be decided (null) does not pass: the reason is
 ``<rule>_unknown``.
 """
 
@@ -34,8 +34,7 @@ class Rules:
     where: str  # the recipe's path, for error texts
     rules: tuple[Rule, ...]
     needed: tuple[str, ...]  # signal columns, cheap ones first
-    extra: tuple[str, ...]  # those of ``needed`` that no rule reads
-    settings: Settings  # what the recipe tells its signals
+    settings: Settings  # of the signals
 
 
 def compile(
@@ -52,8 +51,8 @@ def compile(
     ``signals`` are all that there are, the user's own too.
 
     Raises:
-        UserError: not SQL, an unknown column, not true-or-false, or looking beyond its own row; or
-            a setting that names what is not there, or is missing for a signal that needs it.
+        UserError: not SQL, an unknown column, not true-or-false, or looks at other rows; or a
+            setting that a signal needs is missing.
     """
     columns = all_columns(signals)
     known = {**dict(SCHEMA), **columns}
@@ -70,9 +69,8 @@ def compile(
             raise UserError(msg)
     read = {name for rule in checked for name in rule.columns}
     needed = tuple(name for name in columns if name in read or name in measure)
-    extra = tuple(name for name in needed if name not in read)
     refuse_unserved(settings, where, needed)
-    return Rules(where, checked, needed, extra, settings)
+    return Rules(where, checked, needed, settings)
 
 
 def judge(frame: pl.DataFrame, rules: Rules) -> pl.Series:
@@ -140,6 +138,6 @@ def _or_broken(reason: pl.Series, table: pl.DataFrame, rule: Rule, where: str) -
 
 
 def _signed(table: pl.DataFrame) -> pl.DataFrame:
-    """The same values as a rule counts: integers with a sign, unknown instead of NaN."""
+    """The values as rules see them: integers with a sign, null instead of NaN."""
     whole, real = pl.selectors.integer(), pl.selectors.float()
     return table.with_columns(whole.cast(pl.Int64, strict=False), real.fill_nan(None))

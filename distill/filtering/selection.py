@@ -1,8 +1,8 @@
-"""Chooses among rows that passed every rule, looking at the whole set. Reads only small columns.
+"""Chooses among rows that passed every rule, looking at small columns of the whole set.
 
-The reasons it gives are, in the order in which they are tried, ``too_hard`` and ``too_easy``,
-``duplicate``, ``per_prompt`` and ``quota``. Every choice is decided by columns and by a hash of the
-key, never by chance or by the order of the input.
+Its reasons are, in the order in which they are tried, ``too_hard`` and ``too_easy``, ``duplicate``,
+``per_prompt`` and ``quota``. Columns and a hash of the key decide, never chance or the order of the
+input.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ import polars as pl
 from distill.errors import UserError, nearest
 from distill.recipes.filters import Difficulty, Quota, Select
 
-# What selection needs beside the columns that ``prefer`` names; ``verdict`` for ``difficulty``.
+# Needed besides the columns that ``prefer`` names, and ``verdict`` for ``difficulty``.
 NEEDED = ("id", "sample", "domain", "source", "reason", "text_hash", "prompt_hash")
 ORDER = re.compile(r"^\s*([a-z_0-9]+)(?:\s+(asc|desc))?\s*$", re.IGNORECASE)
-JUDGED = ("correct", "wrong", "no_answer")  # verdicts that say something of the prompt
-# What goes of each group of copies, and what stays instead.
+JUDGED = ("correct", "wrong", "no_answer")  # verdicts that say how hard the prompt is
+# Which rows of each group of copies are dropped, and which is kept instead.
 DUPLICATES = {"row": pl.UInt32, "keeps_row": pl.UInt32, "jaccard": pl.Float64}
 
 Order = list[tuple[str, bool]]  # columns, and whether from the highest down
@@ -56,7 +56,7 @@ def preferred(terms: str, columns: Sequence[str], where: str) -> Order:
 
 
 def orders(select: Select, columns: Sequence[str], where: str) -> tuple[Order, Order]:
-    """By what copies are preferred, and answers of a prompt. Raises UserError as ``preferred``."""
+    """Which copies, and which answers to a prompt, are preferred; raises as ``preferred``."""
     first = preferred(select.prefer, columns, f"{where}: select.prefer")
     own = select.per_prompt.prefer if select.per_prompt else None
     if own is None:
@@ -69,7 +69,7 @@ def choose(
 ) -> Choice:
     """The fate of every row of ``table``, which has NEEDED and the columns of ``by``.
 
-    A row whose ``reason`` is set keeps it. ``near`` is asked if the recipe wants near copies out.
+    A row whose ``reason`` is set keeps it. ``near`` is called if the recipe drops near copies.
     """
     state = table.with_row_index("_row")
     copies = pl.DataFrame(schema=DUPLICATES)
@@ -93,7 +93,7 @@ def choose(
 
 
 def draws(table: pl.DataFrame) -> pl.Series:
-    """A number for each key, uniform over 64 bits and the same on every machine."""
+    """A number for each key: uniform over 64 bits, the same on every machine."""
     keys = table.select("id", "sample").iter_rows()
     return pl.Series("draw", [_draw(f"{name}\0{sample}") for name, sample in keys], dtype=pl.UInt64)
 
@@ -142,7 +142,7 @@ def _same_texts(alive: pl.DataFrame, by: Order) -> pl.DataFrame:
 
 
 def _led_on(exact: pl.DataFrame, near: pl.DataFrame) -> pl.DataFrame:
-    """Both: copies of a row that went as a near copy itself point to the one that stays for it."""
+    """Both; a copy of a row that was dropped as a near copy points to the row kept for that."""
     moved = near.select(keeps_row="row", _to="keeps_row", _alike="jaccard")
     led = exact.join(moved, on="keeps_row", how="left").select(
         "row",

@@ -1,4 +1,4 @@
-"""``distill filter --explain`` and ``--sample``: shows rows and why they went. Changes nothing."""
+"""``distill filter --explain`` and ``--sample``: shows rows and why they were dropped."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,8 +29,8 @@ def explain(
         recipe: name or path of a filters recipe.
         data: where the row is.
         key: the row's id.
-        sample: which of its answers; else the first that DATA has.
-        out: a filtered set whose stored values are used, and which says what became of the row.
+        sample: which of its answers; else the first in DATA.
+        out: a filtered set: its stored values are used, and it says what became of the row.
         overrides: ``key.path=value`` for values of the recipe.
         unsafe_no_sandbox: run programs and scorers as this user, without a jail.
         paranoid: run each answer's code in a jail of its own.
@@ -46,7 +46,7 @@ def explain(
 
 
 def sample(out: str | Path, reason: str, count: int = 5) -> Exit:
-    """Prints some rows that were dropped for a reason, or ``kept``; always the same ones.
+    """Prints some rows that were dropped for ``reason``, or "kept" ones; always the same.
 
     Raises:
         UserError: no such reason in ``out``, or no filtered set.

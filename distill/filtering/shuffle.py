@@ -1,6 +1,6 @@
-"""Puts the kept rows of a whole set into the order of a hash of their keys. Chooses nothing.
+"""Sorts the kept rows of a whole set by a hash of their keys.
 
-Rows are first laid into groups that fit into memory (``write``), then each group is sorted.
+``write`` lays rows into groups that fit into memory; then each group is sorted.
 """
 
 import shutil
@@ -31,7 +31,7 @@ def places(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def groups(folder: Path) -> Sequence[Path]:
-    """What was laid out, in order."""
+    """The groups, in order."""
     return sorted((folder / SHUFFLING).iterdir()) if (folder / SHUFFLING).is_dir() else []
 
 

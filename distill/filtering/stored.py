@@ -1,9 +1,8 @@
-"""What was measured of a unit, in a Parquet file, and whether it still holds. Measures nothing."""
+"""What was measured of a unit, in a Parquet file, and whether it still holds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
 
 import orjson
 import polars as pl
@@ -11,46 +10,21 @@ import polars as pl
 from distill.files.done import fingerprint
 from distill.files.write import write_parquet
 from distill.rows import SCHEMA
-from distill.signals import verdict
+from distill.signals import Signal, verdict
 from distill.signals.settings import Settings
 from distill.verify.own import digests
 
 FOLDER = "signals"
 TEXTS = ("messages", "gold", "reasoning", "response")
-SCALARS = [name for name in SCHEMA.names() if name not in TEXTS]  # small enough to hold of all rows
-ISOLATION = ("unsafe_no_sandbox", "paranoid")  # settings that concern verdicts and nothing else
+SCALARS = [name for name in SCHEMA.names() if name not in TEXTS]  # small: held for all rows
+ISOLATION = ("unsafe_no_sandbox", "paranoid")  # settings that concern only verdicts
 LABEL = "distill"  # of our part of the file's metadata
 
 
-class Measured(Protocol):
-    """A module of signals, or what filter itself measures in the same way; see ``Signal``."""
+def tags(modules: Iterable[Signal], settings: Settings, files: Mapping[str, str]) -> dict[str, str]:
+    """What the values of each module depend on besides the row, in 16 hex digits.
 
-    @property
-    def __name__(self) -> str:
-        """By it stored values are found again."""
-
-    @property
-    def COLUMNS(self) -> Mapping[str, pl.DataType]:
-        """With their types."""
-
-    @property
-    def VERSION(self) -> int | str:
-        """Changes whenever the same row may get another value."""
-
-    @property
-    def COST(self) -> int:
-        """From COSTLY on, it is measured only on rows that passed the steps before."""
-
-    def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-        """A table of COLUMNS for a table of rows."""
-
-
-def tags(
-    modules: Iterable[Measured], settings: Settings, files: Mapping[str, str]
-) -> dict[str, str]:
-    """What the values of each module depend on beside the row, in 16 hex digits.
-
-    ``files`` has the digest of what each setting names: it counts, not where that is.
+    ``files`` has the digest of what each setting names; its path does not count.
     """
     said = {**asdict(settings), **files}
     del said["checks"]
@@ -64,7 +38,7 @@ def tags(
 def load(path: Path, key: str | None, made: dict[str, str]) -> pl.DataFrame | None:
     """What is stored of the unit ``key``, without what other versions or settings made.
 
-    None if nothing is, or it is of other rows; a ``key`` of None takes whatever rows it is of.
+    None if nothing is, or it is of other rows; a ``key`` of None takes any rows.
     """
     try:
         label = orjson.loads(pl.read_parquet_metadata(path).get(LABEL, "null"))
@@ -72,16 +46,16 @@ def load(path: Path, key: str | None, made: dict[str, str]) -> pl.DataFrame | No
             return None
         stale = {name for name, tag in label["made"].items() if made.get(name) != tag}
         table = pl.read_parquet(path, glob=False)
-    except (OSError, pl.exceptions.PolarsError):  # none yet, or cut short by a full disk
+    except (OSError, pl.exceptions.PolarsError):  # not there yet, or cut short by a full disk
         return None
     gone = [column for name in stale for column in label["columns"][name]]
     return table.drop(gone)
 
 
 def save(
-    path: Path, table: pl.DataFrame, key: str, modules: Iterable[Measured], made: dict[str, str]
+    path: Path, table: pl.DataFrame, key: str, modules: Iterable[Signal], made: dict[str, str]
 ) -> None:
-    """Stores the columns of those modules that ``table`` has, and the row's own small ones."""
+    """Stores the row's own small columns and those of every module that ``table`` has."""
     there = [m for m in modules if set(m.COLUMNS) <= set(table.columns)]
     label = {
         "key": key,

@@ -1,7 +1,7 @@
-"""DATA as units: ranges of rows of Parquet files of our schema, each of which is read by itself.
+"""DATA as units: ranges of rows of Parquet files of our schema, each read by itself.
 
-What is in another form (JSON lines, CSV, other people's columns) is first written as such files.
-Does not judge. Memory is bounded by a table, however large the set.
+DATA in another form (JSON lines, CSV, other columns) is first written as such files. Memory is
+bounded by one table, however large the set.
 """
 
 import shutil
@@ -31,18 +31,18 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A range of rows of one file: what is measured, stored and written at one time."""
+    """A range of rows of one file, measured, stored and written together."""
 
     number: int  # 0 …, in the order of DATA
     before: int  # rows of DATA before it
     path: Path
     start: int
     stop: int
-    key: str  # another one wherever the rows could be others
+    key: str  # differs whenever the rows could differ
 
     @property
     def name(self) -> str:
-        """The name of each file that is made of it."""
+        """The name of each file that is made from it."""
         return f"part-{self.number:05}"
 
     @property
@@ -51,7 +51,7 @@ class Unit:
         return self.before + self.stop - self.start
 
     def rows(self) -> Iterator[pl.DataFrame]:
-        """Its rows in tables of SCHEMA that are bounded in bytes.
+        """Its rows, in tables of SCHEMA of bounded size.
 
         Raises:
             UserError: the file cannot be read, or has fewer rows than it had.
@@ -75,15 +75,15 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """16 hex digits of the content; and of names, where rows are named after their file."""
+        """16 hex digits of the content, and of names where rows are named after their file."""
         named = [None if is_own(path) else path.name for path in self.files]
         return fingerprint(files=self.digests, named=named)
 
     def refuse_changed(self) -> None:
-        """Raises if a file is not as it was.
+        """Checks that no file has changed.
 
         Raises:
-            UserError: names it.
+            UserError: one has; names it.
         """
         for path, stamp in zip(self.files, self.stamps, strict=True):
             if not path.is_file() or _stamp(path) != stamp:
@@ -91,7 +91,7 @@ class Source:
 
 
 def changed(path: Path) -> UserError:
-    """The error for rows that are not those that were measured."""
+    """The error for rows that are not the ones that were measured."""
     return UserError(f"{path}: DATA changed while it was read; run it again")
 
 
@@ -102,17 +102,17 @@ def source(data: str | Path) -> Source:
         UserError: it is not there, or of a kind that distill does not read.
     """
     files = tuple(data_files(data))
-    stamps = tuple(map(_stamp, files))  # before the digests: a later change is then seen
+    stamps = tuple(map(_stamp, files))  # before the digests, so that a change meanwhile is seen
     return Source(str(data), files, tuple(map(file_digest, files)), stamps)
 
 
 def units(found: Source, scratch: Path, *, limit: int | None = None) -> list[Unit]:
-    """The rows of DATA, at most ``limit``, in order. ``scratch`` takes what must be rewritten.
+    """The rows of DATA, at most ``limit``, in order. ``scratch`` is for files in our schema.
 
     Raises:
         UserError: a file cannot be read; no row, no id, or a key twice.
     """
-    own = [is_own(path) for path in found.files]  # looks at every file: one may be cut short
+    own = [is_own(path) for path in found.files]  # opens every file: one may be cut short
     if all(own):
         made = _ranges(found.files, found.digests, limit)
         _refuse_repeats(made, found.data)
@@ -157,7 +157,7 @@ def _ranges(files: Sequence[Path], digests: Sequence[str], limit: int | None) ->
 
 
 def _refuse_repeats(made: Sequence[Unit], data: str) -> None:
-    """Raises if there is no row, a row has no id, or two have one key: by two small columns."""
+    """Raises if there is no row, a row without an id, or two rows with one key."""
     ends = {unit.path: unit.stop for unit in made}
     tables = [own_columns(path, ("id", "sample")).head(stop) for path, stop in ends.items()]
     if not tables:

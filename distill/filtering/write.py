@@ -1,7 +1,7 @@
-"""Writes the rows of one unit to kept/ and dropped/, each by its reason. Does not decide.
+"""Writes the rows of one unit to kept/ and dropped/, each by its reason.
 
-The rows of unit 12 are in part-00012.parquet, whoever writes it and whenever; of a unit of very
-large rows there are part-00012-1.parquet and so on.
+The rows of unit 12 are in part-00012.parquet, whichever worker writes them; very large ones
+continue in part-00012-1.parquet and so on.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from distill.filtering.units import Unit, changed
 from distill.rows import SCHEMA
 from distill.verify.isolation import UNSAFE
 
-PART = 128 << 20  # bytes of text in one file, wherever a single table is not larger
+PART = 128 << 20  # bytes of text in one file, unless a single table is larger
 KEPT, DROPPED = "kept", "dropped"
 SHUFFLING = ".shuffling"  # kept rows on their way to another order
 
@@ -47,8 +47,8 @@ class _Parts:
 def write(task: tuple[Unit, pl.DataFrame], job: Job) -> int:
     """Writes every row of the unit once; returns how many there were.
 
-    The table beside the unit says of each row its ``reason`` (null: kept) and, of a set that is to
-    be shuffled, the ``group`` and the ``place`` that a kept row goes to.
+    The table beside the unit has the ``reason`` of each row (null: kept) and, if the set is to be
+    shuffled, the ``group`` and the ``place`` of each kept row.
 
     Raises:
         UserError: the file cannot be read, or has other rows than when it was measured.
@@ -79,7 +79,7 @@ def write(task: tuple[Unit, pl.DataFrame], job: Job) -> int:
 
 
 def write_empty(job: Job) -> None:
-    """Puts a file without rows where a folder has none: it still tells a reader its columns."""
+    """Puts a file without rows into an empty folder, so that a reader sees its columns."""
     nothing = SCHEMA.to_frame()
     empty = _marked(nothing, nothing, job)
     reason = pl.lit(None, pl.String).alias("reason")
@@ -91,7 +91,7 @@ def write_empty(job: Job) -> None:
 
 
 def _marked(frame: pl.DataFrame, table: pl.DataFrame, job: Job) -> pl.DataFrame:
-    """With a column that says whose programs ran without a jail, if that was allowed."""
+    """The rows, with a column that says whose programs ran without a jail if that was allowed."""
     if not job.rules.settings.unsafe_no_sandbox:
         return frame
     marks = pl.Series(UNSAFE, [False], pl.Boolean).new_from_index(0, table.height)
@@ -101,7 +101,7 @@ def _marked(frame: pl.DataFrame, table: pl.DataFrame, job: Job) -> pl.DataFrame:
 
 
 def _scatter(frame: pl.DataFrame, fate: pl.DataFrame, folder: Path, name: str) -> None:
-    """Lays rows into the folder of the group that they go to."""
+    """Writes rows to the folders of their groups."""
     placed = frame.with_columns(fate["group"], fate["place"])
     for part in placed.partition_by("group"):
         into = folder / SHUFFLING / f"{part['group'][0]:05}"

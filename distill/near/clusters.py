@@ -1,10 +1,10 @@
-"""Which rows are near copies of a row that stays. Reads texts only of candidates.
+"""Which rows are near copies of a row that stays.
 
 Rows are taken in the order of their ranks: a row goes if it is at least as similar as the
-threshold to a row that stays, and stays otherwise. So nothing goes by way of a third row, and the
+threshold to a row that stays, and stays otherwise. So no row goes because of a third one, and the
 result depends neither on the order of the rows nor on how they were read. Candidates are the rows
-that share a key in some band and enough bands in all (``sketch``); each is compared with the rows
-that stay only, so a thousand copies cost a thousand comparisons. Rows with the very same n-grams
+that share a key in some band and enough bands in all (``sketch``). Each is compared only with rows
+that stay, so a thousand copies cost a thousand comparisons. Rows with exactly the same n-grams
 count as one.
 
 *Crowds*: where many rows share keys but are not alike (one long template, other values), each

@@ -1,24 +1,24 @@
-"""Which texts hold benchmark questions. Opens no file and drops nothing.
+"""Which texts contain benchmark questions.
 
-Three ways of holding one:
+A text can contain one in three ways:
 
     exact   every word of the question, in runs of n words or more; a question of fewer words
-            stands there whole, and one of fewer than five is all there is
+            appears whole, and one of fewer than five is the whole text
     ngram   n words in a row
     fuzzy   most of its words and pairs of words (``copies``); looked for in questions only
 
-Case, punctuation, white space and Unicode form do not count (``words``); signs do not either, so
-formulas that differ in a sign only are the same. A hash never decides alone: every hit was
-compared word by word.
+Case, punctuation, white space and Unicode form do not count (``words``); symbols do not either, so
+formulas that differ only in a plus or minus are the same. A hash never decides alone: every hit
+was compared word by word.
 
-*Phrases of the trade.* One shared n-gram is enough, as in the published recipes, and some are no
+*Stock phrases.* One shared n-gram is enough, as in the published recipes, and some are no
 more than "where m and n are relatively prime positive integers. Find m + n". Of 7,473 training
 questions of GSM8K 4 share 13 words with its test set (10 words: 11, 8 words: 94), of 7,474 of MATH
 154 with MATH-500 (351, 893). Of 20 drawn from the 75 with a ``share`` below 0.3, 18 were phrases
 and drawing code; of 20 drawn from the 43 up to 0.6 about half were the same problem with other
-numbers, and above that most. How often an n-gram comes in a benchmark does not tell (the phrase
-above stands in one question of MATH-500), so none is left out for it, but the frame around the
-questions of a benchmark (``runs``). ``least`` asks for a share: with 0.3, 79 of the 154 are left.
+numbers, and above that most. How often an n-gram occurs in a benchmark does not help (the phrase
+above is in one question of MATH-500), so only the frame around the questions of a benchmark is left
+out (``runs``). ``least`` asks for a share: with 0.3, 79 of the 154 are left.
 """
 
 from collections import defaultdict

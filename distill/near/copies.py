@@ -1,12 +1,12 @@
-"""Near copies of whole questions: other names, other numbers, another order. Reads questions only.
+"""Near copies of whole questions: other names, other numbers, another order.
 
 A text is a near copy of a question if it has a given share of the question's distinct words and
-pairs of neighbouring words, counted together. What is around the question in the text costs
-nothing. The search is exact: the share decides which n-grams a near copy must share (a prefix
-filter over the rarest), and the words themselves are compared at last.
+pairs of neighbouring words, counted together. Text around the question does not matter. The search
+is exact: the share decides which n-grams a near copy must share (a prefix filter over the rarest),
+and the words themselves are compared at last.
 
 Chosen among counting words, pairs, triples and their mixtures, by what each flags of a training
-set and by how many altered test questions it finds; see ``python -m bench.near --fuzzy``.
+set and by how many altered test questions it finds; see ``python -m bench.near --flags``.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rolling hashes of word n-grams, never across the end of a text. Compares nothing."""
+"""Rolling hashes of word n-grams, never across the end of a text."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Finds hashes among those of a fixed set and says where each of them stands. Compares no words."""
+"""Finds hashes in a fixed set, and where in the questions each of them is."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""MinHash sketches: a few bytes a text by which near copies find each other. Verifies nothing.
+"""MinHash sketches: a few bytes a text by which near copies find each other.
 
 A sketch is a row of 32-bit keys, one for each *band*; a band hashes the minima of ``rows``
 multiplicative permutations of the text's shingles. Two texts of Jaccard similarity J agree on a

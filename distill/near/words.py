@@ -1,4 +1,4 @@
-"""Cuts texts into normalised words and gives each a 64-bit hash. Compares nothing.
+"""Cuts texts into normalised words and gives each a 64-bit hash.
 
 Two texts have the same words if they differ only in case, white space, punctuation and Unicode
 form (NFKC: NFC and NFD agree, full-width letters and ligatures are plain ones). A word is a run of

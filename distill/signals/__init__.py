@@ -1,4 +1,4 @@
-"""Signals: what can be measured on a trace. Does not decide; ``rules`` does.
+"""Signals: what can be measured on a trace. Rules decide what a value means.
 
 Each module here declares the columns it makes and one function, ``measure``, from a table of rows
 to a table of exactly those columns: same height, same order, null where it cannot be measured. No
@@ -31,7 +31,7 @@ from distill.signals.settings import Settings
 
 
 class Signal(Protocol):
-    """What a module of signals offers."""
+    """What a module of signals offers; filter measures hashes, votes and sketches the same way."""
 
     @property
     def __name__(self) -> str:
@@ -47,7 +47,7 @@ class Signal(Protocol):
 
     @property
     def COST(self) -> int:
-        """0 free, 1 reads every character in a slow way, 2 checks answers, 3 runs a model."""
+        """0 cheap, 1 reads every character slowly, 2 checks answers, 3 runs a model."""
 
     def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         """A table of COLUMNS for a table of rows."""

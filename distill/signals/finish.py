@@ -1,7 +1,6 @@
-"""Whether the server said that the answer came to its end. Does not look at the text.
+"""Whether the server said that the answer came to its end.
 
-``finish_reason`` itself is a column of the row, so rules can also name it directly; servers write
-the same end in many ways, so ``finished`` is the better question.
+Rules can also name ``finish_reason`` itself, but servers write the same end in many ways.
 """
 
 import polars as pl
@@ -15,6 +14,6 @@ COST = 0
 
 
 def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """finished: null where the data does not say: no reason, or an empty one."""
+    """finished: null without a reason, or with an empty one."""
     reason = pl.col("finish_reason").str.strip_chars().str.to_lowercase()
     return frame.select(finished=pl.when(reason != "").then(reason.is_in(ENDED)))

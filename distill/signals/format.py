@@ -1,6 +1,6 @@
-"""Whether a trace has the shape of thought, end of thought, response. Does not read the thought.
+"""Whether a trace has the shape of thought, end of thought, response.
 
-Tags were taken off when the row was made (``think``), so any that is left is stray or nested.
+Tags were removed when the row was made (``think``), so any that is left is stray or nested.
 """
 
 import polars as pl
@@ -24,7 +24,7 @@ _OPEN = (
     r"(?i:<(?:think(?:ing)?|thought|reasoning)>)|\[THINK\]|◁think▷"
     r"|<\|begin_of_(?:thought|solution)\|>"
 )
-_TAGS = (  # apart, for a pattern of both is three times as slow
+_TAGS = (  # apart, because one pattern of both is three times as slow
     r"(?i)</?(?:think(?:ing)?|thought|reasoning)>",
     r"\[/?THINK\]|◁/?think▷|<\|(?:begin|end)_of_(?:thought|solution)\|>",
 )
@@ -40,7 +40,7 @@ _STRUCK = r"<s(?: [^>\n]*)?>[^\n]{0,200}?</s>"  # HTML's: the </s> in it ends no
 
 
 def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """thought_closed: a thought without a response, or with a stray tag, did not end.
+    """thought_closed: false for a thought without a response or with a stray tag.
 
     think_shape, the first that holds: ``empty`` (the response begins with a thought of nothing),
     ``leaked`` (any other tag in the response), ``nested`` (an opening tag in the thought),

@@ -1,4 +1,4 @@
-"""How much of a trace is no text at all. Does not judge whether words make sense (``score``)."""
+"""How much of a trace is not text at all; whether words make sense is ``score``."""
 
 import polars as pl
 
@@ -15,7 +15,7 @@ COST = 1
 # pile up: three or more on one letter, as in "zalgo" text. Joiners and marks of direction are text.
 _SIGNS = r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\uFFFD\p{Co}\p{Cn}]|\p{M}{3,}"
 # The longest English word in a dictionary has 45 letters; base64 and hex come in runs beyond that,
-# LaTeX and addresses have other signs between. Eight consonants in a row are in no English word.
+# LaTeX and addresses have other characters between. No English word has eight consonants in a row.
 _RUNS = r"[A-Za-z0-9+/=_]{60,}|[bcdfghjklmnpqrstvwxz]{8,}"
 
 

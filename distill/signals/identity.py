@@ -1,4 +1,4 @@
-"""Whether a trace says who its teacher is, or declines to answer. Does not judge the refusal.
+"""Whether a trace says who its teacher is, or declines to answer.
 
 Names count only where the text speaks of itself: "GPT-4 was made by OpenAI" is knowledge, "I was
 made by OpenAI" is what a student would repeat of itself.
@@ -57,7 +57,7 @@ _AI = plain(
     r"(?:AI|artificial intelligence|(?:large )?language model)\b"
     r"|作为一?[个名]?(?:AI|人工智能|大?语言模型)|我是一?[个名]?(?:AI|人工智能|大?语言模型)"
 )
-# How a refusal begins; "I can't find a mistake" is none, so the verb is asked for.
+# How a refusal begins; "I can't find a mistake" is none, so the verb is needed.
 _REFUSAL = (
     r"(?i)^\W{0,3}(?:(?:i['’]?m|i am) (?:really |very )?sorry|sorry|i apologi[sz]e|unfortunately)?"
     r"[,.!]?\s*(?:but )?(?:i(?:['’]m| am) (?:unable|not able|not allowed)|i (?:can['’]?t|cannot"
@@ -71,7 +71,7 @@ _REFUSAL = (
 def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """teacher_named and ai_phrases: in thought and response; refused: how the response begins."""
     texts = [pl.col(name).fill_null("") for name in ("reasoning", "response")]
-    # few texts hold any name, and that is seen four times as fast
+    # few texts have any name, and looking for names alone is four times as fast
     naming = [pl.when(text.str.contains(_NAMES)).then(text).fill_null("") for text in texts]
     opening = texts[1].str.strip_chars_start().str.slice(0, 300)
     return frame.select(

@@ -1,4 +1,4 @@
-"""How much of a trace is in a script that its question does not use. Does not name languages.
+"""How much of a trace is in a script that its question does not use.
 
 Latin and Greek letters are at home everywhere (formulas, code). Another script is at home if it
 makes up at least HOME_SHARE of the letters of the question; where the question is unknown, if the
@@ -69,7 +69,7 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 def _suspects(frame: pl.DataFrame) -> pl.DataFrame:
     """The rows with any letter that is neither Latin nor Greek: row, asked, thought, trace.
 
-    Nearly every trace is ASCII but for signs, so only what is not ASCII is looked at by script.
+    Nearly every trace is ASCII but for symbols, so only the rest is looked at by script.
     """
     texts = frame.select(
         pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"),
@@ -95,7 +95,7 @@ def _beyond_ascii(text: bytes) -> bytes:
 def _abroad(texts: pl.DataFrame) -> pl.DataFrame:
     """Of each row: letters of scripts that are not at home, and how often the thought begins any.
 
-    Between two stretches stands a letter that is at home; signs and digits end none.
+    A letter that is at home ends a stretch; symbols and digits do not.
     """
     texts = texts.with_columns(pl.col("reasoning", "response").str.replace_all(_NAME, "'s"))
     trace = pl.concat_str("reasoning", "response", separator="\n")

@@ -1,4 +1,4 @@
-"""How long a trace is, in characters and tokens. Does not bring a tokenizer; a recipe names one."""
+"""How long a trace is, in characters and in tokens of the recipe's tokenizer."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Markdown in the thought, which DeepSeek-R1 asked its writers to leave out (B.3.3).
 
-Does not look at the response, where it is at home, nor at code fences (``readability``).
+Code fences are counted in ``readability``. In the response Markdown is fine.
 """
 
 import polars as pl

@@ -1,8 +1,8 @@
 """Personal data and keys in a trace, as counts: no text of them is copied anywhere.
 
-Finds patterns, not people: a made-up number looks like a real one. What is checkable is checked
-(Luhn for cards, remainder 97 for IBANs), and what is made for examples does not count. Of keys,
-each different one counts once.
+Finds patterns, not people: a made-up number looks like a real one. Cards (Luhn) and IBANs
+(remainder 97) are checked, and reserved example domains do not count. Each different key counts
+once.
 """
 
 import re
@@ -31,7 +31,7 @@ _NOBODY = plain(
     r"(?i)@(?:[a-z0-9-]+\.)*"
     r"(?:example\.(?:com|org|net|edu)|[a-z0-9-]+\.(?:test|example|invalid))\b"
 )
-# With a country code or an area code in brackets: bare digits are numbers of a sum.
+# With a country code or an area code in brackets: bare digits are numbers in a calculation.
 _PHONE = plain(
     r"(?:^|[\s(:\[])\+\d{1,3}[ -]?\(?\d{1,4}\)?(?:[ -]?\d{2,8}){1,4}\b"
     r"|\(\d{3}\) ?\d{3}[.-]\d{4}\b"

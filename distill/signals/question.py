@@ -1,6 +1,6 @@
-"""What a question asks for that a text cannot give or a checker cannot judge. Reads no answer.
+"""What a question asks for that text cannot give or a checker cannot judge.
 
-After OpenThoughts-114k, which leaves such questions out by keyword; all columns are null where the
+After OpenThoughts-114k, which leaves such questions out by keyword. All columns are null if the
 data does not say what was asked.
 """
 

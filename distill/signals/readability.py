@@ -1,6 +1,6 @@
 """What makes a thought hard to read, after DeepSeek-R1: long paragraphs, long lines, code blocks.
 
-Does not look at the response, where all are at home. R1 publishes no limits.
+In the response all three are fine. R1 publishes no limits.
 """
 
 import re
@@ -36,7 +36,7 @@ def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     for start in range(0, len(thoughts), _SLICE):
         texts = thoughts.slice(start, _SLICE).cast(pl.Binary).to_list()
         lines = _Lines.of(texts)
-        odd = lines.beginning_with(b" \t\r`~")  # whose texts need a closer look, and few do
+        odd = lines.beginning_with(b" \t\r`~")  # these texts need a closer look; few do
         fences = [len(_FENCE.findall(text)) if n else 0 for text, n in zip(texts, odd, strict=True)]
         if any(odd):
             lines = _Lines.of([_even(t) if n else t for t, n in zip(texts, odd, strict=True)])

@@ -1,4 +1,4 @@
-"""How often a thought stops, checks itself or turns back: to describe a set, not to drop by.
+"""How often a thought pauses, checks itself or turns back: to describe a set, not to filter it.
 
 Counts phrases of English and Chinese; does not know whether a check was any good. OpenThoughts saw
 a student fall from 51.4 to 26.3 when such phrases were stripped, so ``r1`` has no rule on them.

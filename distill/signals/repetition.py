@@ -1,4 +1,4 @@
-"""How much a trace repeats itself. Does not say where. Counts words on the way.
+"""How much a trace repeats itself; counts its words on the way.
 
 Four measures, because loops differ: verbatim ones show in 20-grams; those that change a word each
 time only in the compression ratio, or, begun late in a long thought, in that of its last part; and
@@ -29,9 +29,9 @@ COST = 1
 
 WORDS = 20  # as in the measurements on 3,544 traces from which the shipped thresholds come
 TAIL = 4_096  # bytes at the thought's end: in them whole traces keep above .28, and loops below .22
-SEED = 40  # characters of the tail that must come again; shorter ones repeat in tables and lists
-TURNS = 3  # a tail that is there twice is emphasis, three times a loop
-LEVEL = 1  # of zstd: a ninth of the time of zlib's 6, and tells loops as well; see docs/filters.md
+SEED = 40  # characters of the tail that must recur; shorter ones repeat in tables and lists
+TURNS = 3  # a tail that appears twice is emphasis, three times a loop
+LEVEL = 1  # of zstd: a ninth of the time of zlib's 6, and finds loops as well; see docs/filters.md
 _SLICE = 64  # rows copied at once, and
 _TOGETHER = 1 << 17  # bytes hashed at once: both fit a core's own cache
 _ROWS = np.uint64(10)  # bits of a gram's hash that name its text
@@ -89,7 +89,7 @@ def _groups(texts: list[bytes]) -> Iterator[list[bytes]]:
 def tail_loop(data: bytes) -> tuple[int, int]:
     """(characters at the end that are one stretch again and again, characters of one turn).
 
-    (0, 0) if the stretch is not there TURNS times. ``data`` is UTF-8.
+    (0, 0) if the stretch appears fewer than TURNS times. ``data`` is UTF-8.
 
     >>> tail_loop(b"So. " + b"Wait, let me check that once more, and again. " * 4)
     (185, 46)

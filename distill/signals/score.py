@@ -1,4 +1,4 @@
-"""How likely a trace is to a small local model. Does not say that it is right or well written.
+"""How likely a trace is to a small local model.
 
 AM-DeepSeek-R1-Distilled's successor drops traces of a perplexity above 20, which is a
 ``nll_per_token`` above 3.0; the number depends on the model, so look at your own data first.

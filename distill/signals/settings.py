@@ -1,4 +1,4 @@
-"""What a filters recipe tells its signals, and whether it is there and safe. Loads nothing."""
+"""A filters recipe's settings for its signals, checked to exist and to be safe."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class Settings:
     checks: Checks = ()
 
 
-PLAIN = Settings()  # a recipe that says nothing
+PLAIN = Settings()  # the defaults
 
 
 def placed(settings: Settings, recipe: FilterRecipe, origin: Origin) -> Settings:

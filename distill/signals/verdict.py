@@ -1,4 +1,4 @@
-"""What ``verify`` says about each response. Does not check anything itself."""
+"""What ``verify`` says about each response."""
 
 import polars as pl
 
@@ -16,14 +16,14 @@ COLUMNS: dict[str, pl.DataType] = {
 }
 VERSION = 5
 COST = 2
-# Methods of ``unverifiable`` that say that something is not installed here: it may be next time.
+# Methods of ``unverifiable`` that mean something is not installed here: it may be next time.
 LACKING = ("no_compiler", "needs_symbolic")
 
 LONGEST_ANSWER = 1_000  # characters of an extracted answer that are kept in the table
 
 
 def measure(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """verdict: never null; a row that no check is there for is ``unverifiable``.
+    """verdict: never null; a row without a check for it is ``unverifiable``.
 
     Raises:
         UserError: an answer is a program to run, and there is no jail here.

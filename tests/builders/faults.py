@@ -3,13 +3,10 @@ that must not be found anywhere afterwards."""
 
 import json
 import logging
-import socketserver
 import tempfile
-import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -81,61 +78,3 @@ def stops(heard: list[str], kind: type[DistillError], match: str) -> Iterator[No
 def recipe(folder: Path, *urls: str, teacher: dict[str, Any] | None = None, **values: Any) -> str:
     """A recipe whose teachers are sent the key."""
     return recipes.recipe(folder, *urls, teacher={"key_env": KEY_ENV, **(teacher or {})}, **values)
-
-
-@dataclass
-class RawServer:
-    """Writes whatever bytes it is told to; n counts requests."""
-
-    speak: Callable[[int], Iterable[bytes]]
-    url: str = ""
-    asked: int = 0
-    sent: int = 0  # bytes that were taken off our hands
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-@contextmanager
-def raw_server(speak: Callable[[int], Iterable[bytes]]) -> Iterator[RawServer]:
-    """A server that reads one request of each connection, says its bytes, and hangs up."""
-    server = RawServer(speak)
-
-    class Talk(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            if not self._heard():
-                return
-            with server.lock:
-                server.asked += 1
-                mine = server.asked
-            with suppress(ConnectionError):
-                for part in server.speak(mine):
-                    self.wfile.write(part)
-                    server.sent += len(part)
-
-        def _heard(self) -> bool:
-            length = 0
-            with suppress(ConnectionError):
-                while line := self.rfile.readline().strip():
-                    if line.lower().startswith(b"content-length:"):
-                        length = int(line.split(b":")[1])
-                return len(self.rfile.read(length)) == length > 0
-            return False
-
-    class Threads(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-        daemon_threads = True
-
-    with Threads(("127.0.0.1", 0), Talk) as threads:
-        server.url = f"http://127.0.0.1:{threads.server_address[1]}/v1"
-        thread = threading.Thread(target=threads.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield server
-        threads.shutdown()
-        thread.join(10)
-
-
-def http(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
-    """A whole answer; ``length``: what its Content-Length says, if not the truth."""
-    size = len(body) if length is None else length
-    lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", *headers]
-    lines += [f"Content-Length: {size}", "Connection: close", "", ""]
-    return "\r\n".join(lines).encode() + body

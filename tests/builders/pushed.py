@@ -4,32 +4,25 @@ from pathlib import Path
 from typing import Any
 
 from distill.files.write import write_json, write_parquet
-from distill.rows import Message, Row, to_frame
+from distill.rows import Row, to_frame
 from tests.builders.models import adapter
+from tests.builders.rows import trace
 
 
 def row(i: int, **other: Any) -> Row:
     values: dict[str, Any] = {
         "id": f"{i:016x}",
         "sample": i % 2,
-        "domain": "math",
         "source": "openai/gsm8k:train",
-        "messages": (
-            Message(role="system", content="Think."),
-            Message(role="user", content=f"{i} + 1?"),
-        ),
-        "gold": str(i + 1),
-        "verify": "math",
+        "asked": [("system", "Think."), ("user", f"{i} + 1?")],
         "reasoning": f"{i} and one …\n" * 3,
-        "response": f"\\boxed{{{i + 1}}}",
         "finish_reason": "stop" if i else None,
         "teacher": "a-teacher",
         "prompt_tokens": 9,
-        "reasoning_tokens": None,
         "completion_tokens": 100 + i,
         "cost_usd": 0.25,
     }
-    return Row(**(values | other))
+    return trace(i, **(values | other))
 
 
 def write_set(folder: Path, *shards: list[Row]) -> Path:

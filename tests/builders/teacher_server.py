@@ -48,6 +48,7 @@ class TeacherServer:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     cookies: set[str] = field(default_factory=set)
+    paths: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
     at_once: int = 0  # under way now
 
@@ -57,6 +58,7 @@ class TeacherServer:
         self.asked[question] += 1
         count = self.asked[question]
         self.bodies.append(body)
+        self.paths[request.path] += 1
         self.keys.add(request.headers.get("authorization", ""))
         self.cookies.add(request.headers.get("cookie", ""))
         self.at_once += 1
@@ -86,7 +88,7 @@ def teacher_server(
 
     async def serve() -> None:
         app = web.Application(client_max_size=2**30)
-        app.router.add_post("/v1/chat/completions", server.chat)
+        app.router.add_post("/{version}/chat/completions", server.chat)
         runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port)

@@ -17,52 +17,19 @@ from distill.errors import UserError
 from distill.files import lines
 from distill.files.write import read_json
 from distill.filtering import hashes
-
-RULES = {
-    "truncated": "finish_reason = 'stop'",
-    "malformed": "thought_closed AND response_chars > 0 AND chat_tokens = 0",
-    "wrong": "verdict = 'correct'",
-}
-
-
-def row(name: str, **values: Any) -> dict[str, Any]:
-    """A row that passes."""
-    return {
-        "id": name,
-        "sample": 0,
-        "domain": "math",
-        "source": "test",
-        "messages": [{"role": "user", "content": f"What is 1 + 1, {name}?"}],
-        "gold": "2",
-        "verify": "math",
-        "reasoning": "One and one.",
-        "response": "\\boxed{2}",
-        "finish_reason": "stop",
-    } | values
-
-
-def recipe(tmp_path: Path, **more: Any) -> str:
-    path = tmp_path / "recipe.yaml"
-    path.write_text(json.dumps({"rules": RULES} | more))
-    return str(path)
+from tests.builders.rows import filters, jsonl, row
 
 
 def split(tmp_path: Path, data: Path, **more: Any) -> dict[str, str | None]:
     """The reason of each row, None for those that were kept; nothing is lost on the way."""
     out = tmp_path / "out"
-    distill.filter(recipe(tmp_path, **more), data, out=out)
+    distill.filter(filters(tmp_path, **more), data, out=out)
     kept, dropped = (pl.read_parquet(out / name / "*.parquet") for name in ("kept", "dropped"))
     report = read_json(out / "report.json")
     assert report["read"] == kept.height + dropped.height == report["kept"] + report["dropped"]
     assert not dropped["reason"].has_nulls()
     reasons: dict[str, str | None] = dict.fromkeys(kept["id"])
     return reasons | dict(zip(dropped["id"], dropped["reason"], strict=True))
-
-
-def jsonl(path: Path, *rows: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(json.dumps(r) for r in rows) + "\n")
-    return path
 
 
 ODD: dict[str, tuple[dict[str, Any], str | None]] = {

@@ -18,41 +18,7 @@ from distill.filtering.workers import Engine
 from distill.jail.probe import jail_or_refuse
 from distill.publishing import dataset_card
 from distill.rows import SCHEMA
-
-
-def row(number: int, **values: Any) -> dict[str, Any]:
-    """A row that passes: right, closed, short."""
-    return {
-        "id": f"q{number}",
-        "sample": 0,
-        "domain": "math",
-        "source": "test",
-        "messages": [{"role": "user", "content": f"What is {number} + 1?"}],
-        "gold": str(number + 1),
-        "verify": "math",
-        "reasoning": f"I add one to {number}.",
-        "response": f"\\boxed{{{number + 1}}}",
-        "finish_reason": "stop",
-        "completion_tokens": 20,
-    } | values
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("\n".join(json.dumps(line) for line in rows))
-    return path
-
-
-def recipe(tmp_path: Path, **values: Any) -> str:
-    whole = {
-        "rules": {
-            "truncated": "finish_reason = 'stop'",
-            "malformed": "thought_closed AND response_chars > 0",
-            "wrong": "verdict = 'correct'",
-        }
-    } | values
-    path = tmp_path / "recipe.yaml"
-    path.write_text(json.dumps(whole))
-    return str(path)
+from tests.builders.rows import filters, jsonl, row
 
 
 def read(out: Path) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
@@ -72,8 +38,8 @@ def test_every_dropped_row_says_why_and_keeps_its_values(tmp_path: Path) -> None
         row(5, finish_reason=None),  # unknown is not a pass
         row(6, gold=None),
     ]
-    data = write(tmp_path / "data.jsonl", rows)
-    assert distill.filter(recipe(tmp_path), data, out=tmp_path / "out") == Exit.DONE
+    data = jsonl(tmp_path / "data.jsonl", *rows)
+    assert distill.filter(filters(tmp_path), data, out=tmp_path / "out") == Exit.DONE
     kept, dropped, report = read(tmp_path / "out")
     assert kept.schema == SCHEMA
     assert kept["id"].to_list() == ["q1"]
@@ -134,13 +100,13 @@ def test_kept_and_dropped_add_up_for_any_rows(
 def test_data_that_does_not_say_how_it_ended_is_named_with_the_way_to_let_it_pass(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    data = write(tmp_path / "data.jsonl", [row(i, finish_reason=None) for i in range(3)])
+    data = jsonl(tmp_path / "data.jsonl", *(row(i, finish_reason=None) for i in range(3)))
     with caplog.at_level("WARNING", "distill"):
-        distill.filter(recipe(tmp_path), data, out=tmp_path / "out")
+        distill.filter(filters(tmp_path), data, out=tmp_path / "out")
     (said,) = caplog.messages
     assert said.startswith("3 rows do not say what rule truncated asks for")
     advised = said.partition('--set "')[2].rstrip('"')
-    distill.filter(recipe(tmp_path), data, out=tmp_path / "again", overrides=[advised])
+    distill.filter(filters(tmp_path), data, out=tmp_path / "again", overrides=[advised])
     assert read(tmp_path / "again")[2]["kept"] == 3
 
 
@@ -159,8 +125,8 @@ def test_selection_speaks_after_the_rules(tmp_path: Path) -> None:
         "per_prompt": {"at_most": 2, "prefer": "completion_tokens ASC"},
         "quota": {"math": 3},
     }
-    data = write(tmp_path / "data.jsonl", rows)
-    distill.filter(recipe(tmp_path, select=select), data, out=tmp_path / "out")
+    data = jsonl(tmp_path / "data.jsonl", *rows)
+    distill.filter(filters(tmp_path, select=select), data, out=tmp_path / "out")
     kept, dropped, report = read(tmp_path / "out")
     assert report["reasons"] == {"duplicate": 1, "per_prompt": 1, "quota": 1, "wrong": 1}
     assert kept.height == 3
@@ -177,8 +143,8 @@ def test_engine_and_workers_change_nothing_in_the_bytes(engine: Engine, tmp_path
     if engine == "ray":
         pytest.importorskip("ray")
     rows = [row(i, response=f"\\boxed{{{i + 1 + i % 3}}}") for i in range(5000)]
-    data = write(tmp_path / "data.jsonl", rows)
-    name = recipe(tmp_path, select={"quota": {"math": 1000}})
+    data = jsonl(tmp_path / "data.jsonl", *rows)
+    name = filters(tmp_path, select={"quota": {"math": 1000}})
     one, other = tmp_path / "one", tmp_path / "other"
     distill.filter(name, data, out=one, workers=1)
     distill.filter(name, data, out=other, workers=2, engine=engine)
@@ -191,8 +157,8 @@ def test_engine_and_workers_change_nothing_in_the_bytes(engine: Engine, tmp_path
 
 
 def test_a_second_call_reuses_the_result_and_another_recipe_needs_force(tmp_path: Path) -> None:
-    data, out = write(tmp_path / "data.jsonl", [row(1), row(2)]), tmp_path / "out"
-    name = recipe(tmp_path)
+    data, out = jsonl(tmp_path / "data.jsonl", row(1), row(2)), tmp_path / "out"
+    name = filters(tmp_path)
     distill.filter(name, data, out=out)
     before = (out / "report.json").stat().st_mtime_ns
     assert distill.filter(name, data, out=out) == Exit.DONE
@@ -205,25 +171,25 @@ def test_a_second_call_reuses_the_result_and_another_recipe_needs_force(tmp_path
 
 
 def test_an_unfinished_result_is_not_mistaken_for_a_set(tmp_path: Path) -> None:
-    data, out = write(tmp_path / "data.jsonl", [row(1)]), tmp_path / "out"
-    distill.filter(recipe(tmp_path), data, out=out)
+    data, out = jsonl(tmp_path / "data.jsonl", row(1)), tmp_path / "out"
+    distill.filter(filters(tmp_path), data, out=out)
     (out / "report.json").unlink()  # what a kill before the end leaves
     (out / ".unfinished").touch()
     with pytest.raises(UserError, match="unfinished"):
-        distill.filter(recipe(tmp_path), out, out=tmp_path / "again")
-    distill.filter(recipe(tmp_path), data, out=out)
+        distill.filter(filters(tmp_path), out, out=tmp_path / "again")
+    distill.filter(filters(tmp_path), data, out=out)
     assert read(out)[2]["kept"] == 1
     (out / ".unfinished").touch()  # what a kill between the report and the very end leaves
-    distill.filter(recipe(tmp_path), data, out=out)
-    distill.filter(recipe(tmp_path), out, out=tmp_path / "again")
+    distill.filter(filters(tmp_path), data, out=out)
+    distill.filter(filters(tmp_path), out, out=tmp_path / "again")
 
 
 def test_a_folder_of_somebody_elses_is_not_cleared(tmp_path: Path) -> None:
-    data = write(tmp_path / "data.jsonl", [row(1)])
+    data = jsonl(tmp_path / "data.jsonl", row(1))
     (tmp_path / "out/signals").mkdir(parents=True)
     (tmp_path / "out/signals/thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match="was not made by distill"):
-        distill.filter(recipe(tmp_path), data, out=tmp_path / "out", force=True)
+        distill.filter(filters(tmp_path), data, out=tmp_path / "out", force=True)
     assert (tmp_path / "out/signals/thesis.txt").exists()
 
 
@@ -233,8 +199,8 @@ def everything(folder: Path) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize("way", ["set", "kept", "dropped file", "signals glob", "link"])
 def test_a_set_is_not_filtered_into_itself(way: str, tmp_path: Path) -> None:
-    data, out = write(tmp_path / "data.jsonl", [row(1), row(2, gold="0")]), tmp_path / "out"
-    distill.filter(recipe(tmp_path), data, out=out)
+    data, out = jsonl(tmp_path / "data.jsonl", row(1), row(2, gold="0")), tmp_path / "out"
+    distill.filter(filters(tmp_path), data, out=out)
     (tmp_path / "link").symlink_to(out, target_is_directory=True)
     own = {
         "set": out,
@@ -244,27 +210,27 @@ def test_a_set_is_not_filtered_into_itself(way: str, tmp_path: Path) -> None:
         "link": tmp_path / "link/kept",
     }
     before = everything(out)
-    with pytest.raises(UserError, match="is in the result that is to be replaced"):
-        distill.filter(recipe(tmp_path), own[way], out=out, force=True)
+    with pytest.raises(UserError, match="is in the result that would be replaced"):
+        distill.filter(filters(tmp_path), own[way], out=out, force=True)
     assert everything(out) == before
 
 
 def test_a_set_is_filtered_into_its_neighbour(tmp_path: Path) -> None:
-    data = write(tmp_path / "data.jsonl", [row(1), row(2)])
-    distill.filter(recipe(tmp_path), data, out=tmp_path / "set")
-    distill.filter(recipe(tmp_path), tmp_path / "set", out=tmp_path / "set/kept2")
+    data = jsonl(tmp_path / "data.jsonl", row(1), row(2))
+    distill.filter(filters(tmp_path), data, out=tmp_path / "set")
+    distill.filter(filters(tmp_path), tmp_path / "set", out=tmp_path / "set/kept2")
     assert read(tmp_path / "set/kept2")[2]["kept"] == 2
 
 
 @pytest.mark.parametrize("content", ['{"title": "the annual report"}', "no JSON at all"])
 def test_a_report_of_somebody_elses_is_not_replaced(content: str, tmp_path: Path) -> None:
-    data = write(tmp_path / "data.jsonl", [row(1)])
+    data = jsonl(tmp_path / "data.jsonl", row(1))
     (tmp_path / "out/kept").mkdir(parents=True)
     (tmp_path / "out/kept/memories.txt").write_text("kept for years")
     (tmp_path / "out/report.json").write_text(content)
     before = everything(tmp_path / "out")
     with pytest.raises(UserError, match="was not made by distill"):
-        distill.filter(recipe(tmp_path), data, out=tmp_path / "out", force=True)
+        distill.filter(filters(tmp_path), data, out=tmp_path / "out", force=True)
     assert everything(tmp_path / "out") == before
 
 
@@ -272,12 +238,12 @@ def test_code_is_refused_where_there_is_no_jail_before_anything_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    name = recipe(tmp_path)
-    distill.filter(name, write(tmp_path / "math.jsonl", [row(1)]), out=out)
+    name = filters(tmp_path)
+    distill.filter(name, jsonl(tmp_path / "math.jsonl", row(1)), out=out)
     before = everything(out)
     monkeypatch.setattr("distill.jail.probe.installed", list)
     jail_or_refuse.cache_clear()
-    data = write(tmp_path / "code.jsonl", [row(1), row(2, verify="code", gold='{"kind": "x"}')])
+    data = jsonl(tmp_path / "code.jsonl", row(1), row(2, verify="code", gold='{"kind": "x"}'))
     with pytest.raises(UserError, match="cannot be run safely here"):
         distill.filter(name, data, out=out, force=True)
     assert {p: d for p, d in everything(out).items() if ".rows" not in p.parts} == before
@@ -289,10 +255,10 @@ def test_code_is_refused_where_there_is_no_jail_before_anything_is_replaced(
 def test_rows_that_were_checked_without_a_sandbox_are_marked_as_such(tmp_path: Path) -> None:
     gold = '{"test_list": ["assert f(1) == 2", "assert f(2) == 3"]}'
     code = {"verify": "code", "gold": gold, "response": "```python\ndef f(x): return x + 1\n```"}
-    data = write(tmp_path / "code.jsonl", [row(1), row(2, **code)])
+    data = jsonl(tmp_path / "code.jsonl", row(1), row(2, **code))
     out, change = tmp_path / "out", ["rules={wrong: \"verdict = 'correct'\"}"]
     distill.filter(
-        recipe(tmp_path), data, out=out, overrides=change, unsafe_no_sandbox=True, force=True
+        filters(tmp_path), data, out=out, overrides=change, unsafe_no_sandbox=True, force=True
     )
     kept, _, said = read(out)
     assert dict(kept.select("id", "unsafe_no_sandbox").rows()) == {
@@ -316,20 +282,20 @@ CHANGED = {
 def test_data_that_changes_between_its_readings_gives_no_result(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = write(tmp_path / "data.jsonl", [row(1), row(2, response="\\boxed{0}")])
+    data = jsonl(tmp_path / "data.jsonl", row(1), row(2, response="\\boxed{0}"))
     module = importlib.import_module("distill.filtering.run")
     choose: Callable[..., pl.Series] = module.choose
 
     def choose_while_data_changes(*values: Any) -> pl.Series:
-        write(data, CHANGED[how])
+        jsonl(data, *CHANGED[how])
         return choose(*values)
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "choose", choose_while_data_changes)
         with pytest.raises(UserError, match="DATA changed while it was read; run it again"):
-            distill.filter(recipe(tmp_path), data, out=tmp_path / "out")
+            distill.filter(filters(tmp_path), data, out=tmp_path / "out")
     assert not (tmp_path / "out/report.json").exists()
-    distill.filter(recipe(tmp_path), data, out=tmp_path / "out")
+    distill.filter(filters(tmp_path), data, out=tmp_path / "out")
     assert read(tmp_path / "out")[2]["read"] == len(CHANGED[how])
 
 
@@ -343,9 +309,9 @@ BAD_RULES = {
 
 @pytest.mark.parametrize("sql", BAD_RULES)
 def test_a_bad_rule_is_one_line_before_anything_is_written(sql: str, tmp_path: Path) -> None:
-    data = write(tmp_path / "data.jsonl", [row(1)])
+    data = jsonl(tmp_path / "data.jsonl", row(1))
     with pytest.raises(UserError) as refused:
-        distill.filter(recipe(tmp_path, rules={"bad": sql}), data, out=tmp_path / "out")
+        distill.filter(filters(tmp_path, rules={"bad": sql}), data, out=tmp_path / "out")
     assert BAD_RULES[sql] in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "out").exists()
@@ -365,7 +331,7 @@ def test_bad_data_is_one_line_and_leaves_no_result(kind: str, tmp_path: Path) ->
     content, expected = BAD_DATA[kind]
     (tmp_path / "data.jsonl").write_bytes(content)
     with pytest.raises(UserError) as refused:
-        distill.filter(recipe(tmp_path), tmp_path / "data.jsonl", out=tmp_path / "out")
+        distill.filter(filters(tmp_path), tmp_path / "data.jsonl", out=tmp_path / "out")
     assert expected in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not list(tmp_path.glob("out/**/*.parquet"))

@@ -15,6 +15,7 @@ from distill.cli import main
 from distill.errors import UserError
 from distill.files.write import read_json
 from distill.rows import SCHEMA
+from tests.builders import rows
 
 ASKED = "A farmer has {n} red hens, {n} white ducks and one very old goat; how many animals in all?"
 WORDS = [w for w in Path(__file__).read_text(encoding="utf-8").split() if w.isalpha()]
@@ -26,19 +27,10 @@ def prose(seed: int, words: int = 300) -> str:
 
 
 def row(name: str, **values: Any) -> dict[str, Any]:
-    return {
-        "id": name,
-        "sample": 0,
-        "domain": "math",
-        "source": "test",
-        "messages": [{"role": "user", "content": f"Question {name}: {prose(len(name))[:80]}"}],
-        "gold": "2",
-        "verify": "math",
-        "reasoning": prose(hash(name) % 2**32),
-        "response": "\\boxed{2}",
-        "finish_reason": "stop",
-        "completion_tokens": 100,
-    } | values
+    """A row whose texts are like no other's."""
+    asked = [{"role": "user", "content": f"Question {name}: {prose(len(name))[:80]}"}]
+    text = prose(hash(name) % 2**32)
+    return rows.row(name, **({"messages": asked, "reasoning": text} | values))
 
 
 def run(tmp_path: Path, rows: list[dict[str, Any]], **recipe: Any) -> tuple[dict[str, Any], Path]:

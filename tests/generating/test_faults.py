@@ -30,13 +30,12 @@ from tests.builders.faults import (
     GOOD,
     KEY_ENV,
     PRICE,
-    http,
     listen,  # noqa: F401
-    raw_server,
     recipe,
     stops,
 )
 from tests.builders.runs import assert_all_there, errors, ledger, traces
+from tests.builders.sockets import http, raw_server
 from tests.builders.teacher_server import Made, completion, refusal, teacher_server
 
 CHUNKED = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"

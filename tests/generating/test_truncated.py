@@ -1,17 +1,12 @@
 """What is done about an answer that was cut: once, and nothing that was paid for is lost."""
 
-import asyncio
 import sqlite3
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 import distill
 from distill.errors import BudgetReached, Exit, UserError
@@ -217,36 +212,6 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@contextmanager
-def deepseek(answer: Any) -> Iterator[tuple[TeacherServer, Counter[str]]]:
-    """A teacher that has two paths, as DeepSeek's has, and which was asked how often."""
-    server, paths, loop = TeacherServer(answer), Counter[str](), asyncio.new_event_loop()
-
-    async def chat(request: web.Request) -> web.StreamResponse:
-        paths[request.path] += 1
-        return await server.chat(request)
-
-    async def up() -> web.AppRunner:
-        app = web.Application()
-        app.router.add_post("/{version}/chat/completions", chat)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return runner
-
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    runner = asyncio.run_coroutine_threadsafe(up(), loop).result(10)
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    try:
-        yield server, paths
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_rest_is_asked_for_as_the_endpoint_wants_it(kind: str, tmp_path: Path) -> None:
     def answer(body: dict[str, Any], n: int) -> dict[str, Any]:
@@ -255,7 +220,7 @@ def test_the_rest_is_asked_for_as_the_endpoint_wants_it(kind: str, tmp_path: Pat
         return cut("", message={"reasoning_content": "One an"})
 
     turn, switches = KINDS[kind]
-    with deepseek(answer) as (server, paths):
+    with teacher_server(answer) as server:
         values = {**CONTINUE, "teacher": {"continues": kind}}
         name = recipe(tmp_path, server, problems=2, **values)
         assert distill.generate(name, out=tmp_path / "run") == Exit.DONE
@@ -268,8 +233,8 @@ def test_the_rest_is_asked_for_as_the_endpoint_wants_it(kind: str, tmp_path: Pat
                 switches
             )
         beta = "/beta" if kind == "deepseek_prefix" else "/v1"
-        assert paths["/v1/chat/completions"] == (2 if beta == "/beta" else 4)
-        assert paths.total() == 4
+        assert server.paths["/v1/chat/completions"] == (2 if beta == "/beta" else 4)
+        assert server.paths.total() == 4
     table = traces(tmp_path / "run")
     assert table.select("reasoning", "response").unique().rows() == [("One and one.", "\\boxed{1}")]
 

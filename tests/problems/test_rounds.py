@@ -17,25 +17,13 @@ from distill.problems import LeftOut, ProblemSet, problem_set
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe
 from distill.rows import PROBLEM_SCHEMA, Message, Problem, Row, to_frame
+from tests.builders import rows
 
 
 def trace(id: str = "a", sample: int = 0, **other: Any) -> Row:
-    values: dict[str, Any] = {
-        "domain": "math",
-        "source": "s",
-        "messages": (Message(role="user", content="1 + 1?"),),
-        "gold": "2",
-        "verify": "exact",
-        "reasoning": "One and one.",
-        "response": "2",
-        "finish_reason": "stop",
-        "teacher": "t",
-        "prompt_tokens": None,
-        "reasoning_tokens": None,
-        "completion_tokens": 9,
-        "cost_usd": None,
-    }
-    return Row(id=id, sample=sample, **(values | other))
+    values: dict[str, Any] = {"source": "s", "verify": "exact", "response": "2", "teacher": "t"}
+    values |= {"asked": [("user", "1 + 1?")], "reasoning": "One and one.", "completion_tokens": 9}
+    return rows.trace(id, sample=sample, **(values | other))
 
 
 def write(folder: Path, *rows: Row, name: str = "t.parquet") -> None:

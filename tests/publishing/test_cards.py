@@ -12,7 +12,8 @@ from distill.errors import UserError
 from distill.files.write import write_parquet
 from distill.publishing import dataset_card, student_card
 from distill.publishing.markdown import cell, code
-from distill.rows import SCHEMA, Message, Row, to_frame
+from distill.rows import SCHEMA, Row, to_frame
+from tests.builders.rows import trace
 
 REPORT = {
     "read": 1_300,
@@ -27,22 +28,13 @@ REPORT = {
 def row(i: int, **other: Any) -> Row:
     values: dict[str, Any] = {
         "id": f"{i:016x}",
-        "sample": 0,
         "domain": ("math", "logic")[i % 2],
         "source": "openai/gsm8k:train",
-        "messages": (Message(role="user", content="1 + 1?"),),
-        "gold": "2",
-        "verify": "math",
-        "reasoning": "one and one",
-        "response": "2",
-        "finish_reason": "stop",
         "teacher": "a-teacher",
         "prompt_tokens": 10 + i,
-        "reasoning_tokens": None,
         "completion_tokens": (i + 1) ** 3,
-        "cost_usd": None,
     }
-    return Row(**(values | other))
+    return trace(**(values | other))
 
 
 @pytest.fixture

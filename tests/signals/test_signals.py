@@ -2,47 +2,28 @@
 
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.rows import SCHEMA, Message, Row, to_frame
+from distill.rows import SCHEMA, Row, to_frame
 from distill.signals import MODULES, Signal, all_columns, language, owner
 from distill.signals.repetition import measure as repetition
 from distill.signals.settings import PLAIN
+from tests.builders.rows import trace
 
 NAMES = [module.__name__.rpartition(".")[2] for module in MODULES]
 
 
 def row(
-    reasoning: str = "",
-    response: str = "",
-    *,
-    question: str | None = "How many?",
-    finish_reason: str | None = "stop",
-    completion_tokens: int | None = None,
-    gold: str | None = None,
-    verify: str | None = None,
+    reasoning: str = "", response: str = "", *, question: str | None = "How many?", **values: Any
 ) -> Row:
-    return Row(
-        id="0",
-        sample=0,
-        domain="math",
-        source="test",
-        messages=None if question is None else (Message(role="user", content=question),),
-        gold=gold,
-        verify=verify,
-        reasoning=reasoning,
-        response=response,
-        finish_reason=finish_reason,
-        teacher=None,
-        prompt_tokens=None,
-        reasoning_tokens=None,
-        completion_tokens=completion_tokens,
-        cost_usd=None,
-    )
+    plain = {"gold": None, "verify": None, "completion_tokens": None}
+    asked = {"messages": None} if question is None else {"asked": [("user", question)]}
+    return trace(reasoning=reasoning, response=response, **{**plain, **asked, **values})
 
 
 def value(column: str, of: Row) -> object:

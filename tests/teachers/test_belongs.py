@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-import socketserver
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,11 @@ from distill.teachers.client import Transient, client_of, send
 from distill.teachers.endpoint import Endpoint
 from tests.builders.faults import (
     PRICE,
-    http,
     listen,  # noqa: F401
-    raw_server,
     recipe,
 )
 from tests.builders.runs import assert_all_there, errors, ledger, traces
+from tests.builders.sockets import http, listening, raw_server, read_body
 from tests.builders.teacher_server import completion
 
 Write = Callable[[bytes], object]
@@ -42,10 +42,7 @@ class Talk:
         self.write(self.said[-1])
 
 
-def plain(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """A reply that leaves the connection open."""
-    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]
-    return "\r\n".join(lines).encode() + body
+plain = partial(http, stays=True)
 
 
 @contextmanager
@@ -54,34 +51,15 @@ def talkative(
 ) -> Iterator[str]:
     """A server that keeps its connections; ``heard`` is called for every request."""
 
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            talk = Talk(self.wfile.write)
-            with suppress(OSError, ValueError):
-                met(talk)
-                while (question := self._question()) is not None:
-                    heard(talk, question)
+    def meet(connection: socket.socket) -> None:
+        talk = Talk(connection.sendall)
+        with connection.makefile("rb") as stream:
+            met(talk)
+            while body := read_body(stream):
+                heard(talk, json.loads(body)["messages"][-1]["content"])
 
-        def _question(self) -> str | None:
-            length = 0
-            while line := self.rfile.readline().strip():
-                if line.lower().startswith(b"content-length:"):
-                    length = int(line.split(b":")[1])
-            if not length:
-                return None
-            question: str = json.loads(self.rfile.read(length))["messages"][-1]["content"]
-            return question
-
-    class Threads(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-        daemon_threads = True
-
-    with Threads(("127.0.0.1", 0), Handler) as threads:
-        thread = threading.Thread(target=threads.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{threads.server_address[1]}/v1"
-        threads.shutdown()
-        thread.join(10)
+    with listening(meet) as there:
+        yield f"http://{there}/v1"
 
 
 def twice(talk: Talk, question: str) -> None:

@@ -17,12 +17,11 @@ from tests.builders.faults import (
     GOOD,
     PRICE,
     answers_in,
-    http,
     listen,  # noqa: F401
-    raw_server,
     recipe,
 )
 from tests.builders.runs import errors, ledger, traces
+from tests.builders.sockets import http, raw_server
 from tests.builders.teacher_server import completion
 
 TEXT = "it is {4}, \\boxed{4}"

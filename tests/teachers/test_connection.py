@@ -10,7 +10,8 @@ import pytest
 from distill.teachers import connection
 from distill.teachers.client import Client, Transient, client_of, send
 from distill.teachers.endpoint import Endpoint
-from tests.builders.faults import GOOD, http, listen, raw_server  # noqa: F401
+from tests.builders.faults import GOOD, listen  # noqa: F401
+from tests.builders.sockets import http, raw_server
 
 BODY = {"model": "m", "messages": []}
 

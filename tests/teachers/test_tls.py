@@ -1,12 +1,9 @@
 """TLS that cannot be had ends the run with one line; a request that never left costs nothing."""
 
 import socket
-import socketserver
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,38 +15,15 @@ from tests.builders.certificates import CERTIFICATES, certificate, server_contex
 from tests.builders.faults import (
     GOOD,
     PRICE,
-    http,
     listen,  # noqa: F401
-    raw_server,
     recipe,
     stops,
 )
 from tests.builders.runs import assert_all_there, errors, ledger
+from tests.builders.sockets import Meet, http, listening, raw_server
 from tests.builders.teacher_server import refusal, teacher_server
 
 SPENT = "SELECT COALESCE(SUM(COALESCE(cost_usd, worst_usd)), 0) FROM attempts"
-Meet = Callable[[socket.socket], None]
-
-
-@contextmanager
-def listening(meet: Meet) -> Iterator[str]:
-    """A port where ``meet`` is called with every connection; gives HOST:PORT."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError):
-                meet(self.request)
-
-    class Threads(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-        daemon_threads = True
-
-    with Threads(("127.0.0.1", 0), Handler) as threads:
-        thread = threading.Thread(target=threads.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"127.0.0.1:{threads.server_address[1]}"
-        threads.shutdown()
-        thread.join(10)
 
 
 def speaking_tls(context: ssl.SSLContext) -> Meet:

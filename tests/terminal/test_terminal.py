@@ -20,7 +20,8 @@ from distill.cli import main
 from distill.errors import Exit, UserError
 from distill.filtering.workers import Workers
 from distill.terminal.screen import Column, Sheet, show
-from tests.builders.faults import KEY_ENV, http, raw_server, recipe
+from tests.builders.faults import KEY_ENV, recipe
+from tests.builders.sockets import http, raw_server
 from tests.builders.teacher_server import completion, refusal, teacher_server
 
 ROOT = Path(__file__).parents[2]

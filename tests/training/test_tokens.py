@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 pytest.importorskip("transformers")
 
 from distill.errors import UserError
-from distill.rows import Message, Row
+from distill.rows import Row
 from distill.training.base import ChatFormat, open_chat_format
 from distill.training.proof import CHECKS, Proof
 from distill.training.tokens import MASKED, Tokenized, tokenize
 from tests.builders.models import Kind, chat_format_of
+from tests.builders.rows import trace
 from tests.builders.templates import (
     CHATML,
     COUNTED,
@@ -40,29 +41,10 @@ def chatml(template: str | None = None) -> ChatFormat:
 
 
 def row(
-    reasoning: str = "two and two",
-    response: str = "4",
-    *turns: tuple[str, str],
-    id: str = "r0",
+    reasoning: str = "two and two", response: str = "4", *turns: tuple[str, str], id: str = "r0"
 ) -> Row:
     asked = turns or (("user", "What is 2 + 2?"),)
-    return Row(
-        id=id,
-        sample=0,
-        domain="math",
-        source="test",
-        messages=tuple(Message(role=role, content=content) for role, content in asked),
-        gold=None,
-        verify=None,
-        reasoning=reasoning,
-        response=response,
-        finish_reason="stop",
-        teacher=None,
-        prompt_tokens=None,
-        reasoning_tokens=None,
-        completion_tokens=None,
-        cost_usd=None,
-    )
+    return trace(id, asked=asked, reasoning=reasoning, response=response)
 
 
 def prove(rows: list[Row], chat: ChatFormat) -> tuple[Tokenized, Proof]:

@@ -1,7 +1,7 @@
-"""How far a judge and the rules say the same of the answers that both decided. Decides nothing.
+"""How far a judge agrees with the rules on the answers that both decided.
 
-What the rules decide is the measure: how often is the judge wrong where that can be known? It is
-the only evidence there is for the answers that the judge alone decides.
+The rules are the measure: how often is the judge wrong where that can be known? It is the only
+evidence for the answers that the judge alone decides.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,14 +18,14 @@ NEEDED = ("verdict", "verdict_method", "verdict_judge")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """A judge beside the rules. Intervals are Wilson's 95 %, as if all answers were independent."""
+    """A judge against the rules. Intervals are Wilson's 95 %, as if answers were independent."""
 
-    # what the rules say → what the judge says → answers; "none": no word, or none by majority
+    # what the rules say → what the judge says → answers; "none": no vote, or no majority
     counts: dict[str, dict[str, int]]
     both: int  # answers that both call correct or wrong
-    agreement: Score | None  # the share of these of which they say the same; None of none
-    # Cohen's kappa (1960): agreement beyond what two that guess at the same rates would have, 1 at
-    # best; None where both give one label only
+    agreement: Score | None  # the share of these on which they agree; None if there are none
+    # Cohen's kappa (1960): agreement beyond that of two who guess at the same rates, 1 at best;
+    # None if both give one label only
     kappa: float | None
     false_accept: Score | None  # judge correct, of those that the rules call wrong
     false_reject: Score | None  # judge wrong, of those that the rules call correct
@@ -47,7 +47,7 @@ class Agreement:
 
 
 def agreement(table: pl.DataFrame) -> Agreement | None:
-    """Of all measured rows (the columns NEEDED, by ``cascade``); None where no judge was heard.
+    """Of all measured rows (the columns NEEDED, by ``cascade``); None if no judge was asked.
 
     Rows whose verdict is null were not checked and do not count.
     """
@@ -85,7 +85,7 @@ def _score(count: int, of: int) -> Score | None:
 def _kappa(yes_yes: int, yes_no: int, no_yes: int, no_no: int) -> float | None:
     total = yes_yes + yes_no + no_yes + no_no
     rules, judge = yes_yes + yes_no, yes_yes + no_yes
-    # in whole numbers: chance is 1 only where both give one label, and then nothing is told
+    # in whole numbers; chance is 1 only if both give one label, and then kappa says nothing
     chance = rules * judge + (total - rules) * (total - judge)
     if chance == total * total:
         return None

@@ -1,7 +1,6 @@
 """Reads a judge's run: a run whose problems are traces and whose answers state verdicts.
 
-The ledger is read, not the traces made of it: only the ledger knows which answer was judged. Does
-not decide where a judge's word counts (``verify.judged``).
+It reads the ledger, not the run's traces: only the ledger knows which answer was judged.
 """
 
 from collections.abc import Iterator
@@ -45,7 +44,7 @@ def run_of(judge: str, origin: Origin) -> Path:
 
 
 def identity(run: Path) -> str:
-    """16 hex digits that change when the run has other judgements: over every byte of them.
+    """16 hex digits over every byte of the run's judgements.
 
     Raises:
         UserError: its ledger cannot be read.
@@ -62,10 +61,10 @@ def identity(run: Path) -> str:
 
 
 def judgements_of(run: Path) -> Judged:
-    """What the judge said, of every final answer in the run's ledger.
+    """What the judge said, from every final answer in the run's ledger.
 
     Raises:
-        UserError: the ledger cannot be read, its problems are no traces, or none of its answers
+        UserError: the ledger cannot be read, its problems are not traces, or none of its answers
             states a verdict.
     """
     with translate_sqlite_errors(run / "ledger.sqlite"), closing(_ledger(run)) as ledger:

@@ -1,7 +1,6 @@
-"""What a judge said about answers that no rule could decide, and where its word is taken.
+"""What a judge said about answers, and where its votes decide.
 
-Rules first: a judge is heard only where they say ``unverifiable``. Asks no model and reads no file;
-``distill.filtering.judge.run`` reads a judge's run.
+Rules come first: a judge decides only where they say ``unverifiable``.
 """
 
 import hashlib
@@ -18,8 +17,8 @@ from distill.verify.math.latex import plain
 
 Said = Literal["correct", "wrong"]
 METHOD = "judge"
-# Why a judge's word was asked for and did not decide: not asked about this answer; asked about
-# another one of the same id and sample; said nothing that is a verdict; as many for as against.
+# Why a judge did not decide: never asked about this answer; asked about another one of the same id
+# and sample; stated no verdict; as many votes for as against.
 UNDECIDED = ("no_judgement", "judged_other_answer", "judge_silent", "judge_tie")
 VERDICT = ("verdict", "verdict_answer", "verdict_method", "verdict_detail")
 ATTACHED = ("judge_correct", "judge_wrong", "judge_same")  # votes: UInt32; same: Boolean
@@ -37,22 +36,22 @@ _WORDS: dict[str, Said] = {
 _NAMES = r"(?:final[ _])?(?:verdict|correctness|judge?ment)"
 _JSON = re.compile(rf'"{_NAMES}"\s{{0,8}}:\s{{0,8}}"?([A-Za-z_ ]{{1,20}})["\s,}}]', re.IGNORECASE)
 _LINE = re.compile(rf"^\W{{0,8}}{_NAMES}\W{{1,8}}(.{{1,60}})$", re.IGNORECASE | re.MULTILINE)
-BATCH = 10_000  # judgements that are Python objects at one time
+BATCH = 10_000  # judgements that are Python objects at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """One answer of a judge, about one answer."""
+    """What one answer of a judge says about one judged answer."""
 
-    id: str  # of the answer that was judged
+    id: str  # of the judged answer
     sample: int
     answer: int  # its ``answer_key``
-    said: Said | None  # None: no verdict can be read in it
+    said: Said | None  # None: it states no verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """All votes on each judged answer: one line an answer, with the columns of ``_SCHEMA``."""
+    """The votes on each judged answer, one line each, with the columns of ``_SCHEMA``."""
 
     table: pl.DataFrame
 
@@ -75,7 +74,7 @@ class Judged:
 
 
 def answer_key(gold: str | None, response: str | None) -> int:
-    """Names what was judged: 64 bits over reference and response."""
+    """Identifies what was judged: 64 bits over reference and response."""
     text = f"{gold or ''}\0{response or ''}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
@@ -88,7 +87,7 @@ def collected(judgements: Iterable[Judgement]) -> Judged:
         parts.append(pl.DataFrame(list(_votes(part)), schema=_SCHEMA, orient="row"))
     grouped = pl.concat(parts).group_by("id", "sample", "answer", maintain_order=True)
     votes = grouped.agg(pl.col("judge_correct", "judge_wrong").sum())
-    # of two answers under one key none can be told from the other: the later one counts
+    # two answers under one id and sample cannot both be the row's: the later one counts
     return Judged(votes.unique(["id", "sample"], keep="last", maintain_order=True))
 
 
@@ -98,7 +97,7 @@ def _votes(judgements: Iterable[Judgement]) -> Iterator[tuple[str, int, int, int
 
 
 def said(response: str) -> Said | None:
-    r"""The verdict that a judge's response states; None if it states none, or two in its JSON.
+    r"""The verdict that a judge's response states; None if it states none, or two in JSON.
 
     In this order: the value of "correctness", "verdict" or "judgement" in JSON; the last box; the
     last line that begins with one of these names; the whole response.
@@ -122,17 +121,17 @@ def _word(text: str) -> Said | None:
 
 
 def cascade(verdicts: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """``verdicts`` with the judge's word where the rules have none, and ``verdict_judge``.
+    """``verdicts`` with the judge's where the rules have none, and ``verdict_judge``.
 
     Args:
         verdicts: the columns VERDICT, one line a row: what the rules say.
         rows: the same rows with the columns ATTACHED, by ``Judged.onto``.
 
     Returns:
-        VERDICT and ``verdict_judge`` (``correct``, ``wrong``, null: no word on this answer). An
+        VERDICT and ``verdict_judge`` (``correct``, ``wrong``, null: no majority). An
         ``unverifiable`` row is ``correct`` or ``wrong`` by majority, with method ``judge`` and as
-        detail the votes for and against, "2:1", and the rules' own reason; else its method says
-        why not, one of UNDECIDED. Other rows stay as they are.
+        detail the votes for and against, "2:1", and the rules' own reason; else its method is one
+        of UNDECIDED. Other rows are unchanged.
     """
     table = verdicts.select(VERDICT).hstack(rows.select(ATTACHED))
     open_ = pl.col("verdict") == "unverifiable"
@@ -156,14 +155,14 @@ def apply_judge_votes(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _majority() -> pl.Expr:
-    """``correct`` or ``wrong``; null where the judge has no word on this very answer."""
+    """``correct`` or ``wrong``; null without a majority on exactly this answer."""
     right, wrong, same = (pl.col(name) for name in ATTACHED)
     for_it = pl.when(same & (right > wrong)).then(pl.lit("correct"))
     return for_it.when(same & (wrong > right)).then(pl.lit("wrong"))
 
 
 def _method() -> pl.Expr:
-    """METHOD where a majority decides, else why none does."""
+    """METHOD if a majority decides, else why none does."""
     right, wrong, same = (pl.col(name) for name in ATTACHED)
     unseen, other, silent, tie = map(pl.lit, UNDECIDED)
     first = pl.when(same.is_null()).then(unseen).when(~same).then(other)

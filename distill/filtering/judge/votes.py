@@ -1,4 +1,4 @@
-"""A judge's votes on the rows of a unit, measured like a signal. Does not say where they count.
+"""A judge's votes on the rows of a unit, measured like a signal.
 
 Only the votes are stored; ``apply_judge_votes`` puts them beside the rules' verdicts. So no answer
 is verified again because of another judge.
@@ -17,14 +17,14 @@ from distill.recipes.places import Origin
 from distill.signals import COSTLY
 from distill.signals.settings import Settings
 
-FOLDER = ".judged"  # of OUT: the votes of one run, for all workers, until the result is done
+FOLDER = ".judged"  # in OUT: the votes of one run, for all workers, until the result is done
 
 
 @dataclass(frozen=True, slots=True)
 class Judging:
     """Looks up the votes on rows; small and picklable.
 
-    Without ``collect`` it reads the judge's run itself, and writes nothing.
+    Unless ``collect`` was called it reads the judge's run itself, and writes nothing.
     """
 
     run: Path  # the judge's
@@ -34,7 +34,7 @@ class Judging:
     COLUMNS = {
         "judge_correct": pl.UInt32(),  # votes
         "judge_wrong": pl.UInt32(),
-        "judge_same": pl.Boolean(),  # whether this very answer was judged; null: none of the key
+        "judge_same": pl.Boolean(),  # whether just this answer was judged; null: none of its key
         "_judged": pl.Boolean(),
     }
     VERSION = 1
@@ -42,12 +42,12 @@ class Judging:
 
     @property
     def __name__(self) -> str:
-        """Another one for other judgements: their votes are not these."""
+        """Names the judgements too: votes of others do not count."""
         return f"judge-{self.digest}"
 
     @property
     def path(self) -> Path:
-        """Where the votes are."""
+        """Where ``collect`` writes the votes."""
         return self.folder / FOLDER / f"{self.digest}.parquet"
 
     def collect(self) -> None:
@@ -67,17 +67,17 @@ class Judging:
 
 @cache
 def _votes(judging: Judging) -> pl.DataFrame:
-    """Once in a process: about 30 bytes an answer."""
+    """Read once in a process; about 30 bytes an answer."""
     if judging.path.is_file():
         return pl.read_parquet(judging.path, glob=False)
     return judgements_of(judging.run).table
 
 
 def judging(judge: str, origin: Origin, folder: Path) -> Judging:
-    """The judge that a recipe names, found; nothing is written yet.
+    """The judge that a recipe names; nothing is written yet.
 
     Raises:
-        UserError: it is no run, not the recipe's to read, or its ledger cannot be read.
+        UserError: it is not a run, not the recipe's to read, or its ledger cannot be read.
     """
     run = run_of(judge, origin)
     return Judging(run, identity(run), folder)
