@@ -19,9 +19,8 @@ from distill.files.done import file_digest
 from distill.files.write import write_parquet
 from distill.filtering.prepare import prepare
 from distill.filtering.rules import Rule, judge
-from distill.filtering.stored import Measured
 from distill.filtering.units import source, units
-from distill.signals import verdict
+from distill.signals import Signal, verdict
 from distill.signals.settings import PLAIN, Settings
 
 TIMES = 3  # the least of so many: what else the machine does only adds
@@ -69,7 +68,7 @@ def _found(data: Path, recipe: str, folder: Path) -> list[list[str]]:
     return [[name, f"{cost:,.1f}"] for name, cost in found]
 
 
-def _measured(step: Measured, settings: Settings, frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+def _measured(step: Signal, settings: Settings, frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
     return [step.measure(frame, settings) for frame in frames]
 
 

@@ -8,9 +8,8 @@ from distill.filtering import hashes, stored
 from distill.filtering.judge.verdicts import ATTACHED, VERDICT, apply_judge_votes
 from distill.filtering.rules import Rule, Rules, judge
 from distill.filtering.steps import Job, shown
-from distill.filtering.stored import Measured
 from distill.filtering.units import Unit
-from distill.signals import COSTLY, verdict
+from distill.signals import COSTLY, Signal, verdict
 
 
 def measure(unit: Unit, job: Job) -> pl.DataFrame:
@@ -107,7 +106,7 @@ def texts_of(rule: Rule) -> list[str]:
     return [name for name in rule.columns if name in stored.TEXTS]
 
 
-def is_measured(table: pl.DataFrame, module: Measured) -> pl.Series:
+def is_measured(table: pl.DataFrame, module: Signal) -> pl.Series:
     """Which rows have a module's values. A costly one never measures a row as all null.
 
     A verdict ``error`` is our own failure, such as a jail that did not start: it is verified again,

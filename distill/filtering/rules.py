@@ -34,7 +34,6 @@ class Rules:
     where: str  # the recipe's path, for error texts
     rules: tuple[Rule, ...]
     needed: tuple[str, ...]  # signal columns, cheap ones first
-    extra: tuple[str, ...]  # those of ``needed`` that no rule reads
     settings: Settings  # of the signals
 
 
@@ -70,9 +69,8 @@ def compile(
             raise UserError(msg)
     read = {name for rule in checked for name in rule.columns}
     needed = tuple(name for name in columns if name in read or name in measure)
-    extra = tuple(name for name in needed if name not in read)
     refuse_unserved(settings, where, needed)
-    return Rules(where, checked, needed, extra, settings)
+    return Rules(where, checked, needed, settings)
 
 
 def judge(frame: pl.DataFrame, rules: Rules) -> pl.Series:

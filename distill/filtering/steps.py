@@ -14,11 +14,10 @@ from distill.filtering.copies import Sketch
 from distill.filtering.judge.verdicts import apply_judge_votes
 from distill.filtering.judge.votes import Judging
 from distill.filtering.rules import Rule, Rules
-from distill.filtering.stored import Measured
 from distill.signals import COSTLY, MODULES, Signal, verdict
 from distill.signals.own import OwnSignal
 
-Step = Measured | Rule
+Step = Signal | Rule
 OVERSIZED = Rule("oversized", f"text_bytes <= {hashes.LARGEST}", ("text_bytes",))
 
 
@@ -50,7 +49,7 @@ class Job:
         return _steps(self)
 
     @cached_property
-    def measured(self) -> tuple[Measured, ...]:
+    def measured(self) -> tuple[Signal, ...]:
         """What may be stored: what the steps measure, then all other signals."""
         done = tuple(step for step in self.steps if not isinstance(step, Rule))
         return (*done, *(signal for signal in self.signals if signal not in done))
@@ -105,7 +104,7 @@ def shown(table: pl.DataFrame, job: Job) -> pl.DataFrame:
     return table.select(*columns, "reason")
 
 
-def visible(step: Measured) -> list[str]:
+def visible(step: Signal) -> list[str]:
     """The columns of a signal that a person may want to see."""
     own = step.__name__ == hashes.__name__
     return [name for name in step.COLUMNS if not own and not name.startswith("_")]

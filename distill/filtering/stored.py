@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
 
 import orjson
 import polars as pl
@@ -11,45 +10,18 @@ import polars as pl
 from distill.files.done import fingerprint
 from distill.files.write import write_parquet
 from distill.rows import SCHEMA
-from distill.signals import verdict
+from distill.signals import Signal, verdict
 from distill.signals.settings import Settings
 from distill.verify.own import digests
 
 FOLDER = "signals"
 TEXTS = ("messages", "gold", "reasoning", "response")
-SCALARS = [
-    name for name in SCHEMA.names() if name not in TEXTS
-]  # small enough to hold for all rows
+SCALARS = [name for name in SCHEMA.names() if name not in TEXTS]  # small: held for all rows
 ISOLATION = ("unsafe_no_sandbox", "paranoid")  # settings that concern only verdicts
 LABEL = "distill"  # of our part of the file's metadata
 
 
-class Measured(Protocol):
-    """A module of signals, or what filter itself measures in the same way; see ``Signal``."""
-
-    @property
-    def __name__(self) -> str:
-        """Stored values are found by it."""
-
-    @property
-    def COLUMNS(self) -> Mapping[str, pl.DataType]:
-        """With their types."""
-
-    @property
-    def VERSION(self) -> int | str:
-        """Changes whenever the same row may get another value."""
-
-    @property
-    def COST(self) -> int:
-        """From COSTLY on, only rows that passed the earlier steps are measured."""
-
-    def measure(self, frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-        """A table of COLUMNS for a table of rows."""
-
-
-def tags(
-    modules: Iterable[Measured], settings: Settings, files: Mapping[str, str]
-) -> dict[str, str]:
+def tags(modules: Iterable[Signal], settings: Settings, files: Mapping[str, str]) -> dict[str, str]:
     """What the values of each module depend on besides the row, in 16 hex digits.
 
     ``files`` has the digest of what each setting names; its path does not count.
@@ -81,7 +53,7 @@ def load(path: Path, key: str | None, made: dict[str, str]) -> pl.DataFrame | No
 
 
 def save(
-    path: Path, table: pl.DataFrame, key: str, modules: Iterable[Measured], made: dict[str, str]
+    path: Path, table: pl.DataFrame, key: str, modules: Iterable[Signal], made: dict[str, str]
 ) -> None:
     """Stores the row's own small columns and those of every module that ``table`` has."""
     there = [m for m in modules if set(m.COLUMNS) <= set(table.columns)]

@@ -111,7 +111,7 @@ def _query(table: str, kinds: Mapping[str, type]) -> str:
 
 def _ascending(found: Iterable[Row], kinds: Mapping[str, type]) -> Iterator[Row]:
     """Each row once it is known that the next one is larger, or cannot be read."""
-    held, before, damaged = None, None, None
+    held, before = None, None
     try:
         for row in found:
             if not _fits(row, kinds):
@@ -123,12 +123,12 @@ def _ascending(found: Iterable[Row], kinds: Mapping[str, type]) -> Iterator[Row]
                     yield held
                 held = row
             before = row[0]
-    except sqlite3.DatabaseError as error:
-        damaged = error
+    except sqlite3.DatabaseError:
+        if held is not None:
+            yield held
+        raise
     if held is not None:
         yield held
-    if damaged is not None:
-        raise damaged
 
 
 def _fits(row: Row, kinds: Mapping[str, type]) -> bool:

@@ -31,7 +31,7 @@ from distill.signals.settings import Settings
 
 
 class Signal(Protocol):
-    """What a module of signals offers."""
+    """What a module of signals offers; filter measures hashes, votes and sketches the same way."""
 
     @property
     def __name__(self) -> str:

@@ -150,6 +150,14 @@ def roots(run: Path, *names: str) -> list[int]:
         return [(page - 1) * PAGE for (page,) in found]
 
 
+def leaves_of_requests(run: Path) -> list[int]:
+    """Where the pages begin that hold the request in the middle: of the table, and its index."""
+    (key,) = ledger(run, f"SELECT key FROM requests ORDER BY key LIMIT 1 OFFSET {ROWS // 2}")
+    data = (run / "ledger.sqlite").read_bytes()
+    pages = (data[at : at + PAGE] for at in range(0, len(data), PAGE))
+    return [i * PAGE for i, page in enumerate(pages) if page[0] == 0x0A and key.encode() in page]
+
+
 def wipe(run: Path, starts: list[int]) -> None:
     def zeros(data: bytearray) -> None:
         for at in starts:
@@ -162,7 +170,12 @@ def test_one_bad_page_costs_the_rows_on_it_only(made: Made, tmp_path: Path) -> N
     """Whichever: also the first, with the schema, and those where the tables begin."""
     size = (made.run / "ledger.sqlite").stat().st_size
     tops = roots(made.run, "meta", "problems", "requests", "attempts", "answers")
-    for at in (0, *tops, *range(20 * PAGE, size - PAGE, size // 4 // PAGE * PAGE)):
+    for at in (
+        0,
+        *tops,
+        *leaves_of_requests(made.run),
+        *range(20 * PAGE, size - PAGE, size // 4 // PAGE * PAGE),
+    ):
         run = made.copy(tmp_path / "run")
 
         def noise(data: bytearray, at: int = at) -> None:
