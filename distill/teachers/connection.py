@@ -153,14 +153,14 @@ class Route:
     async def _resolved(self, host: str) -> None:
         """Keeps what the system says, although perhaps nobody waits for it any more."""
         try:
-            self._known = await asyncio.get_running_loop().getaddrinfo(
+            found: list[Any] = await asyncio.get_running_loop().getaddrinfo(
                 host,
                 parsed(self.url).port,
                 type=socket.SOCK_STREAM,
                 proto=socket.IPPROTO_TCP,
                 flags=socket.AI_ADDRCONFIG,
             )
-            self._known_until = time.monotonic() + KNOWN_S
+            self._known, self._known_until = found, time.monotonic() + KNOWN_S
         finally:
             self._asking = None
 
