@@ -69,7 +69,7 @@ class Code:
         # border: code of the user's, which may raise anything
         except (Exception, SystemExit) as error:
             where = self._where(error)
-            failed = CodeError(f"{where}: {type(error).__name__}: {first_line(error)}"[:SAID])
+            failed = CodeError(f"{where}: {type(error).__name__}: {first_line(error):.{SAID}}")
             failed.where = where  # not an argument: then it could not be pickled
             raise failed from error
 
