@@ -62,12 +62,14 @@ class Code:
         Raises:
             CodeError: it raised something, or wanted to end the program.
         """
+        from polars.exceptions import PanicException  # no Exception
+
         try:
             yield
         except DistillError:  # of a function of ours that it called
             raise
         # border: code of the user's, which may raise anything
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, PanicException) as error:
             where = self._where(error)
             failed = CodeError(f"{where}: {type(error).__name__}: {first_line(error):.{SAID}}")
             failed.where = where  # not an argument: then it could not be pickled
