@@ -1,11 +1,11 @@
-"""A candidate that stays loaded and is called many times. Does not know what is expected of it."""
+"""A candidate that stays loaded and is called many times."""
 
 from distill.jail.exchange import Exchange, Malformed, returned
 from distill.jail.program import Ran, Returned
 
 
 class Conversation:
-    """Calls of one candidate, all in one process, until the time given to ``Jail.talk`` is over."""
+    """Calls of one candidate, all in one process, until the time limit of ``Jail.talk``."""
 
     def __init__(self, exchange: Exchange | None, failed: Ran | None = None) -> None:
         self._exchange = exchange
@@ -46,7 +46,7 @@ class Conversation:
 
 
 def _refuse() -> None:
-    text = "not what a candidate says when it is loaded"
+    text = "not what a candidate sends when it is loaded"
     raise Malformed(text)
 
 
