@@ -210,7 +210,7 @@ class Jail:
             exchange.start(*program)
             while (frame := exchange.next()) is not None:
                 if not take(exchange, frame):
-                    text = "a frame that nobody asked for"
+                    text = "an unexpected frame"
                     raise Malformed(text)
 
         try:

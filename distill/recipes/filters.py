@@ -35,7 +35,7 @@ class Difficulty(Strict):
 
     at_least: Share = 0.0
     at_most: Share = 1.0
-    samples: Annotated[int, Field(ge=1)] = 2  # judged answers that a prompt must have to count
+    samples: Annotated[int, Field(ge=1)] = 2  # judged answers that a prompt needs to be classified
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

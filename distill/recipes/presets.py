@@ -158,7 +158,11 @@ def _from_preset(block: dict[str, Any], origin: Origin, where: str) -> dict[str,
     path = origin.path
     if not isinstance(block.get("at"), str):
         return block
-    preset = _named(block["at"], origin, where)
+    found = find_preset(block["at"], f"{where}.at", origin)
+    if found is None:
+        what = f"no such preset; {nearest(block['at'], names(PRESETS))}"
+        raise missing(block["at"], f"{where}.at", origin, what)
+    preset = read_preset(found)
     _refuse_retired(preset, block.get("model"), path, where)
     _refuse_another_host(preset, block, path, where)
     filled = {name: getattr(preset, name) for name in TAKEN} | _price(preset, block) | block
@@ -226,15 +230,6 @@ def _price(preset: Preset, block: dict[str, Any]) -> dict[str, Any]:
         return {}
     price = preset.price(model)
     return {} if price is None else {"price": price.model_dump()}
-
-
-def _named(name: str, origin: Origin, where: str) -> Preset:
-    key = f"{where}.at"
-    found = find_preset(name, key, origin)
-    if found is None:
-        what = f"no such preset; {nearest(name, names(PRESETS))}"
-        raise missing(name, key, origin, what)
-    return read_preset(found)
 
 
 def _at_its_host(base_url: Any) -> Iterator[Preset]:

@@ -50,8 +50,8 @@ def _reference(gold: str) -> str | None:
     if "\\boxed" in gold or "\\fbox" in gold or "####" in gold:
         found = extract(gold)
         return found.text if found and found.place in ("boxed", "stated") else None
-    told = stated(gold) if "nswer" in gold else None
-    return gold if told is None else told
+    answer = stated(gold) if "nswer" in gold else None
+    return gold if answer is None else answer
 
 
 def _question(gold: str, answer: str, place: str, doubt: Doubt) -> Verdict | PendingCheck:

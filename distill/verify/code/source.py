@@ -29,20 +29,15 @@ def names(module: ast.Module) -> set[str]:
     return {name for statement in _flat(module.body) for name in _bound(statement)}
 
 
-def modules(module: ast.Module) -> set[str]:
-    """The top-level modules that it imports anywhere."""
+def foreign(module: ast.Module) -> list[str]:
+    """The top-level modules that it imports anywhere and that do not come with Python."""
     found = set()
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.split(".")[0])
-    return found
-
-
-def foreign(module: ast.Module) -> list[str]:
-    """The modules that it imports and that do not come with Python."""
-    return sorted(modules(module) - sys.stdlib_module_names)
+    return sorted(found - sys.stdlib_module_names)
 
 
 def free_names(nodes: Iterable[ast.AST]) -> set[str]:

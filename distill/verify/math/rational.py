@@ -63,19 +63,15 @@ def read_number(text: str) -> Number | None:
     """
     if len(text) > LONGEST:
         return None
-    text = text.strip()
-    sign, text = _sign(_CURRENCY.sub("", text, count=1))
+    text = _CURRENCY.sub("", text.strip(), count=1)
+    sign = -1 if text.startswith("-") else 1
+    if text.startswith(("+", "-")):
+        text = text[1:].lstrip()
     found = _leading(text)
     if found is None:
         return None
     value, end, decimals = found
     return _with_rest(sign * value, text[end:], decimals)
-
-
-def _sign(text: str) -> tuple[int, str]:
-    if text[:1] in "+-":
-        return (-1 if text[:1] == "-" else 1), text[1:].lstrip()
-    return 1, text
 
 
 def _leading(text: str) -> tuple[Fraction, int, int | None] | None:
