@@ -33,7 +33,7 @@ lint: $(VENV)/.ready-dev
 # Which lines and branches the tests ran, subprocesses included; what runs in a jail is not seen.
 coverage: $(VENV)/.ready-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -q -n logical --maxprocesses 4 --dist worksteal
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

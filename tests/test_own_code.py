@@ -231,6 +231,13 @@ def test_an_error_in_a_check_is_that_rows_verdict_and_is_said_once(
     assert calls() == (3, 5)  # our own failure is asked again
 
 
+def test_an_answer_that_nothing_can_store_is_an_error_of_that_row() -> None:
+    half = CHECK.replace("response, ", "chr(0xD800) if '8' in response else response, ")
+    distill.filter(filters(check=half), rows("a 7", "a 8"), out="out", allow_code=True)
+    assert fates("out") == {"q0": "kept", "q1": "wrong"}
+    assert pl.read_parquet("out/dropped/*.parquet")["verdict"].to_list() == ["error"]
+
+
 WRONG_SIGNALS = {
     "def measure(frame, settings:": r"sig\.py:1: SyntaxError",
     "\n\nraise ValueError('no data')": r"sig\.py:3: ValueError: no data",
@@ -248,6 +255,7 @@ WRONG_SIGNALS = {
     SIGNAL.replace("words=", "number="): "returned columns number; COLUMNS says words",
     SIGNAL.replace("words=", "words=0.5 * "): "words as .*; COLUMNS says UInt32",
     SIGNAL.replace("frame.select", "frame.head(1).select"): "returned 1 rows for 2; return one for",
+    SIGNAL.replace("return", "pl.sql_expr('GREATEST()') #"): r"sig\.py:6: PanicException",
     SIGNAL.replace("str.split", "str.splat"): r"sig\.py:6: AttributeError: .*splat",
 }
 
@@ -279,6 +287,7 @@ WRONG_CHECKS = {
     "def grade(gold, response): return True": "grade returned True; return distill.Verdict",
     "from distill import Verdict\ndef grade(g, r): return Verdict('right', r, 'x')": "of corr",
     "from distill import Verdict\ndef grade(g, r): return Verdict('wrong', 1, 'x')": "grade return",
+    "from distill import Verdict\ndef grade(g, r): return Verdict('wrong', 0, 'x')": "grade return",
 }
 
 

@@ -29,7 +29,7 @@ KEY = ["id", "sample"]
 
 @pytest.fixture(scope="module")
 def lines() -> pl.DataFrame:
-    """The traces with their marks: ``thought_closed``, ``finished``."""
+    """The traces with their mark: ``thought_closed``."""
     return pl.read_ndjson(gzip.decompress(TRACES.read_bytes()), infer_schema_length=None)
 
 
@@ -63,9 +63,8 @@ def test_hardly_a_clean_one_is_dropped_for_how_it_reads(
     tmp_path: Path, lines: pl.DataFrame
 ) -> None:
     gone = dropped(tmp_path, "mixed_language", "repetitive", "code_in_thought", "wall_of_text")
-    clean = lines.filter(
-        (pl.col("teacher") == "deepseek-r1") & pl.col("thought_closed") & pl.col("finished")
-    )
+    whole = pl.col("thought_closed") & (pl.col("finish_reason") == "stop")
+    clean = lines.filter(pl.col("teacher") == "deepseek-r1", whole)
     assert clean.height == 479
     assert clean.join(gone, on=KEY, how="semi").height <= 0.01 * clean.height
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Literal, TypeVar
 
-from distill.errors import UserError, missing_extra
+from distill.errors import DistillError, UserError, missing_extra
 from distill.terminal.screen import guarded
 
 Engine = Literal["local", "ray"]
@@ -140,6 +140,10 @@ def _on_ray(work: Callable[[T], R], stream: Iterator[T], workers: int) -> Iterat
                 yield ray.get(waiting.popleft())
         while waiting:
             yield ray.get(waiting.popleft())
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, DistillError):  # one line for a person, without Ray's traceback
+            raise error.cause from None
+        raise
     finally:
         if mine:
             ray.shutdown()

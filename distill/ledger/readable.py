@@ -18,6 +18,8 @@ PAGES_AT, LOGGED_AT = 28, 18
 KINDS: dict[str, type] = {"TEXT": str, "INTEGER": int, "REAL": float, "BLOB": bytes}
 # To change where a table begins, again and again.
 PATCHED = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA writable_schema = ON;"
+# A damaged name in SQLite's own message is no text.
+BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
 LEAF = 0x0D  # the first byte of a page that holds rows of a table with numbers
 
 
@@ -49,7 +51,7 @@ def columns(db: sqlite3.Connection, table: str) -> dict[str, type]:
     """Name → type of a table's columns, its key first; empty if there is no such table.
 
     Raises:
-        sqlite3.DatabaseError: the schema cannot be read.
+        sqlite3.DatabaseError, UnicodeDecodeError: the schema cannot be read.
     """
     found = db.execute(f"PRAGMA table_info({table})").fetchall()
     return {row[1]: KINDS.get(row[2], object) for row in found}
@@ -68,13 +70,13 @@ def numbered(path: Path, table: str, kinds: Mapping[str, type]) -> Iterator[Row]
         kinds: name → type of the columns to read, the number first.
     """
     query = _query(table, kinds)
-    with closing(open_copy(path)) as db, suppress(sqlite3.DatabaseError):
+    with closing(open_copy(path)) as db, suppress(*BROKEN):
         yield from _ascending(db.execute(query, (0,)), kinds)
         return
     with closing(open_copy(path)) as db, path.open("rb") as file:
         for page in range(1, os.fstat(file.fileno()).st_size // CHUNK):
             if wal.read(file.fileno(), page * CHUNK, 1)[0] == LEAF:
-                with suppress(sqlite3.DatabaseError):
+                with suppress(*BROKEN):
                     db.executescript(PATCHED)
                     move = "UPDATE sqlite_master SET rootpage = ? WHERE name = ?"
                     db.execute(move, (page + 1, table))
@@ -97,7 +99,7 @@ def named(
     for start in chain([last], names):
         if start and start <= last:
             continue
-        with suppress(sqlite3.DatabaseError):
+        with suppress(*BROKEN):
             for row in _ascending(db.execute(_query(table, kinds), (start,)), kinds):
                 yield row
                 last = row[0]
@@ -110,25 +112,32 @@ def _query(table: str, kinds: Mapping[str, type]) -> str:
 
 
 def _ascending(found: Iterable[Row], kinds: Mapping[str, type]) -> Iterator[Row]:
-    """Each row once it is known that the next one is larger, or cannot be read."""
-    held, before = None, None
+    """Each row once it is known that the next one is larger, or cannot be read.
+
+    Raises:
+        sqlite3.DatabaseError: not all are rows of this table, in order; so it may have more.
+    """
+    held, before, strange = None, None, False
     try:
         for row in found:
             if not _fits(row, kinds):
+                strange = True
                 continue
             if before is not None and row[0] <= before:
-                held = None
+                held, strange = None, True
             else:
                 if held is not None:
                     yield held
                 held = row
             before = row[0]
-    except sqlite3.DatabaseError:
+    except BROKEN:
         if held is not None:
             yield held
         raise
     if held is not None:
         yield held
+    if strange:
+        raise sqlite3.DatabaseError
 
 
 def _fits(row: Row, kinds: Mapping[str, type]) -> bool:

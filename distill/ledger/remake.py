@@ -12,7 +12,7 @@ import orjson
 from distill.errors import UserError
 from distill.ledger import readable
 from distill.ledger.reconcile import BODIES, Parse, kind_of, reconcile
-from distill.ledger.schema import OPEN_INDEX, TABLES, VERSION
+from distill.ledger.schema import ADDED, OPEN_INDEX, TABLES, VERSION
 
 Counts = dict[str, tuple[int, int]]  # table → (rows kept, rows known to be lost)
 META = ("plan", "wanted", "version")  # kept of every run
@@ -76,8 +76,8 @@ def count_rows(db: sqlite3.Connection, rows: str) -> int:
 def _take(db: sqlite3.Connection, old: Path, copy: Path, fresh: bytes, parse: Parse) -> None:
     """Everything that can be read of ``old``.
 
-    Its first page says where each table begins. Where its header is destroyed, or all of it, that
-    of a ``fresh`` ledger says the same.
+    Its first page says where each table begins. Where its header is destroyed, or all of it, or
+    what it says of a table, that of a ``fresh`` ledger says the same.
     """
     readable.copy(old, copy)
     for size in (0, readable.HEADER, readable.CHUNK):
@@ -88,7 +88,7 @@ def _take(db: sqlite3.Connection, old: Path, copy: Path, fresh: bytes, parse: Pa
 
 
 def _read(db: sqlite3.Connection, copy: Path, parse: Parse) -> int:
-    """How many rows were read."""
+    """How many rows were read; 0 also where a table is unknown."""
     found = 0
     with closing(readable.open_copy(copy)) as old:
         kinds = {table: _kinds(old, db, table) for table in TABLES_READ}
@@ -102,17 +102,19 @@ def _read(db: sqlite3.Connection, copy: Path, parse: Parse) -> int:
                 for row in rows:
                     _put(db, table, dict(zip(kinds[table], row, strict=True)), parse)
                     found += 1
-    return found
+    return found if all(kinds.values()) else 0
 
 
 def _kinds(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> dict[str, type]:
-    """The columns that both have: those of an earlier version are a part of today's."""
+    """Today's columns, or those of version 1; none where another is gone: its values would be."""
     try:
         there = readable.columns(old, table)
-    except sqlite3.DatabaseError:
+    except readable.BROKEN:
         return {}
-    found = {name: kind for name, kind in readable.columns(db, table).items() if name in there}
-    return found if list(found)[:1] == list(there)[:1] else {}
+    today = readable.columns(db, table)
+    if list(there) not in (list(today), [name for name in today if name not in ADDED]):
+        return {}
+    return {name: today[name] for name in there}
 
 
 def _put(db: sqlite3.Connection, table: str, row: dict[str, Any], parse: Parse) -> None:

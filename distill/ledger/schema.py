@@ -40,6 +40,8 @@ UPGRADE = (
     "ALTER TABLE attempts ADD COLUMN after INTEGER",
     f"UPDATE meta SET value = '{VERSION}' WHERE name = 'version'",
 )
+# Columns that version 1 did not have; last in their tables.
+ADDED = ("fields", "verdict", "repaired", "endpoint", "after")
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:

@@ -62,14 +62,16 @@ class Code:
         Raises:
             CodeError: it raised something, or tried to exit.
         """
+        from polars.exceptions import PanicException  # not an Exception
+
         try:
             yield
         except DistillError:  # from one of our functions that it called
             raise
         # border: the user's code may raise anything
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, PanicException) as error:
             where = self._where(error)
-            failed = CodeError(f"{where}: {type(error).__name__}: {first_line(error)}"[:SAID])
+            failed = CodeError(f"{where}: {type(error).__name__}: {first_line(error):.{SAID}}")
             failed.where = where  # not an argument, because then it could not be pickled
             raise failed from error
 

@@ -106,7 +106,7 @@ class Route:
     trust: ssl.SSLContext | None
     _known: list[AddrInfoType] = field(default_factory=list)
     _known_until: float = 0.0  # monotonic seconds
-    _asking: "asyncio.Task[list[Any]] | None" = None
+    _asking: "asyncio.Task[None] | None" = None
 
     async def open(self) -> OneReply:
         """A new connection to the first of the host's addresses that answers.
@@ -142,7 +142,7 @@ class Route:
                 self._asking = asyncio.ensure_future(self._resolved(host))
                 self._asking.add_done_callback(_seen)
             try:
-                self._known = await asyncio.shield(self._asking)
+                await asyncio.shield(self._asking)
             except OSError as error:
                 raise NotConnected(_kind(error)) from error
             except UnicodeError as error:
@@ -150,22 +150,22 @@ class Route:
         self._known.append(self._known.pop(0))
         return list(self._known)
 
-    async def _resolved(self, host: str) -> list[Any]:
+    async def _resolved(self, host: str) -> None:
+        """Keeps what the system says, although perhaps nobody waits for it any more."""
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(
+            found: list[Any] = await asyncio.get_running_loop().getaddrinfo(
                 host,
                 parsed(self.url).port,
                 type=socket.SOCK_STREAM,
                 proto=socket.IPPROTO_TCP,
                 flags=socket.AI_ADDRCONFIG,
             )
-            self._known_until = time.monotonic() + KNOWN_S
-            return found
+            self._known, self._known_until = found, time.monotonic() + KNOWN_S
         finally:
             self._asking = None
 
 
-def _seen(asked: "asyncio.Task[list[Any]]") -> None:
+def _seen(asked: "asyncio.Task[None]") -> None:
     """Marks a failure as noticed: perhaps nobody waits for it any more."""
     if not asked.cancelled():
         asked.exception()

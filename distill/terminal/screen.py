@@ -8,7 +8,7 @@ texts are never interpreted as markup.
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -53,15 +53,21 @@ def show(*parts: Sheet | str) -> None:
 
 
 def say(text: str) -> None:
-    """Writes one line on standard error, if that is open."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"distill: {plain(text)}\n")
+    """Writes one line on standard error, if it is open and has a reader."""
+    _write(f"distill: {plain(text)}\n")
 
 
 def say_lines(text: str) -> None:
     """Writes several lines on standard error, as they are."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"{plain(text, keep=LINES)}\n")
+    _write(f"{plain(text, keep=LINES)}\n")
+
+
+def _write(text: str) -> None:
+    if sys.stderr is not None and not sys.stderr.closed:
+        try:
+            sys.stderr.write(text)
+        except BrokenPipeError:  # the exit status still says how the command ended
+            hang_up()
 
 
 def ask(*question: str) -> str | None:
@@ -78,7 +84,8 @@ def ask(*question: str) -> str | None:
 
 def hang_up() -> None:
     """Closes standard error, because its reader has gone and no error should be shown."""
-    sys.stderr.close()
+    with suppress(BrokenPipeError):
+        sys.stderr.close()
 
 
 def is_terminal() -> bool:

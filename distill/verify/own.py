@@ -35,6 +35,8 @@ class OwnCheck:
         try:
             with self.code.blamed():
                 said = getattr(self.code.module(), self.function)(gold, response)
+                if isinstance(said, Verdict):
+                    _texts(said).encode()  # half a surrogate pair cannot be stored
         except CodeError as error:
             if error.where not in _WARNED:
                 _WARNED.add(error.where)
@@ -90,5 +92,9 @@ def _refuse_unusable(check: OwnCheck) -> None:
 
 
 def _sound(said: Verdict) -> bool:
-    texts = (said.method, said.detail, said.answer or "")
+    texts = (said.method, said.detail, "" if said.answer is None else said.answer)
     return said.label in LABELS and all(isinstance(text, str) for text in texts)
+
+
+def _texts(said: Verdict) -> str:
+    return f"{said.method}{said.detail}{said.answer}"

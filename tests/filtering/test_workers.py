@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from distill.errors import UserError
-from distill.filtering.workers import AHEAD, Workers
+from distill.filtering.workers import AHEAD, Engine, Workers
 
 
 def with_process(value: int) -> tuple[int, int]:
@@ -115,3 +115,17 @@ def test_workers_share_the_cores_and_leave_the_setting_as_it_was() -> None:
     shared = before or str(max(1, (os.cpu_count() or 1) // 2))
     assert set(Workers(2).map(threads, range(4))) == {shared}
     assert os.environ.get("POLARS_MAX_THREADS") == before
+
+
+def refuse(value: int) -> int:
+    msg = f"{value}: change it"
+    raise UserError(msg)
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_what_the_user_must_change_is_one_line_on_every_engine(engine: Engine) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray")
+    with pytest.raises(UserError) as stopped:
+        list(Workers(2, engine).map(refuse, range(2)))
+    assert str(stopped.value) == "0: change it"

@@ -241,7 +241,7 @@ def test_a_second_ctrl_c_while_an_answer_is_checked_does_not_lose_it(
 ) -> None:
     checking, go_on = threading.Event(), threading.Event()
 
-    def slow(problem: Any, bodies: Any, **isolation: Any) -> str:
+    def slow(problem: Any, reply: Any, plan: Any) -> str:
         checking.set()
         assert go_on.wait(30)
         return "correct"

@@ -188,6 +188,37 @@ def test_one_bad_page_costs_the_rows_on_it_only(made: Made, tmp_path: Path) -> N
         assert_mended(made, run, found)
 
 
+def test_two_pages_in_each_others_place_cost_no_row(made: Made, tmp_path: Path) -> None:
+    run = made.copy(tmp_path / "run")
+    roots_of_two = roots(made.run, "attempts", "answers")
+
+    def swap(data: bytearray) -> None:
+        one, other = (slice(at, at + PAGE) for at in roots_of_two)
+        data[one], data[other] = data[other], data[one]
+
+    damage(run / "ledger.sqlite", swap)
+    found = mend(run)
+    assert found is not None
+    assert found.rows["attempts"] == found.rows["answers"] == (ROWS, 0)
+
+
+@pytest.mark.parametrize("to", [b"q", b"\xb4"])  # a letter, and what is no text
+@pytest.mark.parametrize(
+    "name",
+    [b"body BLOB", b"finish TEXT, model", b"attempt INTEGER PRIMARY", b"_by_problemrequests"],
+)
+def test_a_column_or_index_whose_name_changed_costs_no_row(
+    name: bytes, to: bytes, made: Made, tmp_path: Path
+) -> None:
+    run = made.copy(tmp_path / "run")
+    place = (run / "ledger.sqlite").read_bytes().index(name) + 1
+    damage(run / "ledger.sqlite", lambda data: data.__setitem__(slice(place, place + 1), to))
+    found = mend(run)
+    assert found is not None
+    assert {lost for _, lost in found.rows.values()} == {0}
+    assert_mended(made, run, found)
+
+
 def test_a_request_that_is_lost_is_found_again_by_the_key_of_its_try(
     made: Made, tmp_path: Path
 ) -> None:

@@ -63,6 +63,31 @@ def test_the_addresses_of_a_host_are_looked_up_once_for_all_who_wait() -> None:
     assert len(asked) == 1
 
 
+def test_an_address_that_comes_when_nobody_waits_any_more_serves_the_next_request() -> None:
+    async def go() -> str:
+        loop = asyncio.get_running_loop()
+        look_up, late = loop.getaddrinfo, asyncio.Event()
+
+        async def slow(*args: Any, **values: Any) -> Any:
+            await late.wait()
+            return await look_up(*args, **values)
+
+        loop.getaddrinfo = slow  # type: ignore[method-assign]
+        mine = client(server.url)
+        first = asyncio.create_task(send(mine, BODY))
+        while mine.route._asking is None:
+            await asyncio.sleep(0)
+        asking = mine.route._asking
+        first.cancel()
+        await asyncio.wait([first])
+        late.set()
+        await asking
+        return (await send(mine, BODY))[0].response
+
+    with raw_server(lambda n: [http(GOOD)]) as server:
+        assert asyncio.run(go()) == "\\boxed{4}"
+
+
 def test_a_tls_handshake_that_is_never_answered_is_no_connection_and_costs_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
