@@ -11,8 +11,6 @@ from typing import Final, Literal
 import orjson
 import polars as pl
 
-DOMAINS: Final = ("math", "code", "stem", "logic", "general")
-VERIFY_KINDS: Final = ("math", "code", "choice", "exact", "reasoning_gym", "instructions", "judge")
 # How a server says that an answer came to its end: "stop" in the chat API; the others are what
 # servers without it say for the same thing: Anthropic-like proxies, TGI, llama.cpp and Ollama.
 ENDED: Final = ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "eot", "done")
@@ -34,10 +32,10 @@ class Problem:
 
     id: str  # 16 hex digits, see row_id; or the user's own
     question: str
-    domain: str  # one of DOMAINS
+    domain: str  # a Domain
     source: str  # e.g. "openai/gsm8k:train"
     gold: str | None  # reference answer, or JSON of tests
-    verify: str | None  # one of VERIFY_KINDS; None = nothing to check against
+    verify: str | None  # the kind of check; None = nothing to check against
     fields: str | None = None  # the JSON of a Trace, where a trace is the prompt
 
 

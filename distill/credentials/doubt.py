@@ -1,7 +1,7 @@
-"""What only looks like a credential: placeholders, examples, plain words. Knows no maker's shape.
+"""Recognises what only looks like a credential: placeholders, examples, plain words.
 
 A text about programming is full of ``sk-xxxx``, ``YOUR_API_KEY`` and ``user:password@localhost``.
-Where in doubt it is a key: to send one is worse than to stop once too often.
+If in doubt it counts as a key, because sending one is worse than stopping once too often.
 """
 
 import base64
@@ -10,8 +10,8 @@ import re
 from itertools import pairwise
 from urllib.parse import unquote
 
-# Said in place of a key. Words of four letters only where they cannot be chance: in 100 random
-# letters and digits one given word of five appears once in ten million times.
+# Written instead of a key. Words of four letters only if they cannot be chance: a given word of
+# five letters appears in 100 random letters and digits once in ten million times.
 _INSTEAD = re.compile(
     r"example|placeholder|redacted|changeme|change[_-]me|dummy|insert|replace|sample|truncated"
     r"|your[_-]|[_-]your|your(?:api|token|key|secret|access|own)|(?:api|secret|access)[_-]?key"
@@ -26,23 +26,23 @@ _RUN = re.compile(r"[A-Za-z0-9]+")
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _VARIABLE = re.compile(r"[$%]?[\[{(]?[$%]?[\[{(].*|\$\w+|%[sdr(].*|[A-Z]+(?:_[A-Z]+)*")
 _CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|(?:https?:|ftp:|\.{0,2}/).*")
-# What people write where a password would stand.
+# What people write instead of a password.
 _WORDS = re.compile(
     r"pass(?:word|wd|phrase)?|pwd|secret|user(?:name)?|admin|root|test(?:ing)?|guest|demo|token"
     r"|foo(?:bar)?(?:ed)?|bar|baz|postgres(?:ql)?|mysql|mongo(?:db)?|redis|rabbit(?:mq)?|database"
     r"|your|my|letmein|qwerty|abc|xyz|api|key|some|the|and|with|host|port|name|anonymous|\d+",
     re.IGNORECASE,
 )
-# Of neighbours in a text, how many follow one another ("abc", "123"), and how many differ in kind
-# (capital, small, digit). Random base62 has 0.05 and 0.62, random hexadecimal digits 0.18 and 0.47;
-# names and sentences change kind at less than 0.2 of their letters.
+# The share of neighbouring characters that follow one another ("abc", "123"), and that differ in
+# kind (capital, small, digit). Random base62 has 0.05 and 0.62, random hexadecimal digits 0.18 and
+# 0.47; names and sentences change kind at less than 0.2 of their letters.
 MOST_IN_ORDER, LEAST_CHANGES = 0.4, 0.22
-LONG_RUN = 30  # letters: as no word has
+LONG_RUN = 30  # letters: longer than any word
 LEAST_KINDS = 8  # different characters: 16 random hexadecimal digits have 10
 
 
 def is_placeholder(secret: str) -> bool:
-    """Whether it is said in place of a key, or is words with hyphens rather than one.
+    """Whether it is written instead of a key, or is words with hyphens.
 
     >>> is_placeholder("sk-your-key-goes-here-please"), is_placeholder("hf_" + "x" * 34)
     (True, True)
@@ -58,7 +58,7 @@ def is_placeholder(secret: str) -> bool:
 
 
 def is_token(secret: str) -> bool:
-    """Whether it may be the token of a header: no placeholder, and no word.
+    """Whether it may be the token of a header: neither a placeholder nor a word.
 
     >>> is_token("qX7-long-session"), is_token("AuthenticationScheme")
     (True, False)
@@ -68,7 +68,7 @@ def is_token(secret: str) -> bool:
 
 
 def is_random(secret: str) -> bool:
-    """Whether it looks drawn by lot: a key where only the name before it says so.
+    """Whether it looks random, so that it is a key if the name before it says so.
 
     >>> is_random("9fQ2mXz7Lr4Tb8Wk"), is_random("abc123def456ghi789"), is_random("my_value_23")
     (True, False, False)
@@ -86,14 +86,14 @@ def is_random(secret: str) -> bool:
         return False
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in plain]
     changes = sum(a != b for a, b in pairwise(kinds)) / (len(plain) - 1)
-    if not digits:  # names have capitals too, but hardly two in a row before a small letter
+    if not digits:  # names have capitals too, but rarely two in a row before a small letter
         capitals = sum(a == b == "u" for a, b in pairwise(kinds)) / (len(plain) - 1)
         return len(plain) >= 20 and changes >= 0.3 and capitals >= 0.12
     return changes >= (LEAST_CHANGES if digits > 1 else 2 * LEAST_CHANGES)
 
 
 def is_password(secret: str) -> bool:
-    """Whether it may be a password somebody uses: not a variable, nor what examples say.
+    """Whether it may be a real password: neither a variable nor an example.
 
     >>> is_password("hT7-quiet-otter"), is_password("password"), is_password("${DB_PASS}")
     (True, False, False)
@@ -112,7 +112,7 @@ def is_basic(secret: str) -> bool:
 
 
 def is_pem(secret: str) -> bool:
-    """Whether it is base64 of a private key's first line, without its own first 13 characters."""
+    """Whether it is base64 of a private key's first line, without the first 13 characters."""
     return "PRIVATE KEY" in _decoded(f"LS0tLS1CRUdJT{secret}")
 
 
@@ -121,7 +121,7 @@ def _says_so(text: str) -> bool:
 
 
 def _in_order(text: str, step: int) -> float:
-    """Share of characters that are the same as, or next to, the one ``step`` before."""
+    """Share of characters equal to, or next to, the one ``step`` before."""
     pairs = list(zip(text, text[step:], strict=False))
     return sum(abs(ord(a) - ord(b)) <= 1 for a, b in pairs) / max(len(pairs), 1)
 

@@ -1,10 +1,10 @@
-"""The secrets that this process itself holds, by the names of its environment's variables."""
+"""The secrets that this process itself holds, found by the names of its environment variables."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-# As services name their variables; what is shorter than CHARS may be a common word.
+# Endings of services' variables; a value shorter than CHARS may be a common word.
 ENDINGS = (
     *("KEY", "KEYS", "TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE"),
     *("CREDENTIAL", "CREDENTIALS", "_PASS", "_PWD", "_PAT", "_AUTH"),
@@ -15,7 +15,7 @@ CHARS = 16
 def own_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Value → name of each variable that is named like a secret and has CHARS characters or more.
 
-    A path of a file that exists is none: it says where the secret is.
+    The path of an existing file does not count: it only says where the secret is.
     """
     return {
         value.strip(): name
@@ -27,5 +27,5 @@ def own_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
 def _is_path(value: str) -> bool:
     try:
         return Path(value).exists()
-    except OSError:  # too long for one
+    except OSError:  # too long for a path
         return False

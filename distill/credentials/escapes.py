@@ -1,13 +1,13 @@
-r"""Letters written as escapes, as JSON, HTML and addresses have them: \u0022, &quot;, %3D.
+r"""Decodes escapes of JSON, HTML and URLs: \u0022, &quot;, %3D.
 
-Only signs of ASCII: a credential has no others. What is no escape stays as it is.
+Only ASCII characters, because credentials have no others. Everything else stays as it is.
 """
 
 import string
 
 import polars as pl
 
-# What makes a text worth a second look.
+# Matches a text that has escapes to decode.
 ESCAPED = r"\\u00[2-7]|\\x[2-7]|\\/|&(?:quot|amp|lt|gt|apos|#[0-9x])|%[2-7][0-9A-Fa-f]"
 _NAMED = {
     "&quot;": '"',
@@ -27,7 +27,7 @@ _LETTERS = {
 
 
 def unescaped(texts: pl.Series) -> pl.Series:
-    r"""The texts with their escapes as the letters that they stand for.
+    r"""The texts with their escapes decoded.
 
     >>> unescaped(pl.Series([r"{\u0022key\u0022: &quot;a\/b%3D&#45;&quot;}"]))[0]
     '{"key": "a/b=-"}'

@@ -1,7 +1,7 @@
-"""Finds credentials in texts, in columns of texts and in bytes. Repeats none of them.
+"""Finds credentials in texts, in columns of texts and in bytes, and names only their kind.
 
-Two steps: one pass of a single coarse pattern over everything, in polars' engine, then exact ones
-over the few texts that it leaves. Names what it finds by kind alone.
+Two steps: a few coarse patterns over everything, in polars' engine, then exact ones over the few
+texts that these match.
 """
 
 import re
@@ -24,11 +24,11 @@ _REAL: dict[str, Callable[[str], bool]] = {
     "basic": doubt.is_basic,
     "pem": doubt.is_pem,
 }
-# A letter that belongs to an escape does not touch what follows: \nsk-…, %3Dsk-…, \u003dsk-….
+# A letter at the end of an escape does not count as touching: \nsk-…, %3Dsk-…, \u003dsk-….
 _LEFT = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
 _RIGHT = r"(?![A-Za-z0-9])"
-_BEFORE, _AFTER = r"[\t\n\r -~]{0,6}", r"[ -~]{0,1}"  # as much as the two above look at
-# The engine keeps up with a few dozen shapes at once, not with all of them. So texts are cut down
+_BEFORE, _AFTER = r"[\t\n\r -~]{0,6}", r"[ -~]{0,1}"  # as much as the two above can see
+# The engine is fast with a few dozen shapes at once, but not with all of them. So texts are reduced
 # to their long words first: every key of WORDS is in one, and few other words are long.
 LONG = 20
 LONG_PIECE = 10_000  # characters: no credential is that long
@@ -38,14 +38,14 @@ _LONG = rf"(?-u:[A-Za-z0-9_+/.%:=~$@?&;-]{{{LONG},}})"
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Kinds that are looked for together: patterns for polars, then those for Python.
+    """Kinds that are searched together: patterns for polars, then those for Python.
 
-    None of Python's runs over a long text that only another group can have met: all stay linear.
+    Python's patterns only run over pieces that their own group has matched, so all stay linear.
     """
 
     kinds: tuple[Kind, ...]
-    quick: str  # what makes a text suspect
-    near: str  # a find with what touches it
+    quick: str  # matches a suspect text
+    near: str  # a match with the characters around it
     exact: tuple[re.Pattern[str], ...]
 
 
@@ -71,7 +71,7 @@ _LOOKS = (
     *(("words", _group(kinds)) for kinds in WORDS),
     *(("text", _group((kind,))) for kind in PHRASES),
 )
-# Of anything like a key, placeholders too: to blot them out of what is shown.
+# Anything like a key, placeholders included, to remove it from what is shown.
 SECRET = re.compile(_joined(kind.pattern for kind in KINDS), re.ASCII)
 
 
@@ -85,7 +85,7 @@ def keys_in(text: str) -> list[str]:
 
 
 def without_keys(text: str, most: int = 200) -> str:
-    """One line of at most so many characters, with all that looks like a credential blotted out.
+    """One line of at most ``most`` characters, with all that looks like a credential removed.
 
     >>> without_keys("no such key: hf_7Qm2vXc9Lr4Tz8Wb1Yk6Np3D")
     'no such…'
@@ -97,7 +97,7 @@ def without_keys(text: str, most: int = 200) -> str:
 def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:
     """Number of a text → the kind of each different credential in it, up to MOST.
 
-    A text without any is absent. What is written in escapes counts too.
+    Texts without any are absent. Credentials written with escapes count too.
     """
     finds = _finds_by_row(texts)
     escaped = texts.str.contains(ESCAPED).fill_null(value=False).arg_true()
@@ -110,7 +110,7 @@ def keys_by_row(texts: pl.Series) -> dict[int, list[str]]:
 def _finds_by_row(texts: pl.Series) -> dict[int, list[tuple[str, str]]]:
     words = pl.col("text").str.extract_all(_LONG).list.join("\n")
     frame = texts.to_frame("text").with_row_index("row").with_columns(words=words)
-    # One query for all groups: a query costs more than looking through a short text.
+    # One query for all groups, because a query costs more than searching a short text.
     suspect = frame.select(
         pl.col(column).str.contains(group.quick).alias(group.quick) for column, group in _LOOKS
     )
@@ -127,7 +127,7 @@ def _finds_by_row(texts: pl.Series) -> dict[int, list[tuple[str, str]]]:
 
 
 def _finds(group: _Group, pieces: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """(secret, kind) of all that is in the pieces of text that a group has met."""
+    """(secret, kind) of everything in the pieces of text that a group has matched."""
     for piece in pieces:
         for kind, pattern in _likely(group, piece):
             for match in pattern.finditer(piece):
@@ -137,7 +137,7 @@ def _finds(group: _Group, pieces: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _likely(group: _Group, piece: str) -> Iterator[tuple[Kind, re.Pattern[str]]]:
-    """The kinds that a piece may hold: of a long one polars says it thirty times as fast."""
+    """The kinds that a piece may hold; for a long one polars finds out thirty times as fast."""
     kinds = list(zip(group.kinds, group.exact, strict=True))
     if len(piece) < LONG_PIECE or len(kinds) == 1:
         yield from kinds
@@ -149,7 +149,7 @@ def _likely(group: _Group, piece: str) -> Iterator[tuple[Kind, re.Pattern[str]]]
 
 
 def _different(finds: Iterable[tuple[str, str]]) -> list[str]:
-    """Kinds without those that are part of another, or have one in them, found before."""
+    """The kinds, without finds that contain an earlier one or are part of one."""
     kept: dict[str, str] = {}
     finds = list(finds)
     secrets = unescaped(pl.Series([secret for secret, _ in finds], dtype=pl.String))

@@ -1,25 +1,24 @@
-"""The table of credentials: what each kind looks like, and how sure its looks are. Finds nothing.
+"""The table of credentials: what each kind looks like, and how to tell it from lookalikes.
 
-The shapes are their makers' own, as their documentation prints them; where a maker says nothing,
-they follow what its keys have looked like. Patterns use only what Python's and polars' engines
-share: no look-around, no Unicode classes, no negated ones. A shape that several makers use is one
-kind, for whoever must revoke the key knows whose it is.
+The shapes are from their makers' documentation, or else from keys that have been seen. Patterns
+only use what Python's and polars' engines share: no look-around, no Unicode classes, no negated
+ones. A shape that several makers use is one kind, because the owner of the key knows whose it is.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-# How a find is doubted (see ``doubt``): not at all; unless a placeholder; nor a word either; unless
-# not random; unless no password; unless base64 of user:password, or of a private key.
+# What a match must be to count (see ``doubt``): anything; not a placeholder; not a word either;
+# random; a password; base64 of user:password, or of a private key.
 Doubt = Literal["none", "placeholder", "token", "random", "password", "basic", "pem"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of credential; the group ``v`` is the secret, the whole match where there is none.
+    """One kind of credential; the secret is the group ``v``, or else the whole match.
 
-    ``free`` kinds may stand anywhere in a word, the others only where no letter or digit touches.
-    What ``quick`` meets is no more than a suspicion: a wider shape that is faster to look for.
+    ``free`` kinds may be anywhere in a word; no letter or digit may touch the others. ``quick`` is
+    a wider shape that is faster to search for, and only makes a text suspect.
     """
 
     name: str
@@ -32,7 +31,7 @@ class Kind:
 _ANY = "[A-Za-z0-9_-]"
 _ALNUM = "[A-Za-z0-9]"
 _UUID = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-# Printable, no blank, no quotes; then also none of what ends a part of an address: / : @ < >
+# Printable, no space, no quotes; the second also without the ends of a URL's part: / : @ < >
 _WORD = "[!#-&(-~]"
 _PART = "[!#-&(-.0-9;=?A-~]"
 
@@ -195,7 +194,7 @@ TOKENS = (
     Kind("a JSON web token", rf"eyJ{_ANY}{{8,}}\.{_ANY}{{8,}}\.{_ANY}{{8,}}"),
     Kind("an address with a token", rf"://(?P<v>{_ANY}{{20,200}})@[A-Za-z0-9]", "random", True),
 )
-# With blanks, quotes or any sign in them. Each is looked for by itself, with ``quick``.
+# With spaces, quotes or other characters in them. Each is searched for separately, with ``quick``.
 PHRASES = (
     Kind(
         "a private key",
@@ -242,7 +241,7 @@ PHRASES = (
         r"(?P<v>[A-Za-z0-9+/]{30,}={0,2})",
         free=True,
     ),
-    # A name that says it is secret, and what stands behind it.
+    # A name that says it is secret, and what follows it.
     Kind(
         "a secret by its name",
         r"(?i:(?:api|access|secret|private|account|client|signing|encryption|auth|shared|master"

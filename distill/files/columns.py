@@ -1,8 +1,8 @@
-"""Other people's column names, mapped to ours. Refuses what could mean two things.
+"""Maps other people's column names to ours, and refuses ambiguous ones.
 
 Knows: our own schema; question/problem/prompt with a reference answer; Alpaca's instruction with an
 input; reasoning_content; inline ``<think>`` and its like; ``messages`` that end with the assistant;
-ShareGPT ``conversations``; several ``generations`` a row (Open R1). Capital letters do not count.
+ShareGPT ``conversations``; several ``generations`` per row (Open R1). Case does not matter.
 """
 
 import math
@@ -17,31 +17,24 @@ from distill.rows import SCHEMA, Message, Row, row_id
 from distill.think import split_think
 
 QUESTION = ("question", "problem", "prompt", "instruction", "query", "input")
-ALPACA = ("instruction", "input")  # there the second is what the first is about, or empty
+ALPACA = ("instruction", "input")  # the second holds what the first is about, or is empty
 GOLD = ("gold", "answer", "expected_answer", "ground_truth", "final_answer")
 REASONING = ("reasoning", "reasoning_content", "thinking", "thought")
 RESPONSE = ("response", "content", "output", "completion", "generation", "generated_text")
 TALK = ("messages", "conversations")
 MANY = ("generations",)
-FINISHES = "finish_reasons"  # Open R1: of each of the generations
+FINISHES = "finish_reasons"  # Open R1: one for each of the generations
 OURS = ("id", "sample", "reasoning", "response")  # a table with these is read as our schema
 SPEAKER = {
-    "human": "user",
-    "prompter": "user",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-    "ai": "assistant",
-    "user": "user",
-    "assistant": "assistant",
+    **dict.fromkeys(("user", "human", "prompter"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai"), "assistant"),
     "system": "system",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which column of a foreign table plays which part; None where none does."""
+    """Which column of a foreign table plays which part; None if none does."""
 
     question: str | None
     about: str | None  # what an Alpaca instruction is about
@@ -55,7 +48,7 @@ class Columns:
 def are_ours(names: Iterable[str]) -> bool:
     """Whether these are the columns of our own schema.
 
-    They are not where the question or the reference answer is in a column of another name only.
+    They are not if the question or the reference answer is only in a column of another name.
     """
     there = set(names)
     lower = {name.lower() for name in there}
@@ -100,9 +93,9 @@ def columns_of(names: Sequence[str], where: str) -> Columns:
 
 
 def rows_of(line: Mapping[str, Any], columns: Columns, source: str) -> Iterator[Row]:
-    """The rows that one line of a foreign table stands for: one, or one for each of its answers."""
+    """The rows that one line of a foreign table becomes: one for each of its answers."""
     asked, completions = _asked(line, columns), _completions(line, columns)
-    # what was answered in between is part of what the last turn asks
+    # answers in between are part of what the last turn asks
     question = "\n".join(turn.content for turn in asked or () if turn.role != "system")
     source = _text(line, "source") or source
     gold = _text(line, columns.gold)
@@ -114,8 +107,8 @@ def rows_of(line: Mapping[str, Any], columns: Columns, source: str) -> Iterator[
             source=source,
             messages=asked,
             gold=gold,
-            # A reference answer without a named check is compared as mathematics: the numbers and
-            # strings it accepts are also equal as mathematics.
+            # A reference answer without a named check is compared as mathematics, which also
+            # compares numbers and strings.
             verify=_text(line, "verify") if "verify" in line else ("math" if gold else None),
             reasoning=reasoning,
             response=response,
@@ -146,7 +139,8 @@ def _own(line: Mapping[str, Any], name: str) -> Any:
 
 
 def _asked(line: Mapping[str, Any], columns: Columns) -> tuple[Message, ...] | None:
-    turns = _turns(line, columns)
+    talk = line.get(columns.talk) if columns.talk else None
+    turns = tuple(filter(None, map(_turn, talk))) if isinstance(talk, list) else ()
     if turns and turns[-1].role == "assistant":  # an answer is not what was asked
         turns = turns[:-1]
     if turns:
@@ -175,7 +169,7 @@ def _completions(line: Mapping[str, Any], columns: Columns) -> list[tuple[str, s
 
 
 def _answer(talk: Any) -> tuple[str, str]:
-    """(thought, text) of the last turn, if it is the assistant's; the thought may be inline yet."""
+    """(thought, text) of the last turn, if it is the assistant's; text may still hold <think>."""
     last = talk[-1] if isinstance(talk, list) and talk else None
     if not isinstance(last, dict) or _role(last) != "assistant":
         return "", ""
@@ -184,11 +178,6 @@ def _answer(talk: Any) -> tuple[str, str]:
     said = [_text(last, name) for name in REASONING]
     said += [_part(part, part.get("type")) for part in parts if _is_thought(part)]
     return "\n".join(filter(None, said)), _joined(content) or ""
-
-
-def _turns(line: Mapping[str, Any], columns: Columns) -> tuple[Message, ...]:
-    talk = line.get(columns.talk) if columns.talk else None
-    return tuple(filter(None, map(_turn, talk))) if isinstance(talk, list) else ()
 
 
 def user_text(talk: Iterable[Any]) -> str:
@@ -216,7 +205,7 @@ def _content(turn: Mapping[str, Any]) -> Any:
 
 
 def _joined(content: Any) -> str | None:
-    """The text of a turn: a string, or the parts {type: text, text: …} of one; None if neither."""
+    """The text of a turn, a string or a list of parts {type: text, text: …}; None if neither."""
     if isinstance(content, list):
         texts = [_part(part, "text") for part in content if not _is_thought(part)]
         return "\n".join(filter(None, texts)) if any(texts) else None
@@ -228,7 +217,7 @@ def _is_thought(part: Any) -> bool:
 
 
 def _part(part: Any, name: Any) -> str | None:
-    """The text of one part; Mistral's thinking is a list of parts again."""
+    """The text of one part; Mistral's thinking is itself a list of parts."""
     found = part.get(name, part.get("text")) if isinstance(part, dict) else part
     if not isinstance(found, list):
         return _words(found)
@@ -257,7 +246,7 @@ def _float(value: Any) -> float | None:
 
 
 def _finish(line: Mapping[str, Any], columns: Columns, i: int) -> str | None:
-    """How the answer ended: the list beside several answers says it of each."""
+    """How the answer ended; several answers have a list of finish reasons beside them."""
     each = line.get(FINISHES) if columns.many else None
     if isinstance(each, list) and i < len(each):
         return _words(each[i])
@@ -273,5 +262,5 @@ def _number(line: Mapping[str, Any], name: str) -> int | None:
 
 
 def sample_of(line: Mapping[str, Any], columns: Columns) -> int | None:
-    """The number that the data gives the one answer of a line; None if it gives none."""
+    """The number that the data gives a line's only answer; None if it gives none."""
     return None if columns.many else _number(line, "sample")

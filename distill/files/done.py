@@ -1,4 +1,4 @@
-"""Tells whether a folder already holds the result that a command is about to make."""
+"""Whether a folder already holds the result that a command is about to make."""
 
 import hashlib
 from pathlib import Path
@@ -18,13 +18,13 @@ def fingerprint(**parts: Any) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """64 hex digits of sha256 over the bytes of a file."""
+    """64 hex digits of the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def data_digest(data: str | Path) -> str:
-    """16 hex digits over the bytes of DATA's files, in order; their names do not count."""
+    """16 hex digits of the sha256 of DATA's files, in order; their names do not count."""
     whole = hashlib.sha256()
     for path in data_files(data):
         whole.update(bytes.fromhex(file_digest(path)))
@@ -32,12 +32,12 @@ def data_digest(data: str | Path) -> str:
 
 
 def is_done(manifest: Path, wanted: str, *, force: bool) -> bool:
-    """Whether ``manifest`` (written last, with a ``fingerprint``) stands for the wanted result.
+    """Whether ``manifest`` (written last, with a ``fingerprint``) belongs to the wanted result.
 
-    A fingerprint of null says that the result is not finished: whoever wrote it goes on.
+    A fingerprint of null means that the result is unfinished and will be continued.
 
     Raises:
-        UserError: the folder holds another result and ``force`` does not allow to replace it.
+        UserError: the folder holds another result, and ``force`` is not set.
     """
     found = read_json(manifest)
     if found is None or force:

@@ -1,4 +1,4 @@
-"""What DATA on the command line means: a list of files. Does not read them."""
+"""Finds the files that DATA on the command line means."""
 
 import logging
 from contextlib import suppress
@@ -12,12 +12,12 @@ from distill.files.write import read_json
 log = logging.getLogger("distill")
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".csv")
 CODE = (".pkl", ".pickle", ".py", ".pt", ".bin", ".joblib")  # pickles and scripts: never opened
-# Data all the same, which stands beside what is read: it is named, not passed over.
+# Other kinds of data: if they lie beside files that are read, they are reported, not passed over.
 UNREAD = (
     *(".json", ".txt", ".tsv", ".arrow", ".feather", ".avro"),
     *(".xz", ".bz2", ".lz4", ".gz", ".zst", ".zip", ".tar", ".7z"),
 )
-# What holds the rows of a run and of a filtered set, and what says that it is one.
+# The subfolder with the rows of a run and of a filtered set, and the files that identify them.
 MADE = {"traces": ("ledger.sqlite", "traces/manifest.json"), "kept": ("report.json",)}
 HUB = "hf://datasets/"
 
@@ -26,7 +26,7 @@ def data_files(data: str | Path) -> list[Path]:
     """The files behind a run, a filtered set, a file, a folder, a glob or hf://datasets/owner/name.
 
     Raises:
-        UserError: nothing there, or nothing that distill reads.
+        UserError: there is nothing, or nothing that distill reads.
     """
     text = str(data)
     if text.startswith(HUB):
@@ -43,11 +43,11 @@ def data_files(data: str | Path) -> list[Path]:
 
 
 def matching(pattern: Path) -> list[Path]:
-    """The files that a path with ``*``, ``?`` or ``[`` in it stands for, by name.
+    """The files that a path with ``*``, ``?`` or ``[`` in it matches, by name.
 
-    A part that begins with a dot is met only by a pattern that does too.
+    A part that begins with a dot only matches a pattern that does too.
     """
-    if not any(sign in str(pattern) for sign in "*?["):
+    if not any(char in str(pattern) for char in "*?["):
         return []
     relative = str(pattern.relative_to(pattern.anchor)) if pattern.anchor else str(pattern)
     with suppress(ValueError):  # not a pattern, e.g. a**
@@ -76,9 +76,9 @@ def _known(path: Path) -> Path:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """Of a run its traces/, of a filtered set its kept/, else every data file in the folder.
+    """A run's traces/, a filtered set's kept/, or else every data file in the folder.
 
-    What is hidden, or in a hidden folder, is not data.
+    Hidden files, and those in hidden folders, are not data.
     """
     if (folder / "ledger.sqlite").exists() and not (folder / "traces" / "manifest.json").exists():
         msg = f"{folder}: this run has no exported traces yet; next: finish its distill generate"
@@ -102,13 +102,13 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _root(folder: Path) -> Path:
-    """Where its rows are: in a part of it if it is a run or a filtered set, else in all of it."""
-    marked = (n for n, signs in MADE.items() if any((folder / sign).exists() for sign in signs))
+    """Where its rows are: in a subfolder if it is a run or a filtered set, else in all of it."""
+    marked = (n for n, marks in MADE.items() if any((folder / mark).exists() for mark in marks))
     return next((folder / name for name in marked if (folder / name).is_dir()), folder)
 
 
 def _refuse_unclear(folder: Path, found: list[Path]) -> None:
-    """Raises if it could be a run or a filtered set without its papers, or any folder of data."""
+    """Raises if it could be a run or filtered set without its manifest, or any folder of data."""
     for part in (folder / name for name in MADE if (folder / name).is_dir()):
         if beside := [path for path in found if not path.is_relative_to(part)]:
             msg = (
@@ -123,7 +123,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def left_out(data: str | Path) -> list[str]:
-    """Files of a folder that look like data and are of a kind that is not read, by name."""
+    """Files of a folder that look like data but are of a kind that is not read, by name."""
     folder = Path(data)
     if not folder.is_dir():
         return []
@@ -134,7 +134,7 @@ def left_out(data: str | Path) -> list[str]:
 
 
 def _refuse_missing(root: Path, found: set[str]) -> None:
-    """Raises if a shard is gone that the manifest of an export names."""
+    """Raises if a shard is missing that the manifest of an export names."""
     manifest = read_json(root / "manifest.json")
     shards = manifest.get("shards") if isinstance(manifest, dict) else None
     missing = sorted(set(shards) - found) if isinstance(shards, dict) else []

@@ -1,4 +1,4 @@
-"""Which Hub is talked to, and with what, in words; and its client kept quiet. Talks to nobody."""
+"""Says which Hub is used and with which token, and keeps its client quiet."""
 
 import os
 import warnings
@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from distill.terminal.screen import is_terminal
 
 PUBLIC = "https://huggingface.co"
-TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # in the order of huggingface_hub's own look
+TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # in huggingface_hub's own order
 
 
 def hub() -> str:
-    """The Hub's address and where its token comes from: no recipe can say either.
+    """The Hub's address and where its token comes from; no recipe can set either.
 
     >>> hub()  # doctest: +SKIP
     'https://huggingface.co (token: $HF_TOKEN)'
@@ -38,9 +38,9 @@ def _token() -> str:
 
 @contextmanager
 def quiet_client() -> Iterator[None]:
-    """Keeps the client's own words off the screen.
+    """Keeps the client's own messages off the screen.
 
-    They repeat what a server says, and an address with its password. Its progress bars stay where
+    They may repeat a server's text, or an address with its password. Its progress bars stay if
     there is a terminal.
     """
     import huggingface_hub

@@ -1,7 +1,7 @@
-"""Reads files of one folder and nothing outside it. Follows no link out, opens no pipe or device.
+"""Reads files of one folder and nothing outside it: no links out, no pipes, no devices.
 
 A folder may come from a stranger: a name in it can be a link to a private key, to /proc, or to
-nothing. A file is looked at once; whoever reads it later reads those very bytes, or gets an error.
+nothing. A file is checked once; reading it later gives those very bytes, or an error.
 """
 
 import io
@@ -14,19 +14,19 @@ from typing import IO
 from distill.errors import UserError
 
 MOST_BYTES = 64 << 20  # of a file that is read as a whole: reports and configs have kilobytes
-# Without O_NONBLOCK, opening a pipe would wait for somebody to write.
+# Without O_NONBLOCK, opening a pipe would wait for a writer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _COPY = "next: push a copy of the folder (cp -rL) if it is yours to publish"
 
 
 class ChangedError(OSError):
-    """A file is not the one that was looked at."""
+    """A file has changed since it was checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A regular file of a folder, as it was when it was looked at."""
+    """A regular file of a folder, as it was when it was checked."""
 
     path: Path  # as the user would name it
     real: Path  # the same without links
@@ -40,12 +40,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder that the user named; being a link itself is the user's own word."""
+    """A folder that the user named; it may itself be a link."""
 
     path: Path
 
     def names(self, under: str = "") -> list[str]:
-        """What lies in it or in a folder of it, sorted; nothing if there is no such folder.
+        """The names in it or in a folder of it, sorted; empty if there is no such folder.
 
         Raises:
             UserError: it leads out of the folder.
@@ -57,17 +57,17 @@ class Folder:
         return sorted(entry.name for entry in place.iterdir())
 
     def see(self, name: str) -> Seen:
-        """A file of it, by its path from there.
+        """A file of it, by its relative path.
 
         Raises:
-            UserError: there is none, it leads out or to what is hidden, is no regular file, or
-                has a second name.
+            UserError: there is none, it leads out of the folder or to a hidden file, is not a
+                regular file, or has a second name.
         """
         path = self.path / name
         real = self._inside(path)
         hidden = any(part.startswith(".") for part in real.relative_to(self._root()).parts[:-1])
         if path.is_symlink() and (hidden or real.name.startswith(".")):
-            msg = f"{path}: a link to what is hidden, so nothing was sent; {_COPY}"
+            msg = f"{path}: a link to a hidden file, so nothing was sent; {_COPY}"
             raise UserError(msg)
         try:
             handle = _opened(self._root(), real)
@@ -87,7 +87,7 @@ class Folder:
         """The file that was seen, for reading.
 
         Raises:
-            ChangedError: it is another by now, or its content has changed.
+            ChangedError: it is another file by now, or its content has changed.
         """
         try:
             handle = _opened(self._root(), seen.real)
@@ -101,7 +101,7 @@ class Folder:
         raise ChangedError(msg)
 
     def steady(self, seen: Seen) -> io.BufferedReader:
-        """The same as a stream that holds no file open and looks at it before each block."""
+        """The same as a stream, which keeps no file open and checks it before each block."""
         return io.BufferedReader(_Steady(self, seen), 1 << 20)
 
     def read(self, seen: Seen) -> bytes:
@@ -121,7 +121,7 @@ class Folder:
         return Path(os.path.realpath(self.path))
 
     def _inside(self, path: Path) -> Path:
-        """Its place without links, if that is below the folder."""
+        """Its path with links resolved, which must be below the folder."""
         try:
             real = Path(os.path.realpath(path, strict=True))
         except OSError as error:
@@ -163,7 +163,7 @@ class _Steady(io.RawIOBase):
 
 
 def _opened(root: Path, real: Path) -> int:
-    """A handle of a regular file below ``root``; each step of the way is taken without links."""
+    """A handle of a regular file below ``root``; no part of its path may be a link."""
     at = os.open(root, _FOLDER)
     try:
         *folders, name = real.relative_to(root).parts
@@ -171,7 +171,7 @@ def _opened(root: Path, real: Path) -> int:
             inner = os.open(part, _FOLDER, dir_fd=at)
             os.close(at)
             at = inner
-        # looked at first: to open a device can already do something
+        # checked first, because opening a device can already have an effect
         if not stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
             raise OSError(0, "not a regular file, so nothing was sent")
         handle = os.open(name, _FILE, dir_fd=at)

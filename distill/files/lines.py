@@ -1,27 +1,28 @@
-"""The lines of a text file, compressed or not, in bounded memory. Does not look into them."""
+"""Reads the lines of a text file, compressed or not, in bounded memory."""
 
 import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import zstandard
 
 from distill.errors import UserError
 
 LONGEST = 128 << 20  # bytes of a line; reading it as JSON takes up to ten times that in memory
-PIECE = 1 << 20  # bytes that are read at one time
+PIECE = 1 << 20  # bytes that are read at a time
 ZSTD_PIECE = 1 << 12  # compressed: at most 128 MB of text, by the format's largest block
-# Traces shrink to a third or a tenth, loops to a fiftieth; what shrinks further was made to.
+# Traces shrink to a third or a tenth, loops to a fiftieth; what shrinks more is an attack.
 EXPANSION = 200
-EXPANSION_FROM = 1 << 30  # bytes of text from which on that is asked
+EXPANSION_FROM = 1 << 30  # bytes of text that are always allowed
 
 
 def text_lines(path: Path) -> Iterator[bytes]:
-    """Without their ends, in order; the last needs no end.
+    """The lines in order, without their ends; the last one needs no end.
 
     Raises:
-        UserError: the file is cut short or damaged, expands beyond all measure, or has a line of
+        UserError: the file is cut short or damaged, expands to an absurd size, or has a line of
             more than LONGEST bytes.
     """
     try:
@@ -54,8 +55,8 @@ def _pieces(path: Path) -> Iterator[bytes]:
     if name.endswith(".zst"):
         return _measured(_zstd(path), path)
     if name.endswith(".gz"):
-        return _measured(_gzip(path), path)
-    return _plain(path)
+        return _measured(_read(gzip.open(path)), path)
+    return _read(path.open("rb"))
 
 
 def _measured(pieces: Iterator[bytes], path: Path) -> Iterator[bytes]:
@@ -68,20 +69,14 @@ def _measured(pieces: Iterator[bytes], path: Path) -> Iterator[bytes]:
         yield piece
 
 
-def _plain(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
-
-
-def _gzip(path: Path) -> Iterator[bytes]:
-    with gzip.open(path) as file:
+def _read(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    with file:
         while piece := file.read(PIECE):
             yield piece
 
 
 def _zstd(path: Path) -> Iterator[bytes]:
-    """Frame by frame; zstandard's own reader takes a file cut short for a whole one."""
+    """Frame by frame, because zstandard's own reader does not notice a file that is cut short."""
     frame = None
     with path.open("rb") as file:
         while data := file.read(ZSTD_PIECE):

@@ -1,4 +1,4 @@
-"""One writer a folder. Does not guard against hosts that share a network drive."""
+"""Locks a folder for one writer. Does not guard against hosts that share a network drive."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from distill.errors import UserError
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Holds ``folder`` for this process; the kernel lets go of it however the process ends.
+    """Holds ``folder`` for this process; the kernel releases it however the process ends.
 
     Raises:
         UserError: another live process holds it; the text names its process id.

@@ -1,4 +1,4 @@
-"""One line of JSON as an object, exactly as it was written. Does not know what it stands for."""
+"""Reads one line of JSON as an object, exactly as it was written."""
 
 import json
 from contextlib import suppress
@@ -14,10 +14,10 @@ LARGE = 2.0**63  # from here on orjson may have rounded a whole number
 
 
 def json_object(text: bytes, path: Path, number: int) -> dict[str, Any]:
-    """What line ``number`` of a file holds. Whole numbers beyond 64 bits are texts of their digits.
+    """The object in line ``number`` of a file; whole numbers beyond 64 bits become texts.
 
     Raises:
-        UserError: it is not UTF-8, not JSON, or no object.
+        UserError: it is not UTF-8, not JSON, or not an object.
     """
     try:
         value = orjson.loads(text)
@@ -25,10 +25,10 @@ def json_object(text: bytes, path: Path, number: int) -> dict[str, Any]:
             with suppress(RecursionError):
                 value = json.loads(text, parse_int=_whole)
     except orjson.JSONDecodeError as error:
-        if (mended := _mended(text)) is not None:
-            return mended
+        if (repaired := _repaired(text)) is not None:
+            return repaired
         kind = "not UTF-8" if not _is_utf8(text) else f"not JSON ({error.msg})"
-        msg = f"{path}:{number}: {kind}; mend or remove the line"
+        msg = f"{path}:{number}: {kind}; fix or remove the line"
         raise UserError(msg) from None
     if not isinstance(value, dict):
         msg = f"{path}:{number}: a line must be a JSON object; found {type(value).__name__}"
@@ -37,7 +37,7 @@ def json_object(text: bytes, path: Path, number: int) -> dict[str, Any]:
 
 
 def _holds_large(value: Any) -> bool:
-    """Whether a number in it may be a whole one of more than 64 bits, which orjson rounds."""
+    """Whether it may hold a whole number of more than 64 bits, which orjson rounds."""
     left = [value]
     while left:
         one = left.pop()
@@ -51,7 +51,7 @@ def _holds_large(value: Any) -> bool:
 
 
 def _whole(digits: str) -> int | str:
-    """A whole number; its digits where polars and orjson have no type for it."""
+    """A whole number, or its digits if polars and orjson have no type for it."""
     return int(digits) if len(digits) < 20 and abs(int(digits)) < LARGE else digits
 
 
@@ -60,10 +60,10 @@ def _finite(digits: str) -> float | None:
     return number if isfinite(number) else None
 
 
-def _mended(text: bytes) -> dict[str, Any] | None:
-    """What Python's own json writes and no other reads, and numbers beyond all measure.
+def _repaired(text: bytes) -> dict[str, Any] | None:
+    """JSON as only Python's own json writes it, or with numbers beyond the range of a float.
 
-    NaN and what is as good as infinite as null, half a character as U+FFFD.
+    NaN and infinite numbers become null, half a character U+FFFD.
     """
     try:
         value = json.loads(

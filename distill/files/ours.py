@@ -1,4 +1,4 @@
-"""Whether distill made what lies in a folder, and refuses to replace it if not."""
+"""Checks whether distill made the files in a folder, and refuses to replace others."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ def is_ours(folder: Path, signed: Mapping[str, str], *, marker: str | None = Non
     """Whether one of our JSON files is in ``folder``, or the mark of an interrupted command.
 
     ``signed`` maps each file's name to a key that only our file of that name has. The mark is
-    looked for last: other processes of one training ask while the first one writes.
+    checked last, because other processes of a training ask while the first one writes.
     """
     for name, key in signed.items():
         found = read_json(folder / name)
@@ -24,7 +24,7 @@ def refuse_foreign(paths: Iterable[Path], *, by: str) -> None:
     """Refuses to replace or mix with files that are not ours.
 
     Raises:
-        UserError: there is such a path; names the first, and the command that did not make it.
+        UserError: there is such a path; names the first one and the command.
     """
     for path in paths:
         msg = f"{path}: was not made by {by}; move it away, or choose another -o"

@@ -1,7 +1,7 @@
-"""Reads DATA as a stream of tables of rows. Does not hold a whole set in memory, does not judge.
+"""Reads DATA as a stream of tables of rows, without holding a whole set in memory.
 
-A line that is JSON but no row becomes a row with empty texts, which the rules then drop with a
-reason. A file that is not readable at all is one clear error that names the file and line.
+A line that is JSON but not a row becomes a row with empty texts, which the rules drop with a
+reason. An unreadable file is one clear error that names the file and line.
 """
 
 from collections import Counter
@@ -21,10 +21,10 @@ from distill.files.objects import json_object
 from distill.rows import SCHEMA, to_frame
 
 BATCH = 2_000  # rows of one table: about 40 MB of text at R1's mean length
-BYTES = 48 << 20  # of text in one table, wherever a single row is not larger
-# The first table of a part: so many rows at most, and what traces shrink by in a Parquet file.
+BYTES = 48 << 20  # of text in one table, unless a single row is larger
+# For the first table of a part: its most rows, and how much traces shrink in a Parquet file.
 FIRST, PACKED = 100, 3
-# what stands where a row of our schema has nothing
+# defaults for values that a row of our schema lacks
 INSTEAD = {"sample": 0, "domain": "general", "source": "", "reasoning": "", "response": ""}
 
 
@@ -74,7 +74,7 @@ def records(path: Path) -> Iterator[pl.DataFrame | list[dict[str, Any]]]:
 
 
 def is_own(path: Path) -> bool:
-    """Whether it is a Parquet file of our schema, of which any part can be read by itself.
+    """Whether it is a Parquet file of our schema, so that any part can be read separately.
 
     Raises:
         UserError: a Parquet file that cannot be read.
@@ -87,9 +87,9 @@ def is_own(path: Path) -> bool:
 
 
 def _has_plain_turns(schema: Mapping[str, pl.DataType]) -> bool:
-    """Whether the columns of messages can be taken as they are: texts by role, or no talk at all.
+    """Whether messages can be read as a column: texts with a role, or no messages at all.
 
-    What names or nests them in another way (``from``, parts of content) is read line by line.
+    Other names or nesting (``from``, parts of content) are read line by line.
     """
     kind = schema.get("messages")
     turn = kind.inner if isinstance(kind, pl.List) else None
@@ -110,7 +110,7 @@ def height(path: Path) -> int:
 
 
 def own_rows(path: Path, start: int, stop: int) -> Iterator[pl.DataFrame]:
-    """The rows ``start`` to ``stop`` of such a file, in tables of SCHEMA bounded as in ``frames``.
+    """The rows ``start`` to ``stop`` of such a file, in tables as ``frames`` gives them.
 
     Raises:
         UserError: the file cannot be read.
@@ -133,7 +133,7 @@ def own_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
 
 
 def _slices(path: Path, start: int, stop: int) -> Iterator[pl.DataFrame]:
-    """As many rows as fill a table: a guess at first, then by what the rows before took."""
+    """Tables of as many rows as fit: a guess at first, then by the size of earlier rows."""
     with _readable(path, "Parquet"):
         scan = pl.scan_parquet(path, glob=False)
         packed = path.stat().st_size // max(height(path), 1)
@@ -209,7 +209,7 @@ def _column(table: pl.DataFrame, name: str) -> pl.Series:
 
 
 def _typed(found: pl.Series, kind: pl.DataType) -> pl.Series:
-    """A value that is no number, no text or no whole conversation becomes null, and it alone."""
+    """Values of a wrong type or broken conversations become null, and only they."""
     column = pl.col(found.name)
     if found.dtype.is_float():
         found = found.to_frame().select(pl.when(column.is_finite()).then(column)).to_series()
@@ -226,7 +226,7 @@ def _typed(found: pl.Series, kind: pl.DataType) -> pl.Series:
 def _decoded(found: pl.Series) -> pl.Series:
     try:
         return found.cast(pl.String)
-    except pl.exceptions.PolarsError:  # some value is not UTF-8: what is broken in it is U+FFFD
+    except pl.exceptions.PolarsError:  # some value is not UTF-8: its broken bytes become U+FFFD
         texts = [None if value is None else value.decode("utf-8", "replace") for value in found]
         return pl.Series(found.name, texts, pl.String)
 
@@ -265,7 +265,7 @@ def refuse_no_id(ids: pl.Series, data: str | Path) -> None:
     """Raises if a row has no id.
 
     Raises:
-        UserError: says how many.
+        UserError: with the number of such rows.
     """
     if ids.null_count():
         msg = f"{data}: {ids.null_count()} rows have no id; fill the column or leave it out"
@@ -273,5 +273,5 @@ def refuse_no_id(ids: pl.Series, data: str | Path) -> None:
 
 
 def twice(name: str, sample: int, data: str | Path) -> UserError:
-    """The error for two rows of one key."""
+    """The error for two rows with the same key."""
     return UserError(f"{data}: id {name!r} with sample {sample} appears twice; ids must be unique")

@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all: beside its place, flushed to disk, then moved there."""
+"""Writes files atomically: beside their place, flushed to disk, then moved there."""
 
 import os
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes readable JSON atomically; a manifest or report, so always the last file of a set."""
+    """Writes readable JSON atomically."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     write_bytes(path, orjson.dumps(value, option=options))
 
@@ -54,7 +54,7 @@ def read_json(path: Path) -> Any:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or a folder's list of names, is on the disk."""
+    """Waits until a file, or a folder's list of names, is on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

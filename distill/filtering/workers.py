@@ -19,7 +19,7 @@ from itertools import chain, islice
 from typing import Any, Literal, TypeVar
 
 from distill.errors import DistillError, UserError, missing_extra
-from distill.terminal.screen import guard
+from distill.terminal.screen import guarded
 
 Engine = Literal["local", "ray"]
 T = TypeVar("T")
@@ -88,7 +88,7 @@ def _start(parent: int, work: Callable[[Any], Any]) -> None:
     Ctrl-C reaches every process of a terminal; the parent alone decides what to do.
     """
     _MINE.append(work)
-    guard()
+    guarded()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 

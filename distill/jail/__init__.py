@@ -1,1 +1,1 @@
-"""What models wrote and rows say runs here, and nowhere else. Does not decide what is right."""
+"""Runs untrusted code, which models wrote or rows contain, isolated from this machine."""

@@ -1,4 +1,4 @@
-"""The command line by which bubblewrap makes a jail. Does not start it."""
+"""The command line with which bubblewrap makes a jail."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from distill.jail.mounts import DEVICES, SHARED_BYTES, STREAMS, Mounts, librarie
 
 
 def command(bwrap: Path, python: Interpreter, mounts: Mounts, *, filter_fd: int) -> list[str]:
-    """With everything closed, up to and including the Python that it starts."""
+    """Its arguments with everything closed, up to and including the Python that it starts."""
     library = f"{HOME}/lib/{python.library.name}"
     args = [str(bwrap), "--unshare-all", "--unshare-user", "--disable-userns"]
     args += ["--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"]

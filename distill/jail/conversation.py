@@ -1,11 +1,11 @@
-"""A candidate that stays loaded and is called many times. Does not know what is expected of it."""
+"""A candidate that stays loaded and is called many times."""
 
 from distill.jail.exchange import Exchange, Malformed, returned
 from distill.jail.program import Ran, Returned
 
 
 class Conversation:
-    """Calls of one candidate, all in one process, until the time given to ``Jail.talk`` is over."""
+    """Calls of one candidate, all in one process, until the time limit of ``Jail.talk``."""
 
     def __init__(self, exchange: Exchange | None, failed: Ran | None = None) -> None:
         self._exchange = exchange
@@ -26,8 +26,8 @@ class Conversation:
         if exchange is None:
             return
         exchange.guarded(lambda: exchange.start("talk", source, (), ()))
-        if not exchange.over and exchange.guarded(exchange.next) not in (None, ("loaded",)):
-            exchange.guarded(_refuse)
+        if not exchange.over:
+            exchange.guarded(lambda: _expect_loaded(exchange))
 
     def call(self, name: str, arguments: bytes) -> Returned:
         """One call with ``codec.encode((list of positional, dict of named))``.
@@ -45,9 +45,10 @@ class Conversation:
         return Returned(None, f"candidate {ended.status if ended else 'jail_failed'}")
 
 
-def _refuse() -> None:
-    text = "not what a candidate says when it is loaded"
-    raise Malformed(text)
+def _expect_loaded(exchange: Exchange) -> None:
+    if exchange.next() not in (None, ("loaded",)):
+        text = "not what a candidate sends when it is loaded"
+        raise Malformed(text)
 
 
 def _ask(exchange: Exchange, number: int, name: str, arguments: bytes) -> Returned | None:

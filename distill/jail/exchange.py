@@ -1,6 +1,6 @@
-"""What passes between the host and one program, and how that ended. Does not start jails.
+"""The frames between the host and one program, and how the program ended.
 
-The supervisor's frames are believed; the candidate's, which it carries unread, are hostile bytes.
+The supervisor's frames are trusted; the candidate's, which it passes on unread, are hostile bytes.
 """
 
 import math
@@ -19,7 +19,7 @@ from distill.jail.program import Returned, Status
 MAX_UP = 24 << 20
 MAX_DOWN = 64 << 20  # bytes of all arguments of one program; the largest public tests have 30 MB
 FRAME_ITEMS = 8  # values in a frame: a frame is flat
-HANG_UP_S = 1.0  # for a supervisor to end a program; it takes a millisecond
+HANG_UP_S = 1.0  # for a supervisor to end a program, which takes a millisecond
 MAX_TEXT = 2000  # characters of an error
 MAX_NAME = 200  # characters of an exception's type name
 _SIZE = struct.Struct("<I")
@@ -28,11 +28,11 @@ Frame = tuple[object, ...]
 
 
 class Flooded(Exception):
-    """More comes out, or should go in, than anyone would read."""
+    """More comes out, or should go in, than allowed."""
 
 
 class Malformed(Exception):
-    """The candidate sent something that the runner beside it never sends."""
+    """The candidate sent something that its runner never sends."""
 
 
 class Exchange:
@@ -40,7 +40,7 @@ class Exchange:
 
     def __init__(self, process: Process, *, timeout_s: float, blames_candidate: bool) -> None:
         self._process = process
-        self._blames = blames_candidate  # without a pid namespace it can kill its supervisor
+        self._blames = blames_candidate  # without a pid namespace, it can kill its supervisor
         self._nonce = os.urandom(8)
         self._cpu_s = math.ceil(timeout_s) + 1
         self._deadline = time.monotonic() + timeout_s
@@ -48,17 +48,17 @@ class Exchange:
         self._left = MAX_UP
         self._said: tuple[Status, str] | None = None  # the runner's last frame
         self._end: tuple[int | None, float, str, bool] | None = None  # the supervisor's
-        self._failed: tuple[Status, str] | None = None  # seen from here
+        self._failed: tuple[Status, str] | None = None  # noticed on this side
         self._started = False  # whether all of the program was sent
         self._kind = ""
         self.stdout = bytearray()
         self.stderr = b""  # the end of it
 
     def start(self, kind: str, source: str, names: Sequence[str], data: Sequence[bytes]) -> None:
-        """Send the program: the names it is about, and the arguments of each, or its input.
+        """Send the program: its function names with the arguments of each, or its input.
 
         Raises:
-            Flooded: that is more than ``MAX_DOWN`` bytes, or more than ``MAX_BYTES`` of one.
+            Flooded: that is more than ``MAX_DOWN`` bytes, or one of them more than ``MAX_BYTES``.
         """
         self._kind = kind
         sizes = [len(each) for each in data]
@@ -74,7 +74,7 @@ class Exchange:
         """Send a value down to the program.
 
         Raises:
-            Flooded: with what frames it, it is more than ``MAX_BYTES``.
+            Flooded: with its frame it is more than ``MAX_BYTES``.
         """
         body = _encoded(value)
         self._process.send(b"d", self._nonce, _SIZE.pack(len(body)) + body, self._deadline)
@@ -82,7 +82,7 @@ class Exchange:
     def hang_up(self) -> None:
         """Have the supervisor end the program, and wait until it has.
 
-        Also one that took too long, if it has begun: what was said of it stands.
+        This includes one that took too long, if it has started; its status stays ``timeout``.
         """
         late = self._started and self._end is None and self._failed == ("timeout", "")
         if late or not self.over:
@@ -124,7 +124,7 @@ class Exchange:
         if self._left < 0:
             text = f"more than {MAX_UP} bytes"
             raise Flooded(text)
-        if kind == b"u" and self._kind == "run":  # what it writes to its standard error
+        if kind == b"u" and self._kind == "run":  # its standard error
             self.stderr = (self.stderr + body)[-MAX_TEXT:]
         elif kind == b"u":
             self._up += body
@@ -152,7 +152,7 @@ class Exchange:
         return frame
 
     def guarded(self, step: Callable[[], _T]) -> _T | None:
-        """Its result; None once the exchange has failed, which is then how the program ended."""
+        """The step's result; None if the exchange fails, which is then how the program ended."""
         try:
             return step()
         except TimeoutError:
@@ -166,12 +166,12 @@ class Exchange:
         return None
 
     def _fail(self, status: Status, text: str) -> None:
-        """The first failure is how it ended."""
+        """Records the first failure, which is how the program ended."""
         self._failed = self._failed or (status, text)
 
     @property
     def over(self) -> bool:
-        """Whether nothing more can come."""
+        """Whether no more frames can come."""
         return self._failed is not None or self._end is not None
 
     @property
@@ -181,11 +181,11 @@ class Exchange:
 
     @property
     def swept(self) -> bool:
-        """Whether the supervisor has ended it, however it went, and found nothing left behind."""
+        """Whether the supervisor has ended it in any way, and found nothing left behind."""
         return self._end is not None and self._end[3]
 
     def ended(self) -> tuple[Status, str]:
-        """How it ended, and the error; ``jail_failed`` while it has not."""
+        """How it ended, and the error; ``jail_failed`` if it has not."""
         if self._failed is not None:
             return self._failed
         if self._end is None:
@@ -203,10 +203,7 @@ class Exchange:
         code = os.WEXITSTATUS(status)
         if code == 0 and self._said is not None:
             return self._said
-        if code == 0 and self._kind in (
-            "script",
-            "run",
-        ):  # os._exit(0): all that counts is the output
+        if code == 0 and self._kind in ("script", "run"):  # os._exit(0): only the output counts
             return "ended", ""
         return "died", f"exit code {code}{'' if self._kind == 'run' else ', without a word'}"
 
@@ -219,7 +216,7 @@ def _encoded(value: object) -> bytes:
 
 
 def _end(body: bytes) -> tuple[int | None, float, str, bool]:
-    """The supervisor's last frame; checked, for without a jail the candidate can write one."""
+    """The supervisor's last frame; checked, because without a jail the candidate can forge it."""
     try:
         decoded = codec.decode(body)
     except codec.CodecError as error:
@@ -242,12 +239,12 @@ def _last(frame: Frame) -> tuple[Status, str]:
 
 
 def _clean(text: str) -> str:
-    """Without lone surrogates, which no file takes."""
+    """Without lone surrogates, which cannot be written to a file."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def returned(value: object, raised: object) -> Returned:
-    """What the candidate says that a call gave.
+    """The result of a call, as the candidate claims it.
 
     Raises:
         Malformed: it is neither a value nor the name of an exception.

@@ -1,4 +1,4 @@
-"""The Python that runs in a jail, and the account that starts it. Does not start either."""
+"""Finds the Python that runs in a jail, and the account that starts it."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from distill.errors import UserError
 
-# Loaded before a warm jail takes its first program: what solutions commonly import. 17 ms.
+# Modules that solutions commonly import, loaded before a warm jail takes its first program. 17 ms.
 # fmt: off
 PRELOADED = (
     "abc", "array", "bisect", "cmath", "collections", "contextlib", "copy", "dataclasses",
@@ -22,8 +22,8 @@ PRELOADED = (
 # fmt: on
 # An account that owns nothing: 65534 is "nobody" on every Linux.
 NOBODY = 65534
-HOME = "/python"  # where it lies in a jail
-# The Python that is there, and what it needs to show: it must load what warm jails load.
+HOME = "/python"  # its place in a jail
+# Prints what we need to know about a Python; it must be able to import what warm jails load.
 _DESCRIBE = (
     "import json, sys, sysconfig, importlib.util, {names}; "
     "print(json.dumps([sysconfig.get_path('stdlib'), sys.version_info[:2], "
@@ -49,12 +49,12 @@ class Interpreter:
     magic: bytes  # of its compiled code
 
     def shared(self) -> list[Path]:
-        """The libraries that it is made of, where it is not one file."""
+        """Its shared libraries, if it is not a single file."""
         return sorted(self.library.parent.glob("libpython3*.so*"))
 
 
 def account() -> Account:
-    """Nobody when we are root, otherwise whoever we are."""
+    """``nobody`` if we are root, else our own account."""
     if os.geteuid() != 0:
         return {}
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
@@ -62,9 +62,9 @@ def account() -> Account:
 
 @cache
 def interpreter() -> Interpreter:
-    """This Python, or the system's where this one lies in a folder of root's only.
+    """This Python, or the system's if only root can read this one.
 
-    Of the system's the one of our version, if there is one: it can load our compiled packages.
+    Of the system's, the one with our version goes first, because it can load our compiled packages.
 
     Raises:
         UserError: neither can be started by an unprivileged user.
@@ -98,9 +98,9 @@ def _described(path: Path) -> Interpreter | None:
 
 
 def environment(home: str) -> dict[str, str]:
-    """All that a candidate finds in its environment."""
+    """The whole environment of a candidate."""
     return {
         "LD_LIBRARY_PATH": f"{home}/lib",
-        "OPENBLAS_NUM_THREADS": "1",  # each thread of it would reserve address space
+        "OPENBLAS_NUM_THREADS": "1",  # each of its threads would reserve address space
         "PYTHONHASHSEED": "0",  # the order of sets must not decide what is right
     }

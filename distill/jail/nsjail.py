@@ -1,7 +1,7 @@
-"""The command line by which nsjail makes a jail. Does not start it.
+"""The command line with which nsjail makes a jail.
 
-nsjail takes no ready filter of system calls: process 1 loads that itself (``confine``) before it
-takes its first program. User namespaces are refused by that filter, as nsjail has no switch.
+nsjail accepts no compiled system-call filter, so process 1 loads it itself (``confine``) before its
+first program. That filter also refuses user namespaces, for which nsjail has no switch.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from distill.jail.mounts import DEVICES, SHARED_BYTES, STREAMS, Mounts, librarie
 
 
 def command(nsjail: Path, python: Interpreter, mounts: Mounts) -> list[str]:
-    """With everything closed, up to and including the Python that it starts."""
+    """Its arguments with everything closed, up to and including the Python that it starts."""
     library = f"{HOME}/lib/{python.library.name}"
     args = [str(nsjail), "--mode", "o", "--really_quiet", "--disable_rlimits", "--disable_proc"]
     args += ["--time_limit", "0", "--nice_level", "0", "--iface_no_lo"]

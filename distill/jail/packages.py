@@ -1,7 +1,4 @@
-"""The files that an installed package needs to be imported in a jail, and nothing beside them.
-
-Does not import it.
-"""
+"""Finds exactly the files that an installed package needs to be imported in a jail."""
 
 import atexit
 import os
@@ -21,7 +18,7 @@ _EXTRA = re.compile(r"\bextra\s*==")
 
 
 def packages(name: str) -> tuple[Path, ...]:
-    """The folders and modules of a distribution and of all that it requires, each once.
+    """The folders and modules of a distribution and of all its requirements, each once.
 
     Raises:
         Missing: it is not installed.
@@ -36,7 +33,7 @@ def packages(name: str) -> tuple[Path, ...]:
 
 
 def _collect(name: str, found: dict[str, Distribution]) -> None:
-    """It, and what it requires: an optional part where that is installed."""
+    """Adds it and its requirements, optional ones if they are installed."""
     found[_plain(name)] = one = distribution(name)
     for requirement in one.requires or ():
         match = _NAME.match(requirement)
@@ -44,7 +41,7 @@ def _collect(name: str, found: dict[str, Distribution]) -> None:
             continue
         try:
             _collect(match[0], found)
-        except PackageNotFoundError:  # for another system, or the import will say so
+        except PackageNotFoundError:  # it is for another system, or the import will fail
             continue
 
 
@@ -53,7 +50,7 @@ def _plain(name: str) -> str:
 
 
 def _top(one: Distribution) -> list[Path]:
-    """What it installed beside other packages. Nothing of a checkout, which has no such list."""
+    """The top-level paths that it installed; none for a checkout, which has no list of them."""
     if one.read_text("RECORD") is None:
         return []
     names: dict[str, None] = {}  # a set in the order of first use
@@ -67,7 +64,7 @@ def _top(one: Distribution) -> list[Path]:
 
 
 def usable(paths: tuple[Path, ...], name: str) -> tuple[str, ...]:
-    """The same where the jail's account can read them: copies, if root keeps them to itself.
+    """The same paths, or copies of them if only root can read them.
 
     Raises:
         Missing: they are compiled for another Python than the jail's.
@@ -91,7 +88,7 @@ def _is_compiled(path: Path) -> bool:
 
 
 def _is_public(path: Path) -> bool:
-    """Whether the account that starts jails gets there."""
+    """Whether the account that starts jails can read it."""
     if not account():
         return True
     ways = (parent.stat().st_mode & 0o001 for parent in path.parents)
@@ -115,7 +112,7 @@ def _copied(path: Path) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """With its time, by which Python knows the compiled file beside it."""
+    """Copies a file with its time, by which Python recognises the compiled file beside it."""
     shutil.copyfile(source, target)
     target.chmod(0o644)
     times = source.stat()
@@ -124,14 +121,14 @@ def _copy(source: Path, target: Path) -> None:
 
 @cache
 def _staging() -> Path:
-    """A fresh folder that anyone can read and only we can write, for as long as we run."""
+    """A fresh folder that everybody can read and only we can write, removed when we exit."""
     place = None if _is_public(Path(tempfile.gettempdir())) else "/tmp"
     folder = Path(tempfile.mkdtemp(prefix="distill-packages-", dir=place))
     folder.chmod(0o755)
     owner = os.getpid()
 
     def remove() -> None:
-        if os.getpid() == owner:  # no fork of ours
+        if os.getpid() == owner:  # not in a fork of ours
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove)

@@ -1,7 +1,7 @@
-"""Attacks the jail from inside before anything is trusted to it. Does not run candidates.
+"""Attacks a jail from inside before it is trusted.
 
-A jailer that is installed proves nothing: kernels, containers and wrappers differ. What counts
-is that a program inside could not reach what this process put within reach.
+That a jailer is installed proves nothing: kernels, containers and wrappers differ. What counts is
+that a program inside cannot reach the canaries that this process has placed.
 """
 
 import json
@@ -29,22 +29,22 @@ TIMEOUT_S = 20  # it takes 0.2 s
 
 @cache
 def jail_or_refuse(mounts: Mounts = PLAIN) -> Jailer:
-    """What makes jails with these mounts that repel every attack; tried once per process.
+    """The jailer whose jails with these mounts repel every attack; tried once per process.
 
-    What was refused is tried again when it is asked for again.
+    A refusal is not cached.
 
     Raises:
-        UserError: none does, or there is none; says what to install, and what it means to do
-            without.
+        UserError: none does, or none is installed; says what to install, and what it means to
+            do without.
     """
     return first_trusted(installed(), mounts)
 
 
 def first_trusted(jailers: Sequence[Jailer], mounts: Mounts = PLAIN) -> Jailer:
-    """The first that holds.
+    """The first jailer whose jail is safe.
 
     Raises:
-        UserError: none does.
+        UserError: none is.
     """
     problems = []
     for jailer in jailers:
@@ -62,17 +62,17 @@ def first_trusted(jailers: Sequence[Jailer], mounts: Mounts = PLAIN) -> Jailer:
 
 @cache
 def prove(jailer: Jailer, mounts: Mounts) -> None:
-    """Return if a jail that holds more than Python repels every attack, too; tried once.
+    """Returns if a jail with more than Python in it also repels every attack; tried once.
 
     Raises:
-        UserError: it does not; it is tried again when it is asked for again.
+        UserError: it does not; this is not cached.
     """
     if problem := weakness(jailer, mounts):
         raise UserError(problem)
 
 
 def weakness(jailer: Jailer, mounts: Mounts = PLAIN) -> str:
-    """What is wrong with a jail made by this program, in words; nothing if it holds."""
+    """What is wrong with a jail made by this program, in words; "" if it is safe."""
     script = Path(attack.__file__).read_text(encoding="utf-8")
     with _canaries() as given, Jail(jailer=jailer, mounts=mounts) as jail:
         program = Program(script, stdin=json.dumps(given))
@@ -97,7 +97,7 @@ def weakness(jailer: Jailer, mounts: Mounts = PLAIN) -> str:
 
 @contextmanager
 def _canaries() -> Iterator[dict[str, Any]]:
-    """Put a secret where only a leaking jail finds it: file, environment, process, sockets."""
+    """Puts a secret where only a leaking jail finds it: file, environment, process, sockets."""
     canary = f"canary-{secrets.token_hex(8)}"
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="distill-")))
@@ -120,7 +120,7 @@ def _canaries() -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _neighbour(canary: str) -> Iterator[None]:
-    """A process of the jail's own user, which has the canary in its name and its environment."""
+    """A process of the jail's user with the canary in its command line and environment."""
     command = ["/bin/sh", "-c", "read wait", canary]
     quiet = subprocess.DEVNULL
     env = {"CANARY": canary, "PATH": os.defpath}

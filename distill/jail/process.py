@@ -1,4 +1,4 @@
-"""One running jail: starts it, exchanges frames with it, ends it. Does not know what they mean."""
+"""One running jail: starts it, exchanges frames with it, and ends it."""
 
 import marshal
 import os
@@ -23,13 +23,13 @@ from distill.jail.mounts import PACKAGES, Mounts
 from distill.jail.service import SERVICE_NAME, Missing, Service
 
 START_S = 20  # for a jail to be ready; it takes 0.05 s, but machines can be busy
-END_S = 2  # for a jail to go by itself; it takes 0.005 s
+END_S = 2  # for a jail to end by itself; it takes 0.005 s
 MAX_FRAME = 1 << 20  # bytes; the supervisor's are 64 KiB at most
 _FLAGS = ("-P", "-s", "-S", "-B", "-X", "utf8")
 
 
 class JailFailed(Exception):
-    """The jail could not be started, or broke: our doing, or the machine's."""
+    """The jail could not be started, or broke; not the candidate's fault."""
 
 
 # Reads its own modules from the pipe and calls the last of them.
@@ -56,9 +56,9 @@ module.main()
 
 @cache
 def program(*, compiled: bool, rules: bytes, service: Service | None) -> bytes:
-    """The modules that run inside; as text for a Python of another version than this one.
+    """The system-call filter, if process 1 is to load it, and the modules that run inside.
 
-    Before them the filter of system calls, if process 1 is to load that.
+    The modules are text rather than bytecode for another version of Python than this one.
     """
     texts = {"distill": "", "distill.jail": "", "distill.jail.inside": ""}
     for module in (codec, confine, build, execute, begin, leftovers):
@@ -74,7 +74,7 @@ def program(*, compiled: bool, rules: bytes, service: Service | None) -> bytes:
 
 
 class Process:
-    """A jail that was just started. Without a ``jailer`` it is none: only limits hold."""
+    """A jail that was just started; without a ``jailer`` only the resource limits hold."""
 
     def __init__(
         self,
@@ -84,14 +84,14 @@ class Process:
         mounts: Mounts,
         service: Service | None = None,
     ) -> None:
-        self.started_by = threading.current_thread()  # bubblewrap dies with the thread, too
+        self.started_by = threading.current_thread()  # bubblewrap ends with this thread
         self.runs = 0
         self._ready = False
         compiled = not jailer or interpreter().magic == MAGIC_NUMBER
         rules = b"" if not jailer or jailer.filters else seccomp.program()
         modules = program(compiled=compiled, rules=rules, service=service)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close
-        # no TemporaryDirectory: a fork that drops its copy of us would remove the folder
+        # not TemporaryDirectory: a fork that drops its copy of us would remove the folder
         self._folder = None if jailer else tempfile.mkdtemp(prefix="distill-")
         folders = [self._folder] if self._folder else ["/tmp", "/dev/shm"]
         arguments = [*_FLAGS, "-c", _BOOT.format(size=len(modules)), *folders]
@@ -110,8 +110,8 @@ class Process:
             os.set_blocking(pipe.fileno(), False)
         self._buffer = bytearray()
         self._unsent = memoryview(modules)
-        with suppress(BrokenPipeError, BlockingIOError):  # said by ready, sent by ready
-            # 25 KB: most pipes hold it, but those of a user who has many are smaller (pipe(7))
+        with suppress(BrokenPipeError, BlockingIOError):  # ``ready`` reports it, or sends the rest
+            # 25 KB: most pipes hold it, but a user with many pipes gets smaller ones (pipe(7))
             self._unsent = self._unsent[os.write(self._pipes[0].fileno(), modules) :]
 
     def _jailed(
@@ -141,7 +141,7 @@ class Process:
         cwd: str = "/",
         pass_fds: tuple[int, ...] = (),
     ) -> "subprocess.Popen[bytes]":
-        """An own session: Ctrl-C is for us, and must not look like a broken jail."""
+        """Starts it in its own session, so that Ctrl-C does not look like a broken jail."""
         try:
             return subprocess.Popen(
                 command,
@@ -163,8 +163,8 @@ class Process:
         """Wait until it takes programs.
 
         Raises:
-            JailFailed: it does not; the text is what its maker said.
-            Missing: what its service is to import is not there.
+            JailFailed: it does not; the text is what its maker printed.
+            Missing: its service has nothing to import.
         """
         if self._ready:
             return
@@ -175,13 +175,13 @@ class Process:
         except TimeoutError:
             text = f"the jail was not ready after {START_S} s"
             raise JailFailed(text) from None
-        if lacking:  # said before it read anything of anybody
+        if lacking:  # can be trusted: it was sent before any program
             raise Missing(lacking.decode("utf-8", "replace"))
         self._ready = True
 
     @property
     def alive(self) -> bool:
-        """Whether it runs, and the thread whose end would end it as well."""
+        """Whether it runs, and the thread with which it would end."""
         return self._popen.poll() is None and self.started_by.is_alive()
 
     def send(self, kind: bytes, nonce: bytes, body: bytes, deadline_s: float) -> None:
@@ -225,15 +225,15 @@ class Process:
         return JailFailed(said or "the jail ended without a word")
 
     def end(self) -> None:
-        """Have it end, and everything in it; ``close`` waits for that.
+        """Have it end with everything in it; ``close`` waits for that.
 
-        Process 1 of the jail ends with our pipes, and its pid namespace with it.
+        Process 1 of the jail ends when our pipes close, and its pid namespace with it.
         """
         for pipe in self._pipes:
             pipe.close()
 
     def close(self) -> None:
-        """End it; nothing is left afterwards, zombies neither."""
+        """End it and leave nothing behind, not even a zombie."""
         self.end()
         try:
             self._popen.wait(END_S)

@@ -1,11 +1,11 @@
-"""What goes into the jail and what comes out. Does not run anything."""
+"""What goes into a jail and what comes out."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-# jail_failed: ours, to be tried again, never a verdict. died: killed by a signal, left without a
-# word (os._exit) or, if it is no Python, with another exit code than 0. flooded: more output, or
-# more files, than the jail holds.
+# jail_failed: our fault, to be tried again, never a verdict. died: killed by a signal, or exited
+# early (os._exit) or, if it is not Python, with an exit code other than 0. flooded: more output or
+# files than the jail allows.
 Status = Literal["ended", "raised", "timeout", "memory", "died", "flooded", "jail_failed"]
 
 
@@ -21,8 +21,8 @@ class Call:
 class Program:
     """Source, and either calls of its functions or the input that it reads as a script.
 
-    With calls, the source is executed once as a module (its ``__name__`` is not ``__main__``) and
-    each call gets its arguments decoded anew; what it prints is thrown away. With ``stdin``, the
+    With calls, the source is executed once as a module (its ``__name__`` is not ``__main__``), and
+    each call gets freshly decoded arguments; what it prints is discarded. With ``stdin``, the
     source runs as a script, and its standard output is the result.
     """
 
@@ -33,7 +33,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What one call gave: a value, encoded, or the type name of what it raised. Both untrusted."""
+    """The encoded value that a call returned, or the type name of what it raised. Untrusted."""
 
     value: bytes | None
     raised: str | None = None  # at most 200 characters
@@ -41,7 +41,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a program ended, and what it gave up to then. All but the status is untrusted."""
+    """How a program ended, and its results so far. All but the status is untrusted."""
 
     status: Status
     returned: tuple[Returned, ...] = ()
@@ -51,7 +51,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """What a service said to questions, each encoded, in order, up to its end. Untrusted."""
+    """A service's encoded replies to questions, in order, until it ended. Untrusted."""
 
     ran: Ran
     replies: tuple[bytes, ...] = ()
@@ -59,17 +59,17 @@ class Replied:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A source, and the compiler that makes a program of it."""
+    """A source, and the compiler that turns it into a program."""
 
     source: str
     file: str  # the name under which the compiler reads it
-    made: str  # and under which it writes: a file, or a folder, which comes out as a zip archive
+    made: str  # the file it writes, or a folder, which is returned as a zip archive
     command: tuple[str, ...]  # with absolute paths
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a compiler made: nothing, if ``code`` is not 0. Untrusted."""
+    """What a compiler made; empty if ``code`` is not 0. Untrusted."""
 
     ran: Ran
     code: int = -1
@@ -79,8 +79,8 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """A program that is no Python source, and its input; its standard output is the result."""
+    """A program that is not Python, and its input; its standard output is the result."""
 
-    command: tuple[str, ...]  # which finds the file at build.PROGRAM
+    command: tuple[str, ...]  # finds the file at build.PROGRAM
     file: bytes
     stdin: str

@@ -1,7 +1,7 @@
-"""The system calls that the jail refuses, as a filter for the kernel. Does not load it.
+"""The system calls that a jail refuses, as a filter for the kernel.
 
-A list of what is refused, not of what is allowed: a Python of any version and libc must run. What
-is younger than the list does not exist in the jail.
+It lists what is refused rather than what is allowed, because any version of Python and libc must
+run. System calls newer than the list do not exist in the jail.
 """
 
 import errno
@@ -12,7 +12,7 @@ from functools import cache
 from distill.errors import UserError
 
 # Number on x86_64 (linux/arch/x86/entry/syscalls/syscall_64.tbl) and on aarch64
-# (linux/include/uapi/asm-generic/unistd.h); None where there is no such call.
+# (linux/include/uapi/asm-generic/unistd.h); None if there is no such call.
 REFUSED: dict[str, tuple[int | None, int | None]] = {
     # namespaces and mounts
     "unshare": (272, 97),
@@ -44,7 +44,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "sched_setparam": (142, 118),
     "sched_setattr": (314, 274),
     "ioprio_set": (251, 30),
-    # large or young parts of the kernel
+    # large or new parts of the kernel
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "inotify_init": (253, None),
     "inotify_init1": (294, 26),
     "inotify_add_watch": (254, 27),
-    # memory that no limit counts
+    # memory outside every limit
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "shmget": (29, 194),
@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "mq_timedreceive": (243, 183),
     "mq_notify": (244, 184),
     "mq_getsetattr": (245, 185),
-    # messages with descriptors: what two sockets send each other outlives their program unseen
+    # messages with descriptors: what two sockets send each other can outlive their program
     "sendmsg": (46, 211),
     "sendmmsg": (307, 269),
     # the machine
@@ -128,14 +128,14 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "iopl": (172, None),
     "uselib": (134, None),
 }
-# set_mempolicy_home_node, Linux 5.17: whatever came later is answered by "no such call".
+# set_mempolicy_home_node, Linux 5.17: later calls are answered with "no such call".
 LAST_KNOWN = 450
 # AUDIT_ARCH_* of linux/audit.h, and the column above.
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
-# (call, (x86_64, aarch64), argument, test, value): refused where the test of the argument holds.
+# (call, (x86_64, aarch64), argument, test, value): refused if the test of the argument holds.
 # clone: any CLONE_NEW* flag. socket: all but AF_UNIX. prlimit64: the limits of another process.
-# ioctl: TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR (marks on folders that stay). prctl:
-# PR_SET_SECCOMP. mmap: MAP_SHARED with MAP_ANONYMOUS, memory that counts for nobody once let go.
+# ioctl: TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR (lasting marks on folders). prctl:
+# PR_SET_SECCOMP. mmap: MAP_SHARED with MAP_ANONYMOUS, memory that no process is charged for.
 BY_ARGUMENT: tuple[tuple[str, tuple[int, int], int, str, int], ...] = (
     ("clone", (56, 220), 0, "any", 0x7E020000),
     ("socket", (41, 198), 0, "not", 1),
@@ -147,7 +147,7 @@ BY_ARGUMENT: tuple[tuple[str, tuple[int, int], int, str, int], ...] = (
     ("prctl", (157, 167), 0, "is", 22),
     ("mmap", (9, 222), 3, "all", 0x21),
 )
-CLONE3 = 435  # its flags are behind a pointer, out of a filter's sight; libc falls back to clone
+CLONE3 = 435  # its flags are behind a pointer, invisible to a filter; libc falls back to clone
 
 # Instructions of linux/bpf_common.h: load a word, jump if equal / greater / any bit, return.
 _LOAD, _EQUAL, _GREATER, _BITS, _RETURN, _AND = 0x20, 0x15, 0x25, 0x45, 0x06, 0x54
@@ -167,7 +167,7 @@ def _refuse(number: int = errno.EPERM) -> bytes:
 def _argument(call: int, which: int, test: str, value: int) -> list[bytes]:
     """Refuse ``call`` by the low half of one argument; leaves the call's number loaded.
 
-    The high half is not looked at: the kernel reads these arguments as 32 bits.
+    The high half is ignored, because the kernel reads these arguments as 32 bits.
     """
     code = _BITS if test == "any" else _EQUAL
     skip = {"then": 1} if test == "not" else {"other": 1}

@@ -1,7 +1,7 @@
-"""What process 1 of a jail loads before it sees anything, to answer questions with. Loads nothing.
+"""A library that process 1 of a jail loads at its start, to answer questions.
 
 A question is answered by a copy of process 1, as a program runs in one: whatever the question does
-there ends with it.
+there ends with that copy.
 """
 
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ SERVICE_NAME = "distill_service"  # of its module in the jail
 
 
 class Missing(Exception):
-    """A service has nothing to import; the text says what."""
+    """A service's library cannot be imported; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A library and the module of ours that asks it."""
+    """A library, and our module that asks it."""
 
-    # Its ``load()`` returns what answers a question with a reply, both plain values; it raises
-    # ImportError where the library is not there. It imports nothing of ours.
+    # Its ``load()`` returns a function from question to reply, both plain values; it raises
+    # ImportError if the library is not there. It imports nothing from distill.
     module: str
     mounts: Mounts  # with the library's packages
-    path: tuple[str, ...]  # where the packages lie on the host, for whoever does without a jail
+    path: tuple[str, ...]  # of the packages on the host, used without a jail
 
     def source(self) -> str:
         """The module's text, which goes into the jail."""

@@ -1,7 +1,7 @@
-"""One jail and the programs that run in it, one after the other. Does not judge them.
+"""Runs programs in one jail, one after the other.
 
-A jail is started anew after anything out of the ordinary: a program that was ended, that left a
-file, or that broke the protocol, and after ``MAX_RUNS`` programs in any case.
+The jail is replaced after anything unusual (a program that had to be ended, left a file, or broke
+the protocol), and after ``MAX_RUNS`` programs in any case.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,19 +20,18 @@ from distill.jail.program import Binary, Build, Built, Program, Ran, Replied, Re
 from distill.jail.service import Missing, Service
 
 MAX_RUNS = 200
-# Questions, after which a service is loaded anew: that takes a second, and no question leaves
-# anything in it.
+# Questions after which a service is loaded again: that takes a second, and no question leaves
+# anything behind in it.
 MAX_REPLIES = 5_000
 
 
 class Jail:
     """Runs programs one at a time; for several at once, one jail for each thread or process.
 
-    ``once`` starts a jail for every program. ``unsafe_no_sandbox`` is no jail at all: the same
+    ``once`` starts a jail for every program. ``unsafe_no_sandbox`` means no jail at all: the same
     runner and limits, but with the user's files, network and processes in reach. ``jailer`` makes
-    the jail (default: the first that is installed); ``mounts`` is what it holds of the host. A
-    ``service`` has mounts of its own, is loaded before the first question, and answers nothing but
-    questions.
+    the jail (default: the first that is installed); ``mounts`` is what it sees of the host. A
+    ``service`` has its own mounts, is loaded before the first question, and only answers questions.
 
     Raises:
         UserError: nothing is installed that makes jails.
@@ -71,7 +70,10 @@ class Jail:
         self._end()
 
     def run(self, program: Program, *, timeout_s: float) -> Ran:
-        """Run one program for ``timeout_s`` of wall clock at most; no deed of it raises."""
+        """Run one program for at most ``timeout_s`` of wall clock.
+
+        Never raises, whatever the program does.
+        """
         names = [call.function for call in program.calls]
         data = [call.arguments for call in program.calls]
         kind = "calls"
@@ -79,13 +81,12 @@ class Jail:
             kind, names, data = "script", [], [program.stdin.encode("utf-8", "surrogatepass")]
         given: list[Returned] = []
 
-        def take(_: Exchange, frame: Frame) -> None:
+        def take(_: Exchange, frame: Frame) -> bool:
             match frame:
                 case ("returned", value, raised) if kind == "calls" and len(given) < len(names):
                     given.append(returned(value, raised))
-                case _:
-                    text = "a frame that nobody asked for"
-                    raise Malformed(text)
+                    return True
+            return False
 
         ran = self._drive((kind, program.source, names, data), take, timeout_s=timeout_s)
         if ran.status == "ended" and kind == "calls" and len(given) < len(names):
@@ -93,29 +94,28 @@ class Jail:
         return replace(ran, returned=tuple(given))
 
     def build(self, build: Build, *, timeout_s: float) -> Built:
-        """Run one compiler; ``ran`` says how that went, and not whether it was content."""
+        """Run one compiler; ``ran`` is how that ended, ``code`` whether it compiled."""
         made: list[tuple[int, str, bytes]] = []
 
-        def take(_: Exchange, frame: Frame) -> None:
+        def take(_: Exchange, frame: Frame) -> bool:
             match frame:
                 case ("built", int(code), str(said), bytes(file)) if not made:
                     made.append((code, said, file))
-                case _:
-                    text = "a frame that nobody asked for"
-                    raise Malformed(text)
+                    return True
+            return False
 
         names = [build.file, build.made, *build.command]
         ran = self._drive(("build", build.source, names, ()), take, timeout_s=timeout_s)
         return Built(ran, *made[0]) if made else Built(ran)
 
     def boot(self) -> None:
-        """Start it, to be ready when needed; what fails is said by the first question."""
+        """Start it, to be ready when needed; the first question reports a failure."""
         if self._process is None:
             with suppress(JailFailed):
                 self._start()
 
     def wait(self) -> None:
-        """Until it takes a question; what fails is said by that.
+        """Wait until it takes a question, which then reports a failure.
 
         Raises:
             Missing: the service has nothing to import.
@@ -126,20 +126,19 @@ class Jail:
     def reply(self, questions: Sequence[bytes], *, timeout_s: float) -> Replied:
         """Put questions, each a ``codec.encode``, to the service: all in one process, in order.
 
-        What one does there reaches those after it, and no others.
+        A question may affect the ones after it, but no others.
 
         Raises:
             Missing: the service has nothing to import.
         """
         given: list[bytes] = []
 
-        def take(_: Exchange, frame: Frame) -> None:
+        def take(_: Exchange, frame: Frame) -> bool:
             match frame:
                 case ("reply", bytes(value)) if len(given) < len(questions):
                     given.append(value)
-                case _:
-                    text = "a frame that nobody asked for"
-                    raise Malformed(text)
+                    return True
+            return False
 
         ran = self._drive(("reply", "", (), questions), take, timeout_s=timeout_s)
         if ran.status == "ended" and len(given) < len(questions):
@@ -147,14 +146,10 @@ class Jail:
         return Replied(ran, tuple(given))
 
     def execute(self, binary: Binary, *, timeout_s: float) -> Ran:
-        """Run one program that is no Python source; ``error`` is the end of its errors."""
+        """Run one program that is not Python; ``error`` is the end of its standard error."""
         data = [binary.stdin.encode("utf-8", "surrogatepass"), binary.file]
-
-        def take(_: Exchange, __: Frame) -> None:
-            text = "a frame that nobody asked for"
-            raise Malformed(text)
-
-        return self._drive(("run", "", binary.command, data), take, timeout_s=timeout_s)
+        program = ("run", "", binary.command, data)
+        return self._drive(program, lambda *_: False, timeout_s=timeout_s)
 
     def ask(
         self,
@@ -166,18 +161,17 @@ class Jail:
     ) -> Ran:
         """Run a tester, whose calls of ``names`` are answered here by ``answer(name, arguments)``.
 
-        Names that raised come up in the tester as the built-in exception of that name, or as
+        What an answer raised is raised in the tester as the built-in exception of that name, or as
         RuntimeError. Arguments and values are encoded; what cannot travel arrives as ``Opaque``.
         """
 
-        def take(exchange: Exchange, frame: Frame) -> None:
+        def take(exchange: Exchange, frame: Frame) -> bool:
             match frame:
                 case ("ask", str(name), bytes(arguments)) if name in names:
                     given = answer(name, arguments)
                     exchange.tell((given.value, given.raised))
-                case _:
-                    text = "a frame that nobody asked for"
-                    raise Malformed(text)
+                    return True
+            return False
 
         return self._drive(("ask", tester, names, ()), take, timeout_s=timeout_s)
 
@@ -201,10 +195,11 @@ class Jail:
     def _drive(
         self,
         program: tuple[str, str, Sequence[str], Sequence[bytes]],
-        take: Callable[[Exchange, Frame], None],
+        take: Callable[[Exchange, Frame], bool],
         *,
         timeout_s: float,
     ) -> Ran:
+        """Send a program and ``take`` its frames until it ends, or ``take`` refuses one."""
         try:
             exchange = self._exchange(timeout_s)
         except JailFailed as error:
@@ -214,7 +209,9 @@ class Jail:
         def all_frames() -> None:
             exchange.start(*program)
             while (frame := exchange.next()) is not None:
-                take(exchange, frame)
+                if not take(exchange, frame):
+                    text = "an unexpected frame"
+                    raise Malformed(text)
 
         try:
             exchange.guarded(all_frames)
@@ -231,7 +228,7 @@ class Jail:
         return Exchange(process, timeout_s=timeout_s, blames_candidate=self._unsafe)
 
     def _ready(self) -> Process:
-        """A jail that is ready."""
+        """The jail's process, ready for a program."""
         if self._process is not None and not self._process.alive:
             self._end()
         if self._process is None:
@@ -245,16 +242,16 @@ class Jail:
         return self._process
 
     def _settle(self, exchange: Exchange) -> None:
-        """Keep the jail where that is safe; otherwise start another, to be ready when needed."""
+        """Keep the jail if that is safe; otherwise start another, to be ready when needed."""
         if self._service is None:
             usual, most = exchange.clean and exchange.ended()[0] in ("ended", "raised"), MAX_RUNS
-        else:  # it takes a second to load, and all that a question did ends with its process
+        else:  # it takes a second to load, and what a question did ended with its process
             exchange.guarded(exchange.hang_up)
             usual, most = exchange.swept, MAX_REPLIES
         if usual and not self._once and self._process and self._process.runs < most:
             return
         self._end()
-        with suppress(JailFailed):  # said by the next program
+        with suppress(JailFailed):  # the next program reports it
             self._start()  # boots while the next program is fetched
 
     def _start(self) -> None:
@@ -265,7 +262,7 @@ class Jail:
         )
 
     def _end(self) -> None:
-        """End the jail. The kernel takes 10 ms to clear it away, which only ``close`` waits for."""
+        """End the jail; only ``close`` waits the 10 ms that the kernel takes to remove it."""
         for process in self._ending:
             process.close()
         self._ending.clear()

@@ -1,4 +1,4 @@
-"""Compilers of this machine that an unprivileged user can start. Does not compile."""
+"""Finds compilers on this machine that an unprivileged user can start."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ from distill.jail.interpreter import account
 from distill.jail.mounts import Mounts
 
 SYSTEM = "/usr/bin"
-COMPILER_BYTES = 512 << 20  # of files while a compiler runs: Go keeps the packages that it made
-# What compilers of the system read besides the libraries, and what Debian moves out of their homes.
+COMPILER_BYTES = 512 << 20  # of files while a compiler runs: Go keeps the packages it has built
+# What system compilers read besides the libraries, and what Debian moves out of their folders.
 _PARTS = ("/usr/bin", "/usr/include", "/usr/libexec")
 _MOVED = (("/usr/share", "go-*"), ("/etc", "java-*-openjdk"))
 _ASKED = {
@@ -23,7 +23,7 @@ _ASKED = {
 
 @cache
 def tool(*names: str) -> Path | None:
-    """The first of these that is there, the system's own before others on PATH."""
+    """The first of these that can be started; the system's own go before others on PATH."""
     for name in names:
         for found in (shutil.which(name, path=SYSTEM), shutil.which(name)):
             if found and (path := _started(name, Path(found))):
@@ -32,7 +32,7 @@ def tool(*names: str) -> Path | None:
 
 
 def _started(name: str, path: Path) -> Path | None:
-    """Itself, without the links to it, if it starts."""
+    """Its path with links resolved, if it can be started."""
     try:
         said = subprocess.run(
             [str(path), *_ASKED.get(name, ["--version"])],
@@ -46,7 +46,7 @@ def _started(name: str, path: Path) -> Path | None:
         )
         if said.returncode != 0:
             return None
-        if name == "rustc":  # rustup's is a door to the real one
+        if name == "rustc":  # rustup's only forwards to the real one
             return Path(said.stdout.strip(), "bin", "rustc").resolve(strict=True)
         return path.resolve(strict=True)
     except (OSError, subprocess.TimeoutExpired):
@@ -54,21 +54,21 @@ def _started(name: str, path: Path) -> Path | None:
 
 
 def compiler_mounts(*tools: Path) -> Mounts:
-    """A jail for these, and for whatever else of the system they need."""
+    """The mounts for these compilers, with whatever else of the system they need."""
     return Mounts(_there(*_PARTS, *map(_home, tools), *_moved()), temporary_bytes=COMPILER_BYTES)
 
 
 def runtime_mounts(tool: Path) -> Mounts:
-    """A jail for programs that this one runs; nothing else of the system is there."""
+    """The mounts for programs that this tool runs, and nothing else of the system."""
     if tool.name == "node":
         return Mounts((str(tool),))
     return Mounts(_there(_home(tool), *_moved()))
 
 
 def _home(tool: Path) -> str:
-    """/usr/local/go for /usr/local/go/bin/go; the program alone where that holds other things too.
+    """/usr/local/go for /usr/local/go/bin/go; only the program if the folder is not a toolchain's.
 
-    A toolchain's folder has what only such have; a folder of a person is none, whatever is in it.
+    A toolchain's folder has a typical file in it, and is never a person's home.
     """
     home = tool.parent.parent
     personal = home in (Path.home(), *Path.home().parents) or home.name.startswith(".")
@@ -81,6 +81,6 @@ def _moved() -> list[str]:
 
 
 def _there(*wanted: str) -> tuple[str, ...]:
-    """Each once, and none that libraries are bound from in any case."""
+    """Each existing path once, without those below /usr/lib, which is always mounted."""
     there = [path for path in dict.fromkeys(wanted) if path and Path(path).exists()]
     return tuple(path for path in there if not path.startswith("/usr/lib/"))

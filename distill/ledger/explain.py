@@ -1,4 +1,4 @@
-"""What an error of SQLite means for whoever runs distill, in one line. Repairs nothing."""
+"""What an error of SQLite means for the user, in one line."""
 
 import errno
 import sqlite3

@@ -1,4 +1,4 @@
-"""Whether the times of a file's changes can be believed where it lies. Reads nothing else."""
+"""Whether a file system keeps the times of a file's changes correctly."""
 
 from pathlib import Path
 

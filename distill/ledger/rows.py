@@ -1,4 +1,4 @@
-"""What goes into a ledger and comes out of it. Reads and writes nothing."""
+"""What goes into a ledger and comes out of it."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The names under which a run saves what its ledger held when its file was lost beneath it.
+"""The names under which a run saves what its ledger held when its file was lost during the run.
 
 ``ledger.saved-N.sqlite`` is all of a ledger, ``ledger.rest-N.sqlite`` what came after one that was
 changed by others. ``distill status --repair`` puts both where they belong.
@@ -34,7 +34,7 @@ def refuse_saved(path: Path) -> None:
     if found := [*beside(path, "saved"), *beside(path, "rest")]:
         msg = (
             f"{found[0]}: an earlier run saved its answers there, when {path.name} was lost or "
-            f"changed beneath it; next: distill status --repair {path.parent} puts them back"
+            f"changed during it; next: distill status --repair {path.parent} puts them back"
         )
         raise UserError(msg)
 

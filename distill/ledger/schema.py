@@ -1,4 +1,4 @@
-"""The tables of a ledger, and how its file is opened. Writes no rows.
+"""The tables of a ledger, and how its file is opened.
 
 WAL with synchronous=FULL: a transaction that returned survives kill -9 and power loss.
 """

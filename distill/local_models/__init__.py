@@ -1,4 +1,4 @@
-"""Models on this machine: checked before anything of them is loaded, merged, served.
+"""Models on this machine: checked before anything is loaded from them, merged, served.
 
-``open`` is the one way in, for a base, a served model, an adapter and the model of a signal alike.
+Everything opens models through ``open``: bases, served models, adapters and models of signals.
 """

@@ -1,6 +1,6 @@
-"""What makes a model's files acceptable: no code, no pickles, nothing that points elsewhere.
+"""Whether a model's files are acceptable: no code, no pickles, nothing that points elsewhere.
 
-Looks at names and at parsed JSON; opens nothing.
+Decided from names and parsed JSON alone.
 """
 
 import re
@@ -16,12 +16,12 @@ ADAPTER = "adapter_config.json"
 INDEX = "model.safetensors.index.json"
 WHOLE = "model.safetensors"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-# Code that a library would import or load, if it were told to.
+# Code that a library may import or load.
 CODE = (".py", ".pyc", ".pyd", ".so", ".dll", ".dylib")
 # The files of a model that are read: configs and word lists, templates, tokenizers.
 READ = (".json", ".jinja", ".txt", ".model", ".tiktoken")
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
-# Mistral's own form of the same weights, and what is no part of a model; see ``read_names``.
+# Mistral's own form of the same weights, and indexes of pickled ones; see ``read_names``.
 OTHER_FORM = re.compile(r"consolidated.*|params\.json|.*\.(bin|pt|pth|h5|msgpack)\.index\.json")
 TEMPLATES = "additional_chat_templates"
 # Keys by which a library imports code, loads another model, or reads another file than the usual.
@@ -30,15 +30,15 @@ POINTERS = (
     *("transformers_weights", "speculators_config", "kernel_config", "use_kernels"),
     *("compile_config", "speculative_config", "draft_model"),
 )
-# transformers' and vLLM's methods whose weights are safetensors; each is one fixed package.
+# Methods of transformers and vLLM with safetensors weights; each is one fixed package.
 QUANTIZED = ("awq", "gptq", "bitsandbytes", "compressed-tensors", "fp8", "mxfp4", "modelopt")
 ARCHITECTURE = re.compile(r"[A-Za-z0-9_]{1,80}(ForCausalLM|ForConditionalGeneration|LMHeadModel)")
 TOKENIZER = re.compile(r"[A-Za-z0-9_]{1,80}(Tokenizer|TokenizerFast|Backend)")
 # Keys of a tokenizer's config by which it reads a file; special_tokens_map_file is not followed.
 FILES = re.compile(r"(?!special_tokens_map_file).*(_files?|_spm)|subfolder|vocab")
-# A path, an address or a repository of the Hub; </s> and the like are none.
+# A path, an address or a repository of the Hub, but not </s> and the like.
 LOCATOR = re.compile(r"^\s*[~/]|[^<]/")
-# Texts that no library looks anything up by.
+# Keys whose texts no library uses to look anything up.
 DESCRIPTIVE = (
     *("_name_or_path", "name_or_path", "_commit_hash", "license", "meta", "dataset", "language"),
     *("id2label", "label2id", "task_specific_params", "chat_template", "model_card"),
@@ -46,7 +46,7 @@ DESCRIPTIVE = (
 
 
 def read_names(names: Iterable[str]) -> list[str]:
-    """Those of a model's files that may be read, weights included, as paths below its folder."""
+    """The files of a model that may be read, weights included, as paths below its folder."""
     return sorted(name for name in names if _is_read(name))
 
 
@@ -60,12 +60,12 @@ def _is_read(name: str) -> bool:
 
 
 def is_weights(name: str) -> bool:
-    """Whether the file holds numbers of the model, and so may be large."""
+    """Whether the file holds weights, and so may be large."""
     return name.endswith(".safetensors")
 
 
 def wrong_names(names: Iterable[str]) -> str | None:
-    """The first file that is code."""
+    """Names the first file that is code; None if there is none."""
     found = next((n for n in sorted(names) if n.lower().endswith(CODE)), None)
     return None if found is None else f"{found!r:.80} is code, and code of a model is never run"
 
@@ -76,9 +76,9 @@ def is_config(name: str) -> bool:
 
 
 def wrong_config(name: str, value: Any) -> str | None:
-    """What one config, read from the file ``name``, would have a library do that is not safe."""
+    """Which unsafe thing a config, read from the file ``name``, would have a library do."""
     if not isinstance(value, dict):
-        return f"{name} is no mapping"
+        return f"{name} is not a mapping"
     if name == ADAPTER and (said := wrong_in_adapter(value)):
         return f"{name}: {said}"
     for key, inner in _items(value):
@@ -119,7 +119,7 @@ def _wrong_item(key: str, value: Any) -> str | None:
     if key == "architectures" and value:
         names = value if isinstance(value, list) else [value]
         fits = all(isinstance(one, str) and ARCHITECTURE.fullmatch(one) for one in names)
-        return None if fits else "is no causal language model that the libraries know"
+        return None if fits else "is not a causal language model that the libraries know"
     return None
 
 
@@ -130,7 +130,7 @@ def _not_among(value: Any, allowed: tuple[str, ...]) -> str | None:
 
 
 def _texts(value: Any) -> Iterator[tuple[str, str]]:
-    """Every text with the key it stands under, save under descriptive keys."""
+    """Every text with its key, except those of descriptive keys."""
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         key, found = waiting.pop()
@@ -145,7 +145,7 @@ def _texts(value: Any) -> Iterator[tuple[str, str]]:
 def _wrong_tokenizer(name: str, config: Mapping[str, Any]) -> str | None:
     kind = config.get("tokenizer_class")
     if kind is not None and not (isinstance(kind, str) and TOKENIZER.fullmatch(kind)):
-        return f"{name}: tokenizer_class: {kind!r:.60} is no tokenizer that the libraries know"
+        return f"{name}: tokenizer_class: {kind!r:.60} is not a tokenizer that the libraries know"
     for key, value in config.items():
         files = value if isinstance(value, list) else [value]
         if value and FILES.fullmatch(key) and not all(map(_is_beside, files)):
@@ -161,21 +161,21 @@ def _is_beside(file: Any) -> bool:
 
 
 def wrong_index(value: Any, names: Iterable[str]) -> str | None:
-    """What in a list of shards is no safetensors file beside it."""
+    """Which entry in an index of shards is not a safetensors file beside it; None if all are."""
     shards = value.get("weight_map") if isinstance(value, dict) else None
     if not isinstance(shards, dict) or not shards:
         return f"{INDEX}: has no weight_map"
     there = set(names)
     for shard in sorted({str(one) for one in shards.values()}):
         if not PLAIN.fullmatch(shard) or not is_weights(shard):
-            return f"{INDEX}: {shard!r:.60} is no safetensors file beside it"
+            return f"{INDEX}: {shard!r:.60} is not a safetensors file beside it"
         if shard not in there:
             return f"{INDEX}: {shard!r:.60} is not there"
     return None
 
 
 def wrong_weights(names: Iterable[str], *, needed: tuple[str, ...]) -> str | None:
-    """Why there is nothing to load among ``names``; any one of ``needed`` will do."""
+    """Why there is nothing to load among ``names``; any one of ``needed`` is enough."""
     there = list(names)
     if any(name in there for name in needed):
         return None

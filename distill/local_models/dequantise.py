@@ -1,7 +1,7 @@
-"""Turns a GGUF file into a Hugging Face folder with the same weights. Does not fetch it.
+"""Turns a GGUF file into a Hugging Face folder with the same weights.
 
-``python -m distill.local_models.dequantise FILE FOLDER``: a process of its own, so that
-torch's memory, warnings and progress bars end with it.
+``python -m distill.local_models.dequantise FILE FOLDER`` runs in its own process, so that torch's
+memory, warnings and progress bars end with it.
 """
 
 import sys
@@ -11,12 +11,7 @@ from pathlib import Path
 def dequantise(gguf: Path, folder: Path) -> None:
     """Writes bf16 safetensors, tokenizer, chat template and generation config into ``folder``."""
     import torch
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        GenerationConfig,
-        GgufConfig,
-    )
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, GgufConfig
 
     data = {"gguf_file": gguf.name, "trust_remote_code": False, "local_files_only": True}
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **data)
@@ -27,7 +22,7 @@ def dequantise(gguf: Path, folder: Path) -> None:
         dtype=torch.bfloat16,
         quantization_config=GgufConfig(dequantize=True),
     )
-    # A GGUF carries no generation config; without do_sample, servers that trust it decode greedily.
+    # A GGUF has no generation config; without do_sample, some servers decode greedily.
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

@@ -1,4 +1,4 @@
-"""Names a model by its weights, so that a retrained student is never mistaken for the old one."""
+"""Identifies a model by its weights, so that a retrained student is never taken for the old one."""
 
 import hashlib
 from pathlib import Path
@@ -7,19 +7,15 @@ import orjson
 
 WEIGHTS = ("*.safetensors", "*.gguf", "*.bin")
 MEANING = (
-    "config.json",
-    "adapter_config.json",
-    "generation_config.json",
-    "chat_template.jinja",
-    "tokenizer.json",
-    "tokenizer_config.json",
+    *("config.json", "adapter_config.json", "generation_config.json", "chat_template.jinja"),
+    *("tokenizer.json", "tokenizer_config.json"),
 )
 
 
 def model_digest(model: str) -> str:
-    """``name sha256:16 hex`` of a file or folder here; a Hub id or shipped name stands for itself.
+    """``name sha256:16 hex`` of a file or folder here; a Hub id or shipped name as it is.
 
-    An adapter's base counts too: its folder is named in adapter_config.json.
+    An adapter's base, whose folder adapter_config.json names, counts too.
     """
     path = Path(model).expanduser()
     if path.is_file():

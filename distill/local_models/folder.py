@@ -1,7 +1,4 @@
-"""A model's folder on this machine: which files it has, what is in its configs, where links lead.
-
-Reads configs only; loads nothing.
-"""
+"""Checks a model's folder on this machine: its files, its configs, and where its links lead."""
 
 import json
 import os
@@ -23,16 +20,16 @@ from distill.local_models.allowed import (
     wrong_weights,
 )
 
-MOST_FILES = 100_000  # of a folder: more is somebody's disk, not a model
+MOST_FILES = 100_000  # of a folder: with more it is a disk, not a model
 MOST_BYTES = 64 * 2**20  # of one config or index: the largest known index is 15 MB
 
 
 def wrong_folder(folder: Path, *, needed: Collection[str] = (CONFIG, ADAPTER)) -> str | None:
-    """Why a model's folder is not acceptable, without a look at its weights; None if it is.
+    """Why a model's folder is not acceptable, leaving its weights aside; None if it is.
 
     Args:
         folder: with all links resolved.
-        needed: files of which it must have one.
+        needed: it must have one of these files.
     """
     if not any((folder / name).is_file() for name in needed):
         return f"there is no {' and no '.join(needed)} in it"
@@ -51,7 +48,7 @@ def wrong_folder(folder: Path, *, needed: Collection[str] = (CONFIG, ADAPTER)) -
 
 
 def lacking_weights(folder: Path) -> str | None:
-    """Why there are no weights to load in a folder that is acceptable otherwise."""
+    """Why an otherwise acceptable folder has no weights to load; None if it has some."""
     names = read_names(entry.name for entry in folder.iterdir() if entry.is_file())
     if (folder / INDEX).is_file() and (said := wrong_index(_parsed(folder / INDEX), names)):
         return said
@@ -69,7 +66,7 @@ def parsed(path: Path) -> dict[str, Any]:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Every file and link below the folder, links not followed; MOST_FILES at most."""
+    """Every file and link below the folder, up to MOST_FILES; links are not followed."""
     left = MOST_FILES
     for where, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(where) / name).is_symlink()]
@@ -82,7 +79,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 def _wrong_files(folder: Path, names: Collection[str]) -> str | None:
     allowed = [folder]
-    if folder.parent.name == "snapshots":  # the Hub's cache: files lie beside, named by their sum
+    if folder.parent.name == "snapshots":  # in the Hub's cache the files are in blobs/
         allowed += [place / "blobs" for place in folder.parents[1:3]]
     for name in names:
         path = folder / name
@@ -96,7 +93,7 @@ def _wrong_files(folder: Path, names: Collection[str]) -> str | None:
 
 
 def _parsed(path: Path) -> Any:
-    """The value in a JSON file, or a text that says why there is none."""
+    """The value in a JSON file, or a text that says why it cannot be read."""
     if path.stat().st_size > MOST_BYTES:
         return f"has more than {MOST_BYTES // 2**20} MB"
     try:

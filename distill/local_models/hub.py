@@ -1,6 +1,6 @@
-"""Brings a model from the Hub at one commit: what is checked is what is loaded. Loads nothing.
+"""Fetches a model from the Hub at one commit, so that what is checked is what is loaded.
 
-The list of files comes first; nothing of a repository with code in it is fetched.
+The list of files comes first; nothing is fetched from a repository that has code in it.
 """
 
 from collections.abc import Iterable
@@ -14,19 +14,19 @@ from distill.local_models.allowed import is_weights, read_names, wrong_names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One commit of a repository in the Hub's own cache on this machine."""
+    """One commit of a repository in the Hub's cache on this machine."""
 
     folder: Path
     revision: str | None  # the commit; None: offline, whatever is cached
-    names: tuple[str, ...]  # all files of the repository, as far as they are known
+    names: tuple[str, ...]  # all files of the repository, as far as known
 
 
 def bring(repo: str, *, at: str) -> Snapshot:
-    """The configs and tokenizer of a repository, no weights; nothing at all if it has code in it.
+    """Fetches a repository's configs and tokenizer, or nothing at all if it has code in it.
 
     Raises:
-        UserError: there is no such repository, it is gated, or it can be reached neither on the Hub
-            nor in the cache; ``at`` is the recipe's key.
+        UserError: there is no such repository, it is gated, or it is neither on the Hub nor in the
+            cache; ``at`` is the recipe's key.
     """
     try:
         from huggingface_hub import HfApi, snapshot_download
@@ -54,7 +54,7 @@ def bring(repo: str, *, at: str) -> Snapshot:
         msg = f"{at}: {repo}: cannot be loaded: no such repository, or a private one (HF_TOKEN)"
         raise UserError(msg + "; give a folder, a Hub id or a shipped name") from None
     except HFValidationError:
-        msg = f"{at}: {repo}: cannot be loaded: no such folder, and no name of a repository"
+        msg = f"{at}: {repo}: cannot be loaded: no such folder, and not a repository's name"
         raise UserError(msg) from None
     except (OSError, HTTPError) as error:
         return _cached(repo, at=at, error=error)
@@ -62,7 +62,7 @@ def bring(repo: str, *, at: str) -> Snapshot:
 
 
 def bring_weights(repo: str, revision: str | None, names: Iterable[str], *, at: str) -> None:
-    """Fetches the weights of that commit, beside what ``bring`` brought.
+    """Fetches the weights of that commit into the folder of ``bring``.
 
     Raises:
         UserError: they cannot be fetched.
@@ -78,17 +78,17 @@ def bring_weights(repo: str, revision: str | None, names: Iterable[str], *, at: 
             snapshot_download(repo, revision=revision, allow_patterns=wanted)
     except (OSError, HTTPError) as error:
         msg = f"{at}: {repo}: its weights cannot be fetched ({type(error).__name__}); "
-        raise UserError(msg + "the same command goes on from there") from None
+        raise UserError(msg + "the same command continues from there") from None
 
 
 def _cached(repo: str, *, at: str, error: Exception) -> Snapshot:
-    """The newest commit of which anything is here, to be checked like any other."""
+    """The newest commit in the cache, to be checked like any other."""
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.file_download import repo_folder_name
 
     place = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "snapshots"
     commits = sorted(place.glob("*/"), key=lambda commit: commit.stat().st_mtime)
     if not commits:
-        msg = f"{at}: {repo}: cannot be loaded: the Hub is not reached ({type(error).__name__}) "
+        msg = f"{at}: {repo}: cannot be loaded: the Hub cannot be reached ({type(error).__name__}) "
         raise UserError(msg + "and it is not cached; give a folder") from None
     return Snapshot(folder=commits[-1].resolve(), revision=commits[-1].name, names=())

@@ -1,4 +1,4 @@
-"""Runs a command that cannot outlive whoever holds our standard input. Does not restart it.
+"""Runs a command that cannot outlive the process that holds our standard input.
 
 ``python -m distill.local_models.leash -- CMD ARGS…``: when standard input ends (its holder is gone,
 however it died) or SIGTERM, SIGINT or SIGHUP arrives, CMD's whole process group is stopped.
@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 GRACE_S = 5.0  # from SIGTERM to SIGKILL: enough for an HTTP server to close its sockets
-LOOK_S = 1.0  # how often to ask whether our parent has changed, should the pipe have leaked
+LOOK_S = 1.0  # how often to check whether our parent has changed, in case the pipe has leaked
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def leash(command: list[str], *, grace_s: float = GRACE_S) -> int:
-    """The exit status of ``command``, as a shell has it (128 + signal), once its group is gone."""
+    """Runs ``command``; its exit status as in a shell (128 + signal), once its group is gone."""
     with _noticed_signals() as wake:
         try:
             child = subprocess.Popen(
@@ -39,7 +39,7 @@ def leash(command: list[str], *, grace_s: float = GRACE_S) -> int:
 
 
 def _dies_with(parent: int) -> Callable[[], None] | None:
-    """What the child does before exec, so that even SIGKILL of the leash takes it along."""
+    """What the child does before exec, so that it dies even if the leash gets SIGKILL."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)
@@ -54,7 +54,7 @@ def _dies_with(parent: int) -> Callable[[], None] | None:
 
 @contextmanager
 def _noticed_signals() -> Iterator[int]:
-    """A file descriptor on which each arriving signal appears as one byte: its number."""
+    """A file descriptor on which each arriving signal appears as one byte, its number."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     os.set_blocking(read, False)
@@ -72,7 +72,7 @@ def _noticed_signals() -> Iterator[int]:
 
 
 def _ended_by_itself(child: "subprocess.Popen[bytes]", wake: int) -> bool:
-    """Waits; False when it is we who must end it."""
+    """Waits for the child; False if we have to end it."""
     parent = os.getppid()
     while child.poll() is None:
         ready, _, _ = select.select([0, wake], [], [], LOOK_S)

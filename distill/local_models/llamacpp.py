@@ -1,4 +1,4 @@
-"""Serves a GGUF file as an OpenAI-compatible chat API on loopback. Does not download or convert.
+"""Serves a GGUF file as an OpenAI-compatible chat API on loopback.
 
 ``python -m distill.local_models.llamacpp --model FILE --port N [--slots 8] [--context 2048]``. The
 server is the one built into the xllamacpp wheel; it runs until the process is ended.
@@ -16,7 +16,7 @@ from distill.errors import UserError, missing_extra
 def serve(
     model: Path, *, port: int, slots: int, context: int, threads: int | None, alias: str
 ) -> object:
-    """The running server; it stops when it is let go.
+    """The running server; it stops when this object is deleted.
 
     Args:
         model: a GGUF file.
@@ -42,11 +42,11 @@ def serve(
     params.n_parallel = slots
     params.n_ctx = slots * context
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or _cores()
-    # Nothing beside what a request asks for: the server's own 40 and 0.05 would cut the tails of
-    # the distribution that pass@k is estimated on.
+    # Only what a request asks for: the server's defaults of 40 and 0.05 would cut the tails of the
+    # distribution on which pass@k is estimated.
     params.sampling.top_k = 0
     params.sampling.min_p = 0.0
-    params.cache_ram_mib = 0  # no second copy of finished prompts: a question is asked once a run
+    params.cache_ram_mib = 0  # no copy of finished prompts, as a question is asked once in a run
     # Verbatim content, tags and all: distill.think is the one place that separates them.
     params.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_NONE
     try:

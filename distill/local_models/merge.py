@@ -1,7 +1,7 @@
-"""Merges a LoRA adapter into its base, for servers that want whole weights. Does not train.
+"""Merges a LoRA adapter into its base, for servers that want whole weights.
 
-``python -m distill.local_models.merge ADAPTER FOLDER``: a process of its own, so that
-torch's memory, warnings and progress bars end with it.
+``python -m distill.local_models.merge ADAPTER FOLDER`` runs in its own process, so that torch's
+memory, warnings and progress bars end with it.
 """
 
 import sys
@@ -13,7 +13,7 @@ from distill.local_models.open import OR_ADAPTER, open_model
 def merge(adapter: Path, folder: Path) -> None:
     """Writes base + adapter into ``folder``, in the base's own dtype, with the adapter's tokenizer.
 
-    The sum is made in float32: in bfloat16 small updates would be rounded away one by one.
+    The sum is computed in float32, because bfloat16 would round small updates away.
     """
     import torch
     from peft import PeftModel

@@ -1,4 +1,4 @@
-"""Opens a model by the name in a recipe: checked before anything of it is loaded. Loads nothing."""
+"""Opens a model by its name in a recipe, and checks it before anything is loaded from it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -27,12 +27,12 @@ class Model:
 
     @property
     def source(self) -> str:
-        """What the libraries are to load: a folder, or a Hub id at ``revision``."""
+        """What the libraries load: a folder, or a Hub id at ``revision``."""
         return str(self.folder) if self.revision is None else self.name
 
     @property
     def options(self) -> dict[str, Any]:
-        """How every ``from_pretrained`` is called: no code, no network, the checked commit.
+        """Options of every ``from_pretrained``: no code, no network, the checked commit.
 
         Without ``trust_remote_code`` transformers would ask on the terminal.
         """
@@ -40,7 +40,7 @@ class Model:
         return {"trust_remote_code": False, "local_files_only": True, **pinned}
 
     def with_weights(self) -> "Model":
-        """The same with its weights here; those of a repository are fetched.
+        """The same model with its weights here; those of a repository are fetched.
 
         Raises:
             UserError: there are none in safetensors, or they cannot be fetched.
@@ -55,16 +55,16 @@ class Model:
 
 
 def open_model(name: str, *, at: str, needed: Collection[str] = (CONFIG,)) -> Model:
-    """The model of that name: a folder, or else a repository of the Hub. Weights are not looked at.
+    """The model of that name, a folder or a repository of the Hub; weights are not checked yet.
 
     Args:
         name: as in the recipe.
         at: the recipe's key, for errors.
-        needed: files of which it must have one: CONFIG, OR_ADAPTER or OR_TOKENIZER. What an
-            adapter changes is opened too.
+        needed: it must have one of these files: CONFIG, OR_ADAPTER or OR_TOKENIZER. An adapter's
+            base is opened too.
 
     Raises:
-        UserError: no such model, or it has code, pickles or pointers to elsewhere in it.
+        UserError: no such model, or it has code, pickles or references to elsewhere.
     """
     path = Path(name).expanduser()
     if path.is_dir():
@@ -82,15 +82,15 @@ def open_model(name: str, *, at: str, needed: Collection[str] = (CONFIG,)) -> Mo
 
 
 def opened(model: str | Path | Model, *, at: str, needed: Collection[str] = (CONFIG,)) -> Model:
-    """The model itself, or the one of that name, as ``open_model``: there is no way around it."""
+    """The model itself, or the one of that name, opened by ``open_model``."""
     return model if isinstance(model, Model) else open_model(str(model), at=at, needed=needed)
 
 
 def refuse_foreign(name: str, *, at: str) -> None:
-    """Raises if ``name`` is a folder here that ``open_model`` would refuse; asks no Hub.
+    """Raises if ``name`` is a folder here that ``open_model`` would refuse; does not use the Hub.
 
     Raises:
-        UserError: it has code, or pointers to elsewhere in it.
+        UserError: it has code, or references to elsewhere.
     """
     path = Path(name).expanduser()
     if not path.is_dir():

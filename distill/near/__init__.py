@@ -6,7 +6,7 @@ grams          rolling hashes of word n-grams
 sketch         MinHash: a few bytes a text
 compare        exact similarity of two texts
 clusters       which rows are near copies of a row that is kept
-lookup         where a hash stands among those of a fixed set
+lookup         finds hashes in a fixed set
 runs           the words of questions in texts
 copies         near copies of whole questions
 contamination  which texts hold benchmark questions

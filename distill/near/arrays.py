@@ -1,7 +1,7 @@
-"""Kinds of arrays that pass between the files here, and the distinct values of one.
+"""Types of the arrays that are used here, and the distinct values of one.
 
-``numpy.unique`` is not used where only the values count: from 2.3 on it hashes them, which takes
-a hundred times as long as sorting for keys that differ in a few bits.
+``numpy.unique`` is not used if only the values count: since 2.3 it hashes them, which takes a
+hundred times as long as sorting for keys that differ in a few bits.
 """
 
 from typing import TypeVar
@@ -19,14 +19,14 @@ Kind = TypeVar("Kind", np.uint64, np.int64)
 
 
 def distinct(values: npt.NDArray[Kind]) -> tuple[npt.NDArray[Kind], Ints]:
-    """The different values, ascending, and how often each comes."""
+    """The distinct values, ascending, and how often each occurs."""
     ordered = np.sort(values)
     heads = np.flatnonzero(heads_of(ordered))
     return ordered[heads], np.diff(np.append(heads, len(ordered))).astype(np.int64)
 
 
 def heads_of(ordered: npt.NDArray[Kind]) -> Truths:
-    """Where a value differs from the one before it; true at the first."""
+    """Whether each value differs from the one before it; true for the first."""
     heads = np.ones(len(ordered), bool)
     np.not_equal(ordered[1:], ordered[:-1], out=heads[1:])
     return heads

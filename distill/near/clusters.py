@@ -1,16 +1,15 @@
-"""Which rows are near copies of a row that stays.
+"""Finds rows that are near copies of a row that stays.
 
-Rows are taken in the order of their ranks: a row goes if it is at least as similar as the
-threshold to a row that stays, and stays otherwise. So no row goes because of a third one, and the
-result depends neither on the order of the rows nor on how they were read. Candidates are the rows
-that share a key in some band and enough bands in all (``sketch``). Each is compared only with rows
-that stay, so a thousand copies cost a thousand comparisons. Rows with exactly the same n-grams
-count as one.
+Rows are handled in the order of their ranks: a row goes if its similarity to a row that stays
+reaches the threshold, otherwise it stays. So no row goes because of a row that goes too, and the
+result depends neither on the order of the rows nor on how they were read. Candidates are rows that
+agree on enough bands (``sketch``). Each is only compared with rows that stay, so a thousand copies
+cost a thousand comparisons. Rows with exactly the same n-grams count as one.
 
-*Crowds*: where many rows share keys but are not alike (one long template, other values), each
-would have to be compared with all. What ROUNDS have not settled is compared with those FEW rows
-that agree on the most bands, of the last MANY that stayed. Only there can a near copy be missed
-more often than ``sketch.missed`` says; the time stays linear.
+*Crowds*: if many rows share keys but are not alike (one long template, other values), each would
+have to be compared with all. Rows that are left after ROUNDS are compared with the FEW rows that
+agree on the most bands, among the last MANY that stayed. Only there can a near copy be missed more
+often than ``sketch.missed`` says; the time stays linear.
 """
 
 import numpy as np
@@ -25,7 +24,7 @@ from distill.near.words import mixed
 ROUNDS = 8
 FEW = 16
 MANY = 20_000
-BLOCK = 128  # rows of a crowd that are settled together
+BLOCK = 128  # rows of a crowd that are decided together
 AT_ONCE = 1 << 16  # pairs whose sketches are compared together
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
@@ -39,14 +38,14 @@ def near_duplicates(
 
     Args:
         keys: the sketches of all rows, made with the same ``words`` and ``jaccard``.
-        ranks: int64, one a row; the lowest stays. Of equal ranks the earlier row does.
-        texts: hands over the texts of given rows (ascending, none twice), the same that were
-            sketched. It is called for a thousand or two at a time.
+        ranks: int64, one per row; the lowest stays. Among equal ranks the earlier row stays.
+        texts: returns the texts of the given rows (ascending, distinct), the same that were
+            sketched. It is called for one or two thousand at a time.
         words: size of the n-grams.
-        jaccard: the threshold, 0.5 … 1; a row goes at exactly it.
+        jaccard: the threshold, 0.5 … 1; a row that reaches it goes.
 
     Raises:
-        ValueError: ``jaccard`` is out of range, or the arrays do not fit each other.
+        ValueError: ``jaccard`` is out of range, or the arrays do not match.
     """
     if len(ranks) != len(keys) or keys.shape[1:] != (plan(jaccard).bands,):
         msg = f"{keys.shape} keys and {len(ranks)} ranks do not fit jaccard {jaccard:g}"
@@ -61,7 +60,7 @@ def near_duplicates(
             gone.append(lost)
     gone.append(_crowd(keys, left, texts, words, jaccard))
     alike = pl.concat(gone)
-    # A row that equals one that went goes for the same row, to which it is as similar.
+    # A row equal to one that went goes in favour of the same row, to which it is as similar.
     last = alike.rename({"row": "keeps_row", "keeps_row": "stays", "jaccard": "as"})
     moved = same.join(last, on="keeps_row", how="left").select(
         "row",
@@ -72,7 +71,7 @@ def near_duplicates(
 
 
 def _same(keys: Keys, left: Ints, texts: Texts, words: int) -> tuple[pl.DataFrame, Ints]:
-    """Rows with exactly the n-grams of an earlier one that has the same sketch; the others."""
+    """(rows with the sketch and exactly the n-grams of an earlier one, the other rows)."""
     names = np.zeros(len(left), np.uint64)
     for band in range(keys.shape[1]):
         names = mixed(names * STEP + keys[left, band])
@@ -85,7 +84,7 @@ def _same(keys: Keys, left: Ints, texts: Texts, words: int) -> tuple[pl.DataFram
 def _round(
     keys: Keys, left: Ints, texts: Texts, words: int, jaccard: float
 ) -> tuple[pl.DataFrame, Ints]:
-    """Settles the rows that come first in all their buckets; what goes with them, what is left."""
+    """Keeps the rows that are first in all their buckets; (their near copies, rows still left)."""
     first = np.ones(len(left), bool)
     packed = np.zeros(0, np.uint64)
     for band in range(keys.shape[1]):
@@ -97,14 +96,14 @@ def _round(
     pairs = np.stack([packed >> HALF, packed & LOW], axis=1).astype(np.int64)
     pairs = pairs[first[pairs[:, 0]]]
     pairs = pairs[_agreeing(keys, left[pairs]) >= plan(jaccard).agree]
-    # Pairs stand in the order of their leaders' ranks.
+    # Pairs are in the order of their leaders' ranks.
     alike = _compared(left[pairs], texts, words).filter(pl.col("jaccard") >= jaccard)
     lost = alike.unique("row", keep="first", maintain_order=True)
     return lost, left[~first & ~np.isin(left, lost["row"].to_numpy())]
 
 
 def _led(names: Hashes) -> Ints:
-    """(first, member) for every row but the first of each bucket; ``names`` have 32 bits."""
+    """(first, member) for every row but the first in each bucket; ``names`` have 32 bits."""
     packed = np.sort((names << HALF) | np.arange(len(names), dtype=np.uint64))
     heads = heads_of(packed >> HALF)
     starts, members = np.flatnonzero(heads), np.flatnonzero(~heads)
@@ -130,7 +129,7 @@ def _compared(pairs: Ints, texts: Texts, words: int) -> pl.DataFrame:
 
 
 def _crowd(keys: Keys, left: Ints, texts: Texts, words: int, jaccard: float) -> pl.DataFrame:
-    """Settles the rest, a block after the other; what goes."""
+    """Decides the remaining rows block by block; returns those that go."""
     kept = left[:0]
     gone: list[tuple[int, int, float]] = []
     for start in range(0, len(left), BLOCK):
@@ -147,7 +146,7 @@ def _crowd(keys: Keys, left: Ints, texts: Texts, words: int, jaccard: float) -> 
 
 
 def _closest(keys: Keys, rows: Ints, last: int, jaccard: float) -> Ints:
-    """(earlier, row) for the ``last`` of the rows: FEW rows before each that agree on the most."""
+    """(earlier, row) for the ``last`` rows: the FEW earlier ones that agree on the most bands."""
     counts = np.zeros((last, len(rows)), np.uint8)
     for band in range(keys.shape[1]):
         column = keys[rows, band]

@@ -1,4 +1,4 @@
-"""How alike two texts are, exactly: the Jaccard index of their sets of word n-grams."""
+"""The exact similarity of two texts: the Jaccard index of their sets of word n-grams."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -10,7 +10,7 @@ from distill.near.arrays import Floats, Hashes, Ints, distinct
 from distill.near.grams import shingles
 from distill.near.words import blocks, read_words
 
-# Hands over the texts of some rows, in their order; rows ascend and none comes twice in a call.
+# Returns the texts of some rows, in their order; the rows of a call are ascending and distinct.
 Texts = Callable[[Ints], pl.Series]
 AT_ONCE = 1024  # pairs whose texts are in memory together
 
@@ -18,8 +18,8 @@ AT_ONCE = 1024  # pairs whose texts are in memory together
 def jaccards(pairs: Ints, texts: Texts, *, words: int) -> Floats:
     """The similarity, 0 … 1, of each pair of rows; ``pairs`` has shape (pairs, 2).
 
-    N-grams are compared by 64-bit hashes: two texts of a thousand n-grams are taken for more alike
-    than they are with probability < 1e-13. Two texts without words are not alike: 0.
+    N-grams are compared by 64-bit hashes: the similarity of two texts of a thousand n-grams is
+    overestimated with probability < 1e-13. It is 0 for two texts without words.
     """
     found = [np.zeros(0)]
     for start in range(0, len(pairs), AT_ONCE):

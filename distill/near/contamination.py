@@ -1,24 +1,24 @@
-"""Which texts contain benchmark questions.
+"""Finds texts that contain benchmark questions.
 
 A text can contain one in three ways:
 
     exact   every word of the question, in runs of n words or more; a question of fewer words
-            appears whole, and one of fewer than five is the whole text
+            appears as a whole, and one of fewer than five is the whole text
     ngram   n words in a row
-    fuzzy   most of its words and pairs of words (``copies``); looked for in questions only
+    fuzzy   most of its words and pairs of words (``copies``); only searched for in questions
 
-Case, punctuation, white space and Unicode form do not count (``words``); symbols do not either, so
-formulas that differ only in a plus or minus are the same. A hash never decides alone: every hit
-was compared word by word.
+Case, punctuation, white space and Unicode form do not count (``words``). Symbols do not either, so
+formulas that differ only in a plus or minus are the same. A hash never decides alone: every hit is
+compared word by word.
 
-*Stock phrases.* One shared n-gram is enough, as in the published recipes, and some are no
-more than "where m and n are relatively prime positive integers. Find m + n". Of 7,473 training
-questions of GSM8K 4 share 13 words with its test set (10 words: 11, 8 words: 94), of 7,474 of MATH
-154 with MATH-500 (351, 893). Of 20 drawn from the 75 with a ``share`` below 0.3, 18 were phrases
-and drawing code; of 20 drawn from the 43 up to 0.6 about half were the same problem with other
-numbers, and above that most. How often an n-gram occurs in a benchmark does not help (the phrase
-above is in one question of MATH-500), so only the frame around the questions of a benchmark is left
-out (``runs``). ``least`` asks for a share: with 0.3, 79 of the 154 are left.
+*Stock phrases.* One shared n-gram is enough, as in the published recipes, and some are just "where
+m and n are relatively prime positive integers. Find m + n". Of 7,473 training questions of GSM8K, 4
+share 13 words with its test set (10 words: 11, 8 words: 94); of 7,474 of MATH, 154 with MATH-500
+(351, 893). Of 20 drawn from the 75 with a ``share`` below 0.3, 18 were phrases and drawing code; of
+20 drawn from the 43 up to 0.6, about half were the same problem with other numbers; above that,
+most were. How often an n-gram occurs in a benchmark does not help (the phrase above is in one
+question of MATH-500), so only the frame around a benchmark's questions is left out (``runs``).
+``least`` requires a share: with 0.3, 79 of the 154 are left.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ from distill.near.copies import Copies
 from distill.near.runs import Questions, Run
 from distill.near.words import Words, blocks, read_words
 
-KINDS = ("exact", "ngram", "fuzzy")  # the first of these is reported
+KINDS = ("exact", "ngram", "fuzzy")  # of several, the first is reported
 WORDS = (5, 50)
 SCHEMA = {
     "row": pl.Int64,
@@ -46,17 +46,17 @@ RECORD = {
     "question": pl.Int64,
     "kind": pl.String,
     "share": pl.Float64,
-    "start": pl.Int64,  # of its first word among those of all texts
+    "start": pl.Int64,  # place of its first word among those of all texts
     "words": pl.Int64,
 }
 PLACE = ("row", "question", "start", "words")
 Record = tuple[int, int, str, float, int, int]
-WIDE = 40  # characters a word; where an excerpt has more, the text is not written in words
+WIDE = 40  # characters per word; an excerpt with more is not written in words
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmarks:
-    """Questions that training data must not hold. Can be pickled."""
+    """Questions that training data must not contain; picklable."""
 
     rows: pl.DataFrame
     questions: Questions
@@ -79,7 +79,7 @@ class Benchmarks:
             words: size of the n-grams, 5 … 50. 13 is GPT-3's, 10 DeepSeek-R1's, 8 open-r1's.
             fuzzy: share of a question's words and pairs that makes a near copy, 0.5 … 1; None
                 looks for none.
-            least: share of a question's words, 0 … 1, that n-grams must make up; 0 takes any one.
+            least: share of a question's words, 0 … 1, that n-grams must cover; 0: any is enough.
 
         Raises:
             ValueError: a number out of range.
@@ -99,15 +99,15 @@ class Benchmarks:
         return cls(rows.select("benchmark", "row", "question"), questions, copies, least)
 
     def hits(self, questions: pl.Series, more: pl.Series | None = None) -> pl.DataFrame:
-        """What each row holds: at most one hit for each row and benchmark, by ``row``.
+        """At most one hit for each row and benchmark, by ``row``.
 
-        ``questions`` and ``more`` (such as reasoning and response) have one text a row, or null.
+        ``questions`` and ``more`` (such as reasoning and response) have one text per row, or null.
 
         Returns:
             ``row`` counts the texts from 0; ``benchmark`` and ``benchmark_row`` name the question
-            that most was met of; ``kind`` is one of KINDS; ``share`` is the part of the question's
-            words in n-grams that were met (for ``fuzzy``, of its words and pairs); ``text`` is the
-            first n words that were met, as the row has them (for ``fuzzy``, the question).
+            of which most was found; ``kind`` is one of KINDS; ``share`` is the share of its words
+            in n-grams that were found (for ``fuzzy``, of its words and pairs); ``text`` is the
+            first n words that were found, as in the row (for ``fuzzy``, the question).
         """
         distinct = questions.unique(maintain_order=True)
         places = pl.DataFrame({"row": range(len(questions)), "text": questions}).join(
@@ -139,7 +139,7 @@ class Benchmarks:
         return pl.concat(found)
 
     def _grams(self, read: Words, *, own: bool) -> list[Record]:
-        """What the texts share with each question, as far as it is enough."""
+        """What the texts share with each question, if it is enough."""
         runs = self.questions.runs(read)
         runs += self.questions.equals(read) if own else []
         records = []
@@ -160,7 +160,7 @@ class Benchmarks:
         written = excerpt(texts[row], start - int(read.offsets[row]), words)
         if len(written) <= WIDE * words:
             return written
-        return b" ".join(read.spelled(start, words)).decode()  # there is no white space to cut at
+        return b" ".join(read.spelled(start, words)).decode()  # it has no white space to split at
 
     def _share(self, question: int, runs: list[Run]) -> float:
         offsets = self.questions.words.offsets
@@ -176,14 +176,14 @@ class Benchmarks:
 
 
 def _best(hits: pl.DataFrame) -> pl.DataFrame:
-    """One hit for each row and benchmark; of equally good ones the first."""
+    """The best hit for each row and benchmark; among equally good ones the first."""
     kind = pl.col("kind").replace_strict(KINDS, range(len(KINDS)), return_dtype=pl.Int8)
     ordered = hits.sort("row", "benchmark", kind, -pl.col("share"), maintain_order=True)
     return ordered.unique(["row", "benchmark"], keep="first", maintain_order=True)
 
 
 def excerpt(text: str, first: int, count: int) -> str:
-    """The ``count`` words of a text from the ``first`` on, as they are written there.
+    """The ``count`` words of a text from the ``first`` on, as written there.
 
     >>> excerpt("So, (Tom's) dog ran.", 1, 3)
     "(Tom's) dog"

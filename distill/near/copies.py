@@ -1,11 +1,11 @@
-"""Near copies of whole questions: other names, other numbers, another order.
+"""Finds near copies of whole questions: other names, other numbers, another order.
 
 A text is a near copy of a question if it has a given share of the question's distinct words and
 pairs of neighbouring words, counted together. Text around the question does not matter. The search
-is exact: the share decides which n-grams a near copy must share (a prefix filter over the rarest),
-and the words themselves are compared at last.
+is exact: the share decides which n-grams a near copy must contain (a prefix filter over the rarest
+ones), and finally the words themselves are compared.
 
-Chosen among counting words, pairs, triples and their mixtures, by what each flags of a training
+This was chosen among words, pairs, triples and mixtures of them, by what each flags in a training
 set and by how many altered test questions it finds; see ``python -m bench.near --flags``.
 """
 
@@ -20,10 +20,10 @@ from distill.near.grams import grams
 from distill.near.lookup import Lookup
 from distill.near.words import Words
 
-SHORTEST = 5  # words of a question with a near copy
-EXTRA = 0.15  # of the n-grams a copy must share: looked up beyond the first that it must
+SHORTEST = 5  # words of a question that can have a near copy
+EXTRA = 0.15  # of the n-grams that a copy must contain: how many more are looked up
 LOW = 0xFFFFFFFF
-CLOSE = 1e-9  # a share computed in floating point is not above itself
+CLOSE = 1e-9  # tolerance for shares computed in floating point
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Copies:
 
     @classmethod
     def build(cls, words: Words, share: float) -> "Copies":
-        """``share`` of the words and pairs must be met, in 0.5 … 1."""
+        """``share`` is the share of words and pairs that must be found, 0.5 … 1."""
         hashes, questions = _sets(words)
         _, which, counts = np.unique(hashes, return_inverse=True, return_counts=True)
         order = np.lexsort((hashes, counts[which], questions))
@@ -79,7 +79,7 @@ def _grams(words: Words) -> tuple[Hashes, Ints]:
 
 
 def _sets(words: Words) -> tuple[Hashes, Ints]:
-    """The distinct ones, in the order of the texts."""
+    """The distinct words and pairs, in the order of the texts."""
     hashes, texts = _grams(words)
     order = np.lexsort((hashes, texts))
     hashes, texts = hashes[order], texts[order]

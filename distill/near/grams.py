@@ -11,7 +11,7 @@ STEP = np.uint64(0x9E3779B97F4A7C15)  # odd; 2^64 over the golden ratio, as in s
 def grams(words: Words, size: int) -> tuple[Hashes, Ints]:
     """Hashes of all runs of ``size`` words, uint64, and the place of the first word of each.
 
-    Places count the words of all texts and ascend.
+    Places count the words of all texts and are ascending.
     """
     rolled = _rolled(words.hashes, size)
     inside = np.ones(len(rolled), bool)
@@ -22,7 +22,7 @@ def grams(words: Words, size: int) -> tuple[Hashes, Ints]:
 
 
 def _rolled(hashes: Hashes, size: int) -> Hashes:
-    """Polynomials in STEP, by doubling their length; the hashes of words are random already."""
+    """Polynomials in STEP, by doubling their length; the words' hashes are already random."""
     rolled, span = hashes, 1
     for bit in f"{size:b}"[1:]:
         rolled = rolled[:-span] * np.uint64(pow(int(STEP), span, 1 << 64)) + rolled[span:]
@@ -34,10 +34,10 @@ def _rolled(hashes: Hashes, size: int) -> Hashes:
 
 
 def shingles(words: Words, size: int) -> tuple[Hashes, Ints]:
-    """The hashed n-grams that stand for each text, and offsets as in ``Words``.
+    """The hashed n-grams of each text, and offsets as in ``Words``.
 
-    A text of fewer than ``size`` words has one, of all its words: it is like another only if both
-    have the same words. A text without words has none. Repeated n-grams are repeated.
+    A text of fewer than ``size`` words has one, of all its words, so it is only similar to texts
+    with the same words. A text without words has none. Repeated n-grams are repeated.
     """
     hashes, places = grams(words, size)
     offsets = np.searchsorted(places, words.offsets).astype(np.int64)

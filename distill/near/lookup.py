@@ -1,4 +1,4 @@
-"""Finds hashes in a fixed set, and where in the questions each of them is."""
+"""Finds hashes in a fixed set, and where each of them is in the questions."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from distill.near.arrays import Hashes, Ints, Truths
 
-SPARE = 4  # the table has 16 to 32 slots for each hash, so few others need the slower search
+SPARE = 4  # the table has 16 to 32 slots per hash, so few others need the slower search
 MOST_BITS = 24  # 16 MB
 
 
@@ -16,10 +16,10 @@ class Lookup:
 
     Attributes:
         hashes: distinct, ascending.
-        bounds: hash ``i`` has the entries ``bounds[i]:bounds[i + 1]`` of the two next.
+        bounds: hash ``i`` has the entries ``bounds[i]:bounds[i + 1]`` of the next two.
         questions: int64.
-        places: int64, of its first word in the question.
-        table: whether any hash begins with these bits; a power of two of them.
+        places: int64, of the first word in the question.
+        table: whether any hash begins with these bits; its length is a power of two.
     """
 
     hashes: Hashes
@@ -40,7 +40,7 @@ class Lookup:
         return cls(found, bounds, questions[order], places[order], table)
 
     def find(self, hashes: Hashes) -> tuple[Ints, Ints, Ints]:
-        """For every entry met: which of ``hashes`` it was, its question, its place there."""
+        """For every entry found: which of ``hashes`` it was, its question, its place there."""
         shift = np.uint64(65 - len(self.table).bit_length())
         likely = np.flatnonzero(self.table[hashes >> shift])
         where = np.searchsorted(self.hashes, hashes[likely])

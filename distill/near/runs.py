@@ -1,4 +1,4 @@
-"""Where questions stand in texts word by word: n-grams first, then the words themselves."""
+"""Finds questions in texts word by word: by n-grams first, then by the words themselves."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from distill.near.grams import grams, whole_hash
 from distill.near.lookup import Lookup
 from distill.near.words import Words
 
-SHORTEST = 5  # words of a question that is looked for inside other texts
-# An n-gram in more than this many questions, and in more than this share, of a benchmark is the
-# frame that they are put in ("answer with the letter of the correct option").
+SHORTEST = 5  # words of a question that is searched for inside other texts
+# An n-gram in more than this many questions of a benchmark, and in more than this share of them, is
+# part of the frame around all of them ("answer with the letter of the correct option").
 COMMON = 10
 COMMON_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Some words of a question, in a row, in a text."""
+    """Consecutive words of a question in a text."""
 
     row: int
     question: int
@@ -30,10 +30,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Questions ready to be found.
+    """Questions ready to be searched for.
 
     ``parts`` holds the n-grams of those with ``size`` words or more, ``whole`` the first SHORTEST
-    words of those with fewer, ``tiny`` those with fewer than SHORTEST, by the hash of all words.
+    words of those with fewer, and ``tiny`` those with fewer than SHORTEST, by their whole hash.
     """
 
     words: Words
@@ -44,7 +44,7 @@ class Questions:
 
     @classmethod
     def build(cls, words: Words, names: pl.Series, size: int) -> "Questions":
-        """``names`` says of which benchmark each question is."""
+        """``names`` is the benchmark of each question."""
         counts = np.diff(words.offsets)
         hashes, questions, places = _placed(words, size)
         own = _own(hashes, questions, words, names)
@@ -81,13 +81,13 @@ class Questions:
         return [run for run in found if self._spelled(texts, run)]
 
     def _spelled(self, texts: Words, run: Run) -> bool:
-        """Whether the words are the same, letter by letter; a hash is not enough."""
+        """Whether the words are the same letter by letter, because a hash is not enough."""
         here = int(self.words.offsets[run.question]) + run.place
         return texts.spelled(run.start, run.words) == self.words.spelled(here, run.words)
 
 
 def _placed(words: Words, size: int) -> tuple[Hashes, Ints, Ints]:
-    """The n-grams of all texts: hashes, the text of each, its place in that text."""
+    """The n-grams of all texts: their hashes, their texts, and their places in these."""
     hashes, places = grams(words, size)
     texts = np.searchsorted(words.offsets, places, side="right") - 1
     return hashes, texts, places - words.offsets[texts]
@@ -100,8 +100,8 @@ def _whole(words: Words, text: int) -> int:
 def _own(hashes: Hashes, questions: Ints, words: Words, names: pl.Series) -> Truths:
     """Which n-grams count: not the frame of a benchmark, unless a question has nothing else.
 
-    Of such a question the rarest count, so that a copy of any whole question is always met. A
-    question that a benchmark has twice counts once.
+    For such a question the rarest ones count, so that a copy of a whole question is always found. A
+    question that appears twice in a benchmark counts once.
     """
     same = np.array([_whole(words, i) if n else 0 for i, n in enumerate(np.diff(words.offsets))])
     about = pl.DataFrame({"benchmark": names, "same": same}).select(
@@ -117,7 +117,7 @@ def _own(hashes: Hashes, questions: Ints, words: Words, names: pl.Series) -> Tru
 
 
 def _joined(texts: Words, size: int, lookup: Lookup) -> Ints:
-    """Runs of n-grams that a text and a question share; columns as the fields of ``Run``."""
+    """Runs of n-grams that a text and a question share; the rows are the fields of ``Run``."""
     hashes, at = grams(texts, size)
     which, questions, places = lookup.find(hashes)
     starts = at[which]

@@ -1,11 +1,11 @@
-"""MinHash sketches: a few bytes a text by which near copies find each other.
+"""MinHash sketches: a few bytes per text with which near copies are found.
 
 A sketch is a row of 32-bit keys, one for each *band*; a band hashes the minima of ``rows``
 multiplicative permutations of the text's shingles. Two texts of Jaccard similarity J agree on a
-band with probability p = J^rows, independently from band to band, and are compared if they agree
-on AGREE bands. ``plan`` takes the largest bands with which two texts exactly at the threshold are
+band with probability p = J^rows, independently for each band, and are compared if they agree on
+AGREE bands. ``plan`` takes the widest bands with which two texts exactly at the threshold are
 missed with probability (1 - p)^bands + bands p (1 - p)^(bands - 1) < 1e-6. At 0.85 these are 29
-bands of 5 (116 bytes a text): missed 9.9e-7; unlike texts of J = 0.3 are compared with 2.3e-3.
+bands of 5 (116 bytes per text), with 9.9e-7; texts of J = 0.3 are compared with probability 2.3e-3.
 """
 
 import math
@@ -19,9 +19,9 @@ from distill.near.arrays import Hashes, Ints, Keys
 from distill.near.grams import STEP, shingles
 from distill.near.words import blocks, mixed, read_words
 
-MISSED = 1e-6  # of two texts that are exactly as alike as the threshold
-AGREE = 2  # with one, keys that are equal by chance would do, and many texts of J = 0.3
-MOST = 160  # permutations; 0.2 ns a shingle each
+MISSED = 1e-6  # probability for two texts whose similarity is exactly the threshold
+AGREE = 2  # with one, chance matches would be compared, and many texts of J = 0.3
+MOST = 160  # permutations; each takes 0.2 ns per shingle
 EMPTY = np.uint32(0)  # in every band of a text without words
 
 
@@ -63,10 +63,10 @@ def missed(jaccard: float, plan: Plan) -> float:
 
 
 def sketches(texts: pl.Series, *, words: int, jaccard: float) -> Keys:
-    """One sketch a text: uint32, shape (texts, bands); all EMPTY for a text without words.
+    """One sketch per text: uint32, shape (texts, bands); all EMPTY for a text without words.
 
-    ``words`` is the size of the n-grams that are compared, ``jaccard`` the threshold they will be
-    compared at. The same text has the same sketch in every process and on every machine.
+    ``words`` is the size of the n-grams, ``jaccard`` the threshold. The same text has the same
+    sketch in every process and on every machine.
     """
     chosen = plan(jaccard)
     keys = np.zeros((len(texts), chosen.bands), np.uint32)
@@ -97,6 +97,6 @@ def _keys(hashes: Hashes, offsets: Ints, plan: Plan) -> Keys:
 
 @lru_cache
 def _factors(count: int) -> Keys:
-    """Odd numbers: multiplying by one is a permutation of the 32-bit numbers."""
+    """Odd numbers, because multiplying by one permutes the 32-bit numbers."""
     drawn = mixed(np.arange(1, count + 1, dtype=np.uint64) * STEP)
     return (drawn >> np.uint64(32)).astype(np.uint32) | np.uint32(1)

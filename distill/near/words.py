@@ -1,9 +1,9 @@
-"""Cuts texts into normalised words and gives each a 64-bit hash.
+"""Splits texts into normalised words and gives each a 64-bit hash.
 
 Two texts have the same words if they differ only in case, white space, punctuation and Unicode
 form (NFKC: NFC and NFD agree, full-width letters and ligatures are plain ones). A word is a run of
-letters, digits and marks. In scripts written without spaces (Han, kana, Thai, Lao, Khmer, Myanmar)
-every character is a word of its own, so word n-grams are character n-grams there.
+letters, digits and marks. In scripts without spaces (Han, kana, Thai, Lao, Khmer, Myanmar) every
+character is a word, so word n-grams are character n-grams there.
 """
 
 import hashlib
@@ -15,20 +15,20 @@ import polars as pl
 
 from distill.near.arrays import Bytes, Hashes, Ints
 
-BLOCK = 1 << 20  # bytes of text in hand at once: their arrays stay in a core's cache
-LONGEST = 64  # bytes of a word that are hashed eight at a time; what is longer is rare
+BLOCK = 1 << 20  # bytes of text at a time, so that their arrays fit into a core's cache
+LONGEST = 64  # bytes of a word that are hashed eight at a time; longer words are rare
 SEPARATOR = 0
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 SYMBOLS = r"[^\p{L}\p{M}\p{N}\x00-\x7f]+"
 
 
 def _kept() -> bytes:
-    """What each byte of UTF-8 becomes: letters in lower case, SEPARATOR between words."""
+    """The replacement of each byte of UTF-8: letters in lower case, SEPARATOR between words."""
     table = bytearray(256)
     for byte in range(256):
         char = chr(byte)
         if byte >= 0x80:
-            table[byte] = byte  # inside a letter: other characters are gone by then
+            table[byte] = byte  # part of a letter: other characters have been removed by then
         elif char.isalnum():
             table[byte] = ord(char.lower())
     return bytes(table)
@@ -50,7 +50,7 @@ class Words:
         offsets: text ``i`` has words ``offsets[i]:offsets[i + 1]``, int64, one more than texts.
         starts: of each word in ``data``, int64.
         sizes: of each word in bytes, int64.
-        data: normalised text, words set apart by zero bytes, uint8.
+        data: normalised text, words separated by zero bytes, uint8.
     """
 
     hashes: Hashes
@@ -60,18 +60,18 @@ class Words:
     data: Bytes
 
     def __len__(self) -> int:
-        """How many texts."""
+        """The number of texts."""
         return len(self.offsets) - 1
 
     def spelled(self, first: int, count: int) -> list[bytes]:
-        """The letters themselves of ``count`` words, from the ``first`` of all texts on, UTF-8."""
+        """``count`` words as UTF-8, from the ``first`` on, counted over all texts."""
         chosen = slice(first, first + count)
         pairs = zip(self.starts[chosen].tolist(), self.sizes[chosen].tolist(), strict=True)
         return [self.data[start : start + size].tobytes() for start, size in pairs]
 
 
 def blocks(texts: pl.Series, *, size: int = BLOCK) -> Iterator[tuple[int, pl.Series]]:
-    """Slices of ``texts`` of about ``size`` bytes, at least one text each, and where they start."""
+    """(start, slice of ``texts``), each of about ``size`` bytes and at least one text."""
     ends = np.cumsum(texts.str.len_bytes().fill_null(0).to_numpy())
     start, count = 0, len(texts)
     while start < count:
@@ -84,7 +84,7 @@ def blocks(texts: pl.Series, *, size: int = BLOCK) -> Iterator[tuple[int, pl.Ser
 def read_words(texts: pl.Series) -> Words:
     """The normalised words of every text; a null has none.
 
-    For many long texts call it on ``blocks``: it needs about 15 bytes a byte of text.
+    For many long texts call it on ``blocks``, because it needs about 15 bytes per byte of text.
     """
     data, bounds = _normalised(texts)
     inside = data != SEPARATOR
@@ -96,9 +96,9 @@ def read_words(texts: pl.Series) -> Words:
 
 
 def _normalised(texts: pl.Series) -> tuple[Bytes, Ints]:
-    """The bytes of all texts with separators around each, and where each begins and the last ends.
+    """The bytes of all texts with separators around each; where each begins, and the last ends.
 
-    Eight bytes more stand at the end, so that eight can be loaded from anywhere.
+    There are eight more bytes at the end, so that eight can be loaded from anywhere.
     """
     texts = texts.fill_null("")
     joined = texts.str.join(" ").cast(pl.Binary).item() if len(texts) else b""
@@ -111,9 +111,9 @@ def _normalised(texts: pl.Series) -> tuple[Bytes, Ints]:
 
 
 def _folded(joined: bytes, bounds: Ints) -> tuple[bytes, Ints]:
-    """The same with its foreign pieces normalised: runs between white space, not all ASCII.
+    """The same with its pieces (runs between white space) normalised, if they are not ASCII.
 
-    Nothing composes across white space, so only they need it, and each spelling once.
+    Nothing composes across white space, so only these need it, and each spelling only once.
     """
     data = np.frombuffer(joined, np.uint8)
     white = np.append(np.flatnonzero(data <= ord(" ")), len(data))
@@ -134,15 +134,15 @@ def _folded(joined: bytes, bounds: Ints) -> tuple[bytes, Ints]:
 
 
 def _plain(texts: pl.Series) -> pl.Series:
-    """Foreign texts normalised, and without any character beyond ASCII but those of words."""
+    """Non-ASCII texts normalised; beyond ASCII only the characters of words are left."""
     texts = texts.str.normalize("NFKC").str.to_lowercase()
     return texts.str.replace_all(SYMBOLS, " ").str.replace_all(UNSPACED, " $0 ")
 
 
 def hashed(data: Bytes, starts: Ints, sizes: Ints) -> Hashes:
-    """One hash for each word; behind the last one ``data`` has eight bytes more.
+    """One hash for each word; ``data`` must have eight more bytes after the last one.
 
-    Words of up to eight bytes never share one, if there is no zero byte in them.
+    Words of up to eight bytes never share a hash, if they have no zero byte.
     """
     eights = np.ndarray(len(data) - 7, np.dtype("<u8"), data.data, strides=(1,))
     hashes = mixed(eights[starts] & MASKS[np.minimum(sizes, 8)])
@@ -160,7 +160,7 @@ def hashed(data: Bytes, starts: Ints, sizes: Ints) -> Hashes:
 
 
 def mixed(values: Hashes) -> Hashes:
-    """Every bit of each value spread over all 64: a bijection, in place."""
+    """Spreads every bit of each value over all 64, in place; a bijection."""
     values ^= values >> HALF
     values *= FIRST
     values ^= values >> HALF

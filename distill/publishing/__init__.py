@@ -1,7 +1,7 @@
-"""``distill push``: what is sent, and cards whose every number is read from the files beside them.
+"""``distill push``: what is sent, and cards whose numbers all come from the files beside them.
 
-``dataset`` (of a filtered set), ``student`` (of a trained one), ``markdown`` (what both are made
-of). Nothing here sends or writes anything.
+``dataset`` and ``student`` write the cards, ``bundle`` collects what is sent, ``keys`` refuses
+credentials in it, and ``hub`` sends it.
 """
 
 from distill.publishing.dataset import dataset_card

@@ -1,6 +1,6 @@
-"""An adapter's config as others can load it: its base is named by Hub id, never by a path here.
+"""Rewrites an adapter's config so that others can load it: with a Hub id as its base, not a path.
 
-Does not change the user's file, and does not ask the Hub whether the id is there.
+The user's file is not changed, and the Hub is not asked whether the id exists.
 """
 
 import logging
@@ -18,14 +18,14 @@ from distill.recipes.places import HUB_ID
 log = logging.getLogger("distill")
 CONFIG = "adapter_config.json"
 KEY = "base_model_name_or_path"  # peft's
-# Where the weights come from that a shipped name stands for, before they were quantised to 4 bits.
+# The original models of shipped names, before they were quantised to 4 bits.
 ORIGINALS = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 
 def base_on_hub(config: Any, path: Path, train: Mapping[str, Any]) -> str | None:
-    """The Hub id that an adapter's config is to name in place of a path; None if it holds no path.
+    """The Hub id to put into an adapter's config instead of a path; None if it holds no path.
 
-    ``config`` is what ``path`` holds, and ``train`` the student's train.json.
+    ``config`` is the content of ``path``, and ``train`` the student's train.json.
 
     Raises:
         UserError: the base is a folder, which nobody else has.
@@ -53,7 +53,7 @@ def base_on_hub(config: Any, path: Path, train: Mapping[str, Any]) -> str | None
 
 
 def with_base(config: Mapping[str, Any], base: str) -> bytes:
-    """The adapter's config with ``base`` as the model that it belongs to; all else as it was."""
+    """The adapter's config with ``base`` as its base; the rest is unchanged."""
     return orjson.dumps(
         {**config, KEY: base}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     )

@@ -1,4 +1,4 @@
-"""What a push sends: which files of a set or student go where, and their card. Sends nothing."""
+"""What a push sends: which files of a set or student go where, and their card."""
 
 import fnmatch
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from distill.publishing.adapter import CONFIG, base_on_hub, with_base
 from distill.publishing.dataset import dataset_card
 from distill.publishing.student import student_card
 
-# What a student is made of. Optimizer states, logs, locks and pickles are not among it.
+# The files of a student; not optimizer states, logs, locks and pickles.
 STUDENT_FILES = (
     *("adapter_config.json", "config.json", "generation_config.json", "chat_template.jinja"),
     *("*.safetensors", "*.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"),
@@ -33,14 +33,14 @@ class PushBundle:
     folder: Folder
     files: dict[str, Seen]  # path in the repository → file here
     card: bytes
-    edited: dict[str, bytes] = field(default_factory=dict)  # sent in place of those of ``files``
+    edited: dict[str, bytes] = field(default_factory=dict)  # sent instead of those in ``files``
 
     def names(self) -> list[str]:
         """Paths in the repository, the card last."""
         return [*self.files, CARD]
 
     def content(self, name: str) -> bytes | Seen:
-        """What is sent under a path in the repository: bytes made here, or a file as it is."""
+        """What is sent as a path in the repository: bytes made here, or a file as it is."""
         return self.card if name == CARD else self.edited.get(name, self.files[name])
 
     def sizes(self) -> dict[str, int]:
@@ -50,11 +50,11 @@ class PushBundle:
 
 
 def bundle_of(path: Path, repo_id: str) -> PushBundle:
-    """What there is to send of the filtered set or student at ``path``.
+    """What to send of the filtered set or student at ``path``.
 
     Raises:
-        UserError: it is neither, or not finished, or its numbers do not agree; or a file of it is a
-            link out of ``path``, or no file.
+        UserError: it is neither, or unfinished, or its numbers do not agree; or a file of it is a
+            link out of ``path``, or not a regular file.
     """
     folder = Folder(path)
     found = folder.names()
@@ -110,7 +110,7 @@ def _student_bundle(folder: Folder, repo_id: str) -> PushBundle:
         config = _json(folder, files[CONFIG])
         if (base := base_on_hub(config, folder.path / CONFIG, train)) is not None:
             edited[CONFIG] = with_base(config, base)
-            train |= {"base_model": base}  # the card's alone: train.json is sent as it is
+            train |= {"base_model": base}  # for the card only: train.json is sent as it is
     scores = _json(folder, files["scores.json"]) if "scores.json" in files else None
     card = student_card(train, repo_id=repo_id, adapter=adapter, scores=scores)
     return PushBundle(kind="model", folder=folder, files=files, card=card.encode(), edited=edited)
@@ -127,7 +127,7 @@ def _json_object(folder: Folder, name: str, verb: str) -> tuple[Seen, dict[str, 
 
 
 def _json(folder: Folder, seen: Seen) -> Any:
-    """What a small JSON file holds; None if it is not JSON."""
+    """The value in a small JSON file; None if it is not JSON."""
     try:
         return orjson.loads(folder.read(seen))
     except orjson.JSONDecodeError:

@@ -1,6 +1,6 @@
-"""The card of a filtered set: what was read, what fell out and why, what is in it. Only numbers.
+"""The card of a filtered set: how much was read, dropped and why, and what is in it.
 
-Does not say how the answers were sampled unless the report does, and does not guess a licence.
+It only says what the report and the rows say, and does not guess a licence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from distill.errors import UserError
-from distill.publishing.markdown import as_yaml, code, front_matter, page, table
+from distill.publishing.markdown import code, front_matter, page, recipe, table
 from distill.rows import SCHEMA
 from distill.verify.isolation import UNSAFE
 
-# The Hub's own names (hub-docs, datasetcard.md), each with the first row count above it.
+# The Hub's own names (hub-docs, datasetcard.md), each with the smallest row count above it.
 SIZES = (
     ("n<1K", 1_000),
     ("1K<n<10K", 10_000),
@@ -25,7 +25,7 @@ SIZES = (
 )
 TOKENS = ("prompt_tokens", "reasoning_tokens", "completion_tokens")
 COUNTED = ("domain", "source", "teacher")
-LISTED = 30  # values of one column on the card; the rest are summed up in one line
+LISTED = 30  # values of one column on the card; one line sums up the rest
 FIELDS = {
     "id": "of the question; (id, sample) is the key",
     "sample": "0 … k-1: which answer to that question",
@@ -55,7 +55,7 @@ def dataset_card(report: Mapping[str, Any], shards: Sequence[Path], *, repo_id: 
     """README.md of a filtered set: ``report`` is its report.json, ``shards`` its kept/*.parquet.
 
     Raises:
-        UserError: the report's numbers do not add up, or are not those of the shards.
+        UserError: the report's numbers do not add up, or do not match the shards.
     """
     rows = pl.scan_parquet(list(shards), glob=False)
     kept = int(rows.select(pl.len()).collect().item())
@@ -86,7 +86,7 @@ def dataset_card(report: Mapping[str, Any], shards: Sequence[Path], *, repo_id: 
         _tokens(rows),
         "## Fields",
         _fields(rows.collect_schema()),
-        *_recipe(report.get("recipe")),
+        *recipe(report.get("recipe")),
         "## Limits",
         *_unsafe(report.get(UNSAFE)),
         LIMITS,
@@ -94,7 +94,7 @@ def dataset_card(report: Mapping[str, Any], shards: Sequence[Path], *, repo_id: 
 
 
 def _unsafe(counts: Any) -> tuple[str, ...]:
-    """A warning, where programs could have read what they were checked against."""
+    """A warning if programs could have read what they were checked against."""
     if not isinstance(counts, Mapping):
         return ()
     return (
@@ -142,7 +142,7 @@ def _funnel(report: Mapping[str, Any]) -> str:
     if reasons is None:
         reasons = {"dropped": report["dropped"]}
     steps = [("read", read), *reasons.items(), ("kept", report["kept"])]
-    # A reason may be called "read" or "kept" too: it is told apart by its column.
+    # A reason may be called "read" or "kept" too; the second column tells them apart.
     kinds = ["", *("dropped" for _ in reasons), ""]
     lines = [
         (name, kind, count, f"{count / read:.1%}" if read else "")
@@ -194,9 +194,3 @@ def _kind(kind: pl.DataType) -> str:
             return f"list of {{{', '.join(field.name for field in inner.fields)}}}"
         return f"list of {_kind(inner)}"  # type: ignore[arg-type]
     return str(kind).lower()
-
-
-def _recipe(recipe: Any) -> tuple[str, ...]:
-    if not isinstance(recipe, Mapping) or not recipe:
-        return ()
-    return ("## Recipe", code("yaml", as_yaml(recipe)))

@@ -1,7 +1,7 @@
 """Puts a filtered set or a student on the Hub, with its card.
 
-A repository is private unless the user says otherwise, and holds either everything or nothing:
-data and card go into one commit. What was uploaded before an interruption is not sent again.
+A repository is private unless the user says otherwise. Data and card go into one commit, so it
+holds either everything or nothing. What was uploaded before an interruption is not sent again.
 """
 
 import fnmatch
@@ -9,7 +9,7 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from distill.credentials.find import keys_in, without_keys
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("distill")
 
-# Files of an earlier push that would be read as part of this one: replaced, or the push is refused.
+# Files of an earlier push that would be read as part of this one. They are removed with --force;
+# without it the push is refused.
 STALE = {
     "dataset": ("data/*",),
     "model": ("*.safetensors", "*.safetensors.index.json", "*.bin", "*config.json"),
@@ -39,7 +40,10 @@ def send(path: Path, repo_id: str, *, public: bool, dry_run: bool, force: bool) 
     Raises:
         UserError: as ``distill.push``.
     """
-    hub = _hub()
+    try:
+        from huggingface_hub import HfApi
+    except ImportError:
+        raise missing_extra(module="huggingface_hub", extra="hub") from None
     _check_name(repo_id)
     try:
         bundle = bundle_of(path, repo_id)
@@ -47,27 +51,19 @@ def send(path: Path, repo_id: str, *, public: bool, dry_run: bool, force: bool) 
     except ChangedError as error:
         raise UserError(str(error)) from None
     sizes = bundle.sizes()
-    whom = f"{bundle.kind} {repo_id} ({'public' if public else 'private'})"
+    target = f"{bundle.kind} {repo_id} ({'public' if public else 'private'})"
     if dry_run:
         for name, size in sizes.items():
             log.info("would send %s, %s bytes", name, f"{size:,}")
         total = sum(sizes.values())
-        log.info("would send %d files, %s bytes to %s", len(sizes), f"{total:,}", whom)
+        log.info("would send %d files, %s bytes to %s", len(sizes), f"{total:,}", target)
         return
-    # Read at the call; the library reads it when it is imported.
+    # Read here, because the library only reads it when it is imported.
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
-    api = hub.HfApi(endpoint=endpoint, library_name="distill")
+    api = HfApi(endpoint=endpoint, library_name="distill")
     problem = _send_or_say(api, bundle, digests, repo_id, public=public, force=force)
-    if problem:  # raised here, not where it was caught: the client's error holds the request
+    if problem:  # not raised where it was caught, because the client's error holds the request
         raise UserError(problem)
-
-
-def _hub() -> Any:
-    try:
-        import huggingface_hub
-    except ImportError:
-        raise missing_extra(module="huggingface_hub", extra="hub") from None
-    return huggingface_hub
 
 
 def _check_name(repo_id: str) -> None:
@@ -110,7 +106,7 @@ def _send(
     total = sum(sizes[name] for name in changed)
     log.info("sending %d files, %s bytes to %s", len(changed), f"{total:,}", url)
     adds = [_addition(bundle, name, digests[name]) for name in changed]
-    # The client uploads equal files at once and from one stream: one of each kind goes first.
+    # The client uploads equal files at the same time from one stream, so one of each goes first.
     first = {digests[name].sha256: add for name, add in zip(changed, adds, strict=True)}
     if len(first) < len(adds):
         api.preupload_lfs_files(repo_id, first.values(), repo_type=bundle.kind)
@@ -126,10 +122,10 @@ def _send(
 
 
 def _addition(bundle: PushBundle, name: str, digest: Digest) -> "CommitOperationAdd":
-    """A file to send: the bytes that were looked through, or an error.
+    """A file to send: the bytes that were searched for keys, or an error.
 
-    As a stream, which the client hashes first and then reads again: by LFS, for xet takes paths
-    alone, and behind a path another file may stand by then.
+    It is a stream, which the client hashes first and then reads again. It goes by LFS, because xet
+    only takes paths, and a path may lead to another file by then.
     """
     from huggingface_hub import CommitOperationAdd
 
@@ -164,7 +160,7 @@ def _held(api: "HfApi", kind: str, repo_id: str, sha: str | None) -> dict[str, "
 def _differences(
     bundle: PushBundle, digests: dict[str, Digest], held: dict[str, "RepoFile"]
 ) -> tuple[list[str], list[str]]:
-    """(what is to be sent, what is to go): paths in the repository, the card last."""
+    """(what to send, what to remove): paths in the repository, the card last."""
     ours = bundle.names()
     changed = [name for name in ours if name not in held or not _same(digests[name], held[name])]
     patterns = STALE[bundle.kind]
@@ -178,9 +174,6 @@ def _same(digest: Digest, entry: "RepoFile") -> bool:
     if entry.lfs is None:
         return digest.git == entry.blob_id
     return digest.sha256 == entry.lfs.sha256
-
-
-# ---- the client
 
 
 def _token() -> str | None:
@@ -198,8 +191,8 @@ def _send_or_say(
     public: bool,
     force: bool,
 ) -> str | None:
-    """None once all is sent, else what went wrong, in one line without secrets."""
-    # HTTPError: the HTTP library's, whichever the installed client uses, and so also its own.
+    """None if everything was sent, else what went wrong, in one line without secrets."""
+    # HTTPError is that of the HTTP library which the installed client uses, so it includes its own.
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
     try:
@@ -241,7 +234,7 @@ def _next_step(status: int) -> str:
 
 
 def _clean(said: object) -> str:
-    """One short line of what a server or library said, without the token or anything like one."""
+    """One short line of a server's or library's text, without the token or anything like one."""
     text = str(said)
     if token := _token():
         text = text.replace(token, "…")

@@ -1,4 +1,4 @@
-"""Keeps credentials out of what is published: in rows, files, names and cards. Takes none out."""
+"""Refuses to publish credentials, whether in rows, files, names or cards."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from distill.publishing.bundle import CARD, PushBundle
 from distill.publishing.texts import plain, texts_of
 
 OWN = "the value of "
-BLOCK, OVERLAP = 4 << 20, 16 << 10  # bytes of a file at a time, and again with the next ones
+BLOCK, OVERLAP = 4 << 20, 16 << 10  # bytes of a file at a time, and repeated with the next block
 _TEXT = r"(?-u:[\t\n\r -~]{12,})"  # the shortest thing with a password in it: a://:pass@b
 _ESCAPE, _SURROGATE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|(["\\/]))'), re.compile("[\ud800-\udfff]")
 MOST_JSON = 256 << 20  # bytes: the largest tokenizers have 40 MB
@@ -27,7 +27,7 @@ MOST_HEADER = 100_000_000  # bytes: safetensors' own limit
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Names of the bytes that were looked through, as the Hub knows them."""
+    """Digests of the bytes that were searched, as the Hub computes them."""
 
     sha256: str
     git: str  # of the blob
@@ -35,7 +35,7 @@ class Digest:
 
 @dataclass(slots=True)
 class _Found:
-    """Credentials in rows of one file: the first with its place, and how many rows have any."""
+    """Credentials in the rows of one file: the place of the first, and which rows have any."""
 
     first: tuple[int, str, str] | None = None  # row, column, kind
     rows: set[int] = field(default_factory=set)
@@ -47,13 +47,13 @@ class _Found:
 
 
 def refuse_keys(bundle: PushBundle) -> dict[str, Digest]:
-    """Looks through all that is to be sent; says which bytes that were, by path in the repository.
+    """Searches everything that is to be sent; returns its digests by path in the repository.
 
     Raises:
-        UserError: something looks like a credential, or is the value of a variable of this
-            process's environment that is named like one; or a file with the name of JSON is none.
-            Names the file, the row and its column, and the kind, but never the credential.
-        ChangedError: a file is not the one that was looked at before.
+        UserError: something looks like a credential, or is the value of an environment variable
+            that is named like one; or a file named as JSON is not JSON. Names the file, the row and
+            its column, and the kind, but never the credential.
+        ChangedError: a file is not the one that was checked before.
     """
     digests = {}
     for name in bundle.names():
@@ -72,9 +72,9 @@ def refuse_keys(bundle: PushBundle) -> dict[str, Digest]:
 
 
 def _refuse_name(name: str, where: str) -> None:
-    """A name is sent too, and becomes a path on other people's machines."""
+    """Raises if a name, which is sent too and becomes a path elsewhere, is strange or a key."""
     if not name.isprintable() or "\\" in name:
-        msg = f"{where}: has signs that are no letters, so nothing was sent; next: rename {name!a}"
+        msg = f"{where}: has unusual characters, so nothing was sent; next: rename {name!a}"
         raise UserError(without_keys(msg, 400))
     if kinds := _kinds(pl.Series([name])).get(0):
         raise _key_in(where, kinds[0], "rename it")
@@ -104,7 +104,7 @@ def _blocks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
 
 
 def _refuse_keys_in(data: bytes, where: str) -> None:
-    # The numbers of weights have hardly any text, and a tenth of the time is enough to see that.
+    # Weights contain hardly any text, and finding the text first takes a tenth of the time.
     text = "\n".join(pl.Series([plain(data)]).str.extract_all(_TEXT)[0])
     kinds = _kinds(pl.Series([text])).get(0, [])
     own = [name for value, name in own_secrets().items() if value.encode() in data]  # in any script
@@ -114,7 +114,7 @@ def _refuse_keys_in(data: bytes, where: str) -> None:
 
 
 def _refuse_escaped(data: bytes, where: str, kind: str) -> None:
-    r"""The same for JSON, in which a key may be written as ``\u0073k-…``; it must be some."""
+    r"""The same for JSON, where a key may be written as ``\u0073k-…``; raises if it is not JSON."""
     try:
         if len(data) > MOST_JSON:
             raise ValueError
@@ -122,14 +122,11 @@ def _refuse_escaped(data: bytes, where: str, kind: str) -> None:
     except (ValueError, RecursionError):
         msg = f"{where}: not {kind}, though its name says so; nothing was sent; next: take it out"
         raise UserError(msg) from None
-    if b"\\" in data:  # of the text, not of what was read: of two equal names that has the last
+    if b"\\" in data:  # search the text, because of two equal names parsing keeps only the last
         text = data.decode(json.detect_encoding(data), "surrogatepass")
-        text = _SURROGATE.sub("\ufffd", _ESCAPE.sub(_letter, text))
+        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
+        text = _SURROGATE.sub("\ufffd", text)
         _refuse_keys_in(text.encode(), where)
-
-
-def _letter(found: re.Match[str]) -> str:
-    return chr(int(found[1], 16)) if found[1] else found[2]
 
 
 def _refuse_keys_in_rows(stream: IO[bytes], where: str) -> None:
@@ -150,7 +147,7 @@ def _refuse_keys_in_rows(stream: IO[bytes], where: str) -> None:
     place = f"row {row:,} (from 0{'; ' if ids else ''}{ids}), column {column}"
     more = f" and {len(found.rows) - 1:,} more rows" if len(found.rows) > 1 else ""
     remedy = "filter again without such rows (--set 'rules.keys=secret_keys = 0')"
-    if kind.startswith(OWN):  # which only push knows
+    if kind.startswith(OWN):  # filter does not know this value
         remedy = "filter again without this row, by its id or its text"
     where = f"{where}: {without_keys(place, 300)}{more}"
     raise _key_in(where, kind, remedy)
@@ -178,7 +175,7 @@ def _kinds(texts: pl.Series) -> dict[int, list[str]]:
 
 
 def _key_in(where: str, kind: str, remedy: str) -> UserError:
-    for value, name in own_secrets().items():  # a row's id may be one
+    for value, name in own_secrets().items():  # a row's id may be a secret
         where = where.replace(value, "…")
         if kind == OWN + name:
             remedy += f" (or unset {name} if it is no secret)"

@@ -1,4 +1,4 @@
-"""Markdown from values that are not trusted: cells, tables, code. Does not know what they mean."""
+"""Writes Markdown from untrusted values: cells, tables, code."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-# Written as entities, these stay text everywhere; as such they would end a cell, start a tag, a
-# link, an image, code or emphasis (CommonMark 6: an entity is never structure).
+# Written as entities, these are always text (CommonMark 6: an entity is never structure). Otherwise
+# they would end a cell, or start a tag, a link, an image, code or emphasis.
 _STRUCTURE = str.maketrans({c: f"&#{ord(c)};" for c in "|<>&[]`*\\$"})
-# OWASP, CSV injection: what makes a spreadsheet take a pasted cell for a formula.
+# OWASP, CSV injection: with these a spreadsheet takes a pasted cell for a formula.
 _FORMULA = ("=", "+", "-", "@")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
@@ -58,8 +58,15 @@ def front_matter(values: Mapping[str, Any]) -> str:
 
 
 def page(*parts: str) -> str:
-    """The parts that are not empty, a blank line between them."""
+    """The parts that are not empty, with blank lines between them."""
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def recipe(values: Any) -> tuple[str, ...]:
+    """The section with a recipe; none if there is no recipe."""
+    if not isinstance(values, Mapping) or not values:
+        return ()
+    return ("## Recipe", code("yaml", as_yaml(values)))
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:

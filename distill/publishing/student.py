@@ -1,16 +1,16 @@
-"""The card of a student: its base, how it was trained, how to run it. Only what train.json says.
+"""The card of a student: its base, how it was trained, how to run it, and its scores, if any.
 
-Does not recommend sampling values and does not praise: a score appears if scores.json was given.
+It only says what train.json and scores.json say, and recommends no sampling values.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from distill.publishing.markdown import as_yaml, cell, code, flat, front_matter, page, table
+from distill.publishing.markdown import cell, code, flat, front_matter, page, recipe, table
 from distill.recipes.places import HUB_ID
 from distill.verify.isolation import UNSAFE
 
-ASIDE = ("base", "base_model", "recipe", "versions", "fingerprint")  # shown elsewhere, or not
+ASIDE = ("base", "base_model", "recipe", "versions", "fingerprint")  # shown elsewhere, or not shown
 SCORES = ("benchmark", "metric", "value", "95 %")
 LIMITS = """\
 - It was trained on answers that another model wrote, and repeats that model's mistakes.
@@ -49,10 +49,8 @@ def student_card(
         "## Use",
         code("python", _usage(repo_id, adapter=adapter, on_hub=on_hub)),
         *_section("Training", flat({"base": base, **facts} if base else facts)),
-        *_recipe(train.get("recipe")),
-        *_section(
-            "Scores", _score_lines(_mapping(scores)), ("benchmark", "metric", "value", "95 %")
-        ),
+        *recipe(train.get("recipe")),
+        *_section("Scores", _score_lines(_mapping(scores)), SCORES),
         *_section("Versions", flat(_mapping(train.get("versions")))),
         "## Limits",
         LIMITS,
@@ -106,13 +104,8 @@ def _section(
     return (f"## {title}", table(head, lines)) if lines else ()
 
 
-def _recipe(recipe: Any) -> tuple[str, ...]:
-    values = _mapping(recipe)
-    return ("## Recipe", code("yaml", as_yaml(values))) if values else ()
-
-
 def _score_lines(scores: Mapping[str, Any]) -> list[tuple[str, str, Any, str]]:
-    """One line a metric; a metric is a block with a ``value``, as eval writes it."""
+    """One line per metric, which is a block with a ``value``, as eval writes it."""
     lines: list[tuple[str, str, Any, str]] = []
     if scores.get(UNSAFE) is True:
         lines.append(("all", UNSAFE, "programs ran without a sandbox", ""))

@@ -1,15 +1,15 @@
-"""Every text of a table, whatever it is nested in, and of bytes. Does not look at what they say."""
+"""Finds every text in a table, however nested, and in bytes."""
 
 from collections.abc import Iterator
 
 import polars as pl
 
-# What is no ASCII text becomes one sign, which no text has.
+# Anything but ASCII text becomes one character that texts do not have.
 _PLAIN = bytes(b if 0x20 <= b < 0x7F or b in b"\t\n\r" else 0x01 for b in range(256))
 
 
 def plain(data: bytes) -> str:
-    r"""What can be read in bytes as ASCII, and without NUL: UTF-16 too.
+    r"""Bytes as ASCII text, without NUL, so that UTF-16 can be read too.
 
     >>> plain(b"a\xffb"), plain("ab".encode("utf-16-le"))
     ('a\x01b', 'ab')
@@ -18,7 +18,7 @@ def plain(data: bytes) -> str:
 
 
 def texts_of(frame: pl.DataFrame, rows: pl.Series) -> Iterator[tuple[str, pl.Series, pl.Series]]:
-    """(column, its texts, number of the row of each); ``rows`` are the numbers of the table's."""
+    """(column, its texts, each text's row number); ``rows`` are the row numbers of the table."""
     for name in frame.columns:
         yield from _texts(frame[name], rows, name)
 

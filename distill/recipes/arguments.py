@@ -1,8 +1,8 @@
-"""Which further arguments a recipe may give to the server it starts. Starts nothing.
+"""Which further arguments a recipe may give to the server it starts.
 
-Only what is known to be harmless: numbers, switches and names out of short lists. Whatever loads
-code, another model or a file, opens a port, sends something away or takes JSON is in no table, and
-so is what a newer version of a server adds.
+Only what is known to be harmless: numbers, switches and names from short lists. Arguments that load
+code, another model or a file, open a port, send something away or take JSON are in no table;
+neither are those that a newer version of a server adds.
 """
 
 import re
@@ -14,21 +14,15 @@ Values = re.Pattern[str] | tuple[str, ...] | None  # None: a switch, without a v
 SWITCH = None
 COUNT = re.compile(r"[0-9]{1,12}")
 AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?|\.[0-9]{1,12}")
-PARSER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # built in: those from a file need a flag more
+PARSER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # built in; those from a file need another flag
 LEVEL = ("debug", "info", "warning", "error", "critical")
 QUANTIZED = (
-    "awq",
-    "awq_marlin",
-    "gptq",
-    "gptq_marlin",
-    "fp8",
-    "bitsandbytes",
-    "compressed-tensors",
+    *("awq", "awq_marlin", "gptq", "gptq_marlin", "fp8", "bitsandbytes", "compressed-tensors"),
 )
 LOADED = ("auto", "safetensors")  # never pt or npcache, which unpickle
 KV_CACHE = ("auto", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2")
 
-# docs.vllm.ai, cli/serve. Not run by us.
+# docs.vllm.ai, cli/serve. We have not run it.
 VLLM: Mapping[str, Values] = {
     **dict.fromkeys(("--tensor-parallel-size", "-tp", "--pipeline-parallel-size", "-pp"), COUNT),
     **dict.fromkeys(("--data-parallel-size", "-dp", "--max-num-batched-tokens"), COUNT),
@@ -61,7 +55,7 @@ VLLM: Mapping[str, Values] = {
     "--reasoning-parser": PARSER,
     "--uvicorn-log-level": LEVEL,
 }
-# sglang 0.5.23, srt/arg_groups. Not run by us.
+# sglang 0.5.23, srt/arg_groups. We have not run it.
 SGLANG: Mapping[str, Values] = {
     **dict.fromkeys(("--tp-size", "--tensor-parallel-size", "--tp"), COUNT),
     **dict.fromkeys(("--pp-size", "--pipeline-parallel-size", "--dp-size"), COUNT),
@@ -98,7 +92,7 @@ TRANSFORMERS: Mapping[str, Values] = {
     **dict.fromkeys(("--default-seed", "--model-timeout"), COUNT),
     "--cb-max-memory-percent": AMOUNT,
     **dict.fromkeys(("--cb-use-cuda-graph", "--no-cb-use-cuda-graph", "--compile"), SWITCH),
-    # with a slash it is a kernel of the Hub, fetched and run
+    # with a slash it would be a kernel of the Hub, fetched and run
     "--attn-implementation": ("eager", "sdpa", "flex_attention", "flash_attention_2"),
     "--quantization": ("bnb-4bit", "bnb-8bit"),
     "--reasoning": ("on", "off", "auto"),
@@ -113,7 +107,7 @@ TABLES: Mapping[str, Mapping[str, Values]] = {
     "sglang": SGLANG,
     "transformers": TRANSFORMERS,
 }
-# What distill says on every command line itself, and where the recipe says it.
+# Arguments that distill sets itself, and the recipe's key for them.
 OURS: Mapping[str, str] = {
     **dict.fromkeys(("--host", "--port"), "the server is on loopback, on a free port"),
     **dict.fromkeys(("--model", "--model-path", "--served-model-name", "--alias"), "serve.model"),
@@ -126,10 +120,10 @@ OURS: Mapping[str, str] = {
 
 
 def wrong_arguments(args: Sequence[str], *, engine: str) -> str | None:
-    """What is not known to be safe in ``args``, in one line; None if all of it is.
+    """What in ``args`` is not known to be safe, in one line; None if all of it is.
 
-    A flag is known by its whole name, written with dashes: servers take abbreviations and
-    underscores too, and what looks like another flag must be none.
+    A flag must be written in full and with dashes. Servers also accept abbreviations and
+    underscores, so anything else might be another flag.
     """
     known = TABLES[engine]
     rest = list(args)
@@ -164,11 +158,11 @@ def _wanted(allowed: re.Pattern[str] | tuple[str, ...]) -> str:
 def _unknown(flag: str, engine: str) -> str:
     dashed = flag.replace("_", "-")
     if said := OURS.get(dashed):
-        return f"{flag!r:.60} is what distill says itself; next: {said}"
+        return f"{flag!r:.60} is set by distill itself; next: {said}"
     if not flag.startswith("-"):
-        return f"{flag!r:.60} is no flag; a value stands behind its own flag only"
+        return f"{flag!r:.60} is not a flag; a value must follow its own flag"
     return (
-        f"{flag!r:.60} is no argument of {engine} that is known to be safe; "
+        f"{flag!r:.60} is not an argument of {engine} that is known to be safe; "
         f"{nearest(dashed, TABLES[engine])} Next: leave it out, or start the server yourself and "
         "name it in teacher"
     )

@@ -1,7 +1,7 @@
-"""Python beside a recipe: read once, where the user allows it, and run from what was read.
+"""Python beside a recipe: read once, if the user allows it, and run from what was read.
 
-Whoever wrote the file decides what it does: it runs as the user, without a jail. So a recipe alone
-can never make it run; ``--allow-code`` does.
+The file runs as the user, without a jail, so its author decides what happens. That is why a recipe
+alone can never make it run; the user has to give ``--allow-code``.
 """
 
 import hashlib
@@ -25,30 +25,30 @@ CHECK: Final = re.compile(
     r"(?P<file>[^:\x00-\x1f\x7f]+\.py)(?::(?P<function>[a-z_][a-z_0-9]*))?", re.IGNORECASE
 )
 FUNCTION: Final = "grade"  # of a check that names none
-SAID: Final = 200  # characters of an error of the code
+SAID: Final = 200  # characters of an error raised by the code
 
 
 class CodeError(UserError):
-    """The code failed: the text names file, line and error."""
+    """The user's code failed: the text names file, line and error."""
 
     where = ""  # file and line
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A file of Python as it was read; picklable, so that no worker has to find the file."""
+    """A Python file as it was read; picklable, so that workers need not find the file."""
 
     name: str  # of the file, without its folder
-    path: str  # where it was read, for errors
+    path: str  # where it was read from, for errors
     source: bytes = field(repr=False)
 
     @property
     def digest(self) -> str:
-        """16 hex digits of sha256 over every byte of it."""
+        """16 hex digits of the sha256 of its bytes."""
         return hashlib.sha256(self.source).hexdigest()[:16]
 
     def module(self) -> ModuleType:
-        """What it defines; it is run once in a process.
+        """The module, which is run once in a process.
 
         Raises:
             CodeError: it fails.
@@ -57,26 +57,26 @@ class Code:
 
     @contextmanager
     def blamed(self) -> Iterator[None]:
-        """Names file and line of whatever the code raises in the block.
+        """Turns whatever the code raises in the block into an error with file and line.
 
         Raises:
-            CodeError: it raised something, or wanted to end the program.
+            CodeError: it raised something, or tried to exit.
         """
-        from polars.exceptions import PanicException  # no Exception
+        from polars.exceptions import PanicException  # not an Exception
 
         try:
             yield
-        except DistillError:  # of a function of ours that it called
+        except DistillError:  # from one of our functions that it called
             raise
-        # border: code of the user's, which may raise anything
+        # border: the user's code may raise anything
         except (Exception, SystemExit, PanicException) as error:
             where = self._where(error)
             failed = CodeError(f"{where}: {type(error).__name__}: {first_line(error):.{SAID}}")
-            failed.where = where  # not an argument: then it could not be pickled
+            failed.where = where  # not an argument, because then it could not be pickled
             raise failed from error
 
     def _where(self, error: BaseException) -> str:
-        """File and line: the last of the code's own that the error came through."""
+        """File and line of the last of the code's own frames in the traceback."""
         frames = walk_tb(error.__traceback__)
         lines = [line for frame, line in frames if frame.f_code.co_filename == self.path]
         if isinstance(error, SyntaxError) and error.filename == self.path and error.lineno:
@@ -86,7 +86,7 @@ class Code:
 
 @cache
 def _run(code: Code) -> ModuleType:
-    # dataclasses look their module up; no other file can have this name
+    # dataclasses look up their module; no other file can have this name
     module = ModuleType(f"distill_own_{code.digest}")
     sys.modules[module.__name__] = module
     with code.blamed():
@@ -98,7 +98,7 @@ def read_code(text: str, key: str, origin: Origin, *, allowed: bool) -> Code:
     """The file that a recipe names at ``key``.
 
     Raises:
-        UserError: it is not there or not the recipe's to read, or the user did not allow it to run.
+        UserError: it is missing or the recipe may not read it, or the user did not allow it to run.
     """
     found = place(text, key, origin, PYTHON)
     if found is None:
@@ -121,7 +121,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def check_parts(check: str) -> tuple[str, str] | None:
-    """File and function of a check of the user's own; None of any other.
+    """File and function of one of the user's own checks; None for any other check.
 
     >>> check_parts("mine/my_check.py"), check_parts("math")
     (('mine/my_check.py', 'grade'), None)
@@ -131,7 +131,7 @@ def check_parts(check: str) -> tuple[str, str] | None:
 
 
 def kind_of(check: str) -> str:
-    """What rows say of a recipe's check: without a folder, with the function's name.
+    """A recipe's check as rows store it: without a folder, with the function's name.
 
     >>> kind_of("mine/my_check.py"), kind_of("my_check.py:mark"), kind_of("math")
     ('my_check.py:grade', 'my_check.py:mark', 'math')
@@ -141,7 +141,7 @@ def kind_of(check: str) -> str:
 
 
 def refuse_repeated(names: Sequence[str], key: str, origin: Origin) -> None:
-    """Raises where two files have one name, by which what they make is stored."""
+    """Raises UserError if two files have the same name, because results are stored by it."""
     for name in names:
         if names.count(name) > 1:
             msg = f"{origin.path}: {key}: {name!r} appears twice; rename one of them"

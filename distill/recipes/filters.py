@@ -1,4 +1,4 @@
-"""The filters recipe: rules over signals, then selection over the whole set. Does not decide."""
+"""The filters recipe: rules over signals, then selection over the whole set."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -17,15 +17,9 @@ from distill.rows import Domain
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-# What filter itself says of a row; a rule of that name could not be told apart.
+# Reasons that filter itself gives; a rule may not have the same name.
 RESERVED = (
-    "oversized",
-    "contaminated",
-    "too_hard",
-    "too_easy",
-    "duplicate",
-    "per_prompt",
-    "quota",
+    *("oversized", "contaminated", "too_hard", "too_easy", "duplicate", "per_prompt", "quota"),
 )
 
 
@@ -41,7 +35,7 @@ class Difficulty(Strict):
 
     at_least: Share = 0.0
     at_most: Share = 1.0
-    samples: Annotated[int, Field(ge=1)] = 2  # judged answers that a prompt must have to be sorted
+    samples: Annotated[int, Field(ge=1)] = 2  # judged answers that a prompt needs to be classified
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -55,22 +49,22 @@ class PerPrompt(Strict):
     """How many answers of one prompt are kept, and which."""
 
     at_most: Annotated[int, Field(ge=1)]
-    prefer: str | None = None  # comma-separated columns with ASC or DESC; else that of select
+    prefer: str | None = None  # comma-separated columns with ASC or DESC; None: as in select
 
 
 class Quota(Strict):
-    """How many rows of one domain are kept, in all and from some of its sources."""
+    """How many rows of one domain are kept, in total and per source."""
 
     total: Count | None = None
     sources: dict[str, Count] = {}
 
 
 class Select(Strict):
-    """What only the whole set can decide."""
+    """Selection that needs the whole set."""
 
-    dedupe: Literal["exact", "near"] | None = None  # near: also what is nearly the same text
+    dedupe: Literal["exact", "near"] | None = None  # near: nearly the same text counts too
     near: Near = Near()
-    prefer: str = "sample ASC"  # whom to keep of copies and of a prompt; ties go to the key
+    prefer: str = "sample ASC"  # which of several copies or answers to keep; ties: by key
     difficulty: Difficulty | None = None
     per_prompt: PerPrompt | None = None
     quota: dict[Domain, Quota] = {}  # rows drawn by a hash of the key; a number is the total
@@ -86,19 +80,19 @@ class Select(Strict):
 
 
 class Decontaminate(Strict):
-    """Which rows ask, or spell out, what a benchmark asks."""
+    """Which rows ask or repeat a question of a benchmark."""
 
     against: Annotated[tuple[str, ...], Field(min_length=1)]  # files, hf://… or shipped names
     words: Annotated[int, Field(ge=5, le=50)] = 13  # of a stretch that must not be shared
-    # How much of a question's words and word pairs a near copy has. At 0.75 altered questions of
-    # GSM8K (other names and numbers) are found in 78 of 100 cases, at 0.8 in 71.
+    # The share of a question's words and word pairs in a near copy. At 0.75, 78 of 100 altered
+    # questions of GSM8K (other names and numbers) are found, at 0.8 71.
     fuzzy: Annotated[float, Field(ge=0.5, le=1)] | None = 0.75
-    share: Annotated[float, Field(ge=0, le=1)] = 0.0  # of a question's words that must be met
+    share: Annotated[float, Field(ge=0, le=1)] = 0.0  # of a question's words that must be found
 
 
 def _own_check(name: str) -> str:
     if check_parts(name) is None:
-        msg = "is no check of your own; write it as my_check.py:grade"
+        msg = "is not a check of your own; write it as my_check.py:grade"
         raise ValueError(msg)
     return name
 
@@ -106,25 +100,24 @@ def _own_check(name: str) -> str:
 class FilterRecipe(Strict):
     """A whole filters recipe."""
 
-    rules: dict[
-        str, str
-    ]  # reason → polars SQL that must be true; the first broken one is the reason
+    # reason → polars SQL that must be true; the first broken rule is the row's reason
+    rules: dict[str, str]
     measure: tuple[str, ...] = ()  # signals to measure although no rule reads them
-    tokenizer: str | None = None  # file or folder to count tokens with; else they are estimated
-    score_model: str | None = None  # what the signal of that name asks
-    signals: tuple[str, ...] = ()  # files of your own, beside the recipe
-    # Where rows were made with checks of your own: FILE.py:FUNCTION, so that they can be checked
+    tokenizer: str | None = None  # file or folder to count tokens with; None: they are estimated
+    score_model: str | None = None  # the model of the signal of that name
+    signals: tuple[str, ...] = ()  # your own files, beside the recipe
+    # Your own checks that rows were made with, as FILE.py:FUNCTION, so that they can be repeated
     checks: tuple[Annotated[str, AfterValidator(_own_check)], ...] = ()
     decontaminate: Decontaminate | None = None
-    # A run whose problems are DATA's traces: its word where rules say unverifiable, and only there
+    # A run that has judged DATA's traces; it decides only rows that the rules cannot verify
     judge: str | None = None
     select: Select = Select()
 
     @model_serializer(mode="wrap")
     def _without_unset(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Results of recipes without code of one's own are known by what they always said."""
-        said: dict[str, Any] = whole(self)
-        return {k: v for k, v in said.items() if v or k not in ("signals", "checks")}
+        """Leaves out unset keys that older results lack, so that their digests stay valid."""
+        values: dict[str, Any] = whole(self)
+        return {k: v for k, v in values.items() if v or k not in ("signals", "checks")}
 
     @field_validator("rules")
     @classmethod
@@ -134,6 +127,6 @@ class FilterRecipe(Strict):
                 msg = f"{name!r}: a rule's name is its reason: lower-case letters, digits and _"
                 raise ValueError(msg)
             if name in RESERVED:
-                msg = f"{name!r}: is a reason that filter itself gives; rename the rule"
+                msg = f"{name!r}: is a reason of filter's own; rename the rule"
                 raise ValueError(msg)
         return rules

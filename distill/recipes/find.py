@@ -1,10 +1,10 @@
-"""Finds the file a name means: a path, one of this folder's, or a shipped one. Reads none."""
+"""Finds the file that a name means: a path, one in this folder, or a shipped one."""
 
 from pathlib import Path
 
 from distill.errors import UserError, nearest
 
-PRESETS = "prompts/teachers"  # a kind of its own inside prompts: what vendors' endpoints need
+PRESETS = "prompts/teachers"  # a separate kind inside prompts: what vendors' endpoints need
 
 
 def shipped(kind: str) -> Path:
@@ -35,7 +35,7 @@ def shipped_file(name: str, kind: str, suffix: str = ".yaml") -> Path | None:
 
 
 def own_file(name: str, kind: str, suffix: str = ".yaml") -> Path | None:
-    """The same in the user's own ./<kind>."""
+    """The file of that name in the user's own ./<kind>; None if there is none."""
     return _file_in(Path(kind), name, suffix)
 
 
@@ -49,7 +49,7 @@ def _file_in(folder: Path, name: str, suffix: str) -> Path | None:
 
 
 def names(kind: str, suffix: str = ".yaml") -> list[str]:
-    """The names of the shipped recipes of a kind, e.g. ``eval/gsm8k``; presets are their own."""
+    """The names of the shipped recipes of a kind, e.g. ``eval/gsm8k``; presets are a kind."""
     root, presets = shipped(kind), shipped(PRESETS)
     paths = [p for p in root.rglob(f"*{suffix}") if root == presets or p.parent != presets]
     return sorted(p.relative_to(root).with_suffix("").as_posix() for p in paths)

@@ -1,6 +1,6 @@
-"""Loads a recipe: finds it, reads it, applies ``--set``, fills presets and checks every key.
+"""Loads a recipe: finds it, reads it, applies ``--set``, fills in presets and checks every key.
 
-Does not check what a recipe points to (files, models, columns): the commands do, before they start.
+What a recipe points to (files, models, columns) is checked by the commands, before they start.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from distill.errors import UserError
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.find import find
-from distill.recipes.mistakes import one_line
 from distill.recipes.places import Keys, Origin
 from distill.recipes.presets import fill_presets
 from distill.recipes.prompts import SOURCES, PromptsRecipe
-from distill.recipes.read import parse_yaml, read_mapping
+from distill.recipes.read import parse_yaml, read_mapping, validated
 from distill.recipes.secrets import SECRET, refuse_secrets
 from distill.recipes.students import StudentRecipe
 
@@ -28,15 +27,15 @@ KINDS: Mapping[type[BaseModel], str] = {
     FilterRecipe: "filters",
     StudentRecipe: "students",
 }
-# Choosing one by --set takes the others out of the recipe.
+# Choosing one with --set removes the others from the recipe.
 ALTERNATIVES = (
     (("problems",), SOURCES),
     ((), ("teacher", "teachers", "serve")),
     ((), ("samples", "until")),
 )
-# What a recipe says of one address or model and not of another: its key must not go to another
-# host, nor its price into another bill, nor one vendor's switches to another vendor. Another model
-# is not known as the one before; the same one elsewhere is.
+# Keys that belong to one address or model only: the API key must not go to another host, the price
+# must not be used for another bill, nor one vendor's switches for another vendor. Another model
+# must not keep ``known_as``; the same model at another address may.
 OF_THE_HOST = ("key_env", "price", "limit_name", "extra_body", "continues", "ignores")
 OF_THE_TEACHER = {
     "at": ("base_url", "known_as", *OF_THE_HOST),
@@ -48,7 +47,7 @@ OF_THE_SOURCE = ("config", "split", "sha256", "where")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded(Generic[R]):
-    """A recipe, and where its values come from."""
+    """A recipe, and the origin of its values."""
 
     recipe: R
     origin: Origin
@@ -63,13 +62,13 @@ def load(name: str, model: type[R], overrides: Sequence[str] = ()) -> Loaded[R]:
     """The recipe of that name, checked, with ``--set key.path=value`` overrides applied.
 
     Raises:
-        UserError: unreadable YAML, a key inside, an unknown key or a value of the wrong kind; a
-            teacher's preset that there is none of or that the recipe may not use, or a model that
+        UserError: unreadable YAML, an API key in it, an unknown key or a value of the wrong kind; a
+            teacher's preset that does not exist or that the recipe may not use, or a model that
             its vendor has retired.
     """
     path = find(name, KINDS[model])
     values = read_mapping(path)
-    for override in overrides:  # before any is applied: what another --set gives stays
+    for override in overrides:  # before any is applied, so that values from other --set stay
         _drop_stale(values, _keys(override), _value(override))
     for override in overrides:
         _apply(values, override)
@@ -77,15 +76,11 @@ def load(name: str, model: type[R], overrides: Sequence[str] = ()) -> Loaded[R]:
     origin = Origin(path=path, given=_given(values, overrides))
     if model is PromptsRecipe:
         values = fill_presets(values, origin)
-    try:
-        return Loaded(recipe=model.model_validate(values), origin=origin)
-    except ValidationError as error:
-        msg = f"{path}: {one_line(error, model)}"
-        raise UserError(msg) from None
+    return Loaded(recipe=validated(values, model, path), origin=origin)
 
 
 def _given(values: dict[str, Any], overrides: Sequence[str]) -> frozenset[Keys]:
-    """Where the values that the overrides brought stand, down to each; no preset is filled yet."""
+    """The keys of every single value that came from an override; presets are not filled in yet."""
     given: set[Keys] = set()
     for override in overrides:
         keys = _keys(override)
@@ -97,7 +92,7 @@ def _given(values: dict[str, Any], overrides: Sequence[str]) -> frozenset[Keys]:
 
 
 def _leaves(value: Any) -> Iterator[Keys]:
-    """The keys to each plain value inside; of a plain value none."""
+    """The path of keys to each plain value inside; for a plain value the empty path."""
     if not isinstance(value, (dict, list)):
         yield ()
         return
@@ -118,17 +113,17 @@ def _value(override: str) -> Any:
 
 
 def _drop_stale(values: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Takes out what the recipe says of the teacher or source that ``keys`` is about to replace."""
+    """Removes what the recipe says about the teacher or source that ``keys`` will replace."""
     block = values.get(keys[0])
     if len(keys) == 1 or not isinstance(block, dict):
         return
     stale: tuple[str, ...] = ()
     if keys[0] == "teacher":
         stale = OF_THE_TEACHER.get(keys[1], ())
-    elif keys[0] != "problems" or value is None:  # null chooses no other source
+    elif keys[0] != "problems" or value is None:  # null does not choose another source
         return
     elif keys[1] in SOURCES and block.get(keys[1]) is None:
-        # a data set's own file has its columns, and its questions keep their ids
+        # a file of the same data set has the same columns, and its questions keep their ids
         same_set = keys[1] == "file" and block.get("dataset") is not None
         stale = OF_THE_SOURCE if same_set else (*OF_THE_SOURCE, "source", "map")
     for name in stale:

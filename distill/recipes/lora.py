@@ -1,6 +1,6 @@
 """Which options of peft's LoraConfig a recipe or an adapter may have, with which values.
 
-What is in neither table is refused: an option that a newer peft adds is not known to be safe.
+Options in neither table are refused, because those that a newer peft adds are not known to be safe.
 """
 
 import re
@@ -24,7 +24,7 @@ from distill.recipes.shapes import (
 
 
 def initial_weights(value: Any) -> str | None:
-    """How the matrices begin: ways that read no file. eva, corda and lora_ga unpickle caches."""
+    """Ways to initialise the matrices without a file; eva, corda and lora_ga unpickle caches."""
     ways = ("gaussian", "olora", "pissa", "orthogonal", "mica")
     return one_of(True, False, *ways)(value)
 
@@ -54,7 +54,7 @@ ALLOWED: Mapping[str, Shape] = {
     "task_type": one_of("CAUSAL_LM"),
 }
 
-_FILE = "it has its weights start from a file that is unpickled"
+_FILE = "it initialises the weights from a file that is unpickled"
 _RARE = "it is not known to be safe"
 # Options that a recipe cannot have, and why.
 REFUSED: Mapping[str, str] = {
@@ -76,7 +76,7 @@ REFUSED: Mapping[str, str] = {
 }
 # What peft writes into an adapter for options that were not set.
 UNSET: tuple[object, ...] = (None, False, [], {}, "")
-# What an adapter says of itself besides, checked where it is opened.
+# Other keys of an adapter's config, checked when it is opened.
 DESCRIBES: Mapping[str, Shape] = {
     "peft_type": one_of("LORA"),
     "task_type": one_of("CAUSAL_LM"),
@@ -84,20 +84,20 @@ DESCRIBES: Mapping[str, Shape] = {
     "inference_mode": switch,
     "megatron_core": one_of("megatron.core"),  # peft's default; used with megatron_config only
     "revision": one_of("main"),  # of the base, which is opened at its newest commit
-    # where an adapter without a task_type got its base's class from; not followed
+    # where an adapter without a task_type got its base's class from; we do not follow it
     "auto_mapping": block(base_model_class=word, parent_library=library, unsloth_fixed=switch),
 }
 
 
 def wrong_in_adapter(config: Mapping[str, Any]) -> str | None:
-    """What of an adapter_config.json is not known to be safe; None if all of it is."""
+    """What in an adapter_config.json is not known to be safe; None if all of it is."""
     if config.get("peft_type") != "LORA":
-        return f"peft_type: {config.get('peft_type')!r:.40}: had to be LORA"
+        return f"peft_type: {config.get('peft_type')!r:.40}: must be LORA"
     for key, value in config.items():
         if value in UNSET or key == "base_model_name_or_path":
             continue
         shape = DESCRIBES.get(key) or ALLOWED.get(key)
         said = shape(value) if shape else REFUSED.get(key, "not known to be safe")
         if said:
-            return f"{key}: {value!r:.40}: {'had to be ' if shape else ''}{said}"
+            return f"{key}: {value!r:.40}: {'must be ' if shape else ''}{said}"
     return None

@@ -1,4 +1,4 @@
-"""Turns what pydantic says of a recipe into one line for a person. Checks nothing itself."""
+"""Turns pydantic's errors about a recipe into one line for the user."""
 
 import re
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ from distill.errors import nearest
 
 
 def one_line(error: ValidationError, model: type[BaseModel]) -> str:
-    """Which key is wrong, its value, why, and the nearest valid; of several mistakes the cause."""
+    """The wrong key, its value, why, and the nearest valid one; of several, the likely cause."""
     errors = error.errors()
-    # an unknown key is nearly always the cause of whatever else is wrong
+    # an unknown key is nearly always the cause of the other mistakes
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     loc = tuple(part for part in first["loc"] if part != "[key]")
@@ -22,7 +22,7 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"{at}: missing{more}"
     message = first["msg"].removeprefix("Value error, ")
-    # key_env is where a pasted key is most likely: never echo it
+    # a pasted key is most likely in key_env: never echo it
     if at.endswith("key_env"):
         return f"{at}: must be the NAME of an environment variable, e.g. DEEPSEEK_API_KEY{more}"
     prefix = f"{at}:{_shown(first['input'])} " if at else ""
@@ -30,7 +30,7 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _shown(value: object) -> str:
-    """A short value after a space; nothing for a block, user:password@host or an address's ?key."""
+    """A space and a short value; "" for a block, user:password@host or an address with ?key."""
     if not isinstance(value, (str, int, float)) or re.search(r"@|://.*[?#]", str(value)):
         return ""
     return f" {value!r:.80}"
@@ -42,7 +42,7 @@ def flat(text: str) -> str:
 
 
 def _keys_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:
-    """The keys that the block at ``loc`` may have; those of the deepest model on the way."""
+    """The keys that the block at ``loc`` may have, or those of the nearest block above it."""
     found = model
     for part in loc:
         field = found.model_fields.get(str(part))

@@ -1,7 +1,7 @@
-"""The mix recipe: which parts make up a data set, and what that takes. Asks nobody, prints nothing.
+"""The mix recipe: the parts that make up a data set, and the answers and tokens they take.
 
-A mix is a file ``mix.yaml`` in a folder of prompts recipes; each of its parts is one of them. All
-that it takes is arithmetic on the mix's own estimates: no problem is read and no teacher is known.
+A mix is a file ``mix.yaml`` in a folder of prompts recipes; each of its parts is one of them. The
+figures are computed from the mix's own estimates alone, without reading problems or recipes.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,11 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from distill.errors import UserError, nearest
 from distill.recipes.find import find, shipped
-from distill.recipes.mistakes import one_line
-from distill.recipes.read import read_mapping
-from distill.recipes.secrets import refuse_secrets
+from distill.recipes.read import read_block
 from distill.recipes.strict import Strict
 from distill.recipes.teachers import Price
 
@@ -27,18 +25,18 @@ Above0 = Annotated[float, Field(gt=0)]
 
 
 class Part(Strict):
-    """One part of a mix: how many rows are wanted, and estimates of what they take."""
+    """One part of a mix: how many rows are wanted, and estimates of their cost."""
 
     rows: Annotated[int, Field(ge=1)]
     mean_tokens: Above0  # of one answer, thinking and response
     prompt_tokens: Above0  # of one request, mean
-    kept_per_answer: Annotated[float, Field(gt=0, le=1)]  # rows that one answer makes, mean
-    kept_per_problem: Above0  # rows that one problem makes, all its answers together, mean
-    problems: Annotated[int, Field(ge=1)] | None = None  # the source has that many; None: unknown
+    kept_per_answer: Annotated[float, Field(gt=0, le=1)]  # rows from one answer, mean
+    kept_per_problem: Above0  # rows from all answers to one problem, mean
+    problems: Annotated[int, Field(ge=1)] | None = None  # in the source; None: unknown
 
 
 class MixRecipe(Strict):
-    """A whole mix; the key of a part is the name of a prompts recipe beside it."""
+    """A whole mix; a part's key is the name of a prompts recipe beside it."""
 
     parts: Annotated[dict[str, Part], Field(min_length=1)]
 
@@ -49,11 +47,11 @@ class Need:
 
     part: str
     rows: int
-    answers: int  # to be asked, those that are not kept counted in
+    answers: int  # to ask for, including those that will not be kept
     problems: int  # with at least one answer
-    available: int | None  # problems of the source; None: unknown
+    available: int | None  # problems in the source; None: unknown
     prompt_tokens: int
-    completion_tokens: int  # an answer that is not kept counts as long as one that is
+    completion_tokens: int  # assumes that answers that are not kept are as long as the others
 
     @property
     def short(self) -> bool:
@@ -68,17 +66,11 @@ def read_mix(name: str) -> tuple[MixRecipe, Path]:
         name: a file, or a folder with a ``mix.yaml``: as a path, in ./prompts, or shipped.
 
     Raises:
-        UserError: there is none, unreadable YAML, a key inside, an unknown key, a value of the
-            wrong kind, or a part that is no recipe beside the mix.
+        UserError: there is none, unreadable YAML, an API key in it, an unknown key, a value of the
+            wrong kind, or a part without a recipe beside the mix.
     """
     path = _file(name)
-    values = read_mapping(path)
-    refuse_secrets(values, path)
-    try:
-        mix = MixRecipe.model_validate(values)
-    except ValidationError as error:
-        msg = f"{path}: {one_line(error, MixRecipe)}"
-        raise UserError(msg) from None
+    mix = read_block(path, MixRecipe)
     beside = sorted(p.stem for p in path.parent.glob("*.yaml") if p != path)
     for part in mix.parts:
         if part not in beside:
@@ -92,7 +84,7 @@ def needs(mix: MixRecipe, rows: int | None = None) -> tuple[Need, ...]:
 
     Args:
         mix: the parts.
-        rows: of the whole set, at least 1; the parts keep their proportions. None: the mix's own.
+        rows: of the whole set, at least 1; the parts keep their proportions. None: as in the mix.
     """
     wanted = [part.rows for part in mix.parts.values()]
     scaled = apportion(sum(wanted) if rows is None else rows, wanted)
@@ -103,8 +95,8 @@ def needs(mix: MixRecipe, rows: int | None = None) -> tuple[Need, ...]:
 def apportion(total: int, weights: Sequence[int]) -> list[int]:
     """``total`` as whole numbers in proportion to the weights, by largest remainder.
 
-    They add up to ``total``, and each differs from its exact share by less than 1; of equal
-    remainders the first goes first.
+    They add up to ``total``, and each differs from its exact share by less than 1; among equal
+    remainders the first one wins.
 
     >>> apportion(10, [1, 1, 1])
     [4, 3, 3]
@@ -119,7 +111,7 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
 
 
 def cost_usd(price: Price, prompt_tokens: int, completion_tokens: int) -> float:
-    """USD off-peak, with no token of a prompt from the vendor's cache."""
+    """USD off-peak, with no prompt token from the vendor's cache."""
     return (prompt_tokens * price.input + completion_tokens * price.output) / MILLION
 
 
@@ -142,7 +134,7 @@ def _need(name: str, part: Part, rows: int) -> Need:
 
 
 def _ceil(rows: int, kept: float) -> int:
-    """``rows / kept``, rounded up, of the decimal that the recipe says: 7 / 0.07 is 100."""
+    """``rows / kept``, rounded up, computed with the decimal as written: 7 / 0.07 is 100."""
     return ceil(rows / Fraction(str(kept)))
 
 

@@ -1,9 +1,9 @@
-"""Which files a recipe may read: those of its own folder, and whatever the user names. Opens none.
+"""Which files a recipe may read: those in its own folder, and whatever the user names.
 
-A recipe is somebody else's text. What it names is looked for in the folder of its file and must lie
-there, links resolved, under a name of the wanted kind; nothing hidden, no device, no pipe. Where
-the recipe's file is itself reached by a link, its folder is the one that the file lies in. What the
-user names with ``--set`` may be anywhere. Every key that names a file asks here.
+A recipe may come from somebody else. What it names is looked for in its own folder and must be
+there with all links resolved, under a name of the wanted kind; hidden files, devices and pipes are
+refused. If the recipe itself is reached by a link, its folder is that of the real file. What the
+user names with ``--set`` may be anywhere. Every key that names a file is checked here.
 """
 
 import os
@@ -36,24 +36,24 @@ PLACES: Final = (
     "base",
     "chat_template",
 )
-# Where names are no files of anybody's; only a recipe that lies in one of them could reach it.
+# Not real files; only a recipe inside one of them could reach it.
 SPECIAL: Final = tuple(map(Path, ("/proc", "/sys", "/dev")))
 SHOWN = 100  # characters of a name in an error
-# owner/name, with letters that no path needs. A bare name could be a folder, or one of the readers
-# of folders that the package datasets brings (text, csv, imagefolder).
+# owner/name. A bare name could be a folder, or one of the builders of the package datasets (text,
+# csv, imagefolder).
 HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a recipe's values come from: its file, and which of them the user gave."""
+    """The origin of a recipe's values: its file, and which of them the user gave."""
 
     path: Path  # as it was found, for errors
     given: frozenset[Keys] = frozenset()  # by --set, down to each value: ("problems", "file")
 
     @property
     def folder(self) -> Path:
-        """The folder that the recipe may read in: of its file, links resolved."""
+        """The folder that the recipe may read: that of its file, links resolved."""
         return self.path.resolve().parent
 
     def gave(self, key: str) -> bool:
@@ -63,10 +63,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What may stand at a key."""
+    """What a key may name."""
 
-    wanted: str  # for people
-    suffixes: tuple[str, ...] = ()  # of a file, in lower case; none: no file
+    wanted: str  # for messages
+    suffixes: tuple[str, ...] = ()  # of a file, in lower case; none: no file is allowed
     folder: bool = False
 
 
@@ -84,12 +84,12 @@ def place(text: str, key: str, origin: Origin, kind: Kind) -> Path | None:
 
     Args:
         text: the value.
-        key: where it stands, e.g. ``problems.file`` or ``teachers.0.at``.
+        key: its key, e.g. ``problems.file`` or ``teachers.0.at``.
         origin: the recipe.
-        kind: what may stand there. A file that the user gave may have any name.
+        kind: what the key may name. A file that the user gave may have any name.
 
     Raises:
-        UserError: the recipe names what is not its own to read.
+        UserError: the recipe names a file that it may not read.
     """
     free = _there(Path(text)) if origin.gave(key) else None
     if free is not None and (kind.folder if free.is_dir() else kind.suffixes and free.is_file()):
@@ -98,28 +98,28 @@ def place(text: str, key: str, origin: Origin, kind: Kind) -> Path | None:
 
 
 def pattern(text: str, key: str, origin: Origin) -> Path:
-    """A recipe's text with ``*`` in it as a pattern in its folder; what it finds ``own`` checks.
+    """A recipe's text with ``*`` in it as a pattern in its folder; ``own`` checks what it finds.
 
     Raises:
-        UserError: it looks elsewhere.
+        UserError: it looks outside that folder.
     """
     path = Path(text)
     if path.is_absolute() or ".." in path.parts or text.startswith("~"):
-        raise _refused(text, key, origin, f"looks outside of the recipe's folder ({origin.folder})")
+        raise _refused(text, key, origin, f"looks outside the recipe's folder ({origin.folder})")
     return origin.folder / path
 
 
 def own(found: Iterable[Path], key: str, origin: Origin, kind: Kind) -> list[Path]:
-    """The files that a recipe's own pattern or folder stands for, links resolved.
+    """The files that a recipe's own pattern or folder matches, links resolved.
 
     Raises:
-        UserError: one of them is not the recipe's to read.
+        UserError: the recipe may not read one of them.
     """
     return [_checked(path, str(path), key, origin, kind) for path in found]
 
 
 def missing(text: str, key: str, origin: Origin, what: str = "no such file") -> UserError:
-    """The error for a value that names nothing; says so where the working directory has it."""
+    """The error for a value that names nothing; mentions if the working directory has it."""
     said = f"{origin.path}: {key}: {_shown(text)}: {what}"
     if not origin.gave(key) and _there(Path(text)) is not None:
         said += f" beside the recipe, and a recipe reads nowhere else; {_way_out(text, key)}"
@@ -133,8 +133,11 @@ def _own(text: str, key: str, origin: Origin, kind: Kind) -> Path | None:
 
 def _checked(asked: Path, text: str, key: str, origin: Origin, kind: Kind) -> Path:
     found = asked.resolve()
-    why = _strange(found, origin.folder)
-    if why is None and not (kind.folder if found.is_dir() else _has_suffix(found, kind)):
+    why = _not_inside(found, origin.folder)
+    if why is None and not (found.is_dir() or found.is_file()):
+        why = "is not a regular file"
+    fits = kind.folder if found.is_dir() else found.name.lower().endswith(kind.suffixes)
+    if why is None and not fits:
         msg = f"{origin.path}: {key}: {_shown(text)}: give {kind.wanted}"
         raise UserError(msg)
     if why is None and found.is_dir():
@@ -152,9 +155,9 @@ def _refused(text: str, key: str, origin: Origin, why: str) -> UserError:
 
 
 def _from_here(text: str, origin: Origin) -> str:
-    """A path that starts at the recipe, as it has to be typed: ``--set`` starts where the user is.
+    """A recipe's path as the user has to type it: ``--set`` starts in the working directory.
 
-    What is not there is left as it is.
+    A path that does not exist is left as it is.
     """
     beside = origin.folder / _at_home(Path(text))
     if _there(beside) is None or beside.resolve() == _at_home(Path(text)).resolve():
@@ -162,24 +165,14 @@ def _from_here(text: str, origin: Origin) -> str:
     return os.path.relpath(os.path.normpath(beside))
 
 
-def _strange(found: Path, folder: Path) -> str | None:
-    """Why a recipe in ``folder`` may not read it; None if it may."""
-    if (why := _not_inside(found, folder)) is not None:
-        return why
-    return None if found.is_dir() or found.is_file() else "is no regular file"
-
-
-def _has_suffix(found: Path, kind: Kind) -> bool:
-    return any(found.name.lower().endswith(suffix) for suffix in kind.suffixes)
-
-
 def _not_inside(found: Path, folder: Path) -> str | None:
+    """Why a recipe in ``folder`` may not read that path; None if it may."""
     if not found.is_relative_to(folder):
-        return f"is outside of the recipe's folder ({folder})"
+        return f"is outside the recipe's folder ({folder})"
     if any(part.startswith(".") for part in found.relative_to(folder).parts):
         return "is hidden"
     if any(found.is_relative_to(r) and not folder.is_relative_to(r) for r in SPECIAL):
-        return "is no file of yours"
+        return "is not one of your files"
     return None
 
 
@@ -191,13 +184,13 @@ def _inside(folder: Path) -> Iterable[Path]:
 
 
 def _leads_out(path: Path, folder: Path) -> str | None:
-    """Why a folder with that entry may not be read by a recipe in ``folder``."""
+    """Why a recipe in ``folder`` may not read a folder with that entry; None if it may."""
     mode = path.lstat().st_mode
     if not stat.S_ISLNK(mode):
-        strange = not (stat.S_ISDIR(mode) or stat.S_ISREG(mode))
-        return f"holds {path.name!r}, no regular file" if strange else None
+        regular = stat.S_ISDIR(mode) or stat.S_ISREG(mode)
+        return None if regular else f"holds {path.name!r}, which is not a regular file"
     found = _there(path)
-    if found is None:  # a link to nothing is read by nobody
+    if found is None:  # a dangling link cannot be read
         return None
     found = found.resolve()
     renamed = not found.is_dir() and found.suffix.lower() != path.suffix.lower()
@@ -207,7 +200,7 @@ def _leads_out(path: Path, folder: Path) -> str | None:
 
 
 def _there(path: Path) -> Path | None:
-    """The path if anything is there; a name that no file can have is nothing."""
+    """The path if it exists; None also for a name that no file can have."""
     path = _at_home(path)
     try:
         path.stat()
@@ -219,7 +212,7 @@ def _there(path: Path) -> Path | None:
 def _at_home(path: Path) -> Path:
     try:
         return path.expanduser()
-    except RuntimeError:  # the home of nobody
+    except RuntimeError:  # no such user
         return path
 
 
@@ -229,7 +222,7 @@ def _shown(text: str) -> str:
 
 
 def _way_out(text: str, key: str) -> str:
-    """How the user names it; a list is given whole."""
+    """How the user can name it; a list has to be given whole."""
     parts = key.split(".")
     number = next((i for i, part in enumerate(parts) if part.isdigit()), None)
     if number is not None:

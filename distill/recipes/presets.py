@@ -1,9 +1,9 @@
-"""Presets: what a vendor's endpoint needs, filled into a recipe's teacher. Asks no endpoint.
+"""Presets: what a vendor's endpoint needs, filled into a recipe's teacher.
 
 A preset is a YAML file in ``prompts/teachers``, or one of the user's own. ``teacher: {at: NAME}``
-takes from it whatever the block leaves out: the address, the variable of the key, limits, quirks
-and the price of the model. A shipped one also says which variable may go to its address as a key
-(``ties``), so no other preset may have its name.
+takes whatever the block leaves out from it: the address, the key's variable, limits, quirks and the
+price of the model. A shipped preset also ties its address to the variable whose value may be sent
+there as a key (``ties``), so no other preset may have its name.
 """
 
 from collections.abc import Iterator
@@ -17,35 +17,33 @@ from yarl import URL
 
 from distill.errors import UserError, nearest
 from distill.recipes.find import PRESETS, names, own_file, shipped, shipped_file
-from distill.recipes.mistakes import one_line
 from distill.recipes.places import RECIPE, Origin, missing, place
-from distill.recipes.read import read_mapping
-from distill.recipes.secrets import refuse_secrets
+from distill.recipes.read import read_block
 from distill.recipes.strict import Strict
 from distill.recipes.teachers import Address, Continues, KeyName, LimitName, Peak, Price
 
-# What a teacher takes from its preset as it is; extra_body is merged and the price looked up.
+# What a teacher takes from its preset unchanged; extra_body is merged and the price looked up.
 TAKEN = ("base_url", "key_env", "concurrency", "timeout_s", "limit_name", "continues", "ignores")
 
 
 class Retired(Strict):
-    """A model's name that its vendor no longer answers to."""
+    """A model's name that its vendor no longer accepts."""
 
-    use: str  # what took its place
-    since: date  # "on" would be a switch in YAML
+    use: str  # its replacement
+    since: date  # not "on", which is a boolean in YAML
 
 
 class Prices(Strict):
-    """A vendor's list of prices; an estimate, for the bill is what the vendor says."""
+    """A vendor's price list; an estimate, because the vendor's bill decides."""
 
     as_of: date  # when the source was read
     source: Annotated[str, Field(pattern=r"^https://")]
-    peak: Peak | None = None  # of every model that has no peak of its own
-    models: dict[str, Price]  # a model that is not in it has no known price
+    peak: Peak | None = None  # of every model without its own peak
+    models: dict[str, Price]  # other models have no known price
 
 
 class Preset(Strict):
-    """What is true of an endpoint whatever the model; the defaults of a teacher ``at`` it."""
+    """What is true of an endpoint for every model; the defaults of a teacher ``at`` it."""
 
     base_url: Address
     key_env: KeyName | None = None  # None: a server that asks for no key
@@ -55,13 +53,13 @@ class Preset(Strict):
     extra_body: dict[str, Any] = {}
     continues: Continues | None = None
     ignores: tuple[str, ...] = ()
-    # Where an answer's thinking comes in. For the reader: replies are recognised by their shape.
+    # The field with an answer's thinking; for readers only, as replies are recognised by shape.
     reasoning: Literal["reasoning_content", "reasoning", "inline"]
     retired: dict[str, Retired] = {}
     prices: Prices | None = None
 
     def price(self, model: str) -> Price | None:
-        """The price of that model, with the hours in which it is higher; None if unknown."""
+        """The price of that model, with its peak hours; None if unknown."""
         listed = self.prices.models.get(model) if self.prices else None
         if self.prices is None or listed is None:
             return None
@@ -69,16 +67,16 @@ class Preset(Strict):
 
 
 def fill_presets(values: dict[str, Any], origin: Origin) -> dict[str, Any]:
-    """A prompts recipe's values with its teachers' presets filled in; what a block says stays.
+    """A prompts recipe's values with its teachers' presets filled in; values in a block stay.
 
     Args:
         values: what was read, with every ``--set`` applied; not changed.
         origin: the recipe. Presets are also looked for beside it.
 
     Raises:
-        UserError: no such preset, one that cannot be read or has a shipped one's name, one with an
-            address of its own beside another, or a model that the vendor has retired; a price below
-            that of the shipped preset of its host, or another name of the limit, unless by --set.
+        UserError: no such preset, one that cannot be read or has a shipped one's name, one beside
+            another address, or a model that the vendor has retired; without --set, also a price
+            below that of the shipped preset for its host, or another name of the token limit.
     """
     filled = dict(values)
     if "teacher" in values:
@@ -92,11 +90,11 @@ def fill_presets(values: dict[str, Any], origin: Origin) -> dict[str, Any]:
 def find_preset(name: str, key: str, origin: Origin) -> Path | None:
     """The file of a preset: ``teachers/NAME.yaml`` beside the recipe, here, or shipped; or a path.
 
-    Only what looks like a path is one: a file named like a preset (the program ``ollama``, say)
-    may well lie in the folder from which one starts. None: there is no such preset.
+    Only what looks like a path is one, because the working directory may well hold a file named
+    like a preset, such as the program ``ollama``. None: there is no such preset.
 
     Raises:
-        UserError: it is not the recipe's to read, or has the name of a shipped one.
+        UserError: the recipe may not read it, or it has the name of a shipped one.
     """
     file = f"{name.removesuffix('.yaml')}.yaml"
     found = place(name, key, origin, RECIPE) if "/" in name or name == file else None
@@ -110,7 +108,7 @@ def find_preset(name: str, key: str, origin: Origin) -> Path | None:
 
 
 def _refuse_shipped_name(found: Path, recipe: Path) -> None:
-    """Only the shipped preset has its name: its key goes where it says."""
+    """Raises if another preset has a shipped one's name, which decides where a key is sent."""
     for name in names(PRESETS):
         ours = shipped(PRESETS) / f"{name}.yaml"
         if found.stem.casefold() == name and not ours.samefile(found):
@@ -123,7 +121,7 @@ def _refuse_shipped_name(found: Path, recipe: Path) -> None:
 
 @cache
 def ties() -> dict[tuple[str, str], str]:
-    """The shipped presets by address and key's variable: no other file ties the two."""
+    """(address, key's variable) → name of the shipped preset; no other file can tie the two."""
     found = ((name, _read_shipped(shipped(PRESETS) / f"{name}.yaml")) for name in names(PRESETS))
     return {(preset.base_url, preset.key_env): name for name, preset in found if preset.key_env}
 
@@ -132,31 +130,25 @@ def read_preset(path: Path) -> Preset:
     """The preset in that file, checked.
 
     Raises:
-        UserError: unreadable YAML, a key inside, an unknown key or a value of the wrong kind.
+        UserError: unreadable YAML, an API key in it, an unknown key or a value of the wrong kind.
     """
-    values = read_mapping(path)
-    refuse_secrets(values, path)
-    try:
-        return Preset.model_validate(values)
-    except ValidationError as error:
-        msg = f"{path}: {one_line(error, Preset)}"
-        raise UserError(msg) from None
+    return read_block(path, Preset)
 
 
 @cache
 def _read_shipped(path: Path) -> Preset:
-    """A shipped preset, read once in a process: five of them name this machine as their host."""
+    """A shipped preset, read once in a process: five of them have localhost as their host."""
     return read_preset(path)
 
 
 def _filled(block: Any, origin: Origin, where: str) -> Any:
-    """The block as it is to be checked; what is no block is left for the check to refuse."""
+    """The block with its preset; what is not a block is left for validation to refuse."""
     if not isinstance(block, dict):
         return block
     filled = _from_preset(block, origin, where)
     for preset in _at_its_host(filled.get("base_url")):
         _refuse_retired(preset, filled.get("model"), origin.path, where)
-        if preset.key_env is not None:  # it sends bills
+        if preset.key_env is not None:  # its vendor sends bills
             _refuse_another_limit(preset, filled, origin, where)
             _refuse_cheaper(preset, filled, origin, where)
     return filled
@@ -166,7 +158,11 @@ def _from_preset(block: dict[str, Any], origin: Origin, where: str) -> dict[str,
     path = origin.path
     if not isinstance(block.get("at"), str):
         return block
-    preset = _named(block["at"], origin, where)
+    found = find_preset(block["at"], f"{where}.at", origin)
+    if found is None:
+        what = f"no such preset; {nearest(block['at'], names(PRESETS))}"
+        raise missing(block["at"], f"{where}.at", origin, what)
+    preset = read_preset(found)
     _refuse_retired(preset, block.get("model"), path, where)
     _refuse_another_host(preset, block, path, where)
     filled = {name: getattr(preset, name) for name in TAKEN} | _price(preset, block) | block
@@ -177,14 +173,14 @@ def _from_preset(block: dict[str, Any], origin: Origin, where: str) -> dict[str,
 
 
 def _typed(where: str, key: str) -> str:
-    """What the user types for a teacher's key; one of several can only be set with the others."""
+    """What the user types to set a teacher's key; several teachers can only be set together."""
     return f"--set {where}.{key}=…" if where == "teacher" else "--set teachers=[…]"
 
 
 def _refuse_another_limit(
     preset: Preset, block: dict[str, Any], origin: Origin, where: str
 ) -> None:
-    """Under a name that the vendor does not know, the limit that a budget counts on is none."""
+    """Raises if the token limit has a name that the vendor would ignore: budgets count on it."""
     name = block.get("limit_name", "max_tokens")
     if name != preset.limit_name and not origin.gave(f"{where}.limit_name"):
         msg = (
@@ -195,15 +191,15 @@ def _refuse_another_limit(
 
 
 def _refuse_cheaper(preset: Preset, block: dict[str, Any], origin: Origin, where: str) -> None:
-    """A vendor's bill is the same whatever a recipe says: below the list is only the user's word.
+    """Raises if a recipe's price is below the vendor's list; only the user may set a lower one.
 
-    Without the list's peak hours, the price has to be that of the peak.
+    Without the list's peak hours, the price must be at least that of the peak.
     """
     model = block.get("model")
     listed = preset.price(_listed_name(preset, model)) if isinstance(model, str) else None
     try:
         said = Price.model_validate(block.get("price"))
-    except ValidationError:  # there is none, or the check of the recipe says what is wrong
+    except ValidationError:  # there is none, or validation of the recipe will report it
         return
     if listed is None:
         return
@@ -222,13 +218,13 @@ def _refuse_cheaper(preset: Preset, block: dict[str, Any], origin: Origin, where
 
 
 def _listed_name(preset: Preset, model: str) -> str:
-    """As the list writes it: a vendor may not mind capitals."""
+    """The model's name as the list writes it, ignoring case, as some vendors do."""
     names = {name.casefold(): name for name in preset.prices.models} if preset.prices else {}
     return names.get(model.strip().casefold(), model)
 
 
 def _price(preset: Preset, block: dict[str, Any]) -> dict[str, Any]:
-    """The model's price as a block; none for another address, whose bill is not the vendor's."""
+    """The model's price as a block; none for another address, which has other prices."""
     model = block.get("model")
     if not isinstance(model, str) or "base_url" in block:
         return {}
@@ -236,21 +232,12 @@ def _price(preset: Preset, block: dict[str, Any]) -> dict[str, Any]:
     return {} if price is None else {"price": price.model_dump()}
 
 
-def _named(name: str, origin: Origin, where: str) -> Preset:
-    key = f"{where}.at"
-    found = find_preset(name, key, origin)
-    if found is None:
-        what = f"no such preset; {nearest(name, names(PRESETS))}"
-        raise missing(name, key, origin, what)
-    return read_preset(found)
-
-
 def _at_its_host(base_url: Any) -> Iterator[Preset]:
-    """The shipped presets of the host that a block without a preset names."""
+    """The shipped presets whose host the address has."""
     host = _host(base_url)
     for name in names(PRESETS) if host else ():
         found = shipped(PRESETS) / f"{name}.yaml"
-        # most hosts are no preset's, and reading YAML takes longer than looking for a word
+        # most hosts have no preset, and parsing YAML takes longer than searching for a word
         if host in found.read_text(encoding="utf-8", errors="replace"):
             preset = _read_shipped(found)
             if _host(preset.base_url) == host:
@@ -260,7 +247,7 @@ def _at_its_host(base_url: Any) -> Iterator[Preset]:
 def _host(url: Any) -> str:
     try:
         return (URL(url).raw_host or "").lower().rstrip(".") if isinstance(url, str) else ""
-    except ValueError:  # no address at all; the check of base_url says so
+    except ValueError:  # not an address; validation of base_url reports it
         return ""
 
 
@@ -272,7 +259,7 @@ def _refuse_retired(preset: Preset, model: Any, path: Path, where: str) -> None:
 
 
 def _refuse_another_host(preset: Preset, block: dict[str, Any], path: Path, where: str) -> None:
-    """A server of one's own may be anywhere; a vendor's key goes to the vendor."""
+    """Raises if a vendor's key would go to another host; a preset without a key may be anywhere."""
     if "base_url" in block and preset.key_env is not None:
         msg = (
             f"{path}: {where}.base_url: not beside at: {block['at']}, whose key must not go to "

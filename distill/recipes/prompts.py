@@ -1,4 +1,4 @@
-"""The prompts recipe: which problems to ask, whom, and how. Does not read the problems."""
+"""The prompts recipe: which problems to ask, who is asked, and how."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -12,14 +12,14 @@ from distill.recipes.switches import thinking_tokens
 from distill.recipes.teachers import Serve, Switches, Teacher
 from distill.rows import Domain
 
-# Not judge: a recipe may only ask for a check that exists.
+# Checks that distill ships, as in ``verify.kinds``.
 SHIPPED = ("math", "choice", "exact", "reasoning_gym", "code", "instructions")
 SOURCES = ("file", "dataset", "reasoning_gym", "traces")
 
 
 def _hub_id(name: str) -> str:
     if HUB_ID.fullmatch(name) is None:
-        msg = "is no data set of the Hub (owner/name); for a file: problems.file"
+        msg = "is not a data set of the Hub (owner/name); for a file: problems.file"
         raise ValueError(msg)
     return name
 
@@ -29,7 +29,7 @@ HubId = Annotated[str, AfterValidator(_hub_id)]
 
 def _check(name: str) -> str:
     if name not in SHIPPED and check_parts(name) is None:
-        msg = f"is no check; {nearest(name, SHIPPED)}; of your own: my_check.py:grade"
+        msg = f"is not a check; {nearest(name, SHIPPED)}; or your own: my_check.py:grade"
         raise ValueError(msg)
     return name
 
@@ -38,7 +38,7 @@ Verify = Annotated[str, AfterValidator(_check)]
 
 
 class GymTask(Strict):
-    """One procedural generator of reasoning-gym, with all that is needed to make its set again."""
+    """One procedural generator of reasoning-gym, with all that is needed to repeat its set."""
 
     name: str
     size: Annotated[int, Field(ge=1)]  # problems
@@ -54,25 +54,23 @@ class Problems(Strict):
     config: str | None = None  # of the Hub data set
     split: str = "train"
     reasoning_gym: tuple[GymTask, ...] | None = None
-    # A run, or traces in any form that filter reads: each trace is a prompt of another round, and
-    # the template can use its question, gold, reasoning and response.
+    # A run, or traces in any form that filter reads: each trace becomes a prompt, and the template
+    # can use its question, gold, reasoning and response.
     traces: str | None = None
-    sha256: str | None = (
-        None  # of the generated questions and golds: a changed generator is noticed
-    )
+    sha256: str | None = None  # of the generated questions and golds, to notice a changed generator
     # Polars SQL over the source's columns; a list of columns makes a gold that is a JSON object.
     map: dict[Literal["id", "question", "gold"], str | tuple[str, ...]] = {}
     where: str | None = None  # polars SQL
-    sample: Annotated[int, Field(ge=1)] | None = None  # that many of the problems, drawn by seed
+    sample: Annotated[int, Field(ge=1)] | None = None  # so many of the problems, drawn by seed
     seed: int = 0
-    keep_uncheckable: bool = False  # ask also where the gold is not right by its own check
-    source: str | None = None  # what rows say they come from; part of their id
+    keep_uncheckable: bool = False  # also ask problems whose gold fails its own check
+    source: str | None = None  # the source that rows name; part of their id
 
     @model_validator(mode="after")
     def _lists_of_columns(self) -> Self:
         for part, value in self.map.items():
             if not isinstance(value, str) and (part != "gold" or not value):
-                msg = f"map.{part}: only a gold may be a list of columns, and of one at least"
+                msg = f"map.{part}: only a gold may be a list of columns, with at least one"
                 raise ValueError(msg)
         return self
 
@@ -87,17 +85,17 @@ class Problems(Strict):
 
 
 class Sampling(Strict):
-    """What goes into the request beside model and messages, under the chat API's own names."""
+    """What a request holds besides model and messages, under the chat API's own names."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.6  # R1 model card: 0.5-0.7
     top_p: Annotated[float, Field(gt=0, le=1)] | None = 0.95  # R1 paper v1, section 3
     max_tokens: Annotated[int, Field(ge=1)] = 16_384  # explicit: servers' defaults cut traces
-    seed: int | None = None  # every answer's own seed is derived from it; servers may ignore it
-    extra_body: Switches = {}  # an endpoint's own switches, as far as they are known as safe
+    seed: int | None = None  # each answer's seed is derived from it; servers may ignore it
+    extra_body: Switches = {}  # an endpoint's own switches, if they are known to be safe
 
 
 class Until(Strict):
-    """Asks a problem until enough of its answers are right: an easy one stops early."""
+    """Asks a problem until enough of its answers are right, so easy ones stop early."""
 
     correct: Annotated[int, Field(ge=1, le=1024)]
     at_most: Annotated[int, Field(ge=1, le=1024)]  # answers of one problem
@@ -111,10 +109,10 @@ class Until(Strict):
 
 
 class Truncated(Strict):
-    """What is done, once, about an answer that ended at max_tokens; exactly one of the two."""
+    """What to do, once, about an answer that was cut at max_tokens; exactly one of the two."""
 
-    continue_tokens: Annotated[int, Field(ge=1)] | None = None  # go on from where it was cut
-    retry_max_tokens: Annotated[int, Field(ge=1)] | None = None  # ask anew with a larger limit
+    continue_tokens: Annotated[int, Field(ge=1)] | None = None  # continue where it was cut
+    retry_max_tokens: Annotated[int, Field(ge=1)] | None = None  # ask again with a larger limit
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -129,17 +127,17 @@ class PromptsRecipe(Strict):
 
     problems: Problems
     domain: Domain = "math"
-    verify: Verify | None = "math"  # or FILE.py:FUNCTION, of a file beside the recipe
+    verify: Verify | None = "math"  # or FILE.py:FUNCTION, in a file beside the recipe
     template: str = "math.jinja"  # beside the recipe, or shipped
     teacher: Teacher | None = None
-    teachers: tuple[Teacher, ...] | None = None  # several at once, that share the requests
+    teachers: tuple[Teacher, ...] | None = None  # several that share the requests
     serve: Serve | None = None
     sampling: Sampling = Sampling()
     samples: Annotated[int, Field(ge=1, le=1024)] = 1  # answers a problem
     until: Until | None = None  # instead of samples
-    truncated: Truncated | None = None  # None: kept as it is, and asked no more
-    budget_usd: Annotated[float, Field(ge=0)] | None = None  # --budget-usd goes first
-    # With problems.traces: which part of the trace the answer replaces; None makes rows of its own.
+    truncated: Truncated | None = None  # None: a cut answer is kept as it is
+    budget_usd: Annotated[float, Field(ge=0)] | None = None  # --budget-usd overrides it
+    # With problems.traces: the part of the trace that the answer replaces; None: separate rows.
     becomes: Literal["reasoning", "response"] | None = None
 
     @model_validator(mode="after")
@@ -151,7 +149,7 @@ class PromptsRecipe(Strict):
             )
             raise ValueError(msg)
         if self.teachers == ():
-            msg = "teachers: names none"
+            msg = "teachers: is empty"
             raise ValueError(msg)
         return self
 
@@ -195,12 +193,12 @@ class PromptsRecipe(Strict):
 
     @property
     def kind(self) -> str | None:
-        """The check as rows name it: a file's folder is not theirs to know."""
+        """The check as rows store it: without a file's folder."""
         return None if self.verify is None else kind_of(self.verify)
 
     @property
     def endpoints(self) -> tuple[Teacher, ...]:
-        """The endpoints that are asked; none where a model is served here."""
+        """The endpoints that are asked; none if a model is served here."""
         return (self.teacher,) if self.teacher else self.teachers or ()
 
     @property

@@ -1,16 +1,21 @@
-"""Reads the YAML of a recipe, strictly. Does not check its keys."""
+"""Reads the YAML of a recipe strictly, and validates it."""
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from distill.errors import UserError
+from distill.recipes.mistakes import one_line
+from distill.recipes.secrets import refuse_secrets
+
+B = TypeVar("B", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (no expansion bombs), without repeated keys, with 1e-4 a number."""
+    """Safe YAML without aliases (no expansion bombs) or repeated keys, with 1e-4 as a number."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
@@ -27,7 +32,7 @@ class _Loader(yaml.SafeLoader):
         # 2024-13-45, !!bool x, !!timestamp x, more than 64 bits
         except (ValueError, LookupError, AttributeError, OverflowError):
             kind = node.tag.rpartition(":")[2]
-            problem = f"looks like a value of kind {kind} and is none; quote it to make it text"
+            problem = f"looks like a value of kind {kind} but is not; quote it to make it text"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -61,7 +66,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """The keys and values of a recipe.
 
     Raises:
-        UserError: not UTF-8, not YAML by these rules, or no mapping; with the line's number.
+        UserError: not UTF-8, not YAML by these rules, or not a mapping; with the line's number.
     """
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"))
@@ -81,3 +86,27 @@ def read_mapping(path: Path) -> dict[str, Any]:
         msg = f"{path}: a recipe is a mapping of keys to values; found {type(values).__name__}"
         raise UserError(msg)
     return values
+
+
+def read_block(path: Path, model: type[B]) -> B:
+    """The file as a ``model``.
+
+    Raises:
+        UserError: as ``read_mapping`` and ``validated``, or there is an API key in it.
+    """
+    values = read_mapping(path)
+    refuse_secrets(values, path)
+    return validated(values, model, path)
+
+
+def validated(values: dict[str, Any], model: type[B], path: Path) -> B:
+    """The values as a ``model``.
+
+    Raises:
+        UserError: an unknown key or a value of the wrong kind; in one line that names ``path``.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        msg = f"{path}: {one_line(error, model)}"
+        raise UserError(msg) from None

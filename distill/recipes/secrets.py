@@ -1,4 +1,4 @@
-"""Keeps credentials out of recipes: what looks like one is refused, and never repeated."""
+"""Refuses recipes that hold a credential, without repeating it."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ from distill.recipes.mistakes import flat
 
 __all__ = ["SECRET", "refuse_secrets"]
 
-# Names under which no recipe has a text of its own. ``eos_token`` and ``key_env`` are none of them.
+# Keys whose text must be a credential, because no recipe uses them; ``eos_token`` and ``key_env``
+# are not among them.
 _NAMED = re.compile(
     r"key|token|(?:.*_)?(?:api_?key|(?:access|secret|private)_key|secret|password|passwd|passphrase"
     r"|authorization|credentials?|(?:access|auth|bearer|hub|hf)_token)",
@@ -25,22 +26,26 @@ _NAMED = re.compile(
 @dataclass(frozen=True, slots=True)
 class _Text:
     value: str
-    at: str  # where it stands, as a message names it
-    named: bool = False  # the name that it stands under says that it is a credential
+    at: str  # its place, as a message names it
+    named: bool = False  # its key says that it is a credential
 
 
 def refuse_secrets(values: Any, path: Path) -> None:
     """Raises if anything in a recipe's values looks like a credential, or is named like one.
 
     Raises:
-        UserError: names the file and the key it stands under, never what stands there.
+        UserError: names the file and the key, never the value.
     """
     texts = list(_texts(values, ""))
     # All at once: a search costs half a millisecond, however few texts it looks through.
     found = keys_by_row(pl.Series([text.value for text in texts], dtype=pl.String))
     for number, text in enumerate(texts):
         if text.named or number in found:
-            raise _secret(path, text.at)
+            msg = (
+                f"{path}: {flat(text.at)}: looks like an API key; recipes are shared, so name the "
+                "environment variable that holds it instead, e.g. key_env: DEEPSEEK_API_KEY"
+            )
+            raise UserError(msg)
 
 
 def _texts(values: Any, at: str) -> Iterator[_Text]:
@@ -57,10 +62,3 @@ def _texts(values: Any, at: str) -> Iterator[_Text]:
             yield from _texts(value, f"{at}[{i}]")
     elif isinstance(values, str):
         yield _Text(values, at)
-
-
-def _secret(path: Path, at: str) -> UserError:
-    return UserError(
-        f"{path}: {flat(at)}: looks like an API key; recipes are shared, so name the environment "
-        "variable that holds it instead, e.g. key_env: DEEPSEEK_API_KEY"
-    )

@@ -1,6 +1,6 @@
-"""Which options of trl's SFTConfig a recipe may set, with which values. Does not set any.
+"""Which options of trl's SFTConfig a recipe may set, with which values.
 
-What is in neither table is refused: an option that a newer trl adds is not known to be safe.
+Options in neither table are refused, because those that a newer trl adds are not known to be safe.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from distill.recipes.shapes import (
 )
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-# Those that are part of torch or of a package that the user installs. Anything with a slash is a
+# Those that come with torch or with a package that the user installs. Anything with a slash is a
 # kernel of the Hub, which transformers fetches and runs.
 ATTENTION = ("eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3")
 EXPERTS = ("eager", "batched_mm", "grouped_mm")  # transformers 5.24, integrations/moe.py
@@ -33,7 +33,7 @@ LOADING: Mapping[str, Shape] = {
     "low_cpu_mem_usage": switch,
     "use_cache": switch,
 }
-# Of torch.utils.checkpoint; its context_fn is a function and determinism_check prints.
+# Of torch.utils.checkpoint; without context_fn, a function, and determinism_check, which prints.
 CHECKPOINTING = {"use_reentrant": switch, "preserve_rng_state": switch, "early_stop": switch}
 # Names of the options of every liger kernel, liger-kernel 0.6, transformers/monkey_patch.py.
 LIGER = ("rope", "cross_entropy", "fused_linear_cross_entropy", "rms_norm", "swiglu", "geglu")
@@ -71,7 +71,7 @@ ALLOWED: Mapping[str, Shape] = {
     **dict.fromkeys(("per_device_train_batch_size", "max_steps"), whole),
     **dict.fromkeys(("gradient_accumulation_steps", "seed", "data_seed"), whole),
     "learning_rate": number,
-    "lr_scheduler_type": word,  # the library knows its schedules and refuses others
+    "lr_scheduler_type": word,  # the library refuses schedules that it does not know
     "lr_scheduler_kwargs": block(**dict.fromkeys(SCHEDULE, either(number, switch, word))),
     "optim": word,  # an entry of transformers' own list; each is one fixed package
     "optim_args": optimizer_arguments,
@@ -116,7 +116,7 @@ ALLOWED: Mapping[str, Shape] = {
     **dict.fromkeys(("dataloader_persistent_workers", "dataloader_in_order"), switch),
     **dict.fromkeys(("dataloader_num_workers", "dataloader_prefetch_factor"), whole),
     "dataloader_multiprocessing_context": one_of("fork", "spawn", "forkserver"),
-    # what is said and kept here
+    # logging and checkpoints
     **dict.fromkeys(("logging_strategy", "log_level", "log_level_replica"), word),
     "logging_steps": number,
     **dict.fromkeys(("logging_first_step", "logging_nan_inf_filter", "log_on_each_node"), switch),
@@ -128,7 +128,7 @@ ALLOWED: Mapping[str, Shape] = {
     "save_steps": number,
     "save_total_limit": whole,
     **dict.fromkeys(("save_only_model", "save_on_each_node", "enable_jit_checkpoint"), switch),
-    # several GPUs; who starts the processes says where they are
+    # several GPUs; the launcher says where the processes are
     **dict.fromkeys(("ddp_find_unused_parameters", "ddp_broadcast_buffers"), switch),
     "ddp_static_graph": switch,
     **dict.fromkeys(("ddp_bucket_cap_mb", "ddp_timeout"), whole),
@@ -143,12 +143,12 @@ _SHARDS = (
     "it loads files and code, and its checkpoints are pickles; "
     "next: accelerate launch with a configuration of your own"
 )
-_SENDS = "it sends what happens here to a service"
-# Options that a recipe cannot have, and what the user does instead.
+_SENDS = "it reports the training to a service"
+# Options that a recipe cannot have, and what to do instead.
 REFUSED: Mapping[str, str] = {
     "output_dir": "it is the -o of the command",
     "chat_template_path": "set chat_template: beside sft:",
-    "eos_token": "the chat template tells the end of a turn; set chat_template: beside sft:",
+    "eos_token": "the chat template defines the end of a turn; set chat_template: beside sft:",
     "assistant_only_loss": _PROMPT,
     "completion_only_loss": _PROMPT,
     **dict.fromkeys(("dataset_kwargs", "dataset_text_field", "remove_unused_columns"), _TOKENS),
@@ -170,12 +170,12 @@ REFUSED: Mapping[str, str] = {
     "resume_from_checkpoint": "with save_strategy, the same command goes on by itself",
     "restore_callback_states_from_checkpoint": "distill's callbacks keep no state",
     **dict.fromkeys(("fsdp", "fsdp_config", "deepspeed", "parallelism_config"), _SHARDS),
-    "local_rank": "who starts the processes says it",
+    "local_rank": "the launcher of the processes sets it",
 }
-# Options that only the user may set, with --set: what training does would leave this machine.
+# Options that only the user may set, with --set: data about the training leaves the machine.
 SENDS: Mapping[str, str] = {
     **dict.fromkeys(("report_to", "project", "trackio_space_id"), _SENDS),
     **dict.fromkeys(("trackio_bucket_id", "trackio_static_space_id"), _SENDS),
 }
-# What report_to may be all the same: nobody, or files beside the checkpoints.
+# Values of report_to that are allowed anyway: nothing, or files beside the checkpoints.
 STAYS_HERE = one_of("none", "tensorboard")

@@ -1,7 +1,7 @@
-"""Shapes of values that a recipe may hand on to a library or a server. Knows no key by name.
+"""Shapes of values that a recipe may pass on to a library or a server.
 
-A shape is asked about a value and says what the value had to be, or None where it fits. A text is
-only ever a plain word: it cannot hold a path, an address, an expression or a class to import.
+A shape is a function that says what a value must be, or None if it fits. Most texts have to be
+plain words, which cannot be a path, an address, an expression or a class to import.
 """
 
 import math
@@ -12,8 +12,8 @@ from typing import Any
 Shape = Callable[[Any], str | None]
 # Begins with a letter or digit and has no slash: neither a path nor a repository of the Hub.
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,63}")
-# Names of modules, and patterns over them as peft and transformers take them. Not every regular
-# expression: one such as (a+)+ takes for ever, and nothing interrupts it.
+# Names of modules, and patterns for them as peft and transformers take them. Not every regular
+# expression is allowed: one such as (a+)+ takes forever, and nothing interrupts it.
 PATTERN = re.compile(r"(?:[A-Za-z0-9_|()^$-]|\\?\.(?![*+])|\.\*|\\d\+?){1,200}")
 MOST_STARS = 3
 LONGEST = 1024  # items of a list, and characters of a text
@@ -42,14 +42,14 @@ def word(value: Any) -> str | None:
 
 
 def text(value: Any) -> str | None:
-    """Any text of a sensible length, for places where it is only shown or compared."""
+    """Any text of a sensible length, for keys whose value is only shown or compared."""
     return None if isinstance(value, str) and len(value) <= LONGEST else "a short text"
 
 
 def pattern(value: Any) -> str | None:
-    """The name of a module, or a simple pattern over such names."""
+    """The name of a module, or a simple pattern for such names."""
     fits = isinstance(value, str) and PATTERN.fullmatch(value) and value.count("*") <= MOST_STARS
-    # a group that is repeated is what makes a pattern slow
+    # repeated groups are what makes a pattern slow
     fits = fits and not re.search(r"\(\)|\)[*+?{]", value)
     return None if fits else r"a module's name, or a pattern of names with | () \. \d+ .* only"
 
@@ -67,7 +67,7 @@ def one_of(*allowed: object) -> Shape:
 
 
 def either(*shapes: Shape) -> Shape:
-    """What any one of the shapes allows."""
+    """A value that any of the shapes allows."""
 
     def check(value: Any) -> str | None:
         said = [shape(value) for shape in shapes]
@@ -95,23 +95,23 @@ def table(key: Shape, value: Shape) -> Shape:
             return "a mapping"
         for name, inner in found.items():
             if said := key(name) or value(inner):
-                return f"a mapping; {name!r:.40} had to be {said}"
+                return f"a mapping; {name!r:.40} must be {said}"
         return None
 
     return check
 
 
 def block(**shapes: Shape) -> Shape:
-    """A mapping with these keys at most."""
+    """A mapping with only these keys."""
 
     def check(value: Any) -> str | None:
         if not isinstance(value, Mapping):
             return f"a mapping with {', '.join(shapes)}"
         for name, inner in value.items():
             if name not in shapes:
-                return f"a mapping with {', '.join(shapes)} only; {name!r:.40} is not known as safe"
+                return f"a mapping with {', '.join(shapes)} only; {name!r:.40} may not be safe"
             if inner is not None and (said := shapes[name](inner)):
-                return f"a mapping; its {name} had to be {said}"
+                return f"a mapping; its {name} must be {said}"
         return None
 
     return check

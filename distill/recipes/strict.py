@@ -1,4 +1,4 @@
-"""The strictness that every recipe block shares. Holds no keys of its own."""
+"""The strict base class of every recipe block."""
 
 from pydantic import BaseModel, ConfigDict
 

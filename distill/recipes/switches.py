@@ -1,10 +1,10 @@
-"""Which switches of an endpoint a recipe may put into its requests (extra_body). Sends none.
+"""Which switches of an endpoint a recipe may put into its requests (extra_body).
 
-An answer is bought once, whole, with a known most price, from the model that the recipe names. So
-only what is known to keep that so is sent: how tokens are drawn, whether and how long the model
-thinks, what form the answer has, and which of a router's vendors may answer. Everything else is
-refused, above all what multiplies answers, buys searches or other models, makes a server load or
-fetch something, has it keep or send on what it is told, or is code.
+A request buys one whole answer, at a known maximum price, from the model that the recipe names.
+Only switches that are known to keep it that way are sent: how tokens are sampled, whether and how
+long the model thinks, the form of the answer, and which of a router's vendors may answer.
+Everything else is refused, above all what multiplies answers, buys searches or other models, makes
+a server load, fetch, keep or pass on something, or is code.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,8 +26,8 @@ from distill.recipes.shapes import (
 )
 
 EFFORT = either(switch, word)
-# Variables that chat templates know. Not any name: vLLM and SGLang hand them on to the function
-# that renders, where chat_template is another template and tokenize another result.
+# Variables of chat templates. Not every name is allowed: vLLM and SGLang pass them to the function
+# that renders, where chat_template replaces the template and tokenize changes the result.
 TEMPLATE_VARIABLES: Mapping[str, Shape] = {
     **dict.fromkeys(("enable_thinking", "thinking", "reasoning_effort", "thinking_mode"), EFFORT),
     **dict.fromkeys(("preserve_thinking", "clear_thinking", "force_reasoning"), switch),
@@ -101,21 +101,15 @@ ALLOWED: Mapping[str, Shape] = {
     "dry_sequence_breakers": many(text),
     "logit_bias": table(text, number),
     "provider": VENDORS,
-    "usage": block(include=switch),  # OpenRouter: what the answer cost is told
+    "usage": block(include=switch),  # OpenRouter: the reply says what it cost
     "service_tier": one_of("default", "flex"),  # auto and priority can cost more than the list says
 }
 
-# What distill says itself, or what would make a reply other than one whole bounded answer.
+# What distill sets itself, or what would make a reply other than one whole bounded answer.
 RESERVED = (
-    "n",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "model",
-    "messages",
+    *("n", "stream", "stream_options", "max_tokens", "max_completion_tokens", "model", "messages"),
 )
-# Asked for often enough to be told why not.
+# Common enough for the message to say why not.
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("temperature", "top_p", "seed"), "next: sampling, which has it"),
     **dict.fromkeys(("best_of", "use_beam_search", "num_choices"), "it buys answers unseen"),
@@ -130,10 +124,10 @@ REFUSED: Mapping[str, str] = {
 
 
 def only_switches(body: dict[str, Any]) -> dict[str, Any]:
-    """``body`` without change.
+    """``body``, unchanged.
 
     Raises:
-        ValueError: it holds what distill says itself, or what is not known to be safe.
+        ValueError: it holds a key that distill sets itself, or one that is not known to be safe.
     """
     if taken := [name for name in RESERVED if name in body]:
         msg = (
@@ -148,13 +142,13 @@ def only_switches(body: dict[str, Any]) -> dict[str, Any]:
             msg = f"must not hold {name!r:.60}: {why}{hint}"
             raise ValueError(msg)
         if value is not None and (said := ALLOWED[name](value)):
-            msg = f"{name}: had to be {said}"
+            msg = f"{name}: must be {said}"
             raise ValueError(msg)
     return body
 
 
 def thinking_tokens(body: Mapping[str, Any]) -> Iterator[int]:
-    """Every limit of its own that ``body`` sets to how long the model thinks, in tokens."""
+    """Every limit in tokens that ``body`` sets on the model's thinking."""
     inner = [body.get(name) for name in ("thinking", "reasoning", "chat_template_kwargs")]
     for found in (body, *inner):
         if isinstance(found, Mapping):

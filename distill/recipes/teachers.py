@@ -1,7 +1,7 @@
-"""Who answers: an endpoint that is running, or a model that distill serves. Reads no file.
+"""Who answers: an endpoint that is running, or a model that distill serves.
 
-What a vendor's endpoint needs is kept in a preset (``presets``), which fills what a recipe leaves
-out of its ``teacher``.
+What a vendor's endpoint needs is in a preset (``presets``), which fills in what a recipe leaves out
+of its ``teacher``.
 """
 
 import re
@@ -17,17 +17,17 @@ from distill.recipes.strict import Strict
 from distill.recipes.switches import only_switches
 
 Engine = Literal["llama.cpp", "vllm", "sglang", "transformers"]
-# How an endpoint goes on with an answer that was cut, if it can: the cut answer is the last turn of
+# How an endpoint continues an answer that was cut, if it can: the cut answer is the last turn of
 # the request, and
 #   assistant_turn          nothing else is needed (llama.cpp, SGLang with its own template);
 #   continue_final_message  that switch of vLLM and SGLang is set;
-#   deepseek_prefix         the turn is marked ``prefix`` and its thought is in reasoning_content.
+#   deepseek_prefix         the turn is marked ``prefix`` and its thinking is in reasoning_content.
 Continues = Literal["assistant_turn", "continue_final_message", "deepseek_prefix"]
 LimitName = Literal["max_tokens", "max_completion_tokens"]
 KeyName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]  # of an environment variable
 Hour = Annotated[int, Field(ge=0, le=24)]
-# One name between the dots of a host: at most 63 characters (RFC 1035, 2.3.4), all 253 together.
-# Names with _ are not by the book, and container networks have them.
+# One label of a host's name: at most 63 characters (RFC 1035, 2.3.4), 253 in total. Labels with _
+# are not standard, but container networks have them.
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 MOST_HOST = 253
 
@@ -47,13 +47,13 @@ def _plain_http(url: str) -> str:
         msg = "must end with the path, without ?… or #…"
         raise ValueError(msg)
     if not _can_be_sent_to(url):
-        msg = "no request can be sent there; mend its host or port"
+        msg = "no request can be sent there; fix its host or port"
         raise ValueError(msg)
     return url
 
 
 def _can_be_sent_to(url: str) -> bool:
-    """Whether the client takes it; who, if anybody, answers there is another matter."""
+    """Whether the HTTP client accepts the address, whether or not anything answers there."""
     try:
         port, host = urlsplit(url).port, URL(url).raw_host or ""
     except ValueError:
@@ -66,14 +66,12 @@ def _can_be_sent_to(url: str) -> bool:
 
 
 Address = Annotated[str, AfterValidator(_plain_http)]
-
-
 # An endpoint's own switches, as they go into the request.
 Switches = Annotated[dict[str, Any], AfterValidator(only_switches)]
 
 
 class Peak(Strict):
-    """Hours in which everything costs more; both ends of an answer are looked at."""
+    """Hours in which everything costs more; the start and the end of an answer both count."""
 
     factor: Annotated[float, Field(ge=1)]
     weekdays_utc: tuple[Annotated[int, Field(ge=1, le=7)], ...]  # 1: Monday
@@ -115,13 +113,13 @@ class Teacher(Strict):
     timeout_s: Annotated[float, Field(gt=0)] = 1800.0  # whole request, not per read
     price: Price | None = None  # None: cost unknown
     limit_name: LimitName = "max_tokens"
-    extra_body: Switches = {}  # the endpoint's own switches; sampling.extra_body goes first
+    extra_body: Switches = {}  # the endpoint's own switches; sampling.extra_body overrides them
     continues: Continues | None = None  # None: a cut answer cannot be continued there
-    ignores: tuple[str, ...] = ()  # sampling settings it accepts and does not follow
-    weight: Annotated[float, Field(gt=0)] = 1.0  # its share of the requests beside other teachers
-    # What its answers count as. Endpoints that are known as the same may stand in for each other,
-    # also in a run that is under way, whatever their extra_body: whoever gives one name to thinking
-    # on and off says that they are the same. None: the address, the model and extra_body.
+    ignores: tuple[str, ...] = ()  # sampling settings that it accepts but ignores
+    weight: Annotated[float, Field(gt=0)] = 1.0  # its share of the requests among teachers
+    # The name that its answers count under. Endpoints with the same name may replace each other,
+    # even in a run that has started, and whatever their extra_body: giving thinking on and thinking
+    # off one name declares them the same. None: the address, the model and extra_body.
     known_as: str | None = None
 
 

@@ -110,7 +110,7 @@ def _asked(ledger: Ledger) -> Iterator[Line]:
         )
     cut, completed = sums.cut(ledger, plan=digest, problems=problems, samples=samples)
     if cut or completed:
-        yield "cut at the limit", f"{cut:,}" + (f", mended {completed:,}" if completed else "")
+        yield "cut at the limit", f"{cut:,}" + (f", completed {completed:,}" if completed else "")
 
 
 def _found(ledger: Ledger, found: sums.Found) -> Iterator[Line]:

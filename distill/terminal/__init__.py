@@ -1,1 +1,1 @@
-"""What a command writes on the terminal: results, logs, progress. All of it is made plain."""
+"""What a command writes on the terminal: results, logs, progress; nothing in it is invisible."""

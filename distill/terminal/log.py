@@ -1,8 +1,8 @@
 """The log: whatever a record is filled with, it stays one line that hides nothing.
 
-``clean`` sits on the logger itself, so it holds for every program that uses distill and for every
-handler. What a record's template says is ours and may have several lines; what is put into it may
-have come from a server, a row or a file name.
+``clean`` is a filter of the logger itself, so it works in every program that uses distill and for
+every handler. A record's template is ours and may have several lines; its arguments may come from a
+server, a row or a file name.
 """
 
 import logging
@@ -23,7 +23,7 @@ CLOCK = "%H:%M:%S"
 
 
 def clean(record: logging.LogRecord) -> bool:
-    """A filter that lets every record pass, and takes care of what is in it."""
+    """A filter that lets every record pass, but makes its text plain."""
     if isinstance(record.args, Mapping):
         record.args = {name: _shown(value) for name, value in record.args.items()}
     elif record.args:
@@ -36,16 +36,16 @@ def clean(record: logging.LogRecord) -> bool:
 
 
 def traced(error: BaseException) -> str:
-    """Where an error arose, indented: no line of it can pass for one of the log."""
+    """An error's traceback, indented, so that no line of it looks like a line of the log."""
     text = "".join(traceback.format_exception(error)).rstrip("\n")
     return textwrap.indent(plain(text, keep="\n"), "  ", lambda _: True)
 
 
 @contextmanager
 def to_stderr(*, verbose: bool) -> Iterator[None]:
-    """Our log lines on standard error while the block runs, and other libraries' warnings.
+    """Writes our log lines and other libraries' warnings to standard error in the block.
 
-    Those, too, may repeat what a server or a file says.
+    The warnings are made plain too, because they may repeat a server's or a file's text.
     """
     handler, last = logging.StreamHandler(), logging.StreamHandler()
     handler.setFormatter(logging.Formatter(LINE, CLOCK))
@@ -54,7 +54,7 @@ def to_stderr(*, verbose: bool) -> Iterator[None]:
     log, resort = logging.getLogger(NAME), logging.lastResort
     before = log.propagate, log.level
     log.addHandler(handler)
-    log.propagate = False  # other people's libraries log to the root: not for the user
+    log.propagate = False  # other libraries add handlers to the root logger
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.lastResort = last
     try:
@@ -69,7 +69,7 @@ def to_stderr(*, verbose: bool) -> Iterator[None]:
 
 
 class _Theirs(logging.Formatter):
-    """Lines of libraries that have no handler of their own, indented from the second on."""
+    """Lines of libraries without their own handler, indented from the second on."""
 
     def format(self, record: logging.LogRecord) -> str:
         return plain(super().format(record), keep="\n").replace("\n", "\n  ")
@@ -83,7 +83,7 @@ def _warn(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """In place of ``warnings.showwarning``."""
+    """Replaces ``warnings.showwarning``."""
     logging.getLogger(NAME).warning("%s:%d: %s: %s", filename, lineno, category.__name__, message)
 
 

@@ -1,6 +1,6 @@
 """Shows how far a command is: a live line on a terminal, one plain log line every 30 s elsewhere.
 
-Writes to standard error only; standard output is for results. Does not decide anything.
+It only writes to standard error, because standard output is for results.
 """
 
 import logging
@@ -17,7 +17,7 @@ PLAIN_EVERY_S = 30.0
 
 @dataclass(slots=True)
 class Progress:
-    """Counts what is done; ``note`` carries whatever else is worth a word (accepted, cost)."""
+    """Counts what is done; ``note`` holds anything else worth showing (accepted, cost)."""
 
     what: str
     total: int | None
@@ -28,7 +28,7 @@ class Progress:
     _said: float = field(default_factory=time.monotonic)
 
     def advance(self, count: int = 1, *, tokens: int = 0, note: str | None = None) -> None:
-        """Counts ``count`` more rows; says so when it is time."""
+        """Counts ``count`` more rows, and logs a line if it is time."""
         self.done += count
         self.tokens += tokens
         if note is not None:
@@ -60,7 +60,7 @@ def _clock(seconds: float) -> str:
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Progress]:
-    """A Progress that is shown while the block runs, and summed up at its end."""
+    """A Progress that is shown while the block runs, and logged at its end."""
     state = Progress(what=what, total=total)
     if not is_terminal():
         yield state

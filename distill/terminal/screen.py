@@ -1,8 +1,8 @@
-"""What a command writes on the terminal: lines, tables, and one that is live. All of it is plain.
+"""Writes lines, tables and a live line on the terminal, all in plain text.
 
-While a command runs, ``guarded`` stands before standard output and standard error, so that what a
-library prints passes ``plain`` too. Only what is drawn here may move a cursor or choose a colour;
-texts are never read as markup.
+While a command runs, ``guarded`` wraps standard output and standard error, so that what a library
+prints passes through ``plain`` too. Only what is drawn here may move the cursor or set a colour;
+texts are never interpreted as markup.
 """
 
 import re
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 MOVE_UP = re.compile("(\x1b\\[A)+")  # as tqdm writes it
-LINES = "\n\t"  # what is kept where a text may have several lines
+LINES = "\n\t"  # kept if a text may have several lines
 Cell = str | tuple[str, str]  # a text, or a text and its style
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """How a column of a table looks."""
+    """The style of a table's column."""
 
     title: str = ""
     right: bool = False
@@ -53,7 +53,7 @@ def show(*parts: Sheet | str) -> None:
 
 
 def say(text: str) -> None:
-    """Writes one line on standard error, if there is one and somebody reads it."""
+    """Writes one line on standard error, if it is open and has a reader."""
     _write(f"distill: {plain(text)}\n")
 
 
@@ -71,9 +71,9 @@ def _write(text: str) -> None:
 
 
 def ask(*question: str) -> str | None:
-    """What a person types in answer, without spaces at its ends; None where nobody is there.
+    """The answer that the user types, stripped; None if there is no terminal.
 
-    A line of the question stays one line, whatever it is filled with.
+    A line of the question stays one line, whatever it contains.
     """
     if not (is_terminal() and sys.stdin is not None and sys.stdin.isatty()):
         return None
@@ -83,19 +83,19 @@ def ask(*question: str) -> str | None:
 
 
 def hang_up() -> None:
-    """Closes standard error: nobody reads what we write, and nothing is to be said of it."""
+    """Closes standard error, because its reader has gone and no error should be shown."""
     with suppress(BrokenPipeError):
         sys.stderr.close()
 
 
 def is_terminal() -> bool:
-    """Whether standard error is one: then there is a live line instead of a log line."""
+    """Whether standard error is a terminal, which gets a live line instead of log lines."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextmanager
 def live(line: Callable[[], str]) -> Iterator[None]:
-    """Shows on standard error, four times a second, what ``line`` says at that moment."""
+    """Shows the current value of ``line`` on standard error, four times a second."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -109,28 +109,21 @@ def live(line: Callable[[], str]) -> Iterator[None]:
         Line(),
         console=console,
         refresh_per_second=4,
-        redirect_stdout=False,  # rich would read escapes in what it is given as its own
+        redirect_stdout=False,  # rich would interpret escapes in the text
         redirect_stderr=False,
     ):
         yield
 
 
-@contextmanager
-def guarded() -> Iterator[None]:
-    """Stands before standard output and standard error while the block runs.
+def guarded() -> ExitStack:
+    """Wraps standard output and standard error from now on; closing the stack undoes it.
 
-    A character that their encoding does not have is written out, too.
+    Characters that their encoding lacks are escaped too.
     """
-    with guard():
-        yield
-
-
-def guard() -> ExitStack:
-    """The same from now on; what it returns undoes it."""
     afterwards = ExitStack()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us
+        if stream is None:  # closed by our parent process
             continue
         afterwards.callback(setattr, sys, name, stream)
         if hasattr(stream, "reconfigure"):
@@ -140,15 +133,15 @@ def guard() -> ExitStack:
 
 
 class Guard:
-    """A text stream before another."""
+    """Wraps a text stream and makes what is written plain."""
 
     def __init__(self, stream: TextIO) -> None:
         self.bare = stream
 
     def write(self, text: str) -> int:
-        """Writes what can be seen of ``text``; lines stay lines, and libraries' bars are drawn.
+        """Writes ``text`` as plain text; lines stay lines, and libraries' progress bars work.
 
-        A bar begins with a return to the start of its own line, and moves up by itself.
+        A bar begins with a carriage return, and moves the cursor up in a separate write.
         """
         start = 1 if text.startswith("\r") and text != "\r\n" else 0
         is_move = MOVE_UP.fullmatch(text) is not None and self.bare.isatty()
@@ -156,7 +149,7 @@ class Guard:
         return len(text)
 
     def writelines(self, lines: Sequence[str]) -> None:
-        """Writes each."""
+        """Writes each line."""
         for line in lines:
             self.write(line)
 

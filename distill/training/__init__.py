@@ -1,1 +1,1 @@
-"""``distill train``: traces become training tokens, with the proof that they are right."""
+"""``distill train``: turns traces into training tokens, proves them right, and trains on them."""

@@ -1,6 +1,6 @@
-"""The base model's tokenizer and chat template, as one ChatFormat. Does not load weights.
+"""The base model's tokenizer and chat template, as one ChatFormat.
 
-A ChatFormat is what the student will be served with: the same template is saved beside its weights.
+The student will be served with the same ChatFormat: its template is saved beside the weights.
 """
 
 import re
@@ -12,14 +12,14 @@ from distill.errors import UserError, first_line, missing_extra
 from distill.local_models.open import OR_TOKENIZER, Model, opened
 from distill.recipes.places import TEMPLATE, Origin, missing, place
 
-# Said where an answer would stand, to see what a template writes after it. No template changes it.
+# Stands in for an answer, to see what a template writes after it; no template changes it.
 SENTINEL = "sentinel7f3aanswer"
-# Llama 3.2's template puts today's date into the system prompt: the same question would be asked
-# differently every day. 26 Jul 2024 is the date that Llama 3.1's own template falls back to.
+# Llama 3.2's template puts today's date into the system prompt, so the same question would differ
+# every day. 26 Jul 2024 is the date that Llama 3.1's own template falls back to.
 PIN = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro %}"
-# Tokens that the families set apart for padding or never write: Llama 3.1 and later, Qwen2.5 and
-# SmolLM2, Gemma and others. Padding with the end of turn would do (labels are ours), but
-# hides it from every later tool that masks padding.
+# Tokens that model families reserve for padding or never write: Llama 3.1 and later, Qwen2.5 and
+# SmolLM2, Gemma and others. Padding with the end of turn would work here, but would hide it from
+# every later tool that masks padding.
 PADS = ("<|finetune_right_pad_id|>", "<|endoftext|>", "<pad>", "[PAD]", "<|pad|>")
 # Llama 3 (April 2024) has none of PADS, but 250 tokens that mean nothing.
 RESERVED = re.compile(r"<\|reserved_special_token_\d+\|>")
@@ -29,30 +29,30 @@ Turn = Mapping[str, str]  # {"role": …, "content": …}, as chat templates wan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatFormat:
-    """How a base model is spoken to, and how it ends its answer."""
+    """How a base model is prompted, and how it ends its answer."""
 
     tokenizer: Any  # with chat_template, eos_token (the end of turn) and pad_token set
     end_of_turn: int  # the one token that the template writes after an answer
     special: re.Pattern[str]  # text that the tokenizer would read as a control token
 
     def prompt(self, turns: Sequence[Turn]) -> str:
-        """The text that the student is asked with, up to where its answer begins."""
+        """The prompt as text, up to where the student's answer begins."""
         return str(
             self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         )
 
     def whole(self, turns: Sequence[Turn], answer: str) -> str:
         """The same conversation with an answer, as the template itself writes it."""
-        told = [*turns, {"role": "assistant", "content": answer}]
-        return str(self.tokenizer.apply_chat_template(told, tokenize=False))
+        answered = [*turns, {"role": "assistant", "content": answer}]
+        return str(self.tokenizer.apply_chat_template(answered, tokenize=False))
 
 
 def open_chat_format(base: str | Model, *, chat_template: str | None = None) -> ChatFormat:
     """The ChatFormat of a base model (folder or Hub id); ``chat_template`` replaces its own.
 
     Raises:
-        UserError: no such model, one with code of its own, no chat template, or no single token
-            ends an answer.
+        UserError: no such model, a model with code, no chat template, or an answer that does not
+            end with a single token.
     """
     model = opened(base, at="base", needed=OR_TOKENIZER)
     base, tokenizer = model.name, _tokenizer(model)
@@ -74,7 +74,7 @@ def _tokenizer(model: Model) -> Any:
         raise missing_extra(module="transformers", extra="train") from None
     try:
         return AutoTokenizer.from_pretrained(model.source, **model.options)
-    except (OSError, ValueError) as error:  # no tokenizer in it
+    except (OSError, ValueError) as error:  # it has no tokenizer
         msg = f"base: {model.name}: cannot be loaded: {first_line(error)}; "
         msg += "give a folder, a Hub id or a shipped name"
         raise UserError(msg) from None
@@ -86,7 +86,7 @@ def _end_of_turn(tokenizer: Any, base: str) -> int:
     turns = [{"role": "user", "content": "1"}, {"role": "assistant", "content": SENTINEL}]
     try:
         text = str(tokenizer.apply_chat_template(turns, tokenize=False))
-    except (TemplateError, TypeError) as error:  # TypeError: it wants to load another file
+    except (TemplateError, TypeError) as error:  # TypeError: it tries to load another file
         msg = f"chat_template of {base}: fails on a user turn and an answer: {error}"
         raise UserError(msg) from None
     _, found, tail = text.rpartition(SENTINEL)
@@ -125,7 +125,7 @@ def chat_template_text(name: str | None, origin: Origin) -> str | None:
     """The text of a recipe's own chat template, a file beside it; None if it has none.
 
     Raises:
-        UserError: no such file, not the recipe's to read, or not UTF-8.
+        UserError: no such file, one that the recipe may not read, or not UTF-8.
     """
     if name is None:
         return None

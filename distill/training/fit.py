@@ -1,4 +1,4 @@
-"""Trains: trl's SFTTrainer over the stored tokens, as it is. Does not tokenise, save or evaluate.
+"""Trains on the stored tokens with trl's SFTTrainer.
 
 The trainer gets ``input_ids`` and ``labels`` (trl 1.16 sft_trainer.py:1248, 1412: such rows are
 neither tokenised nor masked again) and no ``max_length`` unless it packs, so nothing can be cut.
@@ -22,7 +22,7 @@ from distill.training.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """What training came to."""
+    """The result of training."""
 
     trainer: Any
     steps: int
@@ -43,7 +43,7 @@ def arguments(options: Options, folder: Path) -> Any:
     given.setdefault("use_cpu", device(options) == "cpu")  # else bf16 is refused on a CPU
     given.setdefault("dataloader_pin_memory", device(options) == "cuda")
     if not given.get("packing"):
-        given["max_length"] = None  # longer rows are already counted out; trl must not cut
+        given["max_length"] = None  # longer rows are already left out; trl must not cut
     try:
         return SFTConfig(output_dir=str(folder), **given)
     except (ValueError, TypeError, ImportError) as error:
@@ -95,11 +95,11 @@ def build_trainer(
 
 
 def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
-    """Trains to the end, from the last of the ``checkpoints`` if the recipe had some saved.
+    """Trains to the end, starting from the last of the ``checkpoints``, if there are any.
 
     Raises:
-        UserError: the loss is no longer a number, the memory does not suffice, or a checkpoint
-            is none of a training.
+        UserError: the loss is no longer a number, there is not enough memory, or a checkpoint is
+            not one of a training.
     """
     import torch
     from transformers.trainer_utils import get_last_checkpoint
@@ -116,7 +116,7 @@ def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
             )
             raise UserError(msg) from None
         except UnpicklingError:  # transformers reads optimizer.pt with weights_only
-            msg = f"{last}: holds something else than numbers, and was not read; next: remove it"
+            msg = f"{last}: holds something other than numbers, and was not read; next: remove it"
             raise UserError(msg) from None
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return Fitted(

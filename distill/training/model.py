@@ -1,7 +1,4 @@
-"""The base model, loaded as it will be trained: number format, 4 bits, adapters' base.
-
-Does not train it and does not choose hyper-parameters.
-"""
+"""Loads the base model as it will be trained: number format, 4 bits, end of turn."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -24,7 +21,7 @@ def device(options: Options) -> str:
 
 
 def positions(base: Model) -> int | None:
-    """How many tokens the base model can look back on, prompt and answer; None if unlimited."""
+    """The base model's context length in tokens, prompt and answer; None if unlimited."""
     from transformers import AutoConfig
 
     try:
@@ -56,7 +53,7 @@ def load_model(base: Model, options: Options, chat: ChatFormat, *, quantize: str
     except (OSError, ValueError, TypeError) as error:
         raise _unloadable(base.name, error) from None
     _tell_end(model, chat)
-    # where peft looks the vocabulary's size up when it saves; it would ask the Hub's newest commit
+    # peft looks up the vocabulary's size here when it saves; else it would ask the Hub
     model.name_or_path = str(base.folder)
     return model
 
@@ -64,8 +61,8 @@ def load_model(base: Model, options: Options, chat: ChatFormat, *, quantize: str
 def _dtype(options: Options) -> Any:
     """bfloat16 under an adapter on a GPU, else float32.
 
-    trl's own float32 default runs a 4B base out of 80 GB (trl #6684). Weights that are themselves
-    trained stay in float32: bfloat16 rounds their updates away.
+    With trl's own default of float32, a 4B base needs more than 80 GB (trl #6684). Weights that are
+    trained themselves stay in float32, because bfloat16 rounds their updates away.
     """
     import torch
 
@@ -105,7 +102,7 @@ def _four_bits() -> Any:
 
 
 def _tell_end(model: Any, chat: ChatFormat) -> None:
-    """Generation stops at the end of turn, and at whatever else the base stopped at."""
+    """Makes generation stop at the end of turn, and at the tokens where the base stopped."""
     tokenizer = chat.tokenizer
     old = model.generation_config.eos_token_id
     others = [] if old is None else old if isinstance(old, list) else [old]

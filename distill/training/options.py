@@ -1,8 +1,7 @@
 """The ``lora:`` and ``sft:`` of a recipe, checked against the installed libraries.
 
-What ``recipes.sft`` and ``recipes.lora`` know to be safe goes on to them unchanged. Does not load a
-model or choose values: a default is here only where the library's own would lose data, print, or
-reach a network.
+Options that ``recipes.sft`` and ``recipes.lora`` know to be safe are passed on unchanged. There are
+defaults here only where the library's own would lose data, print, or use the network.
 """
 
 import dataclasses
@@ -22,7 +21,7 @@ from distill.recipes.students import StudentRecipe
 # trl 1.16 data_utils.py:730-935: "wrapped" lets examples run into each other and cuts them;
 # "bfd_split" starts a chunk in the middle of a thought.
 EXACT_PACKING = "bfd"
-# What transformers fetches as a kernel of the Hub, and runs, where the package is not installed.
+# What transformers fetches as a kernel of the Hub, and runs, if the package is not installed.
 NEEDS: Mapping[str, str] = {
     "flash_attention_2": "flash_attn",
     "flash_attention_3": "flash_attn_interface",
@@ -39,13 +38,13 @@ class Options:
 
 
 def checked(recipe: StudentRecipe, path: Path, *, by_user: Collection[str] = ()) -> Options:
-    """The recipe's options with ours beneath them; ``path`` is the recipe's file, for the errors.
+    """The recipe's options over our defaults; ``path`` is the recipe's file, for errors.
 
-    ``by_user`` are the keys that --set set: only there may training be told to a service.
+    ``by_user`` are the keys that --set gave: only these may report the training to a service.
 
     Raises:
         UserError: a key that peft or trl does not have, a value of the wrong kind, a key that
-            distill settles itself, or one that is not known to be safe.
+            distill sets itself, or one that is not known to be safe.
     """
     lora_config, sft_config = _configs()
     _refuse_unknown(recipe.sft, sft_config, f"{path}: sft")
@@ -73,8 +72,8 @@ def _refuse_sending(recipe: StudentRecipe, path: Path, by_user: Collection[str])
         if not stays and f"sft.{key}" not in by_user:
             typed = value if isinstance(value, str) and value.isalnum() else "…"
             msg = (
-                f"{path}: sft.{key}: {value!r:.60}: not for a recipe: {why}; next, if that is your "
-                f"own wish: --set sft.{key}={typed}"
+                f"{path}: sft.{key}: {value!r:.60}: not for a recipe: {why}; next, if you want "
+                f"that: --set sft.{key}={typed}"
             )
             raise UserError(msg)
 
@@ -98,7 +97,7 @@ def _refuse_unsafe(
             msg = f"{at}.{key}: {value!r:.80}: {wanted}"
             raise UserError(msg)
         if value is not None and (said := allowed[key](value)):
-            msg = f"{at}.{key}: {value!r:.80}: not known to be safe: had to be {said}"
+            msg = f"{at}.{key}: {value!r:.80}: not known to be safe: must be {said}"
             raise UserError(msg)
 
 
@@ -126,16 +125,16 @@ def _configs() -> tuple[type[Any], type[Any]]:
 
 
 def _sft(recipe: StudentRecipe) -> dict[str, Any]:
-    ours = {
+    defaults = {
         "report_to": "none",
         "save_strategy": "no",  # the student is saved once, at the end
         "logging_steps": 1,  # the loss of every step, for the first and the last one
         "logging_nan_inf_filter": False,  # a loss of nan must be seen, not averaged away
         "disable_tqdm": True,
-        "ddp_find_unused_parameters": False,  # all are used; looking for them costs a pass
+        "ddp_find_unused_parameters": False,  # all are used, and searching costs a pass
         "seed": 42,
     }
-    return {**ours, **recipe.sft}
+    return {**defaults, **recipe.sft}
 
 
 def _refuse_unknown(values: Mapping[str, Any], config: type[Any], at: str) -> None:
@@ -155,7 +154,7 @@ def _version(config: type[Any]) -> str:
 
 
 def _wrong_kind(value: Any, hint: Any) -> str | None:
-    """What the value should have been; None if it is right, or if the hint is beyond pydantic."""
+    """What the value must be; None if it is right, or if pydantic cannot check the hint."""
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(strict=True))
     except PydanticUserError as error:

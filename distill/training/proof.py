@@ -1,12 +1,12 @@
 """The template proof: what is trained is what will be asked and answered. No proof, no training.
 
-Checks every example against the template and the tokenizer by other ways than ``tokens`` took.
-Does not judge the answers.
+Every example is checked against the template and the tokenizer independently of ``tokens``.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from distill.errors import UserError
@@ -27,21 +27,21 @@ SHOWN = 60  # characters of a text in an error
 
 @dataclass(slots=True, kw_only=True)
 class Proof:
-    """Counts what was proved; ``worked`` is the first example, for people to read."""
+    """Counts the proved examples; ``worked`` is the first one, for people to read."""
 
     chat: ChatFormat
     examples: int = 0
-    normalized: int = 0  # answers that the tokenizer read in Unicode's composed form (NFC)
+    normalized: int = 0  # answers that the tokenizer changed to Unicode's composed form (NFC)
     worked: dict[str, Any] | None = None
 
     def add(self, tokenized: Tokenized) -> None:
         """Proves every example of ``tokenized``.
 
         Raises:
-            UserError: the first that fails; names the row, the check, and what differed.
+            UserError: one fails; names the row, the check, and what differs.
         """
         answers = [list(one.input_ids[one.prompt_length :]) for _, one in tokenized.examples]
-        if not answers:  # decoding nothing gives one empty text
+        if not answers:  # decoding an empty list gives one empty text
             return
         texts = self.chat.tokenizer.batch_decode(
             answers, skip_special_tokens=False, clean_up_tokenization_spaces=False
@@ -71,7 +71,7 @@ class Proof:
 def _failures(
     asked: Asked, example: Example, trained: str, chat: ChatFormat
 ) -> Iterator[tuple[Check, str]]:
-    """Every check that the example fails, with what differed."""
+    """Every check that the example fails, with what differs."""
     tokenizer, end = chat.tokenizer, chat.end_of_turn
     ids, labels = list(example.input_ids), list(example.labels)
     prefix, answer = ids[: example.prompt_length], ids[example.prompt_length :]
@@ -114,15 +114,18 @@ def _failed(check: Check, example: Example, differed: str) -> UserError:
 
 
 def _first_difference(found: list[int], wanted: list[int], tokenizer: Any) -> str:
-    pairs = enumerate(zip(found, wanted, strict=False))
-    at = next((i for i, (a, b) in pairs if a != b), min(len(found), len(wanted)))
+    at = _same(found, wanted)
     shown = [tokenizer.decode(ids[at : at + 8]) for ids in (wanted, found)]
     return f"at token {at} expected {shown[0]!r}, found {shown[1]!r}"
 
 
+def _same(found: Sequence[object], wanted: Sequence[object]) -> int:
+    """How many items at the beginning of both are the same."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(found, wanted, strict=False))))
+
+
 def _texts(wanted: str, found: str) -> str:
-    pairs = enumerate(zip(wanted, found, strict=False))
-    at = next((i for i, (a, b) in pairs if a != b), min(len(wanted), len(found)))
+    at = _same(found, wanted)
     start = max(at - SHOWN // 2, 0)
     ends = (text[start : start + SHOWN] for text in (wanted, found))
     return "at character {} expected {!r}, found {!r}".format(at, *ends)

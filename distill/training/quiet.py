@@ -1,4 +1,4 @@
-"""Silences what the training libraries write for developers. Does not silence distill."""
+"""Silences what the training libraries write for developers."""
 
 import logging
 import warnings

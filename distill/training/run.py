@@ -1,4 +1,4 @@
-"""One student: rows become examples, the proof is written, TRL trains, train.json comes last."""
+"""Trains one student: rows become examples, the proof is written, TRL trains, then train.json."""
 
 import logging
 import os
@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from distill.errors import UserError, missing_extra
 from distill.files.done import data_digest, fingerprint, is_done
@@ -33,7 +32,7 @@ PACKAGES = ("torch", "transformers", "trl", "peft")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """All that is known before the data is read."""
+    """Everything that is known before the data is read."""
 
     recipe: StudentRecipe
     options: Options
@@ -41,7 +40,7 @@ class Job:
     template: str | None
     data: str | Path
     limit: int | None
-    main: bool  # the one process, of those that train together, that writes
+    main: bool  # whether this process writes, of those that train together
 
 
 def run(
@@ -53,7 +52,7 @@ def run(
     dry_run: bool,
     force: bool,
 ) -> None:
-    """Trains the student of a recipe into ``out``, unless it is there already.
+    """Trains a recipe's student into ``out``, unless it is there already.
 
     Raises:
         UserError: as ``distill.train``.
@@ -63,7 +62,7 @@ def run(
     if dry_run:
         _rehearse(job)
         return
-    # only one process writes; under `accelerate launch` the others just compute
+    # only one process writes; under `accelerate launch` the others only compute
     with folder_lock(out) if job.main else nullcontext():
         wanted = fingerprint(
             recipe=job.recipe.model_dump(mode="json"),
@@ -90,17 +89,17 @@ def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> 
         template=chat_template_text(recipe.chat_template, origin),
         data=data,
         limit=limit,
-        main=os.environ.get("RANK", "0") == "0",  # torch's own: set by its launcher
+        main=os.environ.get("RANK", "0") == "0",  # set by torch's launcher
     )
 
 
 def _base(name: str) -> str:
-    """A folder or Hub id as it is; the folder of a shipped model."""
+    """A folder or Hub id as it is, or the folder of a shipped model."""
     from distill.local_models.weights import SHIPPED, hf_folder
 
     path = Path(name).expanduser()
     if name not in SHIPPED and path.is_dir():
-        return str(path.resolve())  # an adapter remembers it, wherever it is used from
+        return str(path.resolve())  # an adapter stores it, wherever it will be used
     if name not in SHIPPED and "/" in name:
         say_hub(name)
         return name
@@ -148,7 +147,11 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     result = {
         "fingerprint": wanted,
         "base_model": job.recipe.base,
-        **_counts(examples),
+        "examples": examples.examples,
+        "skipped": dict(examples.skipped),
+        "tokens": examples.tokens,
+        "trained_tokens": examples.trained_tokens,
+        "longest_tokens": examples.longest,
         "steps": done.steps,
         "loss": {"first": done.loss_first, "last": done.loss_last},
         "wall_s": round(time.monotonic() - started, 1),
@@ -181,14 +184,13 @@ def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
         examples.add(example for _, example in found.examples)
         examples.skipped.update(found.skipped)
     if not examples.examples:
-        reasons = _listed(examples.skipped)
-        msg = f"{job.data}: no row can be trained on: {reasons}"
+        msg = f"{job.data}: no row can be trained on: {_listed(examples.skipped)}"
         raise UserError(msg)
     return chat, proof
 
 
 def _longest(job: Job) -> int | None:
-    """Tokens that an example may have: what the recipe says, and what the base can look back on."""
+    """The most tokens of an example: max_length of the recipe, or the base's context length."""
     from distill.training.model import positions
 
     said, able = job.options.sft.get("max_length"), positions(job.base)
@@ -196,16 +198,6 @@ def _longest(job: Job) -> int | None:
         msg = f"sft.max_length: {said}: {job.recipe.base} has {able} positions; set at most {able}"
         raise UserError(msg)
     return able if said is None else int(said)
-
-
-def _counts(examples: Store) -> dict[str, Any]:
-    return {
-        "examples": examples.examples,
-        "skipped": dict(examples.skipped),
-        "tokens": examples.tokens,
-        "trained_tokens": examples.trained_tokens,
-        "longest_tokens": examples.longest,
-    }
 
 
 def _say(examples: Store, steps: int) -> None:

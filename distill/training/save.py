@@ -1,6 +1,6 @@
-"""A finished student in its folder: adapter or weights, tokenizer, template, generation config.
+"""Saves a finished student: adapter or weights, tokenizer, template, generation config.
 
-Written beside and moved, so the folder never holds half of one student. Writes no manifest.
+It is written beside its place and moved there, so the folder never holds half a student.
 """
 
 import shutil
@@ -13,23 +13,23 @@ from distill.files.write import read_json, write_json
 from distill.local_models.allowed import ADAPTER
 from distill.training.base import ChatFormat
 
-# What an earlier student may have left, and what would be loaded with this one.
+# Files of an earlier student that would be loaded with this one.
 OLD = ("adapter_*", "*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*")
-# What a student writes besides: replaced, so never to be somebody else's.
+# Other files of a student; they are replaced, so they must not be somebody else's.
 WRITTEN = (
     *("generation_config.json", "chat_template.jinja", "special_tokens_map.json"),
     *("added_tokens.json", "vocab.json", "merges.txt", "train.json", "proof.json"),
 )
-UNFINISHED = ".student.unfinished"  # stands in OUT from the first change to train.json
-SIGNED = {"train.json": "fingerprint", "proof.json": "checks"}  # of a training that came this far
-# Written by the libraries, and no part of a student: a pickle, and a card that says nothing.
+UNFINISHED = ".student.unfinished"  # is in OUT from the first change until train.json
+SIGNED = {"train.json": "fingerprint", "proof.json": "checks"}  # files with a key that is ours
+# Written by the libraries, but not part of a student: a pickle, and an empty card.
 NOT_OURS = ("training_args.bin", "README.md")
 
 
 def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
     """Writes the trained student into ``out``, replacing an earlier one.
 
-    ``base`` is the folder or Hub id that an adapter says it belongs to.
+    ``base`` is the folder or Hub id that an adapter names as its base.
     """
     part = out / ".student.part"
     if trainer.is_world_process_zero():
@@ -41,8 +41,8 @@ def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.generation_config.save_pretrained(str(part))
     chat.tokenizer.save_pretrained(str(part))
-    if told := read_json(part / ADAPTER):
-        write_json(part / ADAPTER, {**told, "base_model_name_or_path": base})
+    if config := read_json(part / ADAPTER):
+        write_json(part / ADAPTER, {**config, "base_model_name_or_path": base})
     for name in NOT_OURS:
         (part / name).unlink(missing_ok=True)
     remove_old(out)
@@ -52,7 +52,7 @@ def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
 
 
 def refuse_other_model(out: Path, base: str) -> None:
-    """Raises if a student in ``out`` would replace a model that is no earlier student of ours.
+    """Raises if a student in ``out`` would replace a model that distill did not train.
 
     ``base`` is the recipe's: a folder, Hub id or shipped name.
 
@@ -69,7 +69,7 @@ def refuse_other_model(out: Path, base: str) -> None:
 
 
 def remove_old(out: Path) -> None:
-    """Removes the files of an earlier student; ``refuse_other_model`` has checked them."""
+    """Removes an earlier student's files; ``refuse_other_model`` has checked that they are ours."""
     for pattern in OLD:
         for file in _files(out, pattern):
             file.unlink()

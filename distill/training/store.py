@@ -1,7 +1,4 @@
-"""Examples on disk as one Arrow stream, so that a set larger than memory can be trained on.
-
-Holds no texts and no ids of rows: only what the trainer needs.
-"""
+"""Stores examples on disk as Arrow streams, so that a set larger than memory can be trained on."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,15 +12,15 @@ import polars as pl
 from distill.errors import missing_extra
 from distill.training.tokens import Example
 
-# ``length`` is read by trl's train_sampling_strategy: group_by_length; without it every row
-# would be read once more.
+# ``length`` is used by trl's train_sampling_strategy: group_by_length, which would otherwise read
+# every row again.
 TOKENS = pl.List(pl.Int32)
 SCHEMA = pl.Schema({"input_ids": TOKENS, "labels": TOKENS, "length": pl.Int32()})
 
 
 @dataclass(slots=True, kw_only=True)
 class Store:
-    """Where the examples are, and how many of what."""
+    """The examples' folder and their counts."""
 
     folder: Path
     examples: int = 0
@@ -45,7 +42,8 @@ class Store:
             "length": lengths,
         }
         path = self.folder / f"{self._shards:06}.arrow"
-        pl.DataFrame(columns, schema=SCHEMA).write_ipc_stream(path, compat_level=_oldest())
+        level = pl.CompatLevel.oldest()  # list and int32 as every reader of Arrow knows them
+        pl.DataFrame(columns, schema=SCHEMA).write_ipc_stream(path, compat_level=level)
         self._shards += 1
         self.examples += len(found)
         self.tokens += sum(lengths)
@@ -62,13 +60,9 @@ class Store:
         return concatenate_datasets([Dataset.from_file(str(path)) for path in shards])
 
 
-def _oldest() -> pl.CompatLevel:
-    return pl.CompatLevel.oldest()  # list and int32 as every reader of Arrow knows them
-
-
 @contextmanager
 def store() -> Iterator[Store]:
-    """An empty Store in a temporary folder, which goes when the block ends."""
+    """An empty Store in a temporary folder, which is removed when the block ends."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="distill-tokens-") as folder:

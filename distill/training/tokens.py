@@ -1,7 +1,6 @@
-"""Rows → training tokens: the prompt as at inference, then the answer and the end of turn.
+"""Turns rows into training tokens: the prompt as at inference, the answer, the end of turn.
 
-Does not cut anything and does not prove anything (``proof``): a row that cannot be trained on
-whole is left out and counted by reason.
+Nothing is cut: a row that cannot be trained on as a whole is left out and counted by reason.
 """
 
 import unicodedata
@@ -15,23 +14,23 @@ from distill.rows import Row
 from distill.think import CLOSE, join_think
 from distill.training.base import ChatFormat, Turn
 
-MASKED = -100  # the label that torch's cross-entropy leaves out
+MASKED = -100  # the label that torch's cross-entropy ignores
 
 Reason = Literal[
     "no_messages",  # the data does not say what was asked
     "no_user_turn",  # prompt: last_user, and there is none
     "empty_response",
-    "special_token",  # a text holds what the tokenizer reads as control, such as <|im_end|>
-    "closes_twice",  # the reasoning holds </think>: the student's answer could not be told apart
-    "lossy",  # the tokenizer cannot write the answer: SmolLM2's lacks some bytes of rare letters
-    "template",  # the chat template refuses the turns, e.g. a system turn for Gemma
+    "special_token",  # a text holds a control token of the tokenizer, such as <|im_end|>
+    "closes_twice",  # the reasoning holds </think>, so it would not be clear where it ends
+    "lossy",  # the tokenizer cannot encode the answer: SmolLM2's lacks some bytes of rare letters
+    "template",  # the chat template refuses the turns, e.g. Gemma's a system turn
     "too_long",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One row as tokens. All before ``prompt_length`` is asked, all from there on is trained."""
+    """One row as tokens: the prompt up to ``prompt_length``, and the trained answer from there."""
 
     id: str
     sample: int
@@ -56,7 +55,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokenized:
-    """What became of some rows: each is in exactly one of the two."""
+    """The result for some rows: each is counted in exactly one of the two."""
 
     examples: list[tuple[Asked, Example]]
     skipped: Counter[str]  # Reason → rows
@@ -69,7 +68,7 @@ def tokenize(
     prompt: Literal["conversation", "last_user"] = "conversation",
     max_length: int | None = None,
 ) -> Tokenized:
-    """The rows as Examples of at most ``max_length`` tokens, in order; the others counted."""
+    """The rows as Examples of at most ``max_length`` tokens, in order; the others are counted."""
     found = [_asked(row, chat, prompt) for row in rows]
     skipped: Counter[str] = Counter(reason for reason in found if isinstance(reason, str))
     asked = [one for one in found if isinstance(one, Asked)]
@@ -85,7 +84,7 @@ def tokenize(
 
 
 def _writes(chat: ChatFormat, example: Example, completion: str) -> bool:
-    """Whether the tokens stand for the completion, at least in Unicode's composed form (NFC)."""
+    """Whether the tokens decode to the completion, at least in Unicode's composed form (NFC)."""
     answer = list(example.input_ids[example.prompt_length : -1])
     text = chat.tokenizer.decode(answer, clean_up_tokenization_spaces=False)
     return text in (completion, unicodedata.normalize("NFC", completion))

@@ -11,7 +11,7 @@
     batch         many answers at once
 
 A label is meant to be trusted: what none of these can decide is ``unverifiable``. Nothing in a row
-is evaluated here: not by ``eval``, and not by a library that does.
+is evaluated in this process, neither by ``eval`` nor by a library that calls it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ def grade(
     kind: str | None = "math",
     isolation: Isolation = JAILED,
 ) -> Verdict:
-    r"""The verdict on what follows the thinking in one answer, against its reference.
+    r"""The verdict on one answer, of which only what follows the thinking counts.
 
     ``kind`` is one of:
 

@@ -45,11 +45,10 @@ def grade_all(
 ) -> list[Verdict]:
     """The verdict on each item, in order; ``checks`` are the user's own kinds beside ours.
 
-    Numbers, texts, lists and most formulas are decided here, at about 50 microseconds each; only
-    what is left goes to Math-Verify and to the scorers of reasoning_gym in ``workers`` jails, each
-    at most 2 s on one answer, and equal questions once. Programs run in ``workers`` jails too,
-    apart from this machine as ``isolation`` says. Safe in threads. The jails stay for the next
-    batch and end with this process.
+    Numbers, texts, lists and most formulas are decided here, in about 50 microseconds each. What is
+    left goes to Math-Verify and the scorers of reasoning_gym in ``workers`` jails, with at most 2 s
+    for an answer; equal questions are asked once. Programs run in ``workers`` jails too, isolated
+    as ``isolation`` says. Thread-safe. The jails stay for the next batch and end with this process.
 
     Raises:
         UserError: no such kind; or there is a program to run or a library to ask, and no jail here.
@@ -67,10 +66,7 @@ def grade_all(
 
 
 def needs_jail(kind: str | None, gold: str | None) -> bool:
-    """Whether an answer of this kind may have to be checked in a jail: a library is asked there.
-
-    Without a ``gold``, whether that is so for any.
-    """
+    """Whether an answer of this kind may need a jail; without ``gold``, whether any answer may."""
     if kind == "math":
         return installed("math")
     if kind == "reasoning_gym":
@@ -102,7 +98,7 @@ def _fill_code(
     places = [number for number, one in enumerate(found) if one is None]
     if not places:
         return
-    from distill.verify.code import check_all  # for those who have programs to check
+    from distill.verify.code import check_all  # slow to import, and few have programs to check
 
     pairs = [(items[number].gold, items[number].response) for number in places]
     verdicts = check_all(pairs, workers=workers, isolation=isolation)

@@ -1,8 +1,7 @@
-r"""Checks the letter of a multiple-choice question. Knows neither the question nor its options.
+r"""Checks the letter of a multiple-choice question.
 
-The options' order is the prompt's business: the reference is the letter as it was asked, or, where
-the options are known, ``{"answer": "C", "options": ["…", …]}``; then the option's own words count
-as its letter.
+The reference is the letter as it was asked or, where the options are known, ``{"answer": "C",
+"options": ["…", …]}``; then an option's own words count as its letter.
 """
 
 import json
@@ -19,7 +18,7 @@ _LETTER = re.compile(
     r"\(?([A-J])(?:\)|(?=[.:,]|\s*$))[.:,)]?(?:\s.*)?",
     re.DOTALL,
 )
-_TOLD = re.compile(r"\b(?:option|choice)\s{1,3}\(?([A-J])\b", re.IGNORECASE)
+_MENTIONED = re.compile(r"\b(?:option|choice)\s{1,3}\(?([A-J])\b", re.IGNORECASE)
 
 
 def choice(gold: str, response: str) -> Verdict:
@@ -56,7 +55,7 @@ def _reference(gold: str) -> tuple[str | None, list[str]]:
 
 
 def _answer(response: str) -> tuple[str | None, str]:
-    """(what is taken for the answer, where it stood)."""
+    """(the text taken as the answer, where it was found)."""
     if inside := boxes(response):
         return plain(inside[-1][2][:1_000]), "boxed"
     if (text := stated(response, whole=True)) is not None:
@@ -69,8 +68,8 @@ def _answer(response: str) -> tuple[str | None, str]:
 def _letter(text: str) -> str | None:
     if match := _LETTER.fullmatch(text.strip()):
         return match[1]
-    told = {letter.upper() for letter in _TOLD.findall(text)}
-    return told.pop() if len(told) == 1 else None
+    mentioned = {letter.upper() for letter in _MENTIONED.findall(text)}
+    return mentioned.pop() if len(mentioned) == 1 else None
 
 
 def _by_words(text: str, options: list[str]) -> str | None:

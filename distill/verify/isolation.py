@@ -1,17 +1,17 @@
-"""How programs, and libraries that rows are handed to, are kept apart from this machine."""
+"""How programs, and libraries that evaluate rows, are isolated from this machine."""
 
 from dataclasses import dataclass
 
-# How the detail of a verdict begins for which something ran without a jail.
+# The detail of a verdict begins with this if something ran without a jail.
 UNSAFE = "unsafe_no_sandbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
-    """How strictly the programs and questions of one command are kept apart.
+    """How strictly the programs and questions of one command are isolated.
 
     Attributes:
-        paranoid: a fresh jail for every program or question, not one for many.
+        paranoid: a fresh jail for every program or question instead of one for many.
         unsafe_no_sandbox: no jail: programs and scorers run as this user.
     """
 

@@ -1,4 +1,4 @@
-"""One function for each kind of check: reference and response in; a verdict or a question out."""
+"""One function for each kind of check: reference and response in, verdict or question out."""
 
 import re
 import unicodedata
@@ -17,9 +17,9 @@ from distill.verify.workers.pending import Doubt, PendingCheck
 from distill.verify.workers.reasoning_gym import TAKES_ANYTHING, entry, fits_anything, would_execute
 
 _DECIMALS = re.compile(r"[0-9]?\.[0-9]{2}")
-_EQUATION = re.compile(r"[^=]*[-+*/^][^=]*=")  # no name is left of it
+_EQUATION = re.compile(r"[^=]*[-+*/^][^=]*=")  # its left side is not just a name
 _SPACE = re.compile(r"\s+")
-# Outcomes that Math-Verify may decide; the others (a rounding, two units) it could only guess.
+# Outcomes that Math-Verify may decide; it could only guess the others (a rounding, two units).
 _ASKED = ("needs_symbolic", "brackets")
 
 
@@ -50,12 +50,12 @@ def _reference(gold: str) -> str | None:
     if "\\boxed" in gold or "\\fbox" in gold or "####" in gold:
         found = extract(gold)
         return found.text if found and found.place in ("boxed", "stated") else None
-    told = stated(gold) if "nswer" in gold else None
-    return gold if told is None else told
+    answer = stated(gold) if "nswer" in gold else None
+    return gold if answer is None else answer
 
 
 def _question(gold: str, answer: str, place: str, doubt: Doubt) -> Verdict | PendingCheck:
-    """For Math-Verify; what is beyond sympy is not even asked, and never wrong."""
+    """The question for Math-Verify; what is too complex for sympy is not asked, and never wrong."""
     refused = too_complex(gold) or too_complex(answer)
     if refused:
         return Verdict("unverifiable", answer, refused, place)
@@ -64,7 +64,7 @@ def _question(gold: str, answer: str, place: str, doubt: Doubt) -> Verdict | Pen
 
 
 def _doubt(gold: Value, answer: Value) -> Doubt:
-    """Why Math-Verify's "no" would prove nothing: it reads no words and solves few equations."""
+    """Why Math-Verify's "no" would prove nothing: it ignores words and solves few equations."""
     if words(gold) != words(answer):
         return "prose"
     if _DECIMALS.search(_text(answer)) and not _DECIMALS.search(_text(gold)):
@@ -75,7 +75,7 @@ def _doubt(gold: Value, answer: Value) -> Doubt:
 
 
 def _hopeless(gold: Value, answer: Value) -> bool:
-    """Whether Math-Verify says no in any case: to words and a number, an equation and a value."""
+    """Whether Math-Verify always says no: to words and a number, or an equation and a value."""
     if isinstance(answer, Number):
         return bool(words(gold)) or bool(_EQUATION.match(_text(gold)))
     return isinstance(gold, Number) and bool(words(answer))
@@ -114,9 +114,9 @@ def _same_text(text: str) -> str:
 
 
 def _reasoning_gym(gold: str, response: str) -> Verdict | PendingCheck:
-    """By the task's own scorer where the reference says which; else as numbers, else as text.
+    """By the task's own scorer if the reference names it; else as numbers, else as text.
 
-    A formula of another form is not taken for right or wrong here: a task may ask for the form.
+    A formula in another form is neither right nor wrong here, because a task may ask for the form.
     """
     if (task := entry(gold)) is not None:
         return _scored(task, response)
@@ -133,7 +133,7 @@ def _reasoning_gym(gold: str, response: str) -> Verdict | PendingCheck:
 
 
 def _scored(task: dict[str, object], response: str) -> Verdict | PendingCheck:
-    """By the scorer. Its "no" proves nothing of LaTeX, nor of the last of several lines."""
+    """By the scorer, whose "no" proves nothing about LaTeX or the last of several lines."""
     gold, name = str(task["answer"]), str(task["task"])
     first = _exact(gold, response)
     if first.label != "wrong" or first.answer is None:

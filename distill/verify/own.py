@@ -1,4 +1,4 @@
-"""A check of the user's own: a function in a file beside a recipe, asked like a shipped one."""
+"""The user's own checks: functions in files beside a recipe, called like the shipped ones."""
 
 import inspect
 import logging
@@ -11,7 +11,7 @@ from distill.recipes.places import Origin
 from distill.verify.verdict import LABELS, Verdict
 
 log = logging.getLogger("distill")
-_WARNED: set[str] = set()  # lines whose failure this process has told
+_WARNED: set[str] = set()  # lines whose failure this process has already reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class OwnCheck:
 
     @property
     def kind(self) -> str:
-        """By what rows name it, e.g. ``my_check.py:grade``."""
+        """The name that rows give it, e.g. ``my_check.py:grade``."""
         return f"{self.code.name}:{self.function}"
 
     def __call__(self, gold: str, response: str) -> Verdict:
-        """Its verdict; ``error`` where it fails, which concerns this answer alone.
+        """Its verdict on one answer; ``error`` if it raises.
 
         Raises:
             UserError: it returns no verdict, or calls a function of distill that cannot work here.
@@ -36,7 +36,7 @@ class OwnCheck:
             with self.code.blamed():
                 said = getattr(self.code.module(), self.function)(gold, response)
                 if isinstance(said, Verdict):
-                    _texts(said).encode()  # half a surrogate pair can be stored nowhere
+                    _texts(said).encode()  # half a surrogate pair cannot be stored
         except CodeError as error:
             if error.where not in _WARNED:
                 _WARNED.add(error.where)
@@ -55,7 +55,7 @@ Checks = Sequence[OwnCheck]
 
 
 def own_checks(named: Mapping[str, str], origin: Origin, *, allowed: bool) -> Checks:
-    """The checks that a recipe names, by key, loaded; those that distill ships are left out.
+    """The user's own checks among those that a recipe names (key → check), loaded.
 
     Raises:
         UserError: a file cannot be used or may not run, or has no such function of two arguments.
@@ -72,13 +72,13 @@ def own_checks(named: Mapping[str, str], origin: Origin, *, allowed: bool) -> Ch
 
 
 def unchecked(kind: str) -> Verdict:
-    """Of an answer that names a check which is not there: data, not a mistake in a recipe."""
+    """The verdict on a row whose check is not loaded; that is data, not a mistake in a recipe."""
     method = "no_checker" if check_parts(kind) is None else "no_such_check"
     return Verdict("unverifiable", None, method, kind)
 
 
 def digests(checks: Checks) -> dict[str, str]:
-    """What the verdicts of these checks depend on beside the answer: every byte of their files."""
+    """The digest of each check's file, on which its verdicts depend."""
     return {one.kind: one.code.digest for one in checks}
 
 

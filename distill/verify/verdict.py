@@ -1,9 +1,9 @@
-"""What a check says about one answer. Does not check anything."""
+"""The verdict of a check on one answer."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-# Of all checks together: raised whenever the same answer may get another label than before.
+# One for all checks: raised whenever an answer may get another label than before.
 VERSION = 5
 Label = Literal["correct", "wrong", "no_answer", "unverifiable", "timeout", "error"]
 LABELS: tuple[str, ...] = get_args(Label)
@@ -17,9 +17,9 @@ class Verdict:
         label: ``correct``, ``wrong``, ``no_answer``, ``unverifiable``, ``timeout`` or ``error``.
         answer: what was taken from the response; None if nothing was.
         method: how it was decided: ``rational``, ``string``, ``list``, ``probe``, ``math_verify``…
-        detail: where the answer stood: ``boxed``, ``stated``, ``bold``, ``whole``,
+        detail: where the answer was found: ``boxed``, ``stated``, ``bold``, ``whole``,
             ``last_number``; or why there is no verdict.
-        version: of the checks that said so.
+        version: of the checks that decided.
     """
 
     label: Label

@@ -182,7 +182,7 @@ BROKEN = [
     ("a.parquet", b"PAR1" + b"x" * 30 + b"PAR1", "not a readable Parquet file"),
     ("a.csv", b"question,response\na,b,c\n", "not a readable CSV file"),
     ("a.csv", b"question,response\na,\xe9\n", "not a readable CSV file: invalid utf-8"),
-    ("a.jsonl", lines(OWN) + b'{"a": "\xe9"}', "a.jsonl:2: not UTF-8; mend or remove the line"),
+    ("a.jsonl", lines(OWN) + b'{"a": "\xe9"}', "a.jsonl:2: not UTF-8; fix or remove the line"),
     ("a.jsonl", lines(OWN) + b"\n{oops", "a.jsonl:3: not JSON"),
     ("a.jsonl", lines(OWN) + lines([OWN]), "a.jsonl:2: a line must be a JSON object; found list"),
     ("a.jsonl", b"null", "a.jsonl:1: a line must be a JSON object; found NoneType"),

@@ -65,7 +65,7 @@ def test_a_cut_answer_is_asked_once_more_with_the_larger_limit(tmp_path: Path) -
     table = traces(tmp_path / "run")
     assert set(table["response"]) == {"whole"}
     assert set(table["finish_reason"]) == {"stop"}
-    assert lines(tmp_path / "run")["cut at the limit"] == "0, mended 5"
+    assert lines(tmp_path / "run")["cut at the limit"] == "0, completed 5"
 
 
 def test_an_answer_that_ended_by_itself_is_not_asked_again(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_cut_answer_is_gone_on_with_once_and_its_parts_are_one_answer(tmp_path
     said = lines(tmp_path / "run")
     assert said["spent at most"] == f"${5 * cost:,.4f}"
     assert said["tokens"] == "200 prompt, 135 completion"
-    assert said["cut at the limit"] == "0, mended 5"
+    assert said["cut at the limit"] == "0, completed 5"
 
 
 def test_what_is_cut_again_is_kept_in_one_piece_and_gone_on_with_no_more(tmp_path: Path) -> None:

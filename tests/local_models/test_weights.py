@@ -155,7 +155,7 @@ def test_a_shipped_name_is_a_gguf_for_llama_cpp(cache: Path, index: Path) -> Non
     ("model", "engine", "complaint"),
     [
         ("smollm2-135m", "llama.cpp", "did you mean 'smollm2-135m-instruct'"),
-        ("owner/name", "llama.cpp", "no file here and no shipped name"),
+        ("owner/name", "llama.cpp", "neither a file here nor a shipped name"),
         ("a-folder", "llama.cpp", "needs a GGUF file, not a folder"),
         ("a.gguf", "transformers", "needs a Hugging Face folder, not a file"),
         ("out/students/one", "vllm", "no such folder"),

@@ -166,14 +166,14 @@ def test_a_link_to_what_is_hidden_in_the_folder_is_refused(
     (student / place).parent.mkdir(exist_ok=True)
     (student / place).write_bytes(SECRET)
     (student / "merges.txt").symlink_to(place)
-    refused(at, student, "merges.txt: a link to what is hidden")
+    refused(at, student, "merges.txt: a link to a hidden file")
 
 
 @pytest.mark.parametrize("name", [b"a\nb\x1b[2J", b"a\\..\\b", b"\xff\xfe", "\u202eb".encode()])
 def test_a_name_that_is_not_plain_text_is_refused(at: Hub, student: Path, name: bytes) -> None:
     weights = (student / "adapter_model.safetensors").read_bytes()
     Path(os.fsdecode(os.fsencode(student) + b"/" + name + b".safetensors")).write_bytes(weights)
-    refused(at, student, "signs that are no letters, so nothing was sent; next: rename")
+    refused(at, student, "unusual characters, so nothing was sent; next: rename")
 
 
 def test_two_files_with_the_same_bytes_arrive(at: Hub, student: Path) -> None:

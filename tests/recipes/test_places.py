@@ -241,7 +241,7 @@ def test_no_key_of_a_recipe_leads_out_of_its_folder(name: str, way: str, home: P
     ways = ways_out(home, home.parent / "outside", key)
     said = refusal(key, write(home, key, ways[way]), [])
     assert said is not None
-    if "is no check" in said:  # for want of .py in its name: it is not even looked for
+    if "is not a check" in said:  # for want of .py in its name: it is not even looked for
         return
     assert RULE in said
     assert CANARY not in said
@@ -364,7 +364,7 @@ DATASETS += ["json", "./a/b", "buckets/a/b", "hf://datasets/a/b", "a/..", "owner
 def test_a_data_set_of_the_hub_is_no_folder_here(name: str, home: Path) -> None:
     path = home / "mine.yaml"
     path.write_text(json.dumps(prompts(problems={"dataset": name})))
-    with pytest.raises(UserError, match=r"problems\.dataset: .* is no data set of the Hub"):
+    with pytest.raises(UserError, match=r"problems\.dataset: .* is not a data set of the Hub"):
         asked(str(path), [])
 
 

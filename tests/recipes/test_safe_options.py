@@ -410,7 +410,7 @@ def test_what_is_often_asked_for_says_why_not(tmp_path: Path, name: str) -> None
 )
 def test_no_allowed_switch_has_a_value_that_is_not(tmp_path: Path, body: dict[str, Any]) -> None:
     (name,) = body
-    assert f"sampling.extra_body: {name}: had to be " in refusal(
+    assert f"sampling.extra_body: {name}: must be " in refusal(
         prompts, tmp_path, sampling={"extra_body": body}
     )
 

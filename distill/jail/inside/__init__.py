@@ -1,1 +1,1 @@
-"""The files that run inside a jail, and their messages, which both sides read."""
+"""The files that run inside a jail, and the codec of their messages, which both sides use."""

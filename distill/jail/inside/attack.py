@@ -1,7 +1,7 @@
-"""A script that attacks the jail it runs in, and prints what it got. Does not run on the host.
+"""A script that attacks the jail it runs in, and prints which attacks succeeded.
 
-It reads a JSON object: a canary, and where the host keeps it. It prints a JSON object: for every
-attack that it made, whether that succeeded.
+It reads a JSON object (a canary, and where the host keeps it) and prints a JSON object (the name of
+every attack, and whether it succeeded).
 """
 
 import ctypes
@@ -17,12 +17,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-FORKS = 64  # several times what the jail allows
+FORKS = 64  # several times more than the jail allows
 CLONE_NEWUSER = 0x10000000  # linux/sched.h
 
 
 def reached(attack: Callable[[dict[str, Any]], bool], given: dict[str, Any]) -> bool:
-    """Whether the attack succeeded; a refusal by the system is none."""
+    """Whether the attack succeeded; False if the system refuses it."""
     try:
         return attack(given)
     except OSError:

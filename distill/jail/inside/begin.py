@@ -1,7 +1,7 @@
-"""From a fork of process 1 to a candidate: reads the program, and drops all else that it holds.
+"""Turns a fork of process 1 into a candidate: reads the program, and drops everything else.
 
-Process 1 never reads a program: whatever it has read, each later candidate could find in the memory
-that it inherits. Does not execute the program (``execute`` does).
+Process 1 never reads a program, because each later candidate inherits its memory and could find
+there what it has read.
 """
 
 import os
@@ -18,15 +18,15 @@ else:
     import _signal as signal  # without the names of its constants, which take 3 ms to import
 
 SIZE = struct.Struct("<I")
-READ = b"r"  # the first byte up: the program has been read, and what follows is its own
+READ = b"r"  # the first byte up: the program has been read, and the rest comes from it
 
 
 def become(
     size: int, *, host_in: int, up: int, down: int, out: int, folder: str, processes: bool
 ) -> "NoReturn":
-    """Read the ``size`` bytes of a program from the host, no more, and turn into it.
+    """Read exactly the ``size`` bytes of a program from the host, and turn into it.
 
-    ``up``, ``down`` and ``out`` are its ends of its pipes; 0 and 1 are /dev/null here.
+    ``up``, ``down`` and ``out`` are its ends of the pipes; 0 and 1 are /dev/null here.
     """
     kind, source, names, data, cpu_s = unpacked(execute.read_exactly(host_in, size))
     if kind == "run":
@@ -52,7 +52,7 @@ def become(
 
 
 def unpacked(body: bytes) -> "tuple[str, str, list[Any], list[bytes], int]":
-    """A program: kind, source, names, the bytes for each, seconds of processor."""
+    """A program: kind, source, names, the bytes for each, seconds of CPU time."""
     (size,) = SIZE.unpack_from(body)
     at = SIZE.size + size
     head: Any = decode(body[SIZE.size : at])
@@ -65,19 +65,19 @@ def unpacked(body: bytes) -> "tuple[str, str, list[Any], list[bytes], int]":
 
 
 def unnamed(path: str, data: bytes, mode: int) -> int:
-    """An open file with the data, to be read or executed, which has no name any more."""
+    """An open file with the data, to be read or executed, whose name is removed."""
     written = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     file = os.open(path, os.O_RDONLY)
     os.unlink(path)  # noqa: PTH108  # pathlib is slow to import
     view = memoryview(data)
     while view:
         view = view[os.write(written, view) :]
-    os.close(written)  # what is open for writing cannot be executed
+    os.close(written)  # a file that is open for writing cannot be executed
     return file
 
 
 def keep_only(*descriptors: int, inherited: int = 3) -> None:
-    """These become 0, 1, 2, ..., nothing else stays open, signals are as usual.
+    """Make these 0, 1, 2, ..., close all others, and reset the signals.
 
     The first ``inherited`` stay open in a program that this process turns into.
     """

@@ -1,7 +1,6 @@
 """Inside the jail, for programs in other languages: runs a compiler, or turns into a built program.
 
-Nothing here is believed outside but "this is what the compiler made of its own program". Does not
-know what is expected, which compilers there are, or how long anything may take.
+Outside, nothing from here is trusted but "this is what the compiler made of its own program".
 """
 
 import os
@@ -14,17 +13,17 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the names of its constants, which take 3 ms to import
 
-# Memory that a process may write to, bytes: the address space of a Java or JavaScript machine says
-# nothing, they reserve many GB. What is in use is held to leftovers.MAX_RESIDENT_BYTES.
+# Memory that a process may write to, bytes. A limit on the address space would not work: Java and
+# JavaScript reserve many GB. What is in use is limited by leftovers.MAX_RESIDENT_BYTES.
 DATA_BYTES = 3 << 30
-PROCESSES = 64  # and threads: a Java machine has 20 before its program starts
+PROCESSES = 64  # and threads: Java has 20 before its program starts
 BUILT_BYTES = 64 << 20  # of one file that a compiler writes
 FILE_BYTES = 16 << 20  # of one file that a program writes
-# Contest programs recurse a million deep; a C++ compiler takes what the main thread is given.
+# Contest programs recurse a million deep; C++ programs use the main thread's stack for that.
 STACK_BYTES = 256 << 20
-MAX_SAID = 4000  # characters of what a compiler says
-PROGRAM = "/proc/self/fd/3"  # where a program finds what was built for it
-IGNORED = (13, 25)  # SIGPIPE, SIGXFSZ: Python ignores them, and its children would too
+MAX_SAID = 4000  # characters of a compiler's output
+PROGRAM = "/proc/self/fd/3"  # the file that was built
+IGNORED = (13, 25)  # SIGPIPE, SIGXFSZ: Python ignores them, and its children would inherit that
 
 
 def limit(*, cpu_s: int, processes: bool, file_bytes: int) -> None:
@@ -44,7 +43,7 @@ def limit(*, cpu_s: int, processes: bool, file_bytes: int) -> None:
 
 
 def lower(limits: "list[tuple[int, int]]", *, cpu_s: int) -> None:
-    """Set these and the seconds of processor, as far as they are not lower already."""
+    """Set these limits and the seconds of CPU time, unless they are lower already."""
     for which, most in limits:
         _, hard = resource.getrlimit(which)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -53,7 +52,7 @@ def lower(limits: "list[tuple[int, int]]", *, cpu_s: int) -> None:
 
 
 def environment() -> "dict[str, str]":
-    """All that a compiler or a program finds in its environment."""
+    """The whole environment of a compiler or a program."""
     folder = os.environ.get("TMPDIR", "/tmp")
     return {
         "PATH": "/usr/bin:/bin",
@@ -65,20 +64,20 @@ def environment() -> "dict[str, str]":
         "GOFLAGS": "-p=2",
         "GO111MODULE": "off",
         "CGO_ENABLED": "0",
-        "GOMAXPROCS": "2",  # a machine of many cores would start more threads than there may be
+        "GOMAXPROCS": "2",  # on a machine with many cores Go would start too many threads
     }
 
 
 def execute(command: "list[str]") -> "NoReturn":
-    """Become the program: 0 is its input, 1 its output, 2 its errors, 3 what was built."""
+    """Become the program: 0 is its input, 1 its output, 2 its errors, 3 the built file."""
     os.execve(command[0], command, environment())
 
 
 def compiled(names: "list[str]", source: str) -> "tuple[int, str, bytes]":
-    """Exit code of a compiler, what it said, and what it made.
+    """A compiler's exit code, its output, and what it made.
 
-    ``names``: the source's file, what is made of it (a file, or a folder of files, which come as a
-    zip archive), and the command.
+    ``names``: the source's file, the compiled file or folder (a folder is returned as a zip
+    archive), and the command.
     """
     file, made, *command = names
     folder = os.environ.get("TMPDIR", "/tmp") + "/build"

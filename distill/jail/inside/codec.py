@@ -1,14 +1,14 @@
-"""Plain values to bytes and back, the same text on both sides of the jail. Does not run them.
+"""Converts plain values to bytes and back; the same file on both sides of the jail.
 
 Only the exact built-in types travel: None, bool, int, float, complex, str, bytes, list, tuple,
-dict, set and frozenset, nested at will. Anything else, subclasses included, arrives as ``Opaque``:
-a value that claims to be equal to everything must not decide anything. This file imports nothing
-that is slow, for it is loaded anew in every jail.
+dict, set and frozenset, nested as you like. Anything else, subclasses included, arrives as
+``Opaque``, because a value that claims to be equal to everything must not decide anything. This
+file imports nothing slow, because it is loaded again in every jail.
 """
 
 import struct
 
-TYPE_CHECKING = False  # the name that type checkers know, without importing typing
+TYPE_CHECKING = False  # type checkers know this name; typing itself is slow to import
 if TYPE_CHECKING:
     from typing import Any
 
@@ -18,8 +18,8 @@ MAX_DEPTH = 100
 MAX_BYTES = 16 << 20
 # Values in one value. A million take a second to read; a hostile 16 MiB would hold 16 million.
 MAX_ITEMS = 2_000_000
-# Keys of one set or dict with the same hash. More of them are an attack: each new key is compared
-# with all of them, so a megabyte of such keys would take minutes.
+# Keys of one set or dict with the same hash. More would be an attack: each new key is compared with
+# all of them, so a megabyte of such keys would take minutes.
 MAX_SAME_HASH = 64
 _MANY = {b"l": list, b"t": tuple, b"S": set, b"Z": frozenset}
 _MANY_TAG: "dict[type, bytes]" = {kind: tag for tag, kind in _MANY.items()}
@@ -34,7 +34,7 @@ class CodecError(ValueError):
 
 
 class Opaque:
-    """The place of a value of another type; equal only to another of the same type name."""
+    """Stands for a value of another type; equal only to another with the same type name."""
 
     __slots__ = ("type_name",)
     type_name: str
@@ -61,7 +61,7 @@ def encode(value: object) -> bytes:
     """The bytes of ``value``.
 
     Raises:
-        CodecError: nested deeper than ``MAX_DEPTH`` (a cycle is), or more than ``MAX_BYTES`` or
+        CodecError: nested deeper than ``MAX_DEPTH`` (as a cycle is), or more than ``MAX_BYTES`` or
             ``MAX_ITEMS``.
     """
     out = _Out()
@@ -134,7 +134,7 @@ def _write_other(out: bytearray, kind: type, value: "Any") -> None:
 
 
 def decode(data: bytes, *, items: int = MAX_ITEMS) -> object:
-    """The value of bytes that anybody may have made; of so many values inside it at most.
+    """The value of untrusted bytes, with at most ``items`` values inside it.
 
     Raises:
         CodecError: they are not what ``encode`` makes; nothing else is ever raised.
@@ -172,7 +172,7 @@ class _Reader:
 
     def _count(self) -> int:
         count = int.from_bytes(self._take(4), "little")
-        if count > self._end - self.at:  # every item takes a byte at least
+        if count > self._end - self.at:  # every item takes at least one byte
             text = "cut short"
             raise CodecError(text)
         return count
@@ -220,7 +220,7 @@ class _Reader:
         if tag == b"b":
             return self._sized()
         if tag == b"o":
-            return Opaque(self._sized().decode("utf-8", "replace"))  # it may be shown
+            return Opaque(self._sized().decode("utf-8", "replace"))  # it may be printed
         name = f"no such tag: {tag!r}"
         raise CodecError(name)
 
@@ -233,7 +233,7 @@ def _text(data: bytes) -> str:
 
 
 def _check_keys(keys: list[object]) -> None:
-    """Refuse keys that cannot be any, and keys made to collide."""
+    """Refuse unhashable keys, and keys made to collide."""
     same: dict[int, int] = {}
     for key in keys:
         try:

@@ -1,6 +1,6 @@
-"""Loads a filter of system calls for this process and its children, for good.
+"""Loads a system-call filter for this process and its children, for good.
 
-For jails whose maker cannot. Does not make the filter (``seccomp`` does).
+Used in jails whose maker cannot load one; ``seccomp`` builds the filter.
 """
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, MODE_FILTER = 38, 22, 2  # linux/prctl.h, linux/seccomp.h
@@ -8,10 +8,10 @@ INSTRUCTION_BYTES = 8  # struct sock_filter
 
 
 def confine(rules: bytes) -> None:
-    """Load it.
+    """Load the filter.
 
     Raises:
-        OSError: the kernel takes none.
+        OSError: the kernel does not accept it.
     """
     import ctypes
 

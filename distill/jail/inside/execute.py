@@ -1,8 +1,7 @@
-"""Inside the jail, in a process of its own: executes one source and says how that ended.
+"""Inside the jail, in its own process: executes one source and reports how that ended.
 
-Everything here runs beside hostile code and can be changed by it. Nothing here is believed outside
-but "this is what it returned". Does not know what is expected, and does not watch the process.
-The parent, which does, is ``supervise``.
+Everything here runs beside hostile code, which can change it. Outside, nothing from here is trusted
+but "this is what it returned". The parent process (``supervise``) watches this one.
 """
 
 import builtins
@@ -20,16 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-# Address space of one process, bytes. Threads reserve 70 to 140 MB each without using it; what is
-# in use, over all processes, is held to leftovers.MAX_RESIDENT_BYTES.
+# Address space of one process, bytes. Threads reserve 70 to 140 MB each without using it; what all
+# processes use is limited by leftovers.MAX_RESIDENT_BYTES.
 ADDRESS_SPACE_BYTES = 2 << 30
-# Processes and threads in the jail, process 1 included.
-PROCESSES = 16
+PROCESSES = 16  # and threads in the jail, process 1 included
 FILE_BYTES = 16 << 20  # of one file; half of what the folder holds
 OPEN_FILES = 64
 STACK_BYTES = 64 << 20
-# Of a core dump. 0 would still start the program that a machine may pipe dumps to (core(5)); for 1
-# the kernel starts none, and no file is that small.
+# Of a core dump. With 0 the kernel would still start the program that dumps may be piped to
+# (core(5)); with 1 it does not, and no dump is that small.
 CORE_BYTES = 1
 MAX_NAME = 200  # characters of an exception's type name
 MAX_TEXT = 2000  # characters of an error
@@ -45,7 +43,7 @@ class Pipes:
         self._owner = os.getpid()
 
     def send(self, value: object) -> None:
-        """One frame up. A process that the candidate forked has nothing to say, and ends."""
+        """Send one frame up; a process that the candidate forked ends instead."""
         if os.getpid() != self._owner:
             os._exit(0)
         body = encode(value)
@@ -54,13 +52,13 @@ class Pipes:
             data = data[os.write(self.up, data) :]
 
     def receive(self) -> "Any":
-        """The next frame from above; ends the process where there is none."""
+        """The next frame from above; ends the process if there is none."""
         (size,) = _SIZE.unpack(read_exactly(self.down, _SIZE.size))
         return decode(read_exactly(self.down, size))
 
 
 def read_exactly(fd: int, n: int) -> bytes:
-    """``n`` bytes; ends the process where there are fewer."""
+    """``n`` bytes; ends the process if there are fewer."""
     data = bytearray()
     while len(data) < n:
         more = os.read(fd, min(n - len(data), 1 << 20))
@@ -79,13 +77,13 @@ def limit(*, cpu_s: int, processes: bool) -> None:
         (resource.RLIMIT_STACK, STACK_BYTES),
         (resource.RLIMIT_CORE, CORE_BYTES),
     ]
-    if processes:  # outside a user namespace of its own it would count all of the user's processes
+    if processes:  # without a user namespace this would count all of the user's processes
         limits.append((resource.RLIMIT_NPROC, PROCESSES))
     build.lower(limits, cpu_s=cpu_s)
 
 
 def attempt(function: "Callable[[], Any]") -> "tuple[Any, BaseException | None]":
-    """What it returned, or what it raised, whatever that was: the candidate may raise anything."""
+    """What the function returned, or what it raised: a candidate may raise anything."""
     try:
         return function(), None
     except BaseException as error:
@@ -93,18 +91,18 @@ def attempt(function: "Callable[[], Any]") -> "tuple[Any, BaseException | None]"
 
 
 def name_of(error: BaseException) -> str:
-    """The name of its type, whatever the type says."""
+    """The name of its type, read past anything that the type overrides."""
     return str(type.__dict__["__name__"].__get__(type(error)))[:MAX_NAME]
 
 
 def say(error: BaseException) -> str:
-    """``Type: text`` of an error; its ``__str__`` is the candidate's, and may raise."""
+    """``Type: text`` of an error, whose ``__str__`` is the candidate's and may raise."""
     text, failed = attempt(lambda: str.__str__(str(error)))
     return f"{name_of(error)}: {'' if failed else text}"[:MAX_TEXT]
 
 
 def load(source: str, name: str, given: "dict[str, Any]") -> "dict[str, Any]":
-    """Execute the source as a module of that name; its namespace."""
+    """Execute the source as a module of that name; returns its namespace."""
     module = type(sys)(name)
     module.__dict__.update(given)
     sys.modules[name] = module
@@ -113,7 +111,7 @@ def load(source: str, name: str, given: "dict[str, Any]") -> "dict[str, Any]":
 
 
 def call(namespace: "dict[str, Any]", function: str, arguments: bytes) -> bytes:
-    """One call; the encoded value. The function is named by ``solve`` or ``Solution().solve``."""
+    """The encoded value of one call; ``function`` is like ``solve`` or ``Solution().solve``."""
     decoded: Any = decode(arguments)
     args, kwargs = decoded
     return encode(eval(function, namespace)(*args, **kwargs))
@@ -133,7 +131,7 @@ def status_of(error: "BaseException | None") -> "tuple[str, str]":
 
 
 def run_calls(pipes: Pipes, source: str, calls: "list[tuple[str, bytes]]") -> "tuple[str, str]":
-    """Load once, call each; one frame a call, so that what came before a timeout is known."""
+    """Load once and make all calls; one frame each, so that results before a timeout are known."""
     namespace, error = attempt(lambda: load(source, "solution", {}))
     if error is not None:
         return status_of(error)
@@ -146,7 +144,7 @@ def run_calls(pipes: Pipes, source: str, calls: "list[tuple[str, bytes]]") -> "t
 
 
 def run_script(pipes: Pipes, source: str, _: object) -> "tuple[str, str]":
-    """As ``python solution.py`` would: with exit codes, threads waited for and atexit."""
+    """Run it as ``python solution.py`` would: exit codes, waiting for threads, atexit."""
     _, error = attempt(lambda: load(source, "__main__", {}))
     attempt(_finish)
     if isinstance(error, SystemExit) and error.code in (None, 0):
@@ -186,7 +184,7 @@ def _stub(pipes: Pipes, name: str) -> "Callable[..., object]":
 
 
 def run_answering(pipes: Pipes, source: str, _: object) -> "tuple[str, str]":
-    """A candidate that is called from outside until nobody calls any more."""
+    """A candidate that is called from outside until it is ended."""
     namespace, error = attempt(lambda: load(source, "solution", {}))
     if error is not None:
         return status_of(error)
@@ -197,7 +195,7 @@ def run_answering(pipes: Pipes, source: str, _: object) -> "tuple[str, str]":
 
 
 def run_replies(pipes: Pipes, _: str, questions: "list[bytes]") -> "tuple[str, str]":
-    """Questions to what process 1 has loaded; one frame each, until one fails."""
+    """Put questions to the service that process 1 has loaded; one frame each, until one fails."""
     for question in questions:
         reply, error = attempt(partial(_reply, question))
         if error is not None:
@@ -211,7 +209,7 @@ def _reply(question: bytes) -> bytes:
 
 
 def run_build(pipes: Pipes, source: str, names: "list[str]") -> "tuple[str, str]":
-    """A compiler, on a source that is only read."""
+    """Run a compiler on the source, which is not executed."""
     pipes.send(("built", *build.compiled(names, source)))
     return "ended", ""
 
@@ -224,11 +222,11 @@ KINDS: "dict[str, Callable[[Pipes, str, Any], tuple[str, str]]]" = {
     "build": run_build,
     "reply": run_replies,
 }
-SERVICE: "list[Callable[[object], object]]" = []  # what answers questions, if anything is to
+SERVICE: "list[Callable[[object], object]]" = []  # what answers questions, if there is a service
 
 
 def prepare() -> None:
-    """Give the process the names that a script expects, and not ours."""
+    """Give the process the names that a script expects, and remove ours."""
     for name in [name for name in sys.modules if name.split(".")[0] == "distill"]:
         del sys.modules[name]
     sys.argv = ["solution.py"]
@@ -239,7 +237,7 @@ def prepare() -> None:
 
 
 def child(pipes: Pipes, kind: str, source: str, payload: object) -> "NoReturn":
-    """Run, say how it ended, and leave without running anything else."""
+    """Run, report how it ended, and exit without running anything else."""
     if kind != "reply":
         prepare()
     ended, error = attempt(lambda: KINDS[kind](pipes, source, payload))

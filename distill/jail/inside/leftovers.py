@@ -1,7 +1,4 @@
-"""What the candidate uses and leaves behind, seen by process 1: in /proc and in its folders.
-
-Counts, ends and looks; does not decide what follows.
-"""
+"""Measures what a candidate uses and removes what it leaves behind: processes and files."""
 
 import os
 
@@ -11,7 +8,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the names of its constants, which take 3 ms to import
 
-# In use by all processes of the jail together, bytes: RLIMIT_AS counts each by itself.
+# In use by all processes of the jail together, bytes; RLIMIT_AS counts each one separately.
 MAX_RESIDENT_BYTES = 1 << 30
 # Files and folders in each tmpfs: they take kernel memory that its size does not count.
 MAX_FILES = 4096
@@ -19,13 +16,13 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def end_all(*, first: bool) -> None:
-    """Kill whatever is left of the candidate, wherever it hid, and wait until it is gone."""
+    """Kill all processes that are left of the candidate, and wait until they are gone."""
     while True:
         try:
-            for pid in [-1] if first else others():  # -1: all of the namespace but us, at once
+            for pid in [-1] if first else others():  # -1: all others in the namespace, at once
                 os.kill(pid, signal.SIGKILL)
             os.wait()
-        except (ProcessLookupError, ChildProcessError):  # nobody is left
+        except (ProcessLookupError, ChildProcessError):  # none is left
             return
 
 
@@ -36,9 +33,10 @@ def others() -> "list[int]":
 
 
 def state_of(folder: str, *, own: bool) -> "tuple[object, ...]":
-    """Its permissions and, in a jail's own, its attributes (a default ACL) and its room.
+    """A folder's permissions and, if it is a jail's own, its attributes and its free space.
 
-    Room is bytes and files: a file without a name takes some for as long as anyone holds it.
+    Attributes can be a default ACL. Free space is bytes and files, of which an open file without a
+    name takes some.
     """
     mode = os.stat(folder).st_mode  # noqa: PTH116
     if not own:
@@ -54,7 +52,7 @@ def names_in(folder: str) -> "list[str]":
 
 
 def empty(folders: "list[str]") -> None:
-    """Remove whatever is in them."""
+    """Remove everything in them."""
     import shutil
 
     for folder in folders:
@@ -81,7 +79,7 @@ def stat_of(pid: str) -> "list[str]":
 
 
 def page_tables(pid: str) -> int:
-    """Bytes of them: a terabyte of mapped nothing takes gigabytes."""
+    """Bytes of a process's page tables: mapping an empty terabyte takes gigabytes of them."""
     try:
         with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123
             text = file.read()
@@ -108,7 +106,7 @@ def too_much(folders: "list[str]") -> str:
 
 
 def adopt_orphans() -> None:
-    """Without a pid namespace: what a child leaves behind comes to us, not to process 1."""
+    """Without a pid namespace: make orphans our children instead of process 1's."""
     import ctypes
 
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER

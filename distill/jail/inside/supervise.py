@@ -1,10 +1,9 @@
-"""Process 1 of the jail: starts one candidate at a time, watches it, and ends all it left behind.
+"""Process 1 of the jail: starts one candidate at a time, watches it, and cleans up after it.
 
 As process 1 of its own pid namespace it cannot be killed or stopped from inside, and ptrace is
-filtered. Each candidate starts as its copy, so nothing of a program may ever lie in its memory:
-``begin`` reads the program in the child, what goes down passes from pipe to pipe, and what comes up
-passes through pages that no child inherits. Does not execute a candidate (``execute`` does, in a
-child) and does not read its frames.
+filtered. Each candidate starts as its copy, so no part of a program may ever be in its memory:
+``begin`` reads the program in the child, data going down passes from pipe to pipe, and data coming
+up passes through pages that no child inherits. The candidate's frames are passed on unread.
 """
 
 import mmap
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the names of its constants, which take 3 ms to import
 
-WATCH_S = 0.05  # between two looks at what the candidate uses
+WATCH_S = 0.05  # between two measurements of what the candidate uses
 CHUNK = 1 << 16
 # nonce, kind: r ready, u frames up, o output, e ended; from the host s start, d frames down, x end.
 HEAD = struct.Struct("<I8sc")
@@ -32,14 +31,14 @@ NO_NONCE = bytes(8)
 
 
 def write_all(fd: int, data: "bytes | memoryview") -> None:
-    """Write it all; the end of the host is the end of the jail."""
+    """Write all of it; if the host has gone, the jail ends."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def read_head(fd: int) -> "tuple[int, bytes, bytes]":
-    """The head of a frame, (bytes that follow, nonce, kind), or leave: the host has gone."""
+    """The head of a frame, (bytes that follow, nonce, kind); exits if the host has gone."""
     data = b""
     while len(data) < HEAD.size:
         more = os.read(fd, HEAD.size - len(data))
@@ -51,7 +50,7 @@ def read_head(fd: int) -> "tuple[int, bytes, bytes]":
 
 
 def leave() -> "NoReturn":
-    """End, as the host has. In a jail of its own, process 1 takes all others with it."""
+    """Exit, because the host has gone; in a pid namespace all other processes end too."""
     if os.getpid() != 1:
         leftovers.end_all(first=False)
     os._exit(0)
@@ -62,16 +61,16 @@ class Running:
 
     def __init__(self, pid: int, *, sources: "dict[int, bytes]", down: int) -> None:
         self.pid = pid
-        self.sources = sources  # descriptor: kind of the frames made of it; output before its end
+        self.sources = sources  # descriptor → kind of its frames; output first, the end last
         self.down = down
         self.status: int | None = None  # as wait gives it
         self.cpu_s = 0.0
         self.reason = ""  # why we ended it
-        for fd in sources:  # the child can open them as well, and take what we were told is there
+        for fd in sources:  # the child can open them too, and read what poll has announced
             os.set_blocking(fd, False)
 
     def reap(self) -> None:
-        """Take whatever has ended; orphans end as ours."""
+        """Reap all children that have ended; orphans become ours."""
         while True:
             try:
                 pid, status, used = os.wait4(-1, os.WNOHANG)
@@ -90,7 +89,7 @@ class Running:
 
 
 class Supervisor:
-    """The pipes to the host, and whatever holds for every candidate."""
+    """The pipes to the host, and the state shared by all candidates."""
 
     def __init__(self, *, folders: "list[str]") -> None:
         self._host_in = os.dup(0)  # dup gives descriptors that are closed on exec
@@ -108,8 +107,8 @@ class Supervisor:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         pages = mmap.mmap(-1, HEAD.size + CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         pages.madvise(mmap.MADV_DONTFORK)
-        self._passing = memoryview(pages)  # the only place where data of a program ever are
-        self._left = 0  # bytes of the host's last frame that are still to come
+        self._passing = memoryview(pages)  # the only place that ever holds a program's data
+        self._left = 0  # bytes of the host's last frame that have not come yet
         self._nonce = NO_NONCE
 
     def send(self, kind: bytes, body: bytes) -> None:
@@ -117,10 +116,10 @@ class Supervisor:
         write_all(self._host_out, HEAD.pack(len(body), self._nonce, kind) + body)
 
     def serve(self, *, lacking: str) -> None:
-        """One program after another, until the host goes; it is told what there is not."""
+        """Run one program after another until the host goes; ``lacking`` is reported to it."""
         self.send(b"r", lacking.encode())
         while True:
-            while self._left:  # what the last program did not take
+            while self._left:  # what the last program did not read
                 self._drop()
             size, nonce, kind = read_head(self._host_in)
             if kind == b"s":
@@ -139,7 +138,7 @@ class Supervisor:
         self.send(b"e", encode((running.status, running.cpu_s, running.reason, clean)))
 
     def _drained(self, running: Running) -> bool:
-        """Pass on what is left; whether that ends, as nobody holds the other ends any more."""
+        """Pass on what is left; whether the other ends of the pipes are all closed."""
         for fd, tag in running.sources.items():
             try:
                 while self._pass_up(fd, tag):
@@ -149,14 +148,14 @@ class Supervisor:
         return True
 
     def _clean(self, folder: str) -> bool:
-        """Whether it is as it was: empty, and as much room for the next program."""
+        """Whether it is as before: empty, and with as much space for the next program."""
         if self._first:
-            os.utime(folder, ns=(0, 0))  # times could be a message to the next program
+            os.utime(folder, ns=(0, 0))  # a time could be a message to the next program
         state = leftovers.state_of(folder, own=self._first)
         return state == self._folders[folder] and not leftovers.names_in(folder)
 
     def _start(self, size: int) -> Running:
-        """Fork, and wait until the child has taken its program from the host's pipe."""
+        """Fork, and wait until the child has read its program from the host's pipe."""
         up, up_child = os.pipe()
         down_child, down = os.pipe()
         out, out_child = os.pipe()
@@ -174,11 +173,11 @@ class Supervisor:
         for fd in (up_child, down_child, out_child):
             os.close(fd)
         if os.read(up, 1) != begin.READ:
-            leave()  # nobody knows how much of the frame is still in the pipe
+            leave()  # it is unknown how much of the frame is still in the pipe
         return Running(pid, sources={out: b"o", up: b"u"}, down=down)
 
     def _watch(self, running: Running) -> None:
-        """Until the child has ended by itself, or has taken too much."""
+        """Wait until the child has ended, or has used too much."""
         poll = select.poll()
         for fd in (self._wake, self._host_in, *running.sources):
             poll.register(fd, select.POLLIN)
@@ -196,30 +195,30 @@ class Supervisor:
             running.reap()
         elif fd == self._host_in:
             self._hear(running, poll, event)
-        elif fd == running.down:  # there is room in it again, or nobody who reads it
+        elif fd == running.down:  # it has space again, or its reader has gone
             poll.unregister(fd)
             poll.modify(self._host_in, select.POLLIN)
         elif event & select.POLLIN:
             try:
                 self._pass_up(fd, running.sources[fd])
-            except BlockingIOError:  # the candidate has taken it back
+            except BlockingIOError:  # the candidate has read it itself
                 return
         else:  # closed by the child, which may live on
             poll.unregister(fd)
 
     def _hear(self, running: Running, poll: "select.poll", event: int) -> None:
-        """A frame of the host, or more of it; what the child does not take yet has to wait."""
+        """Read a frame of the host, or more of it; what the child cannot take yet has to wait."""
         if not event & select.POLLIN:
             leave()
         if not self._left:
             self._left, _, kind = read_head(self._host_in)
             running.reason = "hung up" if kind == b"x" else ""
         if self._left and not self._pass_down(running.down):
-            poll.modify(self._host_in, 0)  # its end is told all the same
+            poll.modify(self._host_in, 0)  # a hang-up is reported all the same
             poll.register(running.down, select.POLLOUT)
 
     def _pass_down(self, down: int) -> bool:
-        """From pipe to pipe, past our memory; whether the child could take any."""
+        """Move data from pipe to pipe, past our memory; whether the child could take any."""
         flags = os.SPLICE_F_NONBLOCK
         try:
             moved = os.splice(self._host_in, down, min(self._left, CHUNK), flags=flags)
@@ -234,14 +233,14 @@ class Supervisor:
         return True
 
     def _drop(self) -> None:
-        """Take from the host what nobody wants."""
+        """Read and discard data from the host."""
         taken = os.readv(self._host_in, [self._passing[: min(self._left, CHUNK)]])
         if not taken:
             leave()
         self._left -= taken
 
     def _pass_up(self, fd: int, tag: bytes) -> int:
-        """What is there, as a frame to the host; its bytes, 0 at the end of the pipe."""
+        """Send what is there as a frame to the host; returns its size, 0 at the end of the pipe."""
         size = os.readv(fd, [self._passing[HEAD.size :]])
         if size:
             HEAD.pack_into(self._passing, 0, size, self._nonce, tag)
@@ -250,7 +249,7 @@ class Supervisor:
 
 
 def load(name: str, path: "list[str]", folders: "list[str]") -> str:
-    """Load a service, in silence, and clear away what it wrote; what is not there to import."""
+    """Load a service quietly, and remove its files; returns the import that failed, or ""."""
     sys.path += path
     said = os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
@@ -269,13 +268,13 @@ def load(name: str, path: "list[str]", folders: "list[str]") -> str:
 
 
 def main() -> None:
-    """``folders`` that must be empty after each program, a comma, modules to load beforehand.
+    """Arguments: folders to be empty after each program, a comma, modules to load beforehand.
 
-    Then, after a comma, the module of a service and where its packages lie, if there is one.
+    Then, after another comma, the module of a service and the paths of its packages, if any.
     """
     import gc
 
-    gc.disable()  # of what is imported nothing becomes garbage
+    gc.disable()  # imports leave no garbage
     first = sys.argv.index(",")
     second = sys.argv.index(",", first + 1)
     folders, service = sys.argv[1:first], sys.argv[second + 1 :]
@@ -284,6 +283,6 @@ def main() -> None:
     lacking = load(service[0], service[1:], folders) if service else ""
     if os.getpid() != 1:
         leftovers.adopt_orphans()
-    gc.freeze()  # what is loaded now is shared with every child, not copied by its collector
+    gc.freeze()  # what is loaded now stays shared with every child
     gc.enable()
     Supervisor(folders=folders).serve(lacking=lacking)

@@ -4,19 +4,19 @@
     source       Python as a syntax tree
     unsupported  what tests ask that no result can show
     bounded      functions that no result can keep busy
-    claims       what one assert claims about what a program returns
+    claims       what one assert claims about the values a program returns
     suite        the tests of a reference, ready to run
     response     finds the program in a response
-    plain        makes a Counter a dict, and tells what is not plain data
-    constant     tells a program that gives one value to everything
-    output       compares what was written
-    languages    other languages: how their programs are told, compiled and started
-    compiled     runs programs in these and compares what they write
-    judge        runs a program and compares what it gives
+    plain        makes a Counter a dict, and finds what is not plain data
+    constant     recognises a program that returns one value for everything
+    output       compares what was printed
+    languages    other languages: how their programs are recognised, compiled and started
+    compiled     runs programs in these and compares what they print
+    judge        runs a program and compares what it returns
     tester       runs tests that have to be run themselves
     check        all of it together
 
-What is expected never enters the jail of the program. Runs nothing outside a jail.
+The expected results never enter the jail of the program, and nothing runs outside a jail.
 """
 
 from distill.verify.code.check import check_all, own_answer

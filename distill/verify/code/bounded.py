@@ -1,6 +1,6 @@
-"""Python's pure functions with a bound on the work that a program's result can ask of them.
+"""Python's pure functions with a bound on the work that a program's result can cause in them.
 
-They say what Python's own say, or that they will not say. Decide nothing about a test.
+They return what Python's own return, or raise ``TooLarge``.
 """
 
 import math
@@ -9,19 +9,19 @@ from typing import Any
 
 # Distinct keys of the same hash: each new one is compared with all of them. Honest data has two.
 MAX_SAME_HASH = 16
-MAX_BITS = 10_000  # of a number in a sum, which is copied as often as there are others
+MAX_BITS = 10_000  # of a number in a sum, which is copied once for each of the others
 MAX_PLACES = 1_000  # of a rounding: 10 to the power of it is computed
 
 
 class TooLarge(Exception):
-    """More work than a result is worth."""
+    """More work than one result may cause."""
 
 
 def distinct(keys: Iterable[Hashable]) -> list[Hashable]:
     """The keys without those equal to an earlier one.
 
     Raises:
-        TooLarge: more than ``MAX_SAME_HASH`` of them were made to collide.
+        TooLarge: more than ``MAX_SAME_HASH`` of them collide.
         TypeError: one cannot be a key.
     """
     same: dict[int, list[Hashable]] = {}
@@ -36,23 +36,15 @@ def distinct(keys: Iterable[Hashable]) -> list[Hashable]:
     return [key for bucket in same.values() for key in bucket]
 
 
-def _set(values: Iterable[Hashable] = ()) -> set[Hashable]:
-    return set(distinct(values))
-
-
-def _frozenset(values: Iterable[Hashable] = ()) -> frozenset[Hashable]:
-    return frozenset(distinct(values))
-
-
 def _dict(values: Any = (), /, **named: object) -> dict[Any, object]:
-    if not isinstance(values, dict):  # whose keys were looked at when it came
+    if not isinstance(values, dict):  # the keys of a dict were checked when it was decoded
         values = [tuple(one) for one in values]
         distinct(pair[0] for pair in values if pair)
     return dict(values, **named)
 
 
 def _sum(values: Iterable[Any]) -> object:
-    """Without a start: with one it would join lists, one by one."""
+    """Takes no start value: with one it would join lists, one by one."""
     whole = list(values)
     if any(isinstance(one, int) and one.bit_length() > MAX_BITS for one in whole):
         text = f"a number of more than {MAX_BITS} bits in a sum"
@@ -67,8 +59,8 @@ def _round(number: float, ndigits: int | None = None) -> float:
     return round(number, ndigits)
 
 
-# Each linear, or nearly, in arguments that a program may have made as large as it could. Python
-# itself refuses to write or read numbers of more than 4,300 digits.
+# Each takes (nearly) linear time, because a program may return arguments as large as it can make.
+# Python itself refuses to write or read numbers of more than 4,300 digits.
 FUNCTIONS: dict[str, Callable[..., object]] = {
     "abs": abs,
     "all": all,
@@ -76,7 +68,7 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "bool": bool,
     "dict": _dict,
     "float": float,
-    "frozenset": _frozenset,
+    "frozenset": lambda values=(): frozenset(distinct(values)),
     "int": int,
     "isinstance": isinstance,
     "len": len,
@@ -84,7 +76,7 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "max": max,
     "min": min,
     "round": _round,
-    "set": _set,
+    "set": lambda values=(): set(distinct(values)),
     "sorted": sorted,
     "str": str,
     "sum": _sum,
@@ -93,4 +85,4 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "isclose": math.isclose,
     "math.isclose": math.isclose,
 }
-ONE_ARGUMENT = frozenset({"str", "sum", "type"})  # with more of them they do other things
+ONE_ARGUMENT = frozenset({"str", "sum", "type"})  # with more arguments they do other things

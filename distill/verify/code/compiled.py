@@ -1,6 +1,6 @@
-"""Whether a program in another language than Python writes what it should. Finds no program.
+"""Checks a program in another language than Python by what it prints.
 
-Its compiler is as little trusted with its source as the jail with the program: both run in jails.
+The compiler runs in a jail too, because a source may attack it.
 """
 
 import re
@@ -16,14 +16,14 @@ from distill.verify.code.suite import SHOWN
 from distill.verify.workers.threads import Jails
 
 COMPILE_S = 60.0  # a large C++ program takes 3 s, a first Go program 2 s, on a machine at rest
-# Of what a compiler makes; Go's and Rust's are 2 MB. The jail's folder holds it and 16 MB of input.
+# Of a compiled program; Go's and Rust's have 2 MB. The jail's folder also holds 16 MB of input.
 MADE_BYTES = 12 << 20
-# What the runtimes of these languages say when they get no more memory.
+# What the runtimes of these languages print when they get no more memory.
 _MEMORY = re.compile(
     r"OutOfMemoryError|bad_alloc|out of memory|memory allocation of \d+ bytes failed"
     r"|[Cc]annot allocate memory|Array buffer allocation failed"
 )
-# A compiler that breaks, or the jail's limits: no mistake of the source.
+# A compiler that crashes, or the jail's limits: not the source's fault.
 _BROKE = re.compile(
     r"internal compiler|Resource temporarily unavailable|pthread_create failed|No space left"
 )
@@ -33,7 +33,7 @@ _ERROR = re.compile(r"^.*\berror\b.*$|^.*\bError\b.*$|^\S+\.go:\d+:.*$", re.MULT
 def judge_compiled(
     jails: Jails, gold: Cases, source: str, name: str, *, timeout_s: float
 ) -> Finding:
-    """By what it writes, input by input; ``name`` is a language's."""
+    """Judges it input by input; ``name`` is the language's."""
     language = named(name)
     tools = toolchain(language)
     if tools is None:
@@ -57,7 +57,7 @@ def judge_compiled(
 
 
 def _weakness(jails: Jails, tools: Toolchain) -> Finding | None:
-    """Ours, and tried again: a jail that holds more than Python and was not attacked in vain."""
+    """An error if a jail that holds more than Python is not safe."""
     if jails.isolation.unsafe_no_sandbox:
         return None
     needed = [tools.runtime_mounts, *([tools.compiler_mounts] if tools.language.compile else [])]
@@ -70,7 +70,7 @@ def _weakness(jails: Jails, tools: Toolchain) -> Finding | None:
 
 
 def _built(jails: Jails, tools: Toolchain, source: str) -> bytes | Finding:
-    """What a compiler made of it; else the first way's failure, which is the language's newest."""
+    """The compiled program; else the failure of the first way, the language's newest version."""
     failed: list[Finding] = []
     for build in tools.builds(source):
         jail, until = jails.compiler(tools.compiler_mounts), time.monotonic() + COMPILE_S
@@ -84,7 +84,7 @@ def _built(jails: Jails, tools: Toolchain, source: str) -> bytes | Finding:
             return Finding("unverifiable", "too_large", "compiled") if large else built.file
         failed.append(_refused(built, tools.language))
         if failed[-1].label != "wrong" and failed[-1].method != "missing_module":
-            break  # it took all its time or memory, or broke: so it would the next way
+            break  # it took all its time or memory, or crashed: the next way would too
     return next((one for one in failed if one.label != "wrong"), failed[0])
 
 
@@ -104,7 +104,7 @@ def _refused(built: Built, language: Language) -> Finding:
 
 
 def _ended(ran: Ran, language: Language) -> Finding:
-    """Of a program that did not end well; its word is not believed for a pass."""
+    """How a program failed; what it prints is never enough to pass."""
     if ran.status == "died" and _MEMORY.search(ran.error):
         return Finding("timeout", "memory", "")
     if ran.status == "died" and language.missing.search(ran.error):

@@ -1,7 +1,7 @@
-"""Whether a program that gave one value to all its tests gives anything else at all.
+"""Whether a program that returned one value in all its tests ever returns another.
 
-Such tests hold for ``return True`` too. So the program is called with other arguments, near those
-of the tests; what is right for them nobody knows, and nobody asks. Does not know the tests.
+``return True`` would pass such tests too. So the program is called with other arguments, close to
+those of the tests. The right results for them are unknown and not needed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,20 +15,20 @@ from distill.verify.code.plain import plainly
 
 MOST = 64  # calls with other arguments; of HumanEval's and MBPP's functions all vary within 30
 EACH = 8  # other values of one argument, or calls that are varied
-ENOUGH = 8  # calls that say something, where there was no time for all
-LIMIT_S = 1.0  # of all of them: a function may never end with -1
+ENOUGH = 8  # calls that are enough to decide, if there was no time for all
+LIMIT_S = 1.0  # of all of them: with -1 a function may never end
 
 
 def one_value(returned: Sequence[Returned]) -> bool:
-    """Whether all calls gave the same value."""
+    """Whether all calls returned the same value."""
     return len({one.value for one in returned}) == 1
 
 
 def only_constant(jail: Jail, source: str, calls: Sequence[Call], *, reference: str | None) -> bool:
-    """Whether the program gives that value to everything, and should not.
+    """Whether the program returns that value for everything, and should not.
 
-    False too where there are no other arguments to give, where that takes too long to say, and
-    where the ``reference``, a program that is right, gives only one value to them as well.
+    False too if there are no other arguments to try, if it takes too long to find out, or if the
+    ``reference``, a correct program, also returns only one value for them.
     """
     others = list(islice(_others(calls), MOST))
     if not others or _given(jail, source, [*calls[:1], *others]) != 1:
@@ -37,10 +37,7 @@ def only_constant(jail: Jail, source: str, calls: Sequence[Call], *, reference: 
 
 
 def _given(jail: Jail, source: str, calls: Sequence[Call]) -> int:
-    """How many different values it gives to these, 0 if the time was over soon.
-
-    That one is of the tests: what a program remembers of it is no answer to the others.
-    """
+    """How many different values it returns for these; 0 if time ran out early."""
     ran = jail.run(plainly(Program(source, tuple(calls))), timeout_s=LIMIT_S)
     if len(ran.returned) < ENOUGH and ran.status != "ended":
         return 0
@@ -48,7 +45,7 @@ def _given(jail: Jail, source: str, calls: Sequence[Call]) -> int:
 
 
 def _others(calls: Sequence[Call]) -> Iterator[Call]:
-    """Calls with one argument changed, those of the first test last: it may be the odd one."""
+    """Calls with one argument changed; the first test's come last: it may be a special case."""
     seen = {(call.function, call.arguments) for call in calls}
     streams = [_changed(call) for call in reversed(calls[:EACH])]
     while streams:
@@ -75,7 +72,7 @@ def _changed(call: Call) -> Iterator[Call]:
 
 
 def _found_in(given: Sequence[object], value: object) -> Iterator[object]:
-    """What stands in the lists beside it: it may be looked for in them."""
+    """Items of the lists beside it, because a function may search them for it."""
     for one in given:
         if isinstance(one, list | tuple):
             yield from (item for item in one[:2] if type(item) is type(value))

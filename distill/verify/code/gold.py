@@ -1,4 +1,4 @@
-r"""Reads a reference of the kind ``code``: JSON that holds the tests of a program. Runs nothing.
+r"""Reads a reference of the kind ``code``: JSON that holds the tests of a program.
 
     {"test": "def check(candidate): …", "entry_point": "f", "prompt": "def f(): …"}  HumanEval
     {"test_list": ["assert f(1) == 2", …], "test_setup_code": "…"}                    MBPP
@@ -11,9 +11,9 @@ r"""Reads a reference of the kind ``code``: JSON that holds the tests of a progr
     {"public_tests": {"input": […], "output": […]}, "private_tests": …}               CodeContests
     [{"input": "1 2\n", "output": "3\n"}, …]                            Codeforces, LiveCodeBench
 
-Of a program that reads and writes text, ``"language": "cpp"`` says what it has to be written in.
-A key's value may itself be JSON in a string. Any of them may hold a solution, under one of the
-names in SOLUTIONS, which is only used to try the tests.
+For a program that reads and writes text, ``"language": "cpp"`` says what it has to be written in.
+A key's value may itself be JSON in a string. Any of them may hold a solution under one of the
+names in SOLUTIONS; it is only used to try out the tests.
 """
 
 import json
@@ -30,16 +30,8 @@ ASSERTS = ("test_list", "tests", "test_cases", "unit_tests", "asserts", "challen
 SETUPS = ("test_imports", "test_setup_code")
 # Where lists of cases may be.
 NESTED = (
-    "cases",
-    "input_output",
-    "official_tests",
-    "public_tests",
-    "private_tests",
-    "generated_tests",
-    "public_test_cases",
-    "private_test_cases",
-    "test_cases",
-    "tests",
+    *("cases", "input_output", "official_tests", "public_tests", "private_tests"),
+    *("generated_tests", "public_test_cases", "private_test_cases", "test_cases", "tests"),
 )
 INPUTS, OUTPUTS = ("input", "inputs", "in"), ("output", "outputs", "expected_output", "out")
 NAMES = ("fn_name", "func_name", "function_name")
@@ -53,14 +45,14 @@ class Tests:
 
     sources: tuple[str, ...]  # each one a piece of Python
     entry: str | None  # the function; None: the asserts say which
-    prompt: str  # the code that an answer may go on with; "" if the problem has none
+    prompt: str  # the code that an answer may continue; "" if the problem has none
     setup: str  # run after the program and before the tests
     reference: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is given, and all outputs that are right."""
+    """An input, and all outputs that are right."""
 
     given: str
     accepted: tuple[str, ...]
@@ -71,9 +63,9 @@ class Cases:
     """Inputs and outputs of a program that reads and writes text."""
 
     cases: tuple[Case, ...]
-    tolerance: float | None  # of a number; None: the text counts
+    tolerance: float | None  # of a number; None: texts are compared
     checked_elsewhere: bool  # the reference names a checker: another output may be right too
-    language: str  # in which it is to be written, as ``languages`` calls it; "": in any
+    language: str  # that it must be written in, as ``languages`` calls it; "": any
     reference: str | None
 
 
@@ -93,7 +85,7 @@ def read_gold(text: str) -> Gold | None:
     """The tests of a reference; None if it has none that can be read."""
     try:
         return _read(_opened(text))
-    except (RecursionError, ValueError):  # lists in lists in lists; numbers of 5,000 digits
+    except (RecursionError, ValueError):  # deeply nested lists; numbers of 5,000 digits
         return None
 
 
@@ -104,9 +96,9 @@ def _read(value: Any) -> Gold | None:
         return None
     reference = _reference(value)
     for key in WHOLE:
-        if isinstance(test := _opened(value.get(key)), str) and _tests(test):
+        if isinstance(test := _opened(value.get(key)), str) and "assert" in test:
             return _asserts([test], value, reference)
-    if sources := [one for key in ASSERTS for one in _texts(value.get(key)) if _tests(one)]:
+    if sources := [one for key in ASSERTS for one in _texts(value.get(key)) if "assert" in one]:
         return _asserts(sources, value, reference)
     pairs = list(_pairs(value))
     name = _name(value)
@@ -116,7 +108,7 @@ def _read(value: Any) -> Gold | None:
 
 
 def _opened(value: Any) -> Any:
-    """A string that is JSON of an object or a list, as that."""
+    """The value; parsed if it is a string with a JSON object or list."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
     return _json(value)
@@ -127,12 +119,8 @@ def _texts(value: Any) -> list[str]:
     return [one for one in opened if isinstance(one, str)] if isinstance(opened, list) else []
 
 
-def _tests(source: str) -> bool:
-    return "assert" in source
-
-
 def _reference(value: Mapping[str, Any]) -> str | None:
-    """The first solution, joined with the prompt where it goes on with it."""
+    """The first solution, joined with the prompt if it continues it."""
     found = next((_opened(value[key]) for key in SOLUTIONS if value.get(key)), None)
     if isinstance(found, list):
         found = next(iter(found), None)
@@ -161,7 +149,7 @@ def _asserts(sources: Sequence[str], value: Mapping[str, Any], reference: str | 
 
 
 def _pairs(value: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """What is given and what is wanted, of every case."""
+    """The input and the expected output of every case."""
     inputs, outputs = (_opened(_first(value, keys)) for keys in (INPUTS, OUTPUTS))
     if isinstance(inputs, list) and isinstance(outputs, list):
         if len(inputs) == len(outputs):
@@ -176,18 +164,18 @@ def _pairs(value: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _case(value: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """Of one case, or of a table of cases; one input with several outputs has several answers."""
+    """Of one case, or of a table of cases; each of several outputs for one input is right."""
     given, wanted = _first(value, INPUTS), _first(value, OUTPUTS)
     if isinstance(given, str) and isinstance(wanted, list):
         yield given, _Several(wanted)
     elif isinstance(given, str) and wanted is not None:
-        yield given, wanted  # text, also where it looks like a list
+        yield given, wanted  # text, even if it looks like a list
     else:
         yield from _pairs(value)
 
 
 class _Several(tuple[Any, ...]):
-    """Outputs each of which is right."""
+    """Outputs, each of which is right."""
 
 
 def _first(value: Mapping[str, Any], keys: Sequence[str]) -> Any:
@@ -195,7 +183,7 @@ def _first(value: Mapping[str, Any], keys: Sequence[str]) -> Any:
 
 
 def _name(value: Mapping[str, Any]) -> str | None:
-    """The function that is called, if it is one."""
+    """The name of the function to call, if there is one."""
     metadata = _opened(value.get("metadata"))
     inner = [_opened(value.get(key)) for key in NESTED]
     for one in (value, metadata, *inner):
@@ -230,7 +218,7 @@ def _of_text(
 
 
 def _is_tolerance(value: Any) -> bool:
-    """A number from 0 up to 1: with more of it almost any number is right."""
+    """A number from 0 up to 1: with a larger one almost any number is right."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
 
 
@@ -242,11 +230,11 @@ def _text(value: Any) -> str | None:
 
 
 def _of_calls(pairs: Sequence[tuple[Any, Any]], name: str, value: Mapping[str, Any]) -> Calls:
-    """APPS wraps results in a list of one: where all are, both readings are right."""
+    """APPS wraps results in a list of one: if all are wrapped, both readings are right."""
     wrapped = all(isinstance(wanted, list) and len(wanted) == 1 for _, wanted in pairs)
     cases = []
     for given, wanted in pairs:
-        if isinstance(given, str):  # LiveCodeBench: an argument a line, in JSON
+        if isinstance(given, str):  # LiveCodeBench: one argument per line, in JSON
             arguments = tuple(_json(line) for line in given.split("\n") if line.strip())
             accepted: tuple[Any, ...] = (_json(wanted) if isinstance(wanted, str) else wanted,)
         else:
@@ -257,7 +245,7 @@ def _of_calls(pairs: Sequence[tuple[Any, Any]], name: str, value: Mapping[str, A
 
 
 def _json(text: str) -> Any:
-    """Not by orjson: it makes numbers beyond 64 bits floats."""
+    """Not with orjson, which turns numbers beyond 64 bits into floats."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""Whether one program is right: runs it in a jail and compares out here. Finds no program.
+"""Judges one program: runs it in a jail and compares its results outside.
 
-What a program did not do in time is a ``timeout`` and never ``wrong``; what cannot be compared is
-``unverifiable``; and a jail that failed twice is an ``error``.
+A program that runs out of time is a ``timeout``, never ``wrong``; what cannot be compared is
+``unverifiable``; a jail that failed twice is an ``error``.
 """
 
 import time
@@ -22,10 +22,9 @@ from distill.verify.verdict import Label
 from distill.verify.workers.threads import Jails
 
 TRIES = 2  # of a program whose jail failed
-# Timeouts of one input that all inputs of a program may take together.
-WHOLE = 6
+WHOLE = 6  # all inputs of a program together may take this many times the timeout of one
 UNREADABLE = "CodecError"  # a value too large or too deep to leave the jail
-One = tuple[Returned, object]  # what one call gave, and its value
+One = tuple[Returned, object]  # what one call returned, and its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Finding:
     label: Label
     method: str
     detail: str = ""
-    seen: tuple[tuple[Call, Returned], ...] = ()  # of a correct one: its calls, and what they gave
+    seen: tuple[tuple[Call, Returned], ...] = ()  # if correct: its calls, and their results
 
 
 RIGHT = Finding("correct", "tests")
@@ -50,12 +49,12 @@ ENDS: dict[Status, Finding] = {
 
 
 def run(jail: Jail, program: Program, *, timeout_s: float) -> Ran:
-    """How it went; a jail that fails gets another chance."""
+    """How the program ended; a jail that fails gets another try."""
     return again(lambda: jail.run(program, timeout_s=timeout_s))
 
 
 def again(attempt: Callable[[], Ran]) -> Ran:
-    """What the last attempt gave."""
+    """The result of the first attempt whose jail holds, else of the last."""
     for _ in range(TRIES - 1):
         if (ran := attempt()).status != "jail_failed":
             return ran
@@ -63,7 +62,7 @@ def again(attempt: Callable[[], Ran]) -> Ran:
 
 
 def judge_calls(jails: Jails, suite: Suite, source: str, *, timeout_s: float) -> Finding:
-    """By what its functions return."""
+    """Judges it by what its functions return."""
     calls = tuple(call for test in suite.tests for call in test.calls)
     program = Program(f"{source}\n\n{suite.after}\n" if suite.after else source, calls)
     ran = run(jails.program, program, timeout_s=timeout_s)
@@ -83,7 +82,7 @@ def judge_calls(jails: Jails, suite: Suite, source: str, *, timeout_s: float) ->
 
 
 def unless_constant(jails: Jails, suite: Suite, source: str, found: Finding) -> Finding:
-    """What was found of all tests; but a constant passes none where any constant would."""
+    """The finding; but ``WEAK`` if the program only ever returns one value and should not."""
     calls = [call for call, _ in found.seen]
     if not calls or not one_value([returned for _, returned in found.seen]):
         return found
@@ -93,7 +92,7 @@ def unless_constant(jails: Jails, suite: Suite, source: str, found: Finding) -> 
 
 
 def judge_script(jails: Jails, gold: Cases, source: str, *, timeout_s: float) -> Finding:
-    """A Python program, by what it writes."""
+    """Judges a Python program by what it prints."""
 
     def attempt(given: str, left_s: float) -> Ran:
         return run(jails.program, Program(source, stdin=given), timeout_s=left_s)
@@ -108,7 +107,7 @@ def judge_output(
     *,
     timeout_s: float,
 ) -> Finding:
-    """By what ``attempt(input, seconds)`` writes, input by input; ``fault`` is of a bad end."""
+    """Judges what ``attempt(input, seconds)`` prints; ``fault`` explains a bad end."""
     doubt: Finding | None = None
     until = time.monotonic() + WHOLE * timeout_s
     for number, case in enumerate(gold.cases, 1):
@@ -133,7 +132,7 @@ def judge_output(
 
 
 def ended(ran: Ran, source: str) -> Finding:
-    """Of a program that ended before its tests did."""
+    """The finding for a program that ended before its tests did."""
     if ran.status in ENDS:
         found = ENDS[ran.status]
         return Finding(found.label, found.method, ran.error[:SHOWN])
@@ -142,7 +141,7 @@ def ended(ran: Ran, source: str) -> Finding:
 
 
 def raised(kind: str, detail: str, source: str) -> Finding:
-    """Of a program that raised an error of this type; its word is not believed for a pass."""
+    """The finding for a program that raised an error of this type; it never passes."""
     if kind == "MemoryError":
         return Finding("timeout", "memory", detail[:SHOWN])
     if kind == UNREADABLE:
@@ -155,7 +154,7 @@ def raised(kind: str, detail: str, source: str) -> Finding:
 
 
 def value_of(returned: Returned) -> object:
-    """The value; None where something was raised, and nobody knows what if it cannot be read."""
+    """The value; None if the call raised, and ``Opaque`` if the value cannot be read."""
     if returned.value is None:
         return None
     try:
@@ -165,7 +164,7 @@ def value_of(returned: Returned) -> object:
 
 
 def _by_test(tests: Sequence[Test], found: Sequence[One]) -> Iterator[tuple[Test, Sequence[One]]]:
-    """Each test with what its calls returned, as far as they did."""
+    """Each test whose calls all ended, with what they returned."""
     start = 0
     for test in tests:
         part = found[start : start + len(test.calls)]

@@ -1,4 +1,4 @@
-"""Languages other than Python: how their programs are told, compiled and started. Runs nothing."""
+"""Languages other than Python: how their programs are recognised, compiled and started."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from distill.jail.mounts import Mounts
 from distill.jail.program import Build
 from distill.jail.tools import compiler_mounts, runtime_mounts, tool
 
-# Runs the JavaScript of descriptor 3 as the main module: ``node FILE`` wants a file with a name.
+# Runs the JavaScript of descriptor 3 as the main module, because ``node FILE`` needs a name.
 _NODE = """
 const {readFileSync} = require("fs"), text = readFileSync(3, "utf8");
 const main = new module.constructor("solution.js");
@@ -25,32 +25,32 @@ try {
   import("data:text/javascript;base64," + Buffer.from(url).toString("base64"));
 }
 """
-# No files, which would be left behind; fewer threads, also on a machine of many cores.
+# No files, which would be left behind; few threads even on a machine of many cores.
 _NO_FILES = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """One of them. In ``compile`` and ``run`` stand {tool}, {linker}, {main} and {program}."""
+    """One language; ``compile`` and ``run`` use {tool}, {linker}, {main} and {program}."""
 
     name: str
     marks: tuple[str, ...]  # of fenced blocks, without the version at their end
     tools: tuple[str, ...]  # any of these compiles it, or runs it if there is no ``compile``
-    package: str  # Debian's, which has one
+    package: str  # of Debian
     file: str  # {main}: Java's class
-    compile: tuple[tuple[str, ...], ...] = ()  # tried in turn; none: it is run as it is
+    compile: tuple[tuple[str, ...], ...] = ()  # tried in turn; none: the source is run as it is
     run: tuple[str, ...] = ("{program}",)
     made: str = "made"
-    whole: tuple[re.Pattern[str], ...]  # all that a program has that runs by itself
-    unmarked: re.Pattern[str] | None = None  # what only this one has
-    # What a compiler, or a program, says that lacks a library, or is too old for its language.
+    whole: tuple[re.Pattern[str], ...]  # a complete program matches all of these
+    unmarked: re.Pattern[str] | None = None  # matches only this language
+    # What a compiler or a program prints if a library is missing, or the compiler is too old.
     missing: re.Pattern[str]
 
 
 _C_MISSING = re.compile(
     r"fatal error: \S+ (No such file|file not found)|unrecognized .*-std="
     r"|undefined reference to .(omp_|GOMP_|__atomic_)"
-    # of C++20 and C++23, which libraries of 2022 lack
+    # from C++20 and C++23, missing in libraries of 2022
     r"|.(zip\w*|enumerate|chunk\w*|slide|stride|to|fold_\w+|print|println|format|expected|flat_\w+"
     r"|mdspan|cartesian_product|contains|byteswap|generator). is not a member of .std"
 )
@@ -143,13 +143,13 @@ LANGUAGES = (
     ),
 )
 PYTHON = ("python", "py")
-LONGEST_MARK = 40  # characters of a mark that are looked at
+LONGEST_MARK = 40  # characters of a mark that are read
 _VERSION = re.compile(r"[-\s]?[0-9.]+\Z")
 _BY_MARK = {mark: one for one in LANGUAGES for mark in one.marks}
 
 
 def of_mark(mark: str) -> str:
-    """``python`` or a language's name, by how a block or a problem calls it; else nothing.
+    """``python`` or a language's name, from the mark of a block or problem; else ``""``.
 
     >>> of_mark("C++17"), of_mark("py3"), of_mark("text")
     ('cpp', 'python', '')
@@ -162,13 +162,13 @@ def of_mark(mark: str) -> str:
 
 
 def of_source(source: str) -> str:
-    """The language of a source that nobody named and that is no Python; else nothing."""
+    """The language of a source that is unmarked and not Python; else ``""``."""
     found = (one for one in LANGUAGES if one.unmarked and one.unmarked.search(source))
     return next((one.name for one in found), "")
 
 
 def named(name: str) -> Language:
-    """By its name, which is in the table."""
+    """The language of that name, which must be in the table."""
     return next(one for one in LANGUAGES if one.name == name)
 
 
@@ -203,7 +203,7 @@ class Toolchain:
         ]
 
     def command(self, source: str) -> tuple[str, ...]:
-        """How what was compiled of it, or it itself, is run."""
+        """The command that runs the compiled program, or the source itself."""
         words = self._words(source)
         return tuple(
             word if word is _NODE else word.format_map(words) for word in self.language.run
@@ -222,7 +222,7 @@ class Toolchain:
 
 
 def toolchain(language: Language) -> Toolchain | None:
-    """What there is of it here; None if an unprivileged user cannot start its compiler."""
+    """The language's tools on this machine; None if an unprivileged user cannot start them."""
     found = tool(*language.tools)
     if found is None:
         return None
@@ -234,7 +234,7 @@ def toolchain(language: Language) -> Toolchain | None:
     return Toolchain(language, found, None)
 
 
-# Up to the end where one is not closed: the time that this takes grows with the length, not faster.
+# An unclosed one matches up to the end, which keeps the time linear in the length.
 _NO_CODE = re.compile(
     r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"\"\".*?(?:\"\"\"|\Z)"
     r"|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?",
@@ -246,14 +246,14 @@ _PACKAGE = re.compile(r"^\s*package\s+([\w.]+)\s*;")
 
 @dataclass(frozen=True, slots=True)
 class JavaNames:
-    """What javac and java have to be told."""
+    """The names that javac and java need."""
 
-    file: str  # the outermost class that is public, which the file has to be called after
-    main: str  # and the one that has the main method, with its package
+    file: str  # the outermost public class, after which the file must be named
+    main: str  # the class with the main method, with its package
 
 
 def java_names(source: str) -> JavaNames:
-    """``Main`` where no class is seen; a static main method before one that is not."""
+    """``Main`` if no class is found; a static main method goes before one that is not static."""
     code = _NO_CODE.sub(" ", source)
     package = _PACKAGE.match(code)
     depth, start, outer = 0, 0, "Main"

@@ -1,26 +1,26 @@
-"""Compares what a program wrote with what it should have written: all of it, length included."""
+"""Compares a program's whole output with the expected one."""
 
 import math
 import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
-# Numbers so near each other are no proof of a mistake where the reference declares no tolerance:
-# the usual one of contests.
+# The usual tolerance of contests: if the reference declares none, numbers this close do not prove
+# a mistake.
 NEAR = 1e-6
-WHITE = " \t\r\n\f\v"  # not the many other signs that are white to Python
+WHITE = " \t\r\n\f\v"  # not the many other characters that Python counts as white space
 _WORD = re.compile(f"[^{WHITE}]+")
 
 
 def difference(found: str, wanted: str, tolerance: float | None) -> str | None:
-    r"""None if it is the same; else what is different.
+    r"""None if both are the same; else what differs.
 
-    The same: line by line, but for white space at their ends and empty lines at the very end; with
-    a ``tolerance`` also numbers that differ by no more than it, or than it times the reference.
+    White space at the ends of lines and empty lines at the very end do not count. With a
+    ``tolerance``, numbers may differ by it, or by it times the reference.
 
     Returns:
-        ``value``: certainly another output. ``layout``, ``letter_case``, ``rounding``: the same but
-        for white space, capitals or the last digits, which some problems allow and some do not.
+        ``value``: certainly another output. ``layout``, ``letter_case``, ``rounding``: the same
+        except for white space, capitals or the last digits, which some problems allow.
 
     >>> difference("1 2 \n", "1 2", None)
     >>> difference("1", "1 2", None)
@@ -62,7 +62,7 @@ def _near(found: str, wanted: str, tolerance: float) -> bool:
 
 
 def _number(word: str) -> float | None:
-    """What other languages read as one too: float also takes other digits, and underscores."""
+    """A number as all languages write it: float also takes foreign digits and underscores."""
     if not word.isascii() or "_" in word:
         return None
     try:

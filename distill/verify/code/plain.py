@@ -1,11 +1,10 @@
-"""Source that goes after a program: what its functions return, as plain data. Runs nothing.
+"""Source appended to a program so that its functions return plain data.
 
-Only the exact built-in types come out of a jail. A Counter or a named tuple is a dict or a tuple to
-an assert, so it is sent as that: by what it holds, and not by what it says of itself, so that an
-object that claims to be equal to everything gains nothing.
+Only the exact built-in types come out of a jail. To an assert, a Counter or a named tuple is a dict
+or a tuple, so it is sent as one. Only its content is read, never its own methods, so an object that
+claims to be equal to everything gains nothing.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from distill.jail.inside.codec import Opaque
@@ -44,8 +43,8 @@ def {name}(*args, **kwargs):
 """
 
 
-# The same for a tester. Its arguments are copies: what is changed in them, tests do not see. Errors
-# travel by the name of a built-in type: one of the program's own goes as what it is derived from.
+# The same for a tester. It passes copies, so tests do not see changed arguments. Errors travel by
+# the name of a built-in type; one of the program's own classes becomes the type it is derived from.
 _WATCHED = """
 
 _distill_changes = []
@@ -70,7 +69,7 @@ NAME, CHANGED = "_distill_plain_entry", "_distill_changed"
 
 
 def opaque(value: object) -> str | None:
-    """The type of what is not plain data in a value; None if all of it is."""
+    """The name of a type in the value that is not plain data; None if all of it is plain."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -84,18 +83,14 @@ def opaque(value: object) -> str | None:
 
 
 def plainly(program: Program) -> Program:
-    """The same calls, their results as plain data."""
-    names = {one: f"_distill_plain_{n}" for n, one in enumerate(functions(program.calls))}
+    """The same calls with their results as plain data."""
+    functions = dict.fromkeys(call.function for call in program.calls)
+    names = {one: f"_distill_plain_{n}" for n, one in enumerate(functions)}
     calls = tuple(Call(names[call.function], call.arguments) for call in program.calls)
     added = "".join(_CALL.format(name=name, function=one) for one, name in names.items())
     return replace(program, source=program.source + _PLAIN + added, calls=calls)
 
 
 def watched(source: str, function: str) -> str:
-    """With NAME, which calls the function, and CHANGED: did it change an argument so far?"""
+    """The source plus NAME, which calls the function, and CHANGED: has it changed an argument?"""
     return source + _PLAIN + _WATCHED.format(name=NAME, function=function, changed=CHANGED)
-
-
-def functions(calls: Sequence[Call]) -> list[str]:
-    """Each function once."""
-    return list(dict.fromkeys(call.function for call in calls))

@@ -1,17 +1,17 @@
-"""Finds the program in a response. Runs nothing.
+"""Finds the program in a response.
 
-In this order; the first that there is:
+The first of these that exists:
 
 1. the last fenced block, marked as Python or not marked, that defines the entry point. Without an
    entry point (a program that reads its input): of the blocks that are Python and do something, the
    last one that reads input, else the last one; marked blocks before unmarked ones;
-2. the whole response, if it is Python that does so;
-3. a block, or the response, as what goes on where the problem's own code ends: as it is or
-   indented, and up to the first line that is not part of it;
-4. the last block marked as Python, although it does not define the entry point or is no Python.
+2. the whole response, if it is such Python;
+3. a block, or the response, that continues the problem's own code: as it is or indented, and up to
+   the first line that is not part of it;
+4. the last block marked as Python, although it does not define the entry point or is not Python.
 
-A block that is not closed counts, up to the end. Blocks marked as another language never do where a
-function is asked for. Of a program that reads its input see ``script``.
+An unclosed block counts, up to the end. If a function is asked for, blocks in other languages never
+count. For a program that reads its input see ``script``.
 """
 
 import ast
@@ -61,9 +61,9 @@ def program(
 
     Args:
         response: what follows the thinking.
-        entry: the function or class that it has to define; None: it is run as it stands.
-        prompt: the code that it was asked to go on with.
-        before: what is put before a program that does not go on with it, such as imports.
+        entry: the function or class that it has to define; None: it is run as it is.
+        prompt: the code that it was asked to continue.
+        before: what is put before a program that does not continue it, such as imports.
     """
     blocks = [block for block in fenced(response) if len(block.text) <= LONGEST]
     good = _defines(entry)
@@ -82,10 +82,10 @@ def program(
 
 
 def script(response: str, *, language: str = "") -> Program | None:
-    """A program that reads its input, in any language or, if it is said, in that one.
+    """A program that reads its input, in any language or only in ``language``.
 
-    Of the best in Python and the last in another: the one that runs by itself; if both do, the
-    later one; if neither does, Python.
+    Between the best in Python and the last in another language: the one that is a complete program;
+    if both are, the later one; if neither is, Python.
     """
     python = None if language not in ("", "python") else program(response, entry=None)
     other = _other(response, language)
@@ -102,7 +102,7 @@ def script(response: str, *, language: str = "") -> Program | None:
 
 
 def _other(response: str, language: str) -> Block | None:
-    """The last block in another language that is a whole program, else the last one."""
+    """The last block in another language that is a complete program, else the last one."""
     found = []
     for one in blocks(response):
         name = one.language
@@ -125,7 +125,7 @@ def fenced(response: str) -> Iterator[Block]:
 
 
 def blocks(response: str) -> Iterator[Block]:
-    """The blocks that are not marked, or as a language that can be run, in order."""
+    """The blocks that are unmarked or marked as a language that can be run, in order."""
     fence, language, lines = "", "", list[str]()
     for line in response.replace("\r\n", "\n").split("\n"):
         found = _FENCE.match(line)
@@ -181,7 +181,7 @@ def _chosen(blocks: list[Block], good: Callable[[str], bool], entry: str | None)
 
 
 def _completion(prompt: str, blocks: list[Block], response: str, entry: str) -> str | None:
-    """The problem's code and what goes on with it."""
+    """The problem's code with its continuation."""
     if entry not in names(tree(prompt + "\n    pass\n") or ast.Module([], [])):
         return None
     for text in [block.text for block in reversed(blocks)] or [response]:
@@ -192,10 +192,10 @@ def _completion(prompt: str, blocks: list[Block], response: str, entry: str) -> 
 
 
 def _bodies(text: str, *, is_code: bool) -> Iterator[str]:
-    """The text as the inside of a function: servers cut the indent of the first line off."""
+    """The text as the body of a function: servers strip the indent of the first line."""
     if text[:1].isspace():
         yield text
-    elif is_code or _GIVES.search(text):  # and no word alone, which is Python too
+    elif is_code or _GIVES.search(text):  # a single word would be Python too
         first, *rest = text.split("\n")
         if all(not line or line[0].isspace() for line in rest):
             yield "\n".join(["    " + first, *rest])

@@ -1,4 +1,4 @@
-"""Reads Python that a model or a data set wrote, as a syntax tree. Runs none of it."""
+"""Reads Python source written by a model or a data set as a syntax tree."""
 
 import ast
 import sys
@@ -6,18 +6,18 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 
-LONGEST = 200_000  # characters; HumanEval's longest solution has 1,500, a contest program few more
-_ONE_AT_A_TIME = threading.Lock()  # the filters of warnings belong to the whole process
+LONGEST = 200_000  # characters; HumanEval's longest solution has 1,500, contest programs few more
+_ONE_AT_A_TIME = threading.Lock()  # warning filters are shared by the whole process
 _BLOCKS = (ast.If, ast.Try, ast.With)
 Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def tree(source: str) -> ast.Module | None:
-    """The syntax tree; None if it is no Python, or too long or too deep to say."""
+    """The syntax tree; None if it is not Python, or too long or too deep to parse."""
     if len(source) > LONGEST:
         return None
     with _ONE_AT_A_TIME, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\d" in a program is no mistake of ours
+        warnings.simplefilter("ignore")  # "\d" in a program is not our mistake
         try:
             return ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -25,28 +25,23 @@ def tree(source: str) -> ast.Module | None:
 
 
 def names(module: ast.Module) -> set[str]:
-    """The names that a program binds at its top level, also within if, try and with."""
+    """The names that a program binds at its top level, including within if, try and with."""
     return {name for statement in _flat(module.body) for name in _bound(statement)}
 
 
-def modules(module: ast.Module) -> set[str]:
-    """The top-level modules that it imports anywhere."""
+def foreign(module: ast.Module) -> list[str]:
+    """The top-level modules that it imports anywhere and that do not come with Python."""
     found = set()
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.split(".")[0])
-    return found
-
-
-def foreign(module: ast.Module) -> list[str]:
-    """The modules that it imports and Python does not come with."""
-    return sorted(modules(module) - sys.stdlib_module_names)
+    return sorted(found - sys.stdlib_module_names)
 
 
 def free_names(nodes: Iterable[ast.AST]) -> set[str]:
-    """The names that are read in them and bound in none of them."""
+    """The names that the nodes read and none of them binds."""
     found = [node for one in nodes for node in ast.walk(one)]
     read = {n.id for n in found if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     stored = {n.id for n in found if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
@@ -56,12 +51,12 @@ def free_names(nodes: Iterable[ast.AST]) -> set[str]:
 
 
 def of_solution(module: ast.Module) -> list[str]:
-    """The names that tests import from the program, which they call ``solution``."""
+    """The names that tests import from the program, which is called ``solution``."""
     return [name for node in module.body if _is_solution(node) for name in _imported(node)]
 
 
 def without_imports(module: ast.Module) -> ast.Module:
-    """The same tests without these imports."""
+    """The same tests without the imports of ``solution``."""
     body = [node for node in module.body if not _is_solution(node)]
     return ast.Module(body, [])
 
@@ -71,10 +66,10 @@ def _is_solution(node: ast.stmt) -> bool:
 
 
 def surrounding_code(prompt: str, name: str) -> str:
-    """What stands in a problem's code beside the function or class of that name.
+    """The rest of a problem's code, without the function or class of that name.
 
-    It may end within that function. Nothing if it is a text and no code: neither what is no Python
-    nor the words that happen to be, as in ``Sort``.
+    The code may end within that function. Empty if the prompt is text rather than code, including
+    words that happen to be Python, such as ``Sort``.
     """
     whole = prompt + "\n    pass\n" if tree(prompt) is None else prompt
     module = tree(whole)
@@ -91,12 +86,12 @@ def surrounding_code(prompt: str, name: str) -> str:
 
 
 def _is_words(node: ast.stmt) -> bool:
-    """A value that nobody uses; calls do something."""
+    """Whether it is an expression without effect; calls may have one."""
     return isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call | ast.Constant)
 
 
 def shown(node: ast.AST) -> str:
-    """As source, to be read by people: Python refuses to write numbers of over 4,300 digits."""
+    """The node as source, for people; Python refuses to write numbers of over 4,300 digits."""
     try:
         return ast.unparse(node)
     except (ValueError, RecursionError):
@@ -104,7 +99,7 @@ def shown(node: ast.AST) -> str:
 
 
 def joined(*sources: str) -> str:
-    """One program after the other; what must stand first, ``from __future__``, is put there."""
+    """The sources one after the other, with ``from __future__`` imports moved to the top."""
     future, rest = [], []
     for source in sources:
         if "__future__" not in source:
@@ -122,7 +117,7 @@ def joined(*sources: str) -> str:
 
 
 def _lines(source: str) -> list[str]:
-    """As the parser counts them: a form feed ends none."""
+    """Lines as the parser counts them: a form feed does not end one."""
     return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 

@@ -1,7 +1,7 @@
-"""The tests of a reference, ready to run: calls for the jail, and what is checked out here.
+"""Turns a reference into tests: calls for the jail, and claims about results, checked outside.
 
-What is expected stays on this side; the jail gets a program and arguments. An argument that is not
-plain data (an object of the program's own class) is written after the program, as source.
+The expected results stay on this side; the jail gets a program and arguments. An argument that is
+not plain data (an object of the program's own class) is appended to the program as source.
 """
 
 import ast
@@ -32,7 +32,7 @@ from distill.verify.code.source import (
 from distill.verify.code.unsupported import unsupported
 
 THUNK = "_distill_call_{}"  # calls an argument's expression in the program's own namespace
-# What sites that ask for a method import for it, as LiveCodeBench's and APPS' own testers do.
+# What sites that ask for a method import beforehand, as LiveCodeBench's and APPS' own testers do.
 IMPORTED = """\
 import math, random, re, string, sys
 from bisect import *
@@ -44,20 +44,21 @@ from typing import *
 """
 KEPT = 256  # references: a problem's answers come together, and a contest's tests are megabytes
 SHOWN = 120  # characters of a test that a verdict shows
+STUB = "candidate"  # the function's name in a tester if its own is not an identifier
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """What some calls return, and whether that is right."""
+    """Some calls, and whether what they return is right."""
 
-    told: Callable[[], str]
+    source: Callable[[], str]
     calls: tuple[Call, ...]
     met: Callable[[Found], bool]
 
     @property
     def text(self) -> str:
-        """What it asks, as source; its beginning."""
-        return self.told()[:SHOWN]
+        """The beginning of its source."""
+        return self.source()[:SHOWN]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +66,13 @@ class Suite:
     """All tests of a function."""
 
     entry: str  # as it is called: "f" or "Solution().f"
-    prompt: str  # code that an answer may go on with
-    before: str  # and what stands in it beside the function, which goes before other answers
-    maybe_method: bool = False  # also right: a method ``entry`` of a class Solution
+    prompt: str  # code that an answer may continue
+    before: str  # the prompt's code beside the function, put before answers that do not continue it
+    maybe_method: bool = False  # a method ``entry`` of a class Solution is right too
     after: str  # source that goes after the program
     tests: tuple[Test, ...]
     tester: str | None = None  # source with the tests that only a tester can run
-    doubt: str = ""  # what these ask that a program in another process cannot show
+    doubt: str = ""  # what these check that a program in another process cannot show
     reference: str | None = None
 
     @property
@@ -82,7 +83,7 @@ class Suite:
 
 @lru_cache(maxsize=KEPT)
 def suite(gold: str) -> Suite | Cases | None:
-    """The tests of a reference; None if it has none that could fail."""
+    """The tests of a reference; None if none of them could fail."""
     found = read_gold(gold)
     if isinstance(found, Tests):
         try:
@@ -99,7 +100,7 @@ def suite(gold: str) -> Suite | Cases | None:
 def _of_values(gold: Calls) -> Suite | None:
     try:
         tests = [
-            Test(_told(gold.entry, given), (_call(gold.entry, given, {}),), _equals(accepted))
+            Test(_shown(gold.entry, given), (_call(gold.entry, given, {}),), _equals(accepted))
             for given, accepted in gold.cases
         ]
     except (RecursionError, ValueError):  # CodecError is one
@@ -115,7 +116,7 @@ def _of_values(gold: Calls) -> Suite | None:
     )
 
 
-def _told(entry: str, given: Sequence[Any]) -> Callable[[], str]:
+def _shown(entry: str, given: Sequence[Any]) -> Callable[[], str]:
     return lambda: f"{entry}{tuple(given)!r}"
 
 
@@ -123,7 +124,7 @@ def _equals(accepted: Sequence[Any]) -> Callable[[Found], bool]:
     def met(found: Found) -> bool:
         try:
             value = _as_json(found[0])
-        except ValueError:  # a number of 5,000 digits as a key, which nobody can write
+        except ValueError:  # a number of 5,000 digits as a key, which cannot be written
             return False
         return any(value == one for one in accepted)
 
@@ -131,7 +132,7 @@ def _equals(accepted: Sequence[Any]) -> Callable[[Found], bool]:
 
 
 def _as_json(value: object) -> object:
-    """As JSON would write it: it knows no tuples, and only texts as keys."""
+    """As JSON would write it: without tuples, and with strings as keys."""
     if isinstance(value, list | tuple):
         return [_as_json(one) for one in value]
     if isinstance(value, dict):
@@ -175,7 +176,7 @@ def _of_asserts(gold: Tests) -> Suite | None:
 
 
 def _entry(modules: Sequence[ast.Module], known: set[str]) -> str | None:
-    """The function that most asserts call, outermost."""
+    """The function that most asserts call (the outermost call counts)."""
     count = Counter(name for module in modules for name in _called(module, known))
     return count.most_common(1)[0][0] if count else None
 
@@ -195,7 +196,7 @@ def _called(module: ast.Module, known: set[str]) -> Iterator[str]:
 
 
 class _Maker:
-    """Turns asserts into tests that are decided out here, as many as can be."""
+    """Turns asserts into tests that are decided outside the jail, as far as possible."""
 
     def __init__(self, entry: str) -> None:
         self.entry = entry
@@ -203,12 +204,12 @@ class _Maker:
         self.thunks: list[str] = []
 
     def take(self, module: ast.Module) -> bool:
-        """Whether all of a module's tests could be taken; else none is."""
+        """Whether all of a module's tests could be taken; if not, none is."""
         body, entries = self._body(module)
         if body is None:
             return False
         before, own = len(self.thunks), names(module) | _stored(body)
-        if own & (FUNCTIONS.keys() | TYPES.keys() | entries):  # another abs, another candidate
+        if own & (FUNCTIONS.keys() | TYPES.keys() | entries):  # it redefines abs, or the candidate
             return False
         try:
             claims = [claim(one, entries) for one in body if isinstance(one, ast.Assert)]
@@ -220,7 +221,7 @@ class _Maker:
         return True
 
     def _body(self, module: ast.Module) -> tuple[list[ast.stmt] | None, frozenset[str]]:
-        """The asserts, if there is little else, and the names of the function in them."""
+        """The asserts, if there is little else, and the function's names in them."""
         check = next((n for n in module.body if _is_check(n)), None)
         others = [n for n in module.body if n is not check and not (check and self._checks(n))]
         if check is None:
@@ -231,7 +232,7 @@ class _Maker:
         return (check.body if whole else None), frozenset({self.entry, check.args.args[0].arg})
 
     def _checks(self, node: ast.stmt) -> bool:
-        """Whether it is ``check(f)``, which is what happens with a ``check`` in any case."""
+        """Whether it is ``check(f)``, which we do anyway."""
         return isinstance(node, ast.Expr) and shown(node.value) == f"check({self.entry})"
 
     def _test(self, one: Claim, own: set[str]) -> Test:
@@ -265,7 +266,7 @@ def _is_check(node: ast.stmt) -> bool:
 
 
 def _harmless(node: ast.stmt) -> bool:
-    """An assert, or what has no part in what asserts say of literal arguments."""
+    """An assert, or a statement that cannot affect asserts about literal arguments."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant | ast.Name)
     return isinstance(node, ast.Assert | ast.Assign | ast.Import | ast.ImportFrom | ast.Pass)
@@ -277,7 +278,7 @@ def _stored(body: Sequence[ast.stmt]) -> set[str]:
 
 
 def _tester(before: Sequence[str], tests: Sequence[ast.Module], entry: str) -> str:
-    """The tests after what they need, and before all the imports that they take for granted."""
+    """The tests with the code they need, after the imports that they take for granted."""
     trees = [*(module for part in before if (module := tree(part))), *tests]
     whole = [ast.unparse(_Named().visit(module)) for module in trees]
     missing = sorted((free_names(trees) & sys.stdlib_module_names) - {entry})
@@ -291,17 +292,14 @@ def _tester(before: Sequence[str], tests: Sequence[ast.Module], entry: str) -> s
 
 
 def _own_tests(module: ast.Module) -> list[str]:
-    """Functions like pytest's, which nobody calls."""
+    """Test functions as pytest has them, which the module itself does not call."""
     found = [one for one in module.body if isinstance(one, ast.FunctionDef)]
     return [one.name for one in found if one.name.startswith("test") and not one.args.args]
 
 
 class _Named(ast.NodeTransformer):
-    """Asserts that say what they are about when they fail."""
+    """Gives asserts their own source as their message."""
 
     def visit_Assert(self, node: ast.Assert) -> ast.Assert:
         text = ast.Constant(shown(node.test)[:SHOWN])
         return ast.copy_location(ast.Assert(node.test, text), node)
-
-
-STUB = "candidate"  # the function's name in a tester where its own is no name

@@ -1,7 +1,7 @@
-"""Tests that have to be run themselves: in a jail of their own, calling the program in another.
+"""Runs tests that have to be run themselves: in their own jail, calling the program in another.
 
-The tests get plain data and the program gets arguments; neither sees the other. Before such tests
-are believed once, they must have failed a program that returns nothing of use.
+The tests get plain data and the program gets arguments; neither sees the other. A pass only counts
+if the same tests fail a program that returns nonsense.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,19 +14,19 @@ from distill.verify.code.plain import CHANGED, NAME, opaque, watched
 from distill.verify.code.suite import SHOWN, STUB, Suite
 from distill.verify.workers.threads import Jails
 
-# How the tests themselves fail: what they need is not there.
+# Errors of the tests themselves: something they need is missing.
 BROKEN = (
     "ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "IndentationError",
     "UnboundLocalError",
 )  # fmt: skip
-LEAVES = ("SystemExit", "KeyboardInterrupt", "GeneratorExit")  # no ``except Exception`` holds them
-UNMADE = ("UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError")  # of five parts
+LEAVES = ("SystemExit", "KeyboardInterrupt", "GeneratorExit")  # ``except Exception`` misses them
+UNMADE = ("UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError")  # take 5 arguments
 NONSENSE = (Returned(encode(None)), Returned(encode("\0")))
 NO_ARGUMENTS = encode(([], {}))
 
 
 def judge_by_tester(jails: Jails, suite: Suite, source: str, *, timeout_s: float) -> Finding:
-    """By the part of its tests that only they can decide."""
+    """Judges it by the tests that only a tester can run."""
     if suite.doubt:
         return Finding("unverifiable", suite.doubt)
     heard: list[Returned] = []
@@ -77,7 +77,7 @@ def _ask(
 
 
 def _left(suite: Suite, ran: Ran, heard: Sequence[Returned]) -> Finding | None:
-    """Of a program that would have left, or raised what no name can make anew."""
+    """The finding if the program exited, or raised what cannot be recreated from its name."""
     name = next((one.raised for one in heard if one.raised in LEAVES + UNMADE), None)
     if name is None:
         return None
@@ -104,7 +104,7 @@ def _finding(ran: Ran, heard: Sequence[Returned], source: str) -> Finding:
         return Finding("unverifiable", "broken_tests", detail) if broken else ended(ran, source)
     kind = ran.error.split(":", maxsplit=1)[0]
     if last.raised is not None and kind == "AssertionError" != last.raised:
-        return Finding("unverifiable", "exception", detail)  # tests looked at more than its type
+        return Finding("unverifiable", "exception", detail)  # tests check more than its type
     if last.raised is not None:
         return raised(last.raised, last.raised, source)
     if kind in BROKEN:
@@ -113,9 +113,9 @@ def _finding(ran: Ran, heard: Sequence[Returned], source: str) -> Finding:
 
 
 def _can_fail(jails: Jails, suite: Suite, timeout_s: float) -> bool:
-    """Whether the tests refuse what is no answer to anything."""
-    return any(_refuse(jails, suite, nothing, timeout_s) for nothing in NONSENSE)
+    """Whether the tests fail a program that returns nonsense."""
 
+    def refuse(nonsense: Returned) -> bool:
+        return again(lambda: _ask(jails, suite, lambda *_: nonsense, timeout_s)).status != "ended"
 
-def _refuse(jails: Jails, suite: Suite, nothing: Returned, timeout_s: float) -> bool:
-    return again(lambda: _ask(jails, suite, lambda *_: nothing, timeout_s)).status != "ended"
+    return any(map(refuse, NONSENSE))

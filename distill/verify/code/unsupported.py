@@ -1,7 +1,7 @@
-"""What tests ask that only a program in their own process could show. Runs nothing.
+"""Finds tests that only a program in their own process could pass.
 
-Arguments and results travel as copies, and what a program prints or changes stays in its jail, so
-that a test of these would say something about us.
+Arguments and results travel as copies, and what a program prints or changes stays in its jail. A
+test of these would test us, not the program.
 """
 
 import ast
@@ -18,7 +18,7 @@ _EFFECTS = frozenset({
 
 
 def unsupported(tests: Sequence[ast.Module], setup: str) -> str:
-    """``same_object`` or ``side_effects``, the first that tests or their setup ask for; else ""."""
+    """``same_object`` or ``side_effects``, the first that tests or their setup check; else ""."""
     module = tree(setup) or ast.Module([], [])
     if any(map(same_object, (*tests, module))):
         return "same_object"
@@ -33,9 +33,9 @@ def _name(node: ast.AST) -> str:
 
 
 def same_object(node: ast.AST) -> bool:
-    """Whether it asks anywhere if two things are one object, of whose kind there are several.
+    """Whether it compares identities anywhere, other than with singletons such as None.
 
-    What travels between two processes is always a copy, so the answer would be ours.
+    What travels between two processes is always a copy, so the result would say nothing.
     """
     return any(_asks_identity(one) for one in ast.walk(node))
 
@@ -53,7 +53,7 @@ def _asks_identity(node: ast.AST) -> bool:
 
 
 def _is_single(node: ast.expr) -> bool:
-    """None, True, False, ... and types, of which there is one in every process."""
+    """Whether it is a singleton in every process: None, True, False, ... or a type."""
     match node:
         case ast.Constant(value=value):
             return value is None or value is ... or type(value) is bool

@@ -1,8 +1,8 @@
 """Checks whether a response follows instructions that a rule can check, as in IFEval.
 
 The reference holds google/IFEval's two columns as JSON, ``{"instruction_id_list": [...], "kwargs":
-[...]}`` (Zhou et al., Instruction-Following Evaluation for Large Language Models, 2023). Nothing of
-it is run: a keyword is a text, never a pattern. Does not know the prompt.
+[...]}`` (Zhou et al., Instruction-Following Evaluation for Large Language Models, 2023). A keyword
+is plain text, never a pattern.
 
     asked     reads a reference, within bounds
     content   keywords, letters, placeholders, what must be said word for word
@@ -11,8 +11,8 @@ it is run: a keyword is a text, never a pattern. Does not know the prompt.
     tongue    languages, as far as their script tells them apart
     table     one function for each of the 25 instructions
 
-It says what IFEval's strict check says, but for what that check leaves to chance or to a model of
-language: there it is ``unverifiable`` unless every reading says the same.
+The result is that of IFEval's strict check. Where that check relies on chance or on a language
+model, it is ``unverifiable`` unless every reading gives the same result.
 """
 
 from distill.verify.instructions.asked import Asked, Unusable, asked
@@ -51,7 +51,7 @@ def instructions(gold: str, response: str) -> Verdict:
 
 
 def usable(gold: str) -> Verdict:
-    """Whether a reference can be checked against at all: ``correct`` if so. It is no answer itself.
+    """Whether a reference can be checked against at all: ``correct`` if so.
 
     >>> usable('{"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}').label
     'correct'

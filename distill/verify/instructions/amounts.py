@@ -1,7 +1,7 @@
-"""How much a response must hold: words, sentences, words in capitals.
+"""Instructions about amounts: words, sentences, words in capitals.
 
 IFEval counts sentences and capitals with models of NLTK. Here both are counted twice, once as few
-and once as many as can be meant; where these two disagree about the instruction, it is unclear.
+and once as many as can be meant; if the two counts disagree about the instruction, it is unclear.
 """
 
 import re
@@ -39,7 +39,7 @@ def number_sentences(asked: Asked, response: str) -> bool | str:
 
 
 def fewest_sentences(text: str) -> int:
-    """Ends that nobody doubts: a mark, a space and a capital, and no abbreviation before.
+    """Counts certain ends only: a mark, a space and a capital, and no abbreviation before.
 
     >>> fewest_sentences("Dr. Who came. He left! (See fig. 2.) e.g. this")
     3
@@ -53,7 +53,7 @@ def fewest_sentences(text: str) -> int:
 
 
 def most_sentences(text: str) -> int:
-    """Every mark that could end one, and every line that ends without.
+    """Counts every mark that could end a sentence, and every line that ends without one.
 
     >>> most_sentences("Version 1.5 is out. See e.g. this")
     5

@@ -1,4 +1,4 @@
-"""Reads the reference: which instructions, with which numbers and texts. Checks no response."""
+"""Reads the reference: which instructions, with which numbers and texts."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One instruction and what it says. Every reading raises ``Unusable`` where it says nothing."""
+    """One instruction with its values; reading a missing one raises ``Unusable``."""
 
     name: str  # such as "length_constraints:number_words"
     kwargs: Mapping[str, Any]
@@ -57,14 +57,14 @@ class Asked:
         return count < wanted if way == "less than" else count >= wanted
 
     def lacks(self, key: str) -> Unusable:
-        """The error for a value that is missing or makes no sense."""
+        """The error for a missing or meaningless value."""
         return Unusable(f"{self.name}: {key}")
 
 
 def asked(gold: str) -> tuple[Asked, ...] | None:
-    """The instructions of a reference, in order; None if it is none.
+    """The instructions of a reference, in order; None if it is not a reference.
 
-    A null among the kwargs is a value that the instruction has no use for, as in google/IFEval.
+    As in google/IFEval, kwargs that an instruction does not use are null.
     """
     if len(gold) > LONGEST_GOLD:
         return None

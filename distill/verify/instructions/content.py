@@ -1,6 +1,6 @@
-"""What a response must say, or must not: keywords, letters, placeholders, phrases, a title.
+"""What a response must or must not say: keywords, letters, placeholders, phrases, a title.
 
-Takes time in proportion to the response, whatever stands in it.
+Every check takes linear time, whatever the response holds.
 """
 
 import re
@@ -14,13 +14,13 @@ _POSTSCRIPTS = {"P.P.S": re.compile(r"p\.\s?p\.\s?s"), "P.S.": re.compile(r"p\.\
 
 
 def has_keywords(asked: Asked, response: str) -> bool:
-    """All of them, in any case, also within longer words."""
+    """All of them, in any case, even within longer words."""
     text = response.lower()
     return all(word.lower() in text for word in asked.words("keywords"))
 
 
 def keyword_frequency(asked: Asked, response: str) -> bool:
-    """Occurrences in any case, also within longer words ("war" in "toward")."""
+    """Occurrences in any case, even within longer words ("war" in "toward")."""
     word = asked.text("keyword", most=LONGEST_WORD)
     count = response.lower().count(word.lower())
     return asked.compares(count, number="frequency", relation="relation")
@@ -44,23 +44,19 @@ def _has_word(text: str, word: str) -> bool:
 
 
 def _in_word(outside: str, inside: str) -> bool:
-    """Whether two neighbours belong to one word."""
-    return _is_word(outside) and _is_word(inside)
-
-
-def _is_word(sign: str) -> bool:
-    return sign.isalnum() or sign == "_"
+    """Whether two neighbouring characters belong to one word."""
+    return all(char.isalnum() or char == "_" for char in (outside, inside))
 
 
 def letter_frequency(asked: Asked, response: str) -> bool:
-    """Of one character in any case. IFEval's data has "!" and "#" too, which its code forgets."""
+    """Counts one character in any case; unlike its code, IFEval's data has "!" and "#" too."""
     letter = asked.text("letter", most=1)
     count = response.lower().count(letter.lower())
     return asked.compares(count, number="let_frequency", relation="let_relation")
 
 
 def placeholders(asked: Asked, response: str) -> bool:
-    """At least so many [texts in square brackets], none over the end of a line."""
+    """At least so many [texts in square brackets], each within one line."""
     return sum(map(_bracketed, response.split("\n"))) >= asked.number("num_placeholders")
 
 
@@ -104,18 +100,18 @@ def repeats_prompt(asked: Asked, response: str) -> bool:
 
 
 def ends(asked: Asked, response: str) -> bool:
-    """With the phrase, in any case; quotation marks around the whole do not count."""
+    """Ends with the phrase, in any case; quotation marks around the whole do not count."""
     phrase = asked.text("end_phrase").lower()
     return response.strip().strip('"').lower().endswith(phrase)
 
 
 def no_comma(asked: Asked, response: str) -> bool:
-    """Without the comma of ASCII."""
+    """Holds no ASCII comma."""
     return "," not in response
 
 
 def first_word(asked: Asked, response: str) -> bool:
-    """So many paragraphs, with an empty line between, and how one of them begins."""
+    """The number of paragraphs, with empty lines between them, and the first word of one."""
     wanted, number = asked.number("num_paragraphs"), asked.number(NTH)
     word = asked.text("first_word", most=LONGEST_WORD).lower()
     if not 0 < number <= wanted:
@@ -124,7 +120,7 @@ def first_word(asked: Asked, response: str) -> bool:
     count = sum(bool(paragraph.strip()) for paragraph in paragraphs)
     if count != wanted:
         return False
-    found = paragraphs[number - 1].split()[:1]  # empty ones count for the place, as in IFEval
+    found = paragraphs[number - 1].split()[:1]  # as in IFEval, empty ones are counted here
     if not found:
         return False
     return re.split(r"[.,?!'\"]", found[0].lstrip("'").lstrip('"'), maxsplit=1)[0].lower() == word

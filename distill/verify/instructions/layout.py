@@ -1,6 +1,6 @@
 """How a response must be laid out: paragraphs, bullets, sections, JSON, marks around the whole.
 
-Takes time in proportion to the response, whatever stands in it.
+Every check takes linear time, whatever the response holds.
 """
 
 import json
@@ -61,7 +61,7 @@ def is_json(asked: Asked, response: str) -> bool | str:
     for fence in _FENCES:
         text = text.removeprefix(fence)
     try:
-        # numbers stay text: Python refuses to read one of more than 4,300 digits
+        # numbers stay text, because Python refuses to read more than 4,300 digits
         json.loads(text.removesuffix("```").strip(), parse_int=str)
     except RecursionError:
         return "too_deep"
@@ -75,8 +75,8 @@ def two_responses(asked: Asked, response: str) -> bool:
     parts = [part.strip() for part in response.split(SIX_STARS)]
     if not all(parts[1:-1]):
         return False
-    told = [part for part in parts if part]
-    return len(told) == 2 and told[0] != told[1]
+    given = [part for part in parts if part]
+    return len(given) == 2 and given[0] != given[1]
 
 
 def quoted(asked: Asked, response: str) -> bool:

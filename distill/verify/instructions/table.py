@@ -1,11 +1,11 @@
-"""One function for each of IFEval's 25 instructions: does a response follow it? Decides nothing."""
+"""Maps each of IFEval's 25 instructions to the function that checks it."""
 
 from collections.abc import Callable, Mapping
 
 from distill.verify.instructions import amounts, content, layout, tongue
 from distill.verify.instructions.asked import Asked
 
-# A text in place of yes or no is the reason why it cannot be told.
+# A text instead of yes or no is the reason why it cannot be decided.
 TABLE: Mapping[str, Callable[[Asked, str], bool | str]] = {
     "change_case:capital_word_frequency": amounts.capital_words,
     "change_case:english_capital": tongue.english_capital,

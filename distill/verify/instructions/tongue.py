@@ -1,6 +1,7 @@
-"""Which language a response is in, as far as its script or English's commonest words tell.
+"""Which language a response is in, judged by its script and by English's commonest words.
 
-No language model: Spanish and Italian, Hindi and Marathi, Russian and Ukrainian are not told apart.
+Languages that share a script are not told apart: Spanish and Italian, Hindi and Marathi, Russian
+and Ukrainian.
 """
 
 import re
@@ -11,8 +12,8 @@ from functools import cache
 from distill.verify.instructions.asked import Asked
 
 MOSTLY, HARDLY = 0.9, 0.1  # shares of a response's letters; between them it is unclear
-FEWEST = 10  # letters, below which no language is told
-# ISO 639-1 code → the scripts it is written in, as Unicode's names of letters begin.
+FEWEST = 10  # letters that are needed to decide
+# ISO 639-1 code → the scripts it is written in, as the first words of Unicode's letter names.
 SCRIPTS = {
     **dict.fromkeys(("ar", "fa", "ur"), ("ARABIC",)),
     **dict.fromkeys(("bg", "ru", "uk"), ("CYRILLIC",)),
@@ -36,7 +37,7 @@ SCRIPTS = {
 ALONE = frozenset(("bn", "el", "gu", "he", "kn", "ko", "ml", "pa", "ta", "te", "th"))
 KANA = 0.05  # share of kana from which Chinese characters are Japanese
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
-# Of the commonest words of English those that are no words of its neighbours.
+# The commonest words of English that are not words of related languages.
 _ENGLISH = frozenset(
     re.findall(
         r"\S+",
@@ -44,7 +45,7 @@ _ENGLISH = frozenset(
         "been which would should could because through when what about into than then there",
     )
 )
-KINDS, SHARE = 4, 0.08  # so many different ones, and of all words: then it is English
+KINDS, SHARE = 4, 0.08  # a text is English with so many different ones, making up this share
 
 
 def response_language(asked: Asked, response: str) -> bool | str:
@@ -56,7 +57,7 @@ def response_language(asked: Asked, response: str) -> bool | str:
 
 
 def english_capital(asked: Asked, response: str) -> bool | str:
-    """No small letter; and English, which is unclear where its commonest words are missing."""
+    """No small letter; and English, which is unclear if its commonest words are missing."""
     return _is_in("en", response) if response.isupper() else False
 
 
@@ -85,20 +86,20 @@ def _is_in(language: str, text: str) -> bool | str:
 
 
 def _scripts(text: str) -> Counter[str] | None:
-    """The share of each script among the letters; None for too few of them."""
-    signs = Counter(sign for sign in text if sign.isalpha())
-    total = signs.total()
+    """The share of each script among the letters; None if there are too few letters."""
+    letters = Counter(char for char in text if char.isalpha())
+    total = letters.total()
     if total < FEWEST:
         return None
     shares: Counter[str] = Counter()
-    for sign, count in signs.items():
-        shares[_script(sign)] += count / total  # type: ignore[assignment]
+    for letter, count in letters.items():
+        shares[_script(letter)] += count / total  # type: ignore[assignment]
     return shares
 
 
 @cache
-def _script(sign: str) -> str:
-    return unicodedata.name(sign, "").partition(" ")[0]
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "").partition(" ")[0]
 
 
 def _is_english(text: str) -> bool:

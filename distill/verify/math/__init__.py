@@ -9,5 +9,5 @@ bounds      arithmetic with a bound on its error
 probe       are two formulas the same, by their values?
 relations   equations, inequalities, intervals
 compare     are two values the same?
-symbolic    what Math-Verify is not asked
+symbolic    which questions Math-Verify gets, and how
 """

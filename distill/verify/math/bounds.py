@@ -1,8 +1,8 @@
-"""Arithmetic on values with a bound on their rounding error. Knows no formulas.
+"""Arithmetic on values with a bound on their rounding error.
 
-A value is a double, complex where it has to be; its error is bounded as in running error analysis
-(Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.3). What has no
-trustworthy value, or several, raises ``Undefined``.
+A value is a double, complex if need be; its error is bounded by running error analysis (Higham,
+Accuracy and Stability of Numerical Algorithms, 2002, section 3.3). An operation without a
+trustworthy value, or with several, raises ``Undefined``.
 """
 
 import cmath
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 
 EPS = 4e-16  # twice the spacing of doubles at 1: the relative error of one operation
-HUGE = 1e100  # a value beyond it is left alone
+HUGE = 1e100  # a larger value is undefined
 
 Valued = tuple[complex, float]  # a value and the bound of its error
 
@@ -20,16 +20,8 @@ class Undefined(ArithmeticError):
 
 
 def rounded(value: complex, error: float = 0.0) -> Valued:
-    """A value as the machine has it after one more operation."""
+    """A value with its error bound after one more operation."""
     return value, error + EPS * abs(value)
-
-
-def _add(a: Valued, b: Valued) -> Valued:
-    return rounded(a[0] + b[0], a[1] + b[1])
-
-
-def _neg(a: Valued) -> Valued:
-    return -a[0], a[1]
 
 
 def _mul(a: Valued, b: Valued) -> Valued:
@@ -37,7 +29,7 @@ def _mul(a: Valued, b: Valued) -> Valued:
 
 
 def div(a: Valued, b: Valued) -> Valued:
-    """The quotient; undefined where the divisor may be zero."""
+    """The quotient; undefined if the divisor may be zero."""
     room = abs(b[0]) - b[1]
     if room <= abs(b[0]) / 2 or room <= 0:
         raise Undefined
@@ -49,7 +41,7 @@ def _pow(base: Valued, exponent: Valued) -> Valued:
     whole = exponent[0].real
     if not exponent[0].imag and exponent[1] <= EPS * abs(whole) and whole == int(whole):
         return _whole_power(base, int(whole))
-    # exp(exponent * log(base)); a negative base has several values, of which none is taken
+    # exp(exponent * log(base)); with a negative base there are several values, so none is used
     if base[0].imag or base[0].real <= 0:
         raise Undefined
     return _exp(_mul(exponent, _ln(base)))
@@ -80,10 +72,6 @@ def _root(inner: Valued, index: Valued) -> Valued:
     return rounded(root, size * (error / (abs(value) - error)) + EPS * size)
 
 
-def _abs(a: Valued) -> Valued:
-    return rounded(abs(a[0]), a[1])
-
-
 def _exp(a: Valued) -> Valued:
     if abs(a[0].real) > 230 or a[1] > 1e-3:
         raise Undefined
@@ -95,10 +83,6 @@ def _ln(a: Valued) -> Valued:
     if a[0].imag or a[0].real <= 2 * a[1]:
         raise Undefined
     return rounded(math.log(a[0].real), a[1] / (a[0].real - a[1]) + EPS)
-
-
-def _log(a: Valued, base: Valued) -> Valued:
-    return div(_ln(a), _ln(base))
 
 
 def _real(a: Valued) -> float:
@@ -130,16 +114,16 @@ def _arc(name: str, a: Valued) -> Valued:
 
 _ONE: Valued = (1.0, 0.0)
 OPERATIONS: Mapping[str, Callable[..., Valued]] = {
-    "add": _add,
-    "neg": _neg,
+    "add": lambda a, b: rounded(a[0] + b[0], a[1] + b[1]),
+    "neg": lambda a: (-a[0], a[1]),
     "mul": _mul,
     "div": div,
     "pow": _pow,
     "root": _root,
-    "abs": _abs,
+    "abs": lambda a: rounded(abs(a[0]), a[1]),
     "exp": _exp,
     "ln": _ln,
-    "log": _log,
+    "log": lambda a, base: div(_ln(a), _ln(base)),
     "sin": _sin,
     "cos": _cos,
     "tan": lambda a: div(_sin(a), _cos(a)),

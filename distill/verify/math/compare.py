@@ -1,4 +1,4 @@
-"""Tells whether two answers are the same. Does not find them, and says so when it cannot tell."""
+"""Decides whether two answers are the same, if that can be done without a symbolic library."""
 
 import re
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ from distill.verify.math.relations import (
 )
 from distill.verify.math.values import Listed, Text, Value, is_plain, read
 
-# (same, method): same is None where neither numbers and strings nor values at points can decide.
+# (same, method): same is None if neither numbers and strings nor values at points can decide.
 Outcome = tuple[bool | None, str]
 UNKNOWN: Outcome = (None, "needs_symbolic")
 INFINITE = (INFINITY, MINUS_INFINITY)
-# From so many decimals on the rounding of an exact value is taken for it (Math-Verify's default).
+# A value rounded to this many decimals or more counts as exact (Math-Verify's default).
 ROUNDED = 6
-# Words that may be the number, also in another unit (a dozen) or script (XII); and those for 0.
+# Words that may state the number, in another unit (a dozen) or as a numeral (XII); and those for 0.
 _NUMERAL = re.compile(
     r"\b(?:zero|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twent|thirt"
     r"|fort|fift|sixt|sevent|ninet)(?:een|y|ieth|th)?|hundred|thousand|[mb]illion|dozen|hal(?:f|ves)"
@@ -31,7 +31,7 @@ _NUMERAL = re.compile(
 )
 _NONE = re.compile(r"\b(?:no|none|nothing|nil|never|nobody)\b", re.IGNORECASE)
 _BASE = re.compile(r"([0-9A-F]{1,60})_\{?([0-9]{1,2})\}?")
-MANY = 400  # pairs of elements that are compared; longer lists only as a whole
+MANY = 400  # pairs of elements that are compared; longer lists are only compared as a whole
 
 
 def same(gold: Value, answer: Value) -> Outcome:
@@ -51,7 +51,7 @@ def same(gold: Value, answer: Value) -> Outcome:
 
 
 def _numbers(gold: Number, answer: Number) -> Outcome:
-    """Equal as rationals. A percent sign on one side only may be read as 1/100 or be left out."""
+    """Equal as rationals; a percent sign on one side only may mean 1/100 or be left out."""
     a, b = gold.value, answer.value
     if a == b:
         return True, "rational"
@@ -65,7 +65,7 @@ def _numbers(gold: Number, answer: Number) -> Outcome:
 
 
 def _rounds(whole: Fraction, decimal: Number) -> Outcome | None:
-    """Of a value and what may be its rounding (1/3, 0.33); None if it is not."""
+    """Compares a value with what may be its rounding (1/3, 0.33); None if it is not."""
     places = decimal.decimals or 0
     if places < 2 or places > 50 or abs(whole - decimal.value) > Fraction(1, 10**places):
         return None
@@ -103,7 +103,7 @@ def _texts(gold: Text, answer: Text) -> Outcome:
 
 
 def _in_base(gold: str, answer: str) -> Outcome | None:
-    """Of two numbers in the same base, written with it: 204_5."""
+    """Compares two numbers written in the same base: 204_5."""
     left, right = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
     if left is None or right is None or left[2] != right[2]:
         return None
@@ -111,9 +111,10 @@ def _in_base(gold: str, answer: str) -> Outcome | None:
 
 
 def _base_or_not(digits: str, base: int, number: Number, *, asked: bool) -> Outcome:
-    """Of 204_5 and a number without a base: 54 is its value; 204 leaves out a base ``asked`` for.
+    """Compares 204_5 with a number without a base: 54 is its value, 204 leaves out the base.
 
-    Where only the answer has a base, nobody knows whether the reference left it out.
+    If the reference has the base (``asked``), 204 is right too. If only the answer has one, the
+    reference may or may not have left it out.
     """
     try:
         value = int(digits, base)
@@ -153,7 +154,7 @@ def _number_against(gold: Value, answer: Number) -> Outcome:
 
 
 def _value(formula: Text, number: Number, *, asked: bool) -> Outcome:
-    """Of a formula without symbols and a number; ``asked``: the formula is the reference."""
+    """Compares a formula without symbols with a number; ``asked``: the formula is the reference."""
     if number.percent:
         return UNKNOWN
     if formula in INFINITE:
@@ -171,7 +172,7 @@ def _value(formula: Text, number: Number, *, asked: bool) -> Outcome:
 
 
 def _decimal_comma(value: Listed) -> Fraction | None:
-    """What a list of two numbers is worth if its comma is a decimal one."""
+    """The value of a list of two numbers if its comma is a decimal comma."""
     left, _, right = value.text.partition(",")
     return _joined(left, right) if len(value.items) == 2 and value.brackets == "" else None
 
@@ -192,7 +193,7 @@ def _is_compound(answer: Listed) -> bool:
 
 
 def _both_signs(value: Value) -> Value:
-    r"""The list of both values of a formula with one ``\pm``; also of a list's elements."""
+    r"""The list of both values of a formula with one ``\pm``, also within a list."""
     if isinstance(value, Text) and value.plain.count(r"\pm") == 1 and r"\mp" not in value.plain:
         pair = [read(value.plain.replace(r"\pm", sign)) for sign in "+-"]
         return Listed("", tuple(x for x in pair if x is not None), value.text)
@@ -206,7 +207,7 @@ def _both_signs(value: Value) -> Value:
 
 
 def _intervals(gold: Value, answer: Value) -> Outcome:
-    """As unions of intervals; an interval is one of one."""
+    """Compares them as unions of intervals; a single interval counts as a union."""
     left, right = union(gold), union(answer)
     if left is None or right is None:
         return UNKNOWN
@@ -226,7 +227,7 @@ def _same_interval(a: Interval, b: Interval) -> bool | None:
 
 
 def _lists(gold: Listed, answer: Listed) -> Outcome:
-    """Element by element. A set or a bare list has no order, a bracketed one has."""
+    """Compares element by element; sets and bare lists have no order, bracketed ones do."""
     if gold.brackets == answer.brackets and gold.text == answer.text:
         return True, "string"
     kinds = {gold.brackets, answer.brackets}
@@ -240,7 +241,7 @@ def _lists(gold: Listed, answer: Listed) -> Outcome:
         asked_in_order = gold.brackets == "()" and not answer.brackets
         if asked_in_order or _as_sets(gold, answer) is False:
             return False, "list"
-    # [0, 1) is not (0, 1); whether {1, 3} may stand for (1, 3), the text cannot say
+    # [0, 1) is not (0, 1); whether {1, 3} may mean (1, 3) is unclear
     intervals = all(len(kind) == 2 and "{" not in kind for kind in kinds)
     return (False, "brackets") if intervals else (None, "brackets")
 
@@ -257,7 +258,7 @@ def _in_order(gold: Listed, answer: Listed) -> Outcome:
 
 
 def _as_sets(gold: Listed, answer: Listed) -> bool | None:
-    """Whether each element of one is in the other; how often does not count."""
+    """Whether each element of one is in the other; repeats do not count."""
     left, right = ({_key(item): item for item in value.items} for value in (gold, answer))
     if left.keys() == right.keys():
         return True

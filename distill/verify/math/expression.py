@@ -1,13 +1,13 @@
-r"""Reads a small formula as a tree. Does not evaluate it, and refuses what can be read in two ways.
+r"""Reads a small formula as a tree, and refuses what can be read in two ways.
 
-Refused, for example: ``1/2x`` (a half of x, or one over 2x), ``2\frac{1}{3}`` (a mixed number, or a
-product), ``\sin^{-1}``, words, units, bases. A formula that is refused is left to Math-Verify.
+Refused, for example: ``1/2x`` (half of x, or one over 2x), ``2\frac{1}{3}`` (a mixed number, or a
+product), ``\sin^{-1}``, words, units, bases. A refused formula is left to Math-Verify.
 """
 
 import re
 from dataclasses import dataclass
 
-LONGEST = 512  # characters: longer answers are not formulas that anyone wrote as an answer
+LONGEST = 512  # characters; nobody writes a longer formula as an answer
 DEEPEST = 50  # brackets within brackets
 
 _TOKEN = re.compile(r"\\[a-zA-Z]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[A-Za-z]+|[-+*/^_(){}\[\]|!]|\S")
@@ -40,11 +40,11 @@ class Node:
 
 
 class Refused(ValueError):
-    """The text is no formula, or has two readings."""
+    """The text is not a formula, or has two readings."""
 
 
 def parse(text: str) -> Node | None:
-    r"""The tree of a (plain) formula; None if it is none, too large, or ambiguous.
+    r"""The tree of a (plain) formula; None if the text is not a formula, too large, or ambiguous.
 
     >>> parse("2x").kind, parse("1/2x"), parse("odd")
     ('mul', None, None)
@@ -72,7 +72,7 @@ def has_decimals(tree: Node) -> bool:
 
 
 class _Reader:
-    """Recursive descent over the tokens; every method reads one thing and moves on."""
+    """Recursive descent over the tokens; every method reads one thing and advances."""
 
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
@@ -204,7 +204,7 @@ class _Reader:
         return Node("constant" if name in ("e", "i") else "symbol", (), name)
 
     def argument(self) -> Node:
-        """What a command or ``^`` takes: a group in braces, one digit, one letter or command."""
+        """The argument of a command or ``^``: a group in braces, one digit, letter or command."""
         token = self.peek()
         if token == "{":
             self.take()
@@ -246,7 +246,7 @@ class _Reader:
         return tree if power is None else Node("pow", (tree, power))
 
     def of(self) -> Node:
-        """A function's argument: a group, or numbers and letters up to the next sign."""
+        """A function's argument: a group, or numbers and letters up to the next operator."""
         if self.peek() in _CLOSING:
             inner = self.base()
             if self.peek() == "^":
@@ -263,7 +263,7 @@ class _Reader:
 
 
 def _is_word(letters: str) -> bool:
-    """Whether two letters are rather a word or a unit than a product."""
+    """Whether two letters are a word or a unit rather than a product."""
     return _WORDS.fullmatch(letters) is not None
 
 

@@ -1,17 +1,17 @@
-r"""Finds the final answer in a response. Does not read its value and does not know the reference.
+r"""Finds the final answer in a response.
 
-In this order, and documented because it decides labels:
+In this order, which is documented because it decides labels:
 
-1. the last closed ``\boxed{…}`` or ``\fbox{…}``. Several different ones on its line, or joined to
-   it by nothing but commas, "and" or "or", are one list if so joined, else no answer but several,
-   unless an answer is stated after the last of them;
+1. the last closed ``\boxed{…}`` or ``\fbox{…}``. Different boxes that are joined to it by nothing
+   but commas, "and" or "or" form a list with it. Other boxes on its line make several answers, that
+   is, none, unless an answer is stated after the last of them;
 2. the last stated answer: "the answer is …", "Answer: …", "#### …";
 3. the whole response, if it is one short line;
 4. bold text with a number in the last line, or the formula that ends it;
-5. the last number in the last lines, if it stands in no formula;
-6. the formula of the last line, if it has one and no more.
+5. the last number in the last lines, if it is not part of a formula;
+6. the formula of the last line, if it has exactly one.
 
-In a sentence, bold text and formulas go before the last number; "3 or 4" is both.
+In a sentence, bold text and formulas go before the last number; "3 or 4" gives both.
 """
 
 import re
@@ -22,7 +22,7 @@ from distill.verify.math.latex import plain
 from distill.verify.math.rational import DECIMAL
 from distill.verify.math.values import LONGEST, Text, is_plain, read
 
-LAST_LINES = 3  # how many non-empty lines from the end the last number is looked for in
+LAST_LINES = 3  # non-empty lines at the end that are searched for the last number
 LONGEST_LINE = 4_000  # characters of a line that are searched for a number, from its end
 SHORT_LINE = 200  # a response of one line up to this length may be the answer itself
 
@@ -60,7 +60,7 @@ _OR = re.compile(r"\W{0,4}(?:[A-Za-z]{1,20}\W{1,4}){0,2}or\W{1,4}(?:[A-Za-z]{1,2
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An answer as it stands in the response, and where it stood."""
+    """An answer as written in the response, and where it was found."""
 
     text: str
     place: str  # boxed, several_boxes, stated, whole, bold, last_number
@@ -73,8 +73,9 @@ def extract(response: str) -> Found | None:
     Found(text='5', place='stated')
     """
     if found := _boxed(response):
-        if found.place == "several_boxes" and (text := _stated_after_boxes(response)) is not None:
-            return Found(text, "stated")
+        if found.place == "several_boxes":  # steps, if an answer is stated after the last of them
+            text = stated(response[boxes(response)[-1][1] :])
+            return found if text is None else Found(text, "stated")
         return found
     if (text := stated(response)) is not None:
         return Found(text, "stated")
@@ -88,7 +89,7 @@ def extract(response: str) -> Found | None:
     if (text := _last_formula(lines[-1])) is not None:
         return Found(text, "last_formula")
     for line in reversed(lines[-LAST_LINES:]):
-        if any(sign.isdigit() for sign in line):
+        if any(map(str.isdigit, line)):
             number = last_number(line)
             if number is not None:
                 return Found(number, "last_number")
@@ -97,22 +98,17 @@ def extract(response: str) -> Found | None:
     return None if formula is None else Found(formula, "last_formula")
 
 
-def _stated_after_boxes(text: str) -> str | None:
-    """What is stated once the last of several boxes is closed: then they were steps."""
-    return stated(text[boxes(text)[-1][1] :])
-
-
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, content) of each closed box that stands in no other box, in order; one pass."""
+    """(start, end, content) of each closed box that is not inside another, in order; one pass."""
     if "box" not in text:
         return []
     open_at: list[tuple[int, int]] = []  # (start, where the content starts); start -1 is no box
     found: list[tuple[int, int, str]] = []
     for match in _BRACES.finditer(text):
-        sign = match[0]
-        if sign[-1] == "{" and sign != r"\{":
-            open_at.append((match.start() if len(sign) > 1 else -1, match.end()))
-        elif sign == "}" and open_at:
+        brace = match[0]
+        if brace[-1] == "{" and brace != r"\{":
+            open_at.append((match.start() if len(brace) > 1 else -1, match.end()))
+        elif brace == "}" and open_at:
             start, content = open_at.pop()
             if start >= 0:
                 while found and found[-1][0] > start:
@@ -152,14 +148,14 @@ def _run(
 
 
 def _is_joint(gap: str) -> bool:
-    """Whether it joins two boxes into a list: nothing, a comma, "and", perhaps a name before."""
+    """Whether it joins two boxes into a list: nothing, a comma, "and", perhaps with a name."""
     if len(gap) > 60:
         return False
     return _JOINT.fullmatch(gap) is not None or ("\n" not in gap and bool(_CONNECTED.search(gap)))
 
 
 def stated(text: str, *, whole: bool = False) -> str | None:
-    """What the last "answer is", "Answer:" or "####" states; ``whole``: word by word."""
+    """What follows the last "answer is", "Answer:" or "####"; ``whole``: as it is written."""
     for content in _statements(text):
         line = content.strip()
         if not line:
@@ -182,7 +178,7 @@ def _statements(text: str) -> Iterator[str]:
 
 
 def answer_in(sentence: str) -> str | None:
-    """The answer a sentence gives: all of it, its bold part, its last formula or last number."""
+    """The answer in a sentence: all of it, its bold part, its last formula or last number."""
     sentence = sentence.strip()
     if _is_answer(sentence):
         return sentence
@@ -197,7 +193,7 @@ def answer_in(sentence: str) -> str | None:
 
 def _bold(line: str) -> str | None:
     for content in reversed(_BOLD.findall(line)):
-        if any(sign.isdigit() for sign in content):
+        if any(map(str.isdigit, content)):
             return content.strip() if _is_answer(content) else last_number(content)
     return None
 
@@ -211,14 +207,14 @@ def _last_formula(line: str) -> str | None:
 
 
 def _only_formula(line: str) -> str | None:
-    """The formula of a line that has one: Therefore $x > 5$ is the solution."""
+    """The formula of a line that has exactly one: Therefore $x > 5$ is the solution."""
     found = _FORMULA.findall(line[-LONGEST_LINE:])
     match = _FORMULA.search(line[-LONGEST_LINE:])
     return match[0] if match and len(found) == 1 and _is_answer(match[0]) else None
 
 
 def _is_answer(text: str) -> bool:
-    """Whether a whole text reads as an answer, not as a sentence that holds one."""
+    """Whether a whole text reads as an answer rather than a sentence that contains one."""
     text = text.strip()
     if len(text) > 2_000 or "\\boxed" in text:  # a box that is still here was never closed
         return False
@@ -229,13 +225,13 @@ def _is_answer(text: str) -> bool:
     if formula is None:
         return not _WORD.search(_COMMAND.sub(" ", text))
     if formula[0].rstrip("$) ]\\.").endswith(("+", "-", "=", "*", "/")):
-        return False  # $41.472+$ is money, and the rest of a sum
-    # "$5 for one and $" is no formula: dollars around words are amounts of money
+        return False  # $41.472+$ is money, part of a sum
+    # "$5 for one and $" is not a formula: dollars around words are amounts of money
     return formula[1] is None or len(_WORD.findall(_COMMAND.sub(" ", formula[1]))) <= 1
 
 
 def last_number(line: str) -> str | None:
-    """The last number that stands alone in a line; both of "3 or 4"; None inside a formula."""
+    """The last number of a line that stands alone; both of "3 or 4"; None inside a formula."""
     tail = line[-LONGEST_LINE:].replace("−", "-").replace("{,}", ",").replace(r"\!", "")
     tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail).rstrip(" .")
     found = list(_NUMBER.finditer(tail))

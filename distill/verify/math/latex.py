@@ -1,36 +1,19 @@
-r"""Takes the typography off an answer: spacing, fonts, dollars, sizes. Does not read its value.
+r"""Strips the typography from an answer: spacing, fonts, dollars, sizes.
 
 Every pattern here runs in linear time: it starts at a literal, and its loops stop at a brace.
 """
 
 import re
 
-SET_OPEN, SET_CLOSE = "\ue000", "\ue001"  # stand for \{ and \}, so that { } only group
+SET_OPEN, SET_CLOSE = "\ue000", "\ue001"  # replace \{ and \}, so that { } only group
 
-_SIGNS = str.maketrans(
-    {
-        "−": "-",
-        "–": "-",
-        "\u00a0": " ",
-        "\u202f": " ",
-        "\u2009": " ",
-        "，": ",",
-        "≤": r"\le ",
-        "≥": r"\ge ",
-        "≠": r"\ne ",
-        "≈": r"\approx ",
-        "∈": r"\in ",
-        "∪": r"\cup ",
-        "∞": r"\infty ",
-        "π": r"\pi ",
-        "×": r"\times ",
-        "·": r"\cdot ",
-        "√": r"\sqrt ",
-        "°": "",
-    }
-)
-# An answer that went through JSON once too often: \\frac for \frac. In a matrix a row ends in \\,
-# so only before the names of these commands.
+_SYMBOLS = str.maketrans({
+    "−": "-", "–": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "，": ",", "°": "",
+    "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∈": r"\in ", "∪": r"\cup ",
+    "∞": r"\infty ", "π": r"\pi ", "×": r"\times ", "·": r"\cdot ", "√": r"\sqrt ",
+})  # fmt: skip
+# An answer that went through JSON once too often: \\frac for \frac. Only before the names of these
+# commands, because a row of a matrix ends in \\.
 _DOUBLED = re.compile(
     r"\\\\(?=(?:boxed|fbox|text|[dt]?frac|left|right|sqrt|pi|[lg]eq?|in|cup|infty|cdot|times)(?![a-zA-Z]))"
 )
@@ -50,12 +33,12 @@ _TIGHT = re.compile(r"(?<![0-9]) +| +(?![0-9])")
 
 
 def plain(text: str) -> str:
-    r"""The same answer without wrappers, in one line; commands that carry meaning stay.
+    r"""The answer without wrappers, in one line; commands that carry meaning stay.
 
     >>> plain(r"$\left(\dfrac{1}{2},\;3\text{cm}\right)$.")
     '(\\frac{1}{2}, 3 cm )'
     """
-    text = text.translate(_SIGNS)
+    text = text.translate(_SYMBOLS)
     if "\\" in text or "$" in text:
         text = _DOUBLED.sub(r"\\", text)
         text = text.replace(r"\{", SET_OPEN).replace(r"\}", SET_CLOSE)
@@ -80,7 +63,7 @@ def _short(match: re.Match[str]) -> str:
 
 
 def canonical(text: str) -> str:
-    r"""What two ways of writing the same formula share: no spaces, no braces around one sign.
+    r"""The formula without spaces and without braces around single characters.
 
     >>> canonical(r"\sqrt{3} x^{2}") == canonical(r"\sqrt3x^2")
     True

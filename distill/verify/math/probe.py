@@ -1,12 +1,12 @@
-r"""Are two formulas equal? Decided by their values at points, with a bound on every rounding error.
+r"""Decides whether two formulas are equal by their values at points, with rounding-error bounds.
 
-Does not simplify and imports nothing. It answers only where the answer is sound:
+It answers only if the answer is sound:
 
-- both have the same free symbols, and every reading of ``e``, ``i`` and ``\log`` says the same;
-- *unequal* where, at a point with positive values, they differ by more than their error bounds;
-- *equal* where they agree at all points, of either sign, the bounds are below 1e-9 of the value,
-  and no part of either is so large or so small that it could hide another (2^100 + 1).
-  Math-Verify itself takes constants for equal from 15 digits on.
+- both have the same free symbols, and every reading of ``e``, ``i`` and ``\log`` agrees;
+- *unequal* if, at points with positive values, they differ by more than their error bounds;
+- *equal* if they agree at all points, of either sign, the bounds are below 1e-9 of the value, and
+  no part of either is so large or so small that it could hide another (2^100 + 1). Math-Verify
+  itself takes constants for equal if they agree in 15 digits.
 
 Everything else is None and is left to Math-Verify.
 """
@@ -23,8 +23,8 @@ from distill.verify.math.expression import Node, has_decimals, parse, symbols
 
 POINTS = 4  # with values between 0.3 and 2.9, and as many of either sign
 FAR = 30.0  # how much farther out one more point lies, where |x - 5| is x - 5
-SHARP = 1e-9  # of the value: what the error bounds may be where two values count as equal
-# Parts of this size or smaller ones cannot hide each other in a double's 16 digits.
+SHARP = 1e-9  # of the value: the largest error bounds with which two values count as equal
+# Parts within these sizes cannot hide each other in a double's 16 digits.
 SMALLEST, LARGEST = 1e-5, 1e8
 DIGITS = 15  # of a number: a double holds them all
 _OFTEN_WHOLE = frozenset("jklmn")  # letters of whole numbers, for which sin(n pi) is 0
@@ -36,7 +36,7 @@ ARITHMETIC = (ArithmeticError, ValueError)  # Undefined is one; math.log raises 
 
 @dataclass(slots=True)
 class Point:
-    """Where both are evaluated, and whether all their parts were of a middling size there."""
+    """Where both are evaluated; ``plain``: all parts had a medium size there."""
 
     values: Mapping[str, float]
     reading: Reading
@@ -44,7 +44,7 @@ class Point:
 
 
 def equal(gold: str, answer: str) -> bool | None:
-    r"""Whether two (plain) formulas are the same; None where that cannot be told by values.
+    r"""Whether two (plain) formulas are the same; None if values cannot decide it.
 
     >>> equal(r"\sqrt{8}", r"2\sqrt{2}"), equal("x+1", "x+2"), equal(r"\sqrt{x^2}", "x")
     (True, False, None)
@@ -57,7 +57,7 @@ def equal(gold: str, answer: str) -> bool | None:
 
 
 def proportional(gold: str, answer: str) -> float | None:
-    r"""The factor between two formulas that differ by a constant factor alone; else None.
+    r"""The factor between two formulas that differ only by a constant factor; else None.
 
     >>> proportional("2x-2", "1-x")
     -0.5
@@ -111,9 +111,7 @@ def linear(formula: str) -> bool:
 
 
 def _is_linear(tree: Node) -> bool:
-    if not symbols(tree):
-        return True
-    if tree.kind == "symbol":
+    if tree.kind == "symbol" or not symbols(tree):
         return True
     if tree.kind == "div":
         return _is_linear(tree.args[0]) and not symbols(tree.args[1])
@@ -135,7 +133,7 @@ def _same(left: Node, right: Node, reading: Reading, seed: str) -> bool | None:
 
 
 def _compared(left: Node, right: Node, point: Point) -> str:
-    """``equal``, ``different``, ``undefined`` or, where rounding may be all of it, ``unclear``."""
+    """``equal``, ``different``, ``undefined`` or, if rounding may explain it, ``unclear``."""
     try:
         a, b = _at(left, point), _at(right, point)
     except ARITHMETIC:
@@ -156,20 +154,20 @@ def _agree(a: Valued, b: Valued) -> bool:
 
 
 def _close(a: Valued, b: Valued) -> bool:
-    """Whether one may be the other, rounded."""
+    """Whether one may be a rounding of the other."""
     return abs(a[0] - b[0]) <= 0.05 * max(abs(a[0]), abs(b[0]), 0.1)
 
 
 def _whole_numbers(tree: Node) -> bool:
-    """Whether it may be meant for whole numbers only, where other formulas become equal."""
+    """Whether it may be meant for whole numbers only, for which more formulas are equal."""
     inside = any(map(_whole_numbers, tree.args))
     return inside or (tree.kind in _PERIODIC and bool(symbols(tree) & _OFTEN_WHOLE))
 
 
 def _points(tree: Node, reading: Reading, seed: str) -> Iterator[Point]:
-    """POINTS near ones, one far out, POINTS of mixed signs; one alone if nothing varies.
+    """POINTS near ones, one far out, POINTS of mixed signs; a single one if nothing varies.
 
-    The same ones for the same two texts, so that no answer can be made to fit them.
+    Drawn from both texts, so they are reproducible and an answer cannot be made to fit them.
     """
     names = [*sorted(symbols(tree)), *(name for name in reading if reading[name] == "symbol")]
     if not names:

@@ -1,8 +1,8 @@
-r"""Reads a plain number exactly, with its unit and percent sign. Does not evaluate expressions.
+r"""Reads a plain number exactly, with its unit and percent sign.
 
-A number is an integer, decimal, fraction, mixed number or power of ten times one. Anything longer
-than LONGEST characters, or beyond 10^±LARGEST, is not read: it is compared as text, so that
-no answer can make the program spend memory or meet Python's limit of 4,300 digits.
+A number is an integer, decimal, fraction, mixed number, or one of these times a power of ten.
+Anything longer than LONGEST characters, or beyond 10^±LARGEST, is compared as text, so that no
+answer can waste memory or hit Python's limit of 4,300 digits.
 """
 
 import re
@@ -28,76 +28,20 @@ _CURRENCY = re.compile(r"[€£¥₹]\s?|(?:USD|EUR|US)\s?(?=[0-9.])")
 _PERCENT = re.compile(r"\s?(?:%|percent(?:age)?\b|pct\b\.?)", re.IGNORECASE)
 _TIMES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _UNIT_WORD = re.compile(r"[A-Za-zµμ€£¥²³.'’&/()-]+(?:\^\{?[23]\}?)?|\^\{?[23]\}?")
-# One-letter units are read as such only where a space parts them from the number; glued, as in 5m,
-# a letter may be a variable. Longer ones may be glued.
+# A one-letter unit needs a space before it, because in 5m the letter may be a variable. Longer ones
+# may follow the number directly.
 _LETTER_UNITS = frozenset("msgLlh")
-_GLUED = frozenset(
-    {
-        "€",
-        "£",
-        "¥",
-        "cm",
-        "mm",
-        "km",
-        "dm",
-        "m²",
-        "m³",
-        "cm²",
-        "cm³",
-        "km²",
-        "kg",
-        "mg",
-        "lb",
-        "lbs",
-        "oz",
-        "ft",
-        "mph",
-        "km/h",
-        "m/s",
-        "min",
-        "hrs",
-        "kWh",
-        "ml",
-        "mL",
-        "am",
-        "pm",
-        "st",
-        "nd",
-        "rd",
-        "th",
-    }
-)
+_GLUED = frozenset({
+    "€", "£", "¥", "cm", "mm", "km", "dm", "m²", "m³", "cm²", "cm³", "km²", "kg", "mg", "lb", "lbs",
+    "oz", "ft", "mph", "km/h", "m/s", "min", "hrs", "kWh", "ml", "mL", "am", "pm",
+    "st", "nd", "rd", "th",
+})  # fmt: skip
 # Words that make the number another number, or one of several: 3 dozen, 5 or 6, 2 more than x.
-CHANGING = frozenset(
-    {
-        "or",
-        "and",
-        "to",
-        "than",
-        "plus",
-        "minus",
-        "times",
-        "over",
-        "pi",
-        "sqrt",
-        "dozen",
-        "dozens",
-        "half",
-        "hundred",
-        "thousand",
-        "million",
-        "billion",
-        "trillion",
-        "squared",
-        "cubed",
-        "mod",
-        "base",
-        "choose",
-        "either",
-        "between",
-        "through",
-    }
-)
+CHANGING = frozenset({
+    "or", "and", "to", "than", "plus", "minus", "times", "over", "pi", "sqrt", "dozen", "dozens",
+    "half", "hundred", "thousand", "million", "billion", "trillion", "squared", "cubed",
+    "mod", "base", "choose", "either", "between", "through",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +63,15 @@ def read_number(text: str) -> Number | None:
     """
     if len(text) > LONGEST:
         return None
-    text = text.strip()
-    sign, text = _sign(_CURRENCY.sub("", text, count=1))
+    text = _CURRENCY.sub("", text.strip(), count=1)
+    sign = -1 if text.startswith("-") else 1
+    if text.startswith(("+", "-")):
+        text = text[1:].lstrip()
     found = _leading(text)
     if found is None:
         return None
     value, end, decimals = found
     return _with_rest(sign * value, text[end:], decimals)
-
-
-def _sign(text: str) -> tuple[int, str]:
-    if text[:1] in "+-":
-        return (-1 if text[:1] == "-" else 1), text[1:].lstrip()
-    return 1, text
 
 
 def _leading(text: str) -> tuple[Fraction, int, int | None] | None:

@@ -1,4 +1,4 @@
-r"""Reads equations and inequalities, and says where two are the same. Solves nothing.
+r"""Reads equations, inequalities and intervals, and decides whether two are equivalent.
 
 An interval may be written as one: ``-2 < x \le 7`` is ``(-2, 7]``, ``x > 5`` is ``(5, \infty)``.
 """
@@ -17,7 +17,7 @@ _SIGN = re.compile(r"\\(?:le|ge|ne)(?![a-zA-Z])|[<>=]|[(\[{]|[)\]}]")
 _FLIPPED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _POINTS = re.compile(rf"{SET_OPEN}([^{SET_OPEN}{SET_CLOSE}]*){SET_CLOSE}")
-# What an interval is of: x, x_1, \theta, f(x)
+# The variable of an interval: x, x_1, \theta, f(x)
 _VARIABLE = re.compile(r"\\?[A-Za-z]{1,7}(?:_\w|_\{\w{1,8}\})?(?: ?\([A-Za-z]\))?")
 INFINITY = Text(r"\infty", constant=True, plain=r"\infty", whole=r"\infty")
 MINUS_INFINITY = Text(r"-\infty", constant=True, plain=r"-\infty", whole=r"-\infty")
@@ -33,7 +33,7 @@ class Interval:
 
 
 def relation(text: str) -> tuple[list[str], list[str]]:
-    r"""The sides and the signs between them: ``-2 < x \le 7`` has three sides and two signs.
+    r"""The sides of a relation and the signs between them.
 
     >>> relation(r"-2 < x \le 7")
     (['-2', 'x', '7'], ['<', '\\le'])
@@ -53,9 +53,10 @@ def relation(text: str) -> tuple[list[str], list[str]]:
 
 
 def equivalent(gold: str, answer: str) -> bool | None:
-    r"""True for two equations or inequalities that differ by a constant factor or by their side.
+    r"""True for two equations or inequalities that become the same after moving terms and scaling.
 
-    False only for two linear equations: ``y = 1/x`` and ``xy = 1`` differ by more than a factor.
+    False only for two linear equations: ``y = 1/x`` and ``xy = 1`` differ by more than a factor and
+    are the same.
 
     >>> equivalent("2x + 4y = 3", "y = -x/2 + 3/4"), equivalent("x < 1", "-x > -1")
     (True, True)
@@ -71,7 +72,7 @@ def equivalent(gold: str, answer: str) -> bool | None:
 
 
 def _as_zero(text: str) -> tuple[str, str] | None:
-    """(difference of the sides, sign), with ``<`` for ``>``; None if it has not just two sides."""
+    """(difference of the sides, sign), with ``<`` for ``>``; None unless it has two sides."""
     sides, signs = relation(text)
     if len(signs) != 1 or not all(sides):
         return None
@@ -82,9 +83,9 @@ def _as_zero(text: str) -> tuple[str, str] | None:
 
 
 def union(value: Value) -> list[Interval] | None:
-    r"""The intervals that a bracketed pair, an inequality or a union of such states.
+    r"""The intervals of a bracketed pair, an inequality or a union of these.
 
-    A set in a union counts as intervals of one point each.
+    A set within a union counts as one interval for each of its points.
     """
     if isinstance(value, Listed):
         if len(value.items) == 2 and value.brackets in ("()", "[]", "[)", "(]"):

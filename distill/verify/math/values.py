@@ -1,6 +1,6 @@
-r"""Reads an answer as a number, a list of answers, or text. Does not compare or evaluate.
+r"""Reads an answer as a number, a list of answers, or text.
 
-Lists nest DEEPEST levels at most and hold at most MOST elements; beyond that an answer is text.
+Lists have at most DEEPEST levels and MOST elements; beyond that an answer is text.
 """
 
 import re
@@ -11,13 +11,13 @@ from distill.verify.math.rational import CHANGING, Number, read_number
 
 DEEPEST = 3  # a list of tuples of sets
 MOST = 200  # elements; longer lists are not answers
-LONGEST = 5_000  # characters; a longer answer is only ever compared as it stands
+LONGEST = 5_000  # characters; a longer answer is only compared as it is written
 
 _OPEN, _CLOSE = "([{" + SET_OPEN, ")]}" + SET_CLOSE
 _PARTS = re.compile(rf"[()\[\]{{}}{SET_OPEN}{SET_CLOSE},;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _GROUPED = re.compile(r"(?<=[0-9]),[0-9]{3}(?![0-9])")
-# What may stand left of "=" and only name the answer: x, x_1, f(x), \theta, \angle ABC, |AB|,
-# (x, y), Area. Not 2x + z: an equation is not its right-hand side.
+# A left side that only names the answer: x, x_1, f(x), \theta, \angle ABC, |AB|, (x, y), Area. Not
+# 2x + z, because then the whole equation is the answer.
 _NAME = re.compile(
     r"(?:\\[a-z]{2,8} ?)?[A-Za-z](?:_(?:\w|\{\w{1,8}\})|'|\^\*)?"
     r"(?: ?\( ?\w{1,3}(?: ?, ?\w{1,3}){0,3} ?\))?"
@@ -41,19 +41,19 @@ _AROUND = re.compile(r"\\left|\\right|\\?[$\[\]()]|\s")  # brackets and dollars 
 _ROWS = re.compile(r"\\\\(?!\\)")
 _WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}")
 _LETTER = re.compile(r"[A-Za-z]")
-# Operations with letters of their own: a sum over i from 1 to 10 is worth a number.
+# Operations that bind letters: a sum over i from 1 to 10 is a number.
 _OPERATION = re.compile(r"\\(?:sum|prod|i+nt|lim|max|min|gcd|lcm|det|l?floor|l?ceil|binom|vmatrix)")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What is neither number nor list: a formula, a word."""
+    """Anything that is neither number nor list: a formula, a word."""
 
     text: str  # canonical
-    constant: bool  # digits, operators and constants alone, so that it may be worth a number
-    plain: str = field(default="", compare=False)  # without the name it is given: of x = 5, the 5
-    whole: str = field(default="", compare=False)  # with it
+    constant: bool  # only digits, operators and constants, so that its value may be a number
+    plain: str = field(default="", compare=False)  # without its name: 5 for x = 5
+    whole: str = field(default="", compare=False)  # with its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,14 @@ Value = Number | Listed | Text
 
 
 def is_plain(value: Value) -> bool:
-    """Whether it is made of numbers alone."""
+    """Whether it consists of numbers only."""
     if isinstance(value, Listed):
         return all(map(is_plain, value.items))
     return isinstance(value, Number)
 
 
 def read(answer: str) -> Value | None:
-    r"""What an answer states; None if nothing is left of it without its typography.
+    r"""The value of an answer; None if nothing is left without its typography.
 
     >>> read(r"$x = \frac12$")
     Number(value=Fraction(1, 2), percent=False, decimals=None)
@@ -92,7 +92,7 @@ def read(answer: str) -> Value | None:
 
 
 def _matrix(answer: str) -> Listed | None:
-    """The rows of a text that is one matrix, whatever its brackets; a determinant is none."""
+    """The rows of a text that is one matrix, with any brackets; a determinant does not count."""
     match = _MATRIX.search(answer)
     if match is None or _AROUND.sub("", answer[: match.start()] + answer[match.end() :]):
         return None
@@ -124,7 +124,7 @@ def _read(text: str, depth: int) -> Value:
     brackets = (text[0] + text[-1]).replace(SET_OPEN, "{").replace(SET_CLOSE, "}")
     parts = split(inner, grouped=False)
     if len(parts) > 1:
-        # {1, 3} without backslashes is no set: braces group
+        # {1, 3} without backslashes is not a set: these braces group
         return _listed("" if text[0] == "{" else brackets, parts, inner, depth)
     if brackets in ("()", "{}") and text[0] != SET_OPEN:
         return _read(inner, depth - 1)
@@ -134,7 +134,7 @@ def _read(text: str, depth: int) -> Value:
 
 
 def words(value: Value) -> frozenset[str]:
-    """The words in it, of three letters and more, in lower case; names of functions are none."""
+    """Its words of three letters or more, in lower case; commands do not count."""
     if isinstance(value, Number):
         return frozenset()
     if isinstance(value, Listed):
@@ -157,9 +157,9 @@ def _text(text: str, whole: str) -> Text:
 
 
 def split(text: str, *, grouped: bool) -> list[str]:
-    """The parts between top-level commas, semicolons, "and" and "or"; never empty ones.
+    """The non-empty parts between top-level commas, semicolons, "and" and "or".
 
-    ``grouped``: a comma with exactly three digits after it belongs to the number, as in 1,000.
+    ``grouped``: a comma followed by exactly three digits belongs to the number, as in 1,000.
     """
     found, depth = [], 0
     for match in _PARTS.finditer(text):
@@ -179,13 +179,13 @@ def split(text: str, *, grouped: bool) -> list[str]:
 
 
 def unnamed(text: str) -> str:
-    r"""The right-hand side where the left only names it: ``x = 5``, ``x \in [0, 1]``, ``2+3 = 5``.
+    r"""The right side if the left only names it: ``x = 5``, ``x \in [0, 1]``, ``2+3 = 5``.
 
     >>> unnamed("x = 2 + 3 = 5"), unnamed("2x = 5")
     ('5', '2x = 5')
     """
     left, found, right = text.partition(r"\approx")
-    if found:  # of 1/3 \approx 0.33 the exact one
+    if found:  # the exact side of 1/3 \approx 0.33
         named = not left.strip() or _NAME.fullmatch(left.strip())
         text = (right if named else left).strip()
     for sign in ("=", r"\in "):
@@ -199,7 +199,7 @@ def unnamed(text: str) -> str:
 
 
 def _inside(text: str) -> str | None:
-    """What stands between a first bracket and its own last one."""
+    """The text between the first bracket and its partner at the end."""
     if len(text) < 2 or text[0] not in _OPEN or text[-1] not in _CLOSE:
         return None
     depth = 0

@@ -1,7 +1,4 @@
-"""Questions for the libraries in the jails: asks many at once, believes no reply that is none.
-
-Knows neither mathematics nor tasks.
-"""
+"""Asks the libraries in the jails many questions at once, and validates every reply."""
 
 import builtins
 import re
@@ -19,27 +16,25 @@ from distill.verify.workers.services import Kind, service
 from distill.verify.workers.threads import SCORER_THREADS, Jails
 
 LIMIT_S = 2.0  # wall-clock seconds of one question
-# And of one that had to wait for its library to load, with that wait; but it gets half its time.
+# With the wait for its library to load, if it had to wait; it still gets at least half of LIMIT_S.
 WHOLE_S = 2.4
-TRIES = 2  # of a question whose jail broke under it
+TRIES = 2  # of a question whose jail broke
 
-TOGETHER = 64  # questions for one process at most, of those that can be no programs
-# How often those that were cut short by one before them are put together again.
-ROUNDS = 4
+TOGETHER = 64  # questions for one process at most, of those that cannot be programs
+ROUNDS = 4  # how often questions that another one cut short are grouped again
 
 Job = Mapping[str, Any]
-# timeout, memory: it took more than it may. died: it ended its own process, or said what is no
-# reply. jail_failed: the jail broke, twice. missing: there is nothing to import. too_large: nobody
-# would read it.
+# timeout, memory: it took more than allowed. died: it ended its process, or sent an invalid reply.
+# jail_failed: the jail broke, twice. missing: there is nothing to import. too_large: not sent.
 Failed = Literal["timeout", "memory", "died", "jail_failed", "missing", "too_large"]
-# What a library may say where it can tell neither way.
+# Reasons that a library may give for not deciding.
 _WHY = ("beyond_sympy", "unreadable", "unreadable_gold")
 _RAISED = re.compile("scorer_failed: ([A-Za-z]{1,40})")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Whether the answer is the same; None with the reason why nobody knows."""
+    """Whether the answer is the same; None with the reason if that is unknown."""
 
     same: bool | None
     why: str = ""
@@ -50,17 +45,17 @@ Answer = Said | Failed
 
 @dataclass(slots=True)
 class Batch:
-    """Questions of one kind, and what was said to them so far."""
+    """Questions of one kind, and the replies so far."""
 
     kind: Kind
     workers: int
     isolation: Isolation
     heard: dict[bytes, Answer] = field(default_factory=dict)
-    culprits: set[bytes] = field(default_factory=set)  # which cut others short
-    lacking: str = ""  # what is not there to be asked
+    culprits: set[bytes] = field(default_factory=set)  # that cut others short
+    lacking: str = ""  # the library that is missing
 
     def ask(self, groups: Sequence[Sequence[bytes]]) -> None:
-        """All questions of one group in one process; several groups at once."""
+        """Asks all questions of one group in one process, several groups at once."""
 
         def work(jails: Jails, place: int) -> None:
             if self.lacking:
@@ -80,12 +75,12 @@ class Batch:
 def answers(
     kind: Kind, jobs: Sequence[Job], *, workers: int, isolation: Isolation
 ) -> tuple[list[Answer], str]:
-    """What is said to each question, in order, by up to ``workers`` at once; equal ones once.
+    """The answer to each question, in order, and the name of a missing library or "".
 
-    And what there is to say of a library that is not there.
+    Up to ``workers`` questions are asked at once, equal ones only once.
 
     Raises:
-        UserError: no jail holds here, and nobody said to do without.
+        UserError: no jail is safe here, and ``--unsafe-no-sandbox`` was not given.
     """
     batch = Batch(kind, workers, isolation)
     questions = list(map(_encoded, jobs))
@@ -111,7 +106,7 @@ def _encoded(job: Job) -> bytes | None:
 
 
 def _asked(jails: Jails, kind: Kind, group: Sequence[bytes]) -> dict[bytes, Answer]:
-    """What was said to a group; where it was cut short, only to those before that.
+    """The answers to a group; if it was cut short, only those before that.
 
     A question that is alone always gets an answer.
     """
@@ -128,7 +123,7 @@ def _asked(jails: Jails, kind: Kind, group: Sequence[bytes]) -> dict[bytes, Answ
 
 
 def _heard(replied: Replied, group: Sequence[bytes]) -> dict[bytes, Answer]:
-    """The replies that are some: a question may have taken over the process that gave it."""
+    """The valid replies: a question may have taken over the process that replied."""
     match replied.ran.status:
         case "timeout" | "memory" | "jail_failed" as status:
             failed: Answer = status

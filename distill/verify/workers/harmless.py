@@ -1,7 +1,7 @@
-"""Is a question no program, whatever evaluates what it says? Then others may share its process.
+"""Recognises questions that cannot be programs, so that several may share a process.
 
-All questions are put in a jail. There one that is a program could still decide what is said to
-the next one in the same process, so only those that can be none are put together.
+All questions are asked in a jail. Even there, one that is a program could decide the reply to the
+next one in the same process, so only those that cannot be programs are grouped.
 """
 
 import json
@@ -11,10 +11,10 @@ from collections.abc import Mapping
 # Without brackets nothing in Python or sympy can be called, and no comprehension can assign: such
 # text is at most a name, an attribute that is read, or arithmetic.
 _FLAT = re.compile(r"[^()\[\]{}\\]*")
-# With brackets: numbers, operators and single letters; a point stands beside a digit, for beside a
-# letter it would reach into an object. No quotes: what is in them might be evaluated, too.
+# With brackets: numbers, operators and single letters. A point must be next to a digit, because
+# next to a letter it would be an attribute. No quotes: their content might be evaluated too.
 _FORMULA = re.compile(r"(?:[^.'\"`@\\]|\.(?=[0-9])|(?<=[0-9])\.(?![0-9A-Za-z_]))*")
-_COMMAND = re.compile(r"\\(?:[A-Za-z]+|[^A-Za-z])")  # of LaTeX; in Python a mistake
+_COMMAND = re.compile(r"\\(?:[A-Za-z]+|[^A-Za-z])")  # of LaTeX; not valid Python
 _WORDS = re.compile(r"[^\W0-9]{2,}")  # underscores count as letters
 _HEX = re.compile("(?<![A-Za-z0-9_])0x[0-9A-Fa-f]{1,40}(?![A-Za-z0-9_])")
 _KNOWN = re.compile("a?(?:sin|cos|tan)h?|sec|csc|cot|exp|ln|log|sqrt|pi|[A-Za-z]_")
@@ -22,7 +22,7 @@ LONGEST = 20_000  # characters of one text
 
 
 def harmless(value: object) -> bool:
-    r"""Whether every text in it, keys too, is none that could be evaluated to any effect.
+    r"""Whether no text in it, keys included, could do anything if it were evaluated.
 
     >>> harmless({"answer": r"\frac{x^2}{3}"}), harmless({"answer": "exit()"})
     (True, False)

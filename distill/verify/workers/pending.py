@@ -1,7 +1,4 @@
-"""An answer that numbers, strings and values at points could not judge: what is asked, and heard.
-
-Asks nobody.
-"""
+"""A check that waits for a library's reply, and the verdict that the reply gives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,22 +9,22 @@ from distill.verify.verdict import Verdict
 from distill.verify.workers.asked import Answer, Said
 from distill.verify.workers.services import Kind
 
-# Why a "no" is no proof of a wrong answer. "" where it is one.
+# Why a "no" does not prove a wrong answer; "" if it does.
 Doubt = Literal["", "prose", "relation_or_value", "brackets", "rounded", "other_form"]
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCheck:
-    """For a library in a jail: Math-Verify (``math``) or a task's own scorer (``gym``)."""
+    """A question for a library in a jail: Math-Verify (``math``) or a task's scorer (``gym``)."""
 
     kind: Kind
     job: Mapping[str, Any]
-    answer: str  # as it stands in the response
+    answer: str  # as written in the response
     place: str
     doubt: Doubt = ""
 
     def verdict(self, heard: Answer, isolation: Isolation) -> Verdict:
-        """What the reply, or its failure, says about the answer."""
+        """The verdict on the answer by the reply, or by its failure."""
         found = self._decided(heard) if isinstance(heard, Said) else self._failed(heard)
         if not isolation.unsafe_no_sandbox or heard == "missing":
             return found

@@ -1,42 +1,34 @@
-r"""Which reasoning_gym task a reference is of, and which answers its scorer may see. Scores none.
+r"""Which reasoning_gym task a reference belongs to, and which answers its scorer may see.
 
-Some scorers hand the answer to ``eval``. They run in a jail, where a program could still give
-itself a full score. So those get only answers made of numbers, operators, brackets and a few names,
-so that no answer is a program; all else is ``would_execute``. Texts in quotes are for those that
-take lists of them: sympy would read a text as a formula once more.
+Some scorers pass the answer to ``eval``. They run in a jail, but a program could still give itself
+a full score there. So they only get answers made of numbers, operators, brackets and a few names,
+which cannot be programs; all others are ``would_execute``. Texts in quotes only go to scorers that
+take lists of them, because sympy would parse a text as a formula again.
 """
 
 import json
 import re
 from typing import Any
 
-# reasoning-gym 0.1.25: scorers with eval or sympy's parse_expr, which is eval, on the answer.
-EVALUATING = frozenset(
-    (
-        "binary_matrix",
-        "countdown",
-        "intermediate_integration",
-        "n_queens",
-        "polynomial_multiplication",
-        "puzzle24",
-        "simple_integration",
-        "spiral_matrix",
-        "string_insertion",
-    )
-)
-# Of these, the scorers that take a list of texts, and only compare it.
+# reasoning-gym 0.1.25: scorers that call eval, or sympy's parse_expr, which does, on the answer.
+EVALUATING = frozenset({
+    "binary_matrix", "countdown", "intermediate_integration", "n_queens",
+    "polynomial_multiplication", "puzzle24", "simple_integration", "spiral_matrix",
+    "string_insertion",
+})  # fmt: skip
+# Those among them that take a list of texts and only compare it.
 _OF_TEXTS = frozenset(("binary_matrix", "n_queens", "spiral_matrix", "string_insertion"))
 NEVER = frozenset(("codeio",))  # runs code from its entry
-# Says that whatever is not empty is right: it compares bool("True") with bool("False").
+# Accepts any answer that is not empty: it compares bool("True") with bool("False").
 TAKES_ANYTHING = frozenset(("game_of_life_halting",))
-# No two of its parts can begin with the same character and both fit, so it never looks back.
+# No two alternatives can match the same character, so it never backtracks.
 _HARMLESS = re.compile(r"(?:[0-9A-Za-z+\-*/^(), \[\]\n'\"]|\.(?=[0-9])|(?<=[0-9])\.(?![0-9]))*+")
 _NAMES = re.compile(r"[A-Za-z]{2,}")  # of functions, or words
 _KNOWN = re.compile("a?(?:sin|cos|tan)h?|sec|csc|cot|exp|log|sqrt|pi")
 
 
 def entry(gold: str) -> dict[str, Any] | None:
-    """A reference that holds its task: ``{"task", "answer", "metadata"}``; None if it is a text."""
+    """A reference with its task: ``{"task", "answer", "metadata"}``; None if it is a text."""
     if not gold.lstrip().startswith("{"):
         return None
     try:
@@ -48,9 +40,9 @@ def entry(gold: str) -> dict[str, Any] | None:
 
 
 def fits_anything(gold: str, answer: str) -> bool:
-    """Whether the answer has no number where one is asked for: no comparison finds NaN too far off.
+    """Whether the answer is NaN, which passes every comparison, where a number is wanted.
 
-    A word ladder may hold the word, but then its reference has words, too.
+    A word ladder may contain the letters "nan", but then its reference has words too.
     """
     return "nan" in answer.lower() and _NAMES.search(gold) is None
 
@@ -69,5 +61,5 @@ def would_execute(task: str, answer: str) -> bool:
 
 
 def _is_letters(answer: str) -> bool:
-    """One word of capitals and no call: ABCDE for string_insertion."""
+    """One word of capital letters, such as ABCDE for string_insertion."""
     return re.fullmatch(r"[A-E]+", answer) is not None

@@ -1,7 +1,4 @@
-"""The libraries that answer questions in a jail, and what of this machine they need there.
-
-Loads neither, and asks neither.
-"""
+"""The libraries that answer questions in a jail, and the files they need there."""
 
 import importlib.metadata
 from functools import cache
@@ -21,7 +18,7 @@ SERVICES: tuple[Kind, ...] = tuple(_LIBRARIES)
 
 
 def installed(kind: Kind) -> bool:
-    """Whether the library is there at all."""
+    """Whether the library is installed."""
     try:
         importlib.metadata.version(_LIBRARIES[kind][0])
     except importlib.metadata.PackageNotFoundError:
@@ -31,7 +28,7 @@ def installed(kind: Kind) -> bool:
 
 @cache
 def service(kind: Kind, *, jailed: bool) -> Service:
-    """What a jail has to hold and to load for it; without one, where it lies.
+    """What a jail has to mount and load for it; without a jail, where its packages are.
 
     Raises:
         Missing: it is not installed, or not for the Python that runs in jails.

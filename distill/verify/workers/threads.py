@@ -1,6 +1,6 @@
-"""Threads that check answers, each with jails of its own, kept from one batch to the next.
+"""Threads that check answers, each with its own jails, kept from one batch to the next.
 
-A jail ends with the thread that started it, so the threads stay too. Judges nothing.
+A jail ends with the thread that started it, so the threads stay too.
 """
 
 import atexit
@@ -23,17 +23,17 @@ QUESTIONS = max(1, os.cpu_count() or 1)  # each holds a library, which takes 0.1
 
 
 def ready(isolation: Isolation = JAILED) -> None:
-    """Refuses before anything is paid for or read that could not be checked.
+    """Refuses to go on without a safe jail, before anything is paid for or read.
 
     Raises:
-        UserError: no jail holds here, and nobody said to do without.
+        UserError: no jail is safe here, and ``--unsafe-no-sandbox`` was not given.
     """
     if not isolation.unsafe_no_sandbox:
         jail_or_refuse()
 
 
 class Jails:
-    """Of one thread: for programs, for tests to be run too, for compilers, for scorers."""
+    """The jails of one thread: for programs, tests, compilers and scorers."""
 
     def __init__(self, isolation: Isolation) -> None:
         """Starts nothing yet."""
@@ -43,27 +43,27 @@ class Jails:
 
     @property
     def program(self) -> Jail:
-        """For what a model wrote."""
+        """For a program that a model wrote."""
         return self._jail("program")
 
     @property
     def tester(self) -> Jail:
-        """For what the reference says."""
+        """For the tests of a reference."""
         return self._jail("tester")
 
     def compiler(self, mounts: Mounts) -> Jail:
-        """For what makes programs of sources, in a jail that holds it."""
+        """For a compiler, which ``mounts`` holds."""
         return self._jail("compiler", mounts)
 
     def runtime(self, mounts: Mounts) -> Jail:
-        """For programs that are no Python."""
+        """For programs that are not Python."""
         return self._jail("program", mounts)
 
     def service(self, service: Service) -> Jail:
-        """For what a row and an answer say to a library, in a jail that was attacked before.
+        """For questions to a library, in a jail that has passed the attacks.
 
         Raises:
-            UserError: that jail does not hold.
+            UserError: that jail is not safe.
         """
         if ("service", service) not in self._open:
             self._open["service", service] = self._trusted(service)
@@ -100,13 +100,13 @@ class Jails:
         return self._stack.enter_context(jail)
 
     def close(self) -> None:
-        """Ends all."""
+        """Ends all jails."""
         self._open.clear()
         self._stack.close()
 
 
 class JailThreads:
-    """The threads of this process for one sort of work, ``most`` of all batches together."""
+    """The threads of this process for one kind of work, at most ``most`` for all batches."""
 
     def __init__(self, most: int, name: str) -> None:
         self.most, self.name = most, name
@@ -123,7 +123,7 @@ class JailThreads:
         workers: int,
         isolation: Isolation,
     ) -> None:
-        """``work`` of every place, by up to ``workers`` threads at once."""
+        """Calls ``work`` for every place, in up to ``workers`` threads at once."""
         waiting = deque(places)
 
         def drain() -> None:
@@ -143,7 +143,7 @@ class JailThreads:
             for one in running:
                 one.result()
         finally:
-            waiting.clear()  # interrupted: nobody waits for the rest
+            waiting.clear()  # if interrupted, the rest is not needed
 
     def _jails(self, isolation: Isolation) -> Jails:
         mine: dict[Isolation, Jails] = self.own.__dict__.setdefault("jails", {})

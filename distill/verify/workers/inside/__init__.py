@@ -1,7 +1,7 @@
-"""What runs in a jail: libraries that evaluate what a row says. Not imported by what starts it.
+"""What runs in a jail: libraries that evaluate parts of a row.
 
-    symbolic    Math-Verify
-    scorers     reasoning_gym's own scorers
+    symbolic       Math-Verify
+    reasoning_gym  the scorers of reasoning_gym
 
-Each is one file that goes into the jail by itself, so neither imports anything of distill.
+Each is one file that goes into the jail by itself, so neither imports anything from distill.
 """

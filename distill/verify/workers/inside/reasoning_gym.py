@@ -1,31 +1,25 @@
-"""What the scorer of a reasoning_gym task says of an answer. Runs in a jail only.
+"""Asks the scorer of a reasoning_gym task about an answer; runs only in a jail.
 
-Scorers evaluate what a reference says, by ``eval`` and by sympy's reader of formulas, which is one.
+Scorers evaluate parts of the reference with ``eval``, directly or through sympy's formula parser.
 """
 
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# What a scorer raises on an answer beyond it.
+# What a scorer raises on an answer that it cannot handle. RuntimeError includes RecursionError and
+# NotImplementedError.
 BEYOND = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    NameError,
-    RuntimeError,  # RecursionError and NotImplementedError too
-    SyntaxError,
-    TypeError,
-    ValueError,
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, NameError),
+    *(RuntimeError, SyntaxError, TypeError, ValueError),
 )
-NEVER = ("codeio",)  # nobody asks it: its answers are programs' inputs and outputs
+NEVER = ("codeio",)  # never asked: its answers are inputs and outputs of programs
 FULL = 1 - 1e-9  # a right answer; time_intervals gives 0.998 to one that is minutes off
-Reply = tuple[bool | None, str]  # the same, or None and why nobody knows
+Reply = tuple[bool | None, str]  # whether it is the same, or None and the reason
 
 
 def load() -> Callable[[Mapping[str, Any]], Reply]:
-    """The library's scorers, all of them, so that no question waits for one."""
+    """Loads all of the library's scorers, so that no question waits for one."""
     from reasoning_gym.factory import DATASETS, get_score_answer_fn
 
     logging.disable(logging.CRITICAL)
@@ -35,7 +29,7 @@ def load() -> Callable[[Mapping[str, Any]], Reply]:
             continue
         try:
             scorers[name] = get_score_answer_fn(name)
-        except BEYOND:  # composite is made of others, and has no configuration of its own
+        except BEYOND:  # composite combines others, and has no default configuration
             continue
 
     def score(job: Mapping[str, Any]) -> Reply:

@@ -1,7 +1,7 @@
-r"""What Math-Verify says of two answers. Runs in a jail only; its limits are set from outside.
+r"""Asks Math-Verify about two answers; runs only in a jail, which sets the time limit.
 
-Math-Verify's timeouts are signals: they fail in threads, cancel the caller's own alarm, miss what
-is stuck in C, and answer False, as for a wrong answer. Here they are off.
+Math-Verify's own timeouts are signals: they fail in threads, cancel the caller's alarm, cannot stop
+C code, and return False as for a wrong answer. Here they are off.
 """
 
 import logging
@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 MEMORY_BYTES = 2**30  # address space of one question; sympy and the parser take 0.3 GB of it
-Reply = tuple[bool | None, str]  # the same, or None and why nobody knows
-# Parsed and compared beforehand: the parser's tables and sympy's caches grow with what they have
-# seen, and each question starts with what is there by then. More of them would save later questions
-# a little, and cost the first one 0.05 s each.
+Reply = tuple[bool | None, str]  # whether it is the same, or None and the reason
+# Parsed and compared beforehand, because every question starts with the parser's tables and sympy's
+# caches as they are by then. More of these would save later questions a little, and cost the first
+# one 0.05 s each.
 WARM = (
     (r"$\frac{1}{2}$", r"$\frac{\sqrt{8}}{2} + x^{2}$"),
     (r"$x^2+2x+1$", r"$(x+1)^{2}$"),
@@ -21,12 +21,12 @@ WARM = (
 
 
 def load() -> Callable[[Mapping[str, str]], Reply]:
-    """Math-Verify, imported and its patterns compiled, so that no question waits for it."""
+    """Imports Math-Verify and compiles its patterns, so that no question waits for that."""
     from math_verify import grader, parse, verify
 
     logging.disable(logging.CRITICAL)
     failed: list[Exception] = []
-    # verify() takes an error in these for "not equal"; here it means that nobody knows
+    # verify() treats an error in these as "not equal"; here it means "unknown"
     for name in ("simplify", "solve"):
         setattr(grader, name, _watched(getattr(grader, name), failed))
 
@@ -58,7 +58,7 @@ def load() -> Callable[[Mapping[str, str]], Reply]:
 
 
 def _watched(function: Callable[..., Any], failed: list[Exception]) -> Callable[..., Any]:
-    """The same function, whose errors are remembered."""
+    """The same function, with its errors recorded in ``failed``."""
 
     def call(*args: Any, **options: Any) -> Any:
         try:
