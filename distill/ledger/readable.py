@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.ledger import wal
+from distill.ledger.schema import ADDED
 
 Row = tuple[Any, ...]
 CHUNK = 4096  # bytes of a page; where the disk cannot read them they become zeros
@@ -55,6 +56,12 @@ def columns(db: sqlite3.Connection, table: str) -> dict[str, type]:
     """
     found = db.execute(f"PRAGMA table_info({table})").fetchall()
     return {row[1]: KINDS.get(row[2], object) for row in found}
+
+
+def is_known(there: Iterable[str], today: Iterable[str]) -> bool:
+    """Whether a table has today's columns, or those of version 1; elsewhere a name is damaged."""
+    names = list(today)
+    return list(there) in (names, [name for name in names if name not in ADDED])
 
 
 def numbered(path: Path, table: str, kinds: Mapping[str, type]) -> Iterator[Row]:

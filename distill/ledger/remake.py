@@ -12,7 +12,7 @@ import orjson
 from distill.errors import UserError
 from distill.ledger import readable
 from distill.ledger.reconcile import BODIES, Parse, kind_of, reconcile
-from distill.ledger.schema import ADDED, OPEN_INDEX, TABLES, VERSION
+from distill.ledger.schema import OPEN_INDEX, TABLES, VERSION
 
 Counts = dict[str, tuple[int, int]]  # table → (rows kept, rows known to be lost)
 META = ("plan", "wanted", "version")  # kept of every run
@@ -112,7 +112,7 @@ def _kinds(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> dict[
     except readable.BROKEN:
         return {}
     today = readable.columns(db, table)
-    if list(there) not in (list(today), [name for name in today if name not in ADDED]):
+    if not readable.is_known(there, today):
         return {}
     return {name: today[name] for name in there}
 

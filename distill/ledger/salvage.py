@@ -17,10 +17,11 @@ from distill.errors import UserError
 from distill.files.lock import folder_lock
 from distill.files.write import sync
 from distill.ledger.explain import not_opened
+from distill.ledger.readable import columns, is_known
 from distill.ledger.reconcile import Parse, contradictions
-from distill.ledger.remake import KNOWN, Counts, count_rows, remake
+from distill.ledger.remake import KNOWN, TABLES_READ, Counts, count_rows, remake
 from distill.ledger.saved import beside, free
-from distill.ledger.schema import VERSION, connect
+from distill.ledger.schema import TABLES, VERSION, connect
 from distill.ledger.wal import is_damaged
 
 SIDES = ("-wal", "-shm")  # files that SQLite keeps beside its own
@@ -131,11 +132,20 @@ def _damage(path: Path, parse: Parse) -> str | None:
             if version and int(version[0]) > VERSION:
                 msg = f"{path}: written by a later version of distill (ledger {version[0]})"
                 raise UserError(msg)
-            return contradictions(db, parse)
+            return _strange_table(db) or contradictions(db, parse)
     except (sqlite3.DatabaseError, ValueError, PermissionError) as error:
         if (shut := not_opened(path, error)) is not None:
             raise shut from None
         return str(error)
+
+
+def _strange_table(db: sqlite3.Connection) -> str | None:
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(TABLES)
+        for table in TABLES_READ:
+            if not is_known(columns(db, table), columns(fresh, table)):
+                return f"the columns of {table} are not those of a ledger"
+    return None
 
 
 def _interrupted(path: Path) -> Path | None:
