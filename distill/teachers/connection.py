@@ -9,6 +9,8 @@ more, nearly all of it for what is the same every time (``bench/generate.py``).
 
 import asyncio
 import errno
+import ipaddress
+import re
 import socket
 import ssl
 import time
@@ -31,6 +33,7 @@ MOST_HEADERS = 2**10  # where it allows 128
 CONNECT_S = 10.0  # an address that takes longer for a handshake, TCP's or TLS's, is down
 NEXT_AFTER_S = 0.25  # RFC 8305: the next address of a host is tried beside one that is slow
 CONNECTED = (0, errno.EISCONN)
+NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0x[\da-f]*)", re.IGNORECASE)  # as in inet_aton(3)
 KNOWN_S = 10.0  # how long the addresses of a host are believed
 
 
@@ -198,15 +201,26 @@ def parsed(url: str) -> URL:
     """As the client reads it.
 
     Raises:
-        NoAddress: there is no host in it, or no port where one should be.
+        NoAddress: there is no host in it that people recognise, or no port where one should be.
     """
     try:
         found = URL(url)
-        if found.raw_host and found.port:
+        if found.raw_host and found.port and not _is_disguised(found.raw_host):
             return found
     except ValueError as error:
         raise NoAddress from error
     raise NoAddress
+
+
+def _is_disguised(host: str) -> bool:
+    """Whether it is an IPv4 address in a form that people do not recognise: 127.1, 2130706433."""
+    if NUMERIC.fullmatch(host) is None:
+        return False
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return True
+    return False
 
 
 def request_head(url: str, key: str) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from distill.errors import StoppedError
 from distill.teachers import connection
 from distill.teachers.client import Client, Transient, client_of, send
 from distill.teachers.endpoint import Endpoint
@@ -41,6 +42,15 @@ def test_a_host_is_reached_although_its_first_addresses_are_dead(dead: int) -> N
 
         assert asyncio.run(go()) == ["\\boxed{4}"] * 3
         assert server.asked == 3
+
+
+@pytest.mark.parametrize("host", ["0", "127.1", "2130706433", "0x7f.1", "0x7F000001"])
+def test_an_address_that_nobody_recognises_is_refused(host: str) -> None:
+    with raw_server(lambda n: [http(GOOD)]) as server:
+        port = server.url.split(":")[2].split("/")[0]
+        with pytest.raises(StoppedError, match="no request can be sent"):
+            asyncio.run(send(client(f"http://{host}:{port}/v1"), BODY))
+        assert server.asked == 0
 
 
 def test_the_addresses_of_a_host_are_looked_up_once_for_all_who_wait() -> None:
