@@ -10,6 +10,7 @@ from distill.errors import UserError
 from distill.recipes.code import Code, read_code, refuse_repeated
 from distill.recipes.places import Origin
 from distill.signals.settings import Settings
+from distill.sql import parse_sql
 
 COLUMN = re.compile(r"[a-z][a-z0-9_]{0,62}")  # as a rule can name it without quotes
 COSTS = (0, 1, 2, 3)
@@ -92,7 +93,7 @@ def _signal(code: Code, owners: Mapping[str, str]) -> OwnSignal:
         msg = f"{code.path}: write def measure(frame, settings), which returns COLUMNS"
         raise UserError(msg)
     cost = getattr(module, "COST", 0)
-    if cost not in COSTS:
+    if not isinstance(cost, int) or cost not in COSTS:
         msg = f"{code.path}: COST: {cost!r:.40}: give 0 (quick), 1 (slow), 2 or 3 (very slow)"
         raise UserError(msg)
     return OwnSignal(code, _columns(code, getattr(module, "COLUMNS", None), owners), cost)
@@ -108,6 +109,9 @@ def _columns(code: Code, said: object, owners: Mapping[str, str]) -> dict[str, p
         if not isinstance(name, str) or COLUMN.fullmatch(name) is None:
             msg = f"{at}: a column's name is lower-case letters, digits and _"
             raise UserError(msg)
+        if not _is_name(name):
+            msg = f"{at}: is a word of SQL; choose another name, which rules can use"
+            raise UserError(msg)
         if name in owners:
             msg = f"{at}: is a column of {owners[name]}; choose another name"
             raise UserError(msg)
@@ -117,6 +121,14 @@ def _columns(code: Code, said: object, owners: Mapping[str, str]) -> dict[str, p
             raise UserError(msg)
         found[name] = made
     return found
+
+
+def _is_name(word: str) -> bool:
+    """Whether a rule can name a column so without quotes."""
+    try:
+        return parse_sql(word).meta.eq(pl.col(word))
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def _type(said: object) -> pl.DataType | None:
