@@ -34,6 +34,9 @@ CONNECT_S = 10.0  # an address that takes longer for a handshake, TCP's or TLS's
 NEXT_AFTER_S = 0.25  # RFC 8305: the next address of a host is tried beside one that is slow
 CONNECTED = (0, errno.EISCONN)
 NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0x[\da-f]*)", re.IGNORECASE)  # as in inet_aton(3)
+# Between two connections to one host: many servers let only five wait to be accepted (the backlog
+# of http.server and of cpp-httplib), and requests on connections beyond those are lost.
+APART_S = 0.0003
 KNOWN_S = 10.0  # how long the addresses of a host are believed
 
 
@@ -110,6 +113,7 @@ class Route:
     _known: list[AddrInfoType] = field(default_factory=list)
     _known_until: float = 0.0  # monotonic seconds
     _asking: "asyncio.Task[None] | None" = None
+    _next: float = 0.0  # by the loop's clock: when the next connection may be opened
 
     async def open(self) -> OneReply:
         """A new connection to the first of the host's addresses that answers.
@@ -121,6 +125,10 @@ class Route:
         host = parsed(self.url).raw_host or ""
         loop = asyncio.get_running_loop()
         addresses = await self._addresses(host)
+        now = loop.time()
+        self._next = max(now, self._next + APART_S)
+        if self._next > now:
+            await asyncio.sleep(self._next - now)
         while True:
             try:
                 _, reply = await loop.create_connection(

@@ -73,6 +73,27 @@ def test_the_addresses_of_a_host_are_looked_up_once_for_all_who_wait() -> None:
     assert len(asked) == 1
 
 
+def test_a_burst_of_requests_leaves_the_server_time_to_accept_each() -> None:
+    opened: list[float] = []
+
+    async def go() -> None:
+        loop = asyncio.get_running_loop()
+        connect = loop.create_connection
+
+        async def noted(*args: Any, **values: Any) -> Any:
+            opened.append(loop.time())
+            return await connect(*args, **values)
+
+        loop.create_connection = noted  # type: ignore[method-assign]
+        mine = client(server.url)
+        await asyncio.gather(*(send(mine, BODY) for _ in range(40)))
+
+    with raw_server(lambda n: [http(GOOD)]) as server:
+        asyncio.run(go())
+    assert len(opened) == 40
+    assert opened[-1] - opened[0] >= 38 * connection.APART_S
+
+
 def test_an_address_that_comes_when_nobody_waits_any_more_serves_the_next_request() -> None:
     async def go() -> str:
         loop = asyncio.get_running_loop()
