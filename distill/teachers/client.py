@@ -200,6 +200,7 @@ async def _exchange(client: Client, url: str, data: bytes, come: "Incoming") -> 
             try:
                 reply.send(b"%b%d\r\n\r\n%b" % (_head(client, url), len(data), data))
                 await come.read(reply)
+                client.route.answered = True
             finally:
                 come.asked = reply.left
                 reply.abort()

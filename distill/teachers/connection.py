@@ -34,9 +34,9 @@ CONNECT_S = 10.0  # an address that takes longer for a handshake, TCP's or TLS's
 NEXT_AFTER_S = 0.25  # RFC 8305: the next address of a host is tried beside one that is slow
 CONNECTED = (0, errno.EISCONN)
 NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0x[\da-f]*)", re.IGNORECASE)  # as in inet_aton(3)
-# Between two connections to one host: many servers let only five wait to be accepted (the backlog
-# of http.server and of cpp-httplib), and requests on connections beyond those are lost.
-APART_S = 0.0003
+# Between connections before a host's first reply: many servers let only five wait to be accepted
+# (the backlog of http.server and of cpp-httplib), and requests on connections beyond are lost.
+APART_S = 0.0006
 KNOWN_S = 10.0  # how long the addresses of a host are believed
 
 
@@ -113,6 +113,7 @@ class Route:
     _known: list[AddrInfoType] = field(default_factory=list)
     _known_until: float = 0.0  # monotonic seconds
     _asking: "asyncio.Task[None] | None" = None
+    answered: bool = False  # later connections follow on replies, so the server is keeping up
     _next: float = 0.0  # by the loop's clock: when the next connection may be opened
 
     async def open(self) -> OneReply:
@@ -125,9 +126,9 @@ class Route:
         host = parsed(self.url).raw_host or ""
         loop = asyncio.get_running_loop()
         addresses = await self._addresses(host)
-        now = loop.time()
-        self._next = max(now, self._next + APART_S)
-        if self._next > now:
+        if not self.answered:
+            now = loop.time()
+            self._next = max(now, self._next + APART_S)
             await asyncio.sleep(self._next - now)
         while True:
             try:
