@@ -109,6 +109,7 @@ def test_verdicts_are_kept_when_another_signal_is_measured(
 ) -> None:
     data, out = traces(tmp_path / "data.parquet", 50), tmp_path / "out"
     distill.filter(recipe(tmp_path / "a.yaml"), data, out=out)
+    wrong = read_json(out / "report.json")["reasons"]["wrong"]
 
     def again(*_: object) -> pl.DataFrame:
         pytest.fail("verified again")
@@ -117,6 +118,7 @@ def test_verdicts_are_kept_when_another_signal_is_measured(
         patch.setattr("distill.signals.verdict.measure", again)
         change = recipe(tmp_path / "b.yaml", rules=RULES | {"long": "total_tokens < 1000"})
         distill.filter(change, data, out=out, force=True)
+    assert read_json(out / "report.json")["reasons"]["wrong"] == wrong > 0
 
 
 @pytest.mark.parametrize("what", ["version", "rows"])
