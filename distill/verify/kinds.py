@@ -17,7 +17,7 @@ from distill.verify.workers.pending import Doubt, PendingCheck
 from distill.verify.workers.reasoning_gym import TAKES_ANYTHING, entry, fits_anything, would_execute
 
 _DECIMALS = re.compile(r"[0-9]?\.[0-9]{2}")
-_EQUATION = re.compile(r"[^=]*[-+*/^][^=]*=")  # its left side is not just a name
+_EQUATION = re.compile(r"(?=[^=]*=)[^=]*?[-+*/^]")  # its left side is not just a name
 _SPACE = re.compile(r"\s+")
 # Outcomes that Math-Verify may decide; it could only guess the others (a rounding, two units).
 _ASKED = ("needs_symbolic", "brackets")
