@@ -5,6 +5,7 @@ import json
 import pytest
 
 from distill import grade
+from distill.problems.golds import own_verdicts
 
 IN_WORDS = [
     ("3", "three"),
