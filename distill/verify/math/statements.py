@@ -1,0 +1,130 @@
+r"""Finds the sentences that state an answer: "the answer is …", "Answer: …", "答案是…", "#### …"."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from distill.verify.math.denial import affirmed, denied_after, hedged
+from distill.verify.math.sentence import LONGEST_LINE
+from distill.verify.math.values import Text, is_plain, read
+
+LAST = 3  # statements that are searched for an answer, from the last
+
+_ENGLISH = re.compile(
+    r"(?<![/\\])\b(?:answers?|(?:correct|right|true|actual|final|best) (?:option|choice|alternative"
+    r"|value|result|letter|one|solution))\b"
+    r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\))?"
+    r"(?:[ *_]{0,6}(?:\b(?:is|are|was|be|equals|becomes|(?:would|should|must|will|has to) be"
+    r"|(?:comes|works|turns) out (?:to be|as|at))\b|:|=|：)){1,2}[ *_:]{0,6}"
+    r"|\banswers?[ ]?:?\*\*[ :]{0,4}",
+    re.IGNORECASE,
+)
+# Other languages are only looked for in what has no statement in English.
+_OTHERS = re.compile(
+    r"(?:\b(?:respuesta|resposta|risposta|r[eé]ponse|antwort|antwoord|ergebnis|lösung|solución"
+    r"|solução|soluzione|wynik|odpowiedź|odpověď|svaret?|vastaus|cevap|yanıt|jawaban(?:nya)?"
+    r"|đáp án|răspuns(?:ul)?|válasz|ответ(?:ом)?|відповідь|отговор)\b|الجواب|الإجابة|उत्तर|คำตอบ|答え"
+    r"|答案|正解|解答|정답|答)"
+    r"(?: (?:final|correct[ae]?|finale|definitiva|est la|opción|vraie|richtige|corretta|correta))?"
+    r"(?:[ *_]{0,6}(?:\b(?:es|é|è|est|ist|lautet|is|to|brzmi|je|är|on|adalah|là|este|az|будет"
+    r"|является|равен|равно)\b|:|：|=|—|–|-(?=\s)|应该是|应为|选择|选|是|为|為|は|은|는|هو|هي|है|คือ"
+    r"|(?<=정답)\s)){1,2}[ *_:：]{0,6}"
+    r"|(?:故|所以|因此|应|本题|答案|正确的?)(?:答案)?(?:应)?(?:选项?|選)(?:择|擇)?(?:是|为)?[ ：:*]{0,6}"
+    r"|(?<!挑)(?<!筛)选\s?(?=[（(]?[A-J](?![A-Za-z]))",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(
+    r"^[#*_ ]{0,8}(?:(?:the )?final )?(?:answer|result|respuesta(?: final)?|r[eé]ponse(?: finale)?"
+    r"|antwort|ответ|答案|最终答案|答え|정답)[*_ :：]{0,8}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_HASHES = re.compile(r"^####[ \t]{1,8}(\S[^\n]{0,200})$", re.MULTILINE)
+_SENTENCE_END = re.compile(r"[.!?](?:\s{1,4}(?=[A-Z<¿¡А-Я])|$)|[。！？；]|[.!?]\*\*(?=\s|$)")
+# A formula, or a block, on lines of its own.
+_DISPLAYED = re.compile(
+    r"\s*(?:\$\$\s*([^$]+?)\s*\$\$|\\\[\s*((?:[^\\]|\\[^\]])+?)\s*\\\]|```[a-z]*\n([^`]+?)\n?```)"
+)
+_OF_PART = re.compile(r"\b(?:to|for|of) |\(")
+_BETWEEN = re.compile(r"(?:the|final|correct|my|and|or|also|it|is|maybe|perhaps|\W)*", re.I)
+_FINAL = re.compile(r"final|correct|right|true|actual|<answer>|####|最终|正确", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence that states an answer."""
+
+    start: int  # where its words begin, in the text
+    end: int  # where what it states ends
+    words: str  # "the final answer is"
+    text: str  # what it states, without what it denies
+
+
+def statements(text: str) -> list[Statement]:
+    """The last statements of a text that do not only deny, in order."""
+    found = sorted(_all(text), key=lambda one: one.start)[-2 * LAST :]
+    return [one for one in found if one.text and not denied_after(text[one.end : one.end + 60])]
+
+
+def is_final(one: Statement) -> bool:
+    """Whether its words say that it is the last one."""
+    return _FINAL.search(one.words) is not None
+
+
+def rivals(text: str, found: list[Statement], value: Callable[[str], object]) -> list[str]:
+    """The different answers of the last statements if nothing leads from one to the next."""
+    first = len(found) - 1
+    while first > 0 and _is_rival(found[first - 1], found[first], text):
+        first -= 1
+    known = {value(one.text): one.text for one in found[first:]}
+    return list(known.values()) if len(known) > 1 and None not in known else []
+
+
+def _is_rival(one: Statement, other: Statement, text: str) -> bool:
+    gap = text[one.end : other.start][:100]
+    if len(gap) > 60 or _OF_PART.search(other.words):
+        return False
+    return _BETWEEN.fullmatch(gap) is not None or hedged(gap)
+
+
+def _all(text: str) -> Iterator[Statement]:
+    if "</answer>" in text:
+        yield from _tagged(text)
+        return
+    matches = list(_ENGLISH.finditer(text)) or list(_OTHERS.finditer(text))
+    matches = sorted([*matches, *_HEADING.finditer(text)], key=re.Match.start)[-2 * LAST :]
+    stops = [*(match.start() for match in matches[1:]), len(text)]
+    for match, stop in zip(matches, stops, strict=True):
+        yield _stated(text, match, stop)
+    for match in list(_HASHES.finditer(text))[-1:]:
+        if is_plain(read(match[1]) or Text("", False)):
+            yield Statement(match.start(), match.end(), "####", match[1])
+
+
+def _tagged(text: str) -> Iterator[Statement]:
+    """What the last two <answer> tags hold."""
+    end = 0
+    for part in text.split("</answer>")[:-1]:
+        end += len(part) + len("</answer>")
+        before, opened, inside = part.rpartition("<answer>")
+        if opened and len(inside) <= LONGEST_LINE:
+            start = end - len(part) - len("</answer>") + len(before)
+            yield Statement(start, end, opened, affirmed(inside.strip()))
+
+
+def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
+    """What follows the words: the rest of the line, or of the next one, or a formula on its own."""
+    start = match.end()
+    content = text[start : min(stop, start + LONGEST_LINE)]
+    if shown := _DISPLAYED.match(content):
+        return _statement(match, start + shown.end(), shown[shown.lastindex or 0])
+    lead = len(content) - len(content.lstrip())
+    line = content[lead:].partition("\n")[0]
+    end = _SENTENCE_END.search(line)
+    sentence = line[: end.start()] if end else line
+    return _statement(match, start + lead + len(sentence), sentence)
+
+
+def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
+    sentence = sentence.strip()
+    denied = re.match(r"n['’]t\b", sentence) is not None
+    return Statement(match.start(), end, match[0], "" if denied else affirmed(sentence))
