@@ -7,7 +7,7 @@ The reference is the letter as it was asked, several ("A, C"), or, where the opt
 import json
 import re
 
-from distill.verify.math.denial import denied_after, denied_before, gives_up, hedged
+from distill.verify.math.denial import REASON, denied_after, denied_before, gives_up, hedged
 from distill.verify.math.extract import Found, text_answer
 from distill.verify.math.latex import plain
 from distill.verify.verdict import Verdict
@@ -114,7 +114,7 @@ def _letters(text: str) -> tuple[frozenset[str], bool]:
 
 def _ends(match: re.Match[str]) -> bool:
     """Whether the letters are all that is said, apart from an option's words or a reason."""
-    rest = _CLAUSE.split(match[2], maxsplit=1)[0]
+    rest = REASON.split(_CLAUSE.split(match[2], maxsplit=1)[0], maxsplit=1)[0]
     return (match[1][-1] in ")）]" or bool(_ENDS.match(match[2]))) and not _RULED_OUT.search(rest)
 
 

@@ -7,6 +7,37 @@ import re
 
 LINKS = 4  # of a chain of "not 5 but 6" that is followed
 
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.replace("_", " ") for word in text.split())
+
+
+# A text without any of these needs no search by a pattern, which takes 20 times as long.
+_DENYING = _words(
+    "not_ n't n’t never neither nor_ cannot nicht kein non_ pas_ não nao_ nunca не ні niet inte_ nie_"
+    " değil 不 非 no_ rather instead opposed unlike lugar vez lieu statt вместо ≠ != \\ne"
+    " but_ other different than longer wrong"
+)
+_GIVING_UP = _words(
+    "give_up gave giving know idea can't can’t cannot can_not couldn could_not unable able_to fail won't"
+    " won’t refuse impossible out_of ran_out running_out skip pass quit stuck lost enough insufficient"
+    " continued rindo no_sé no_lo puedo sais peux abandonne weiß kann gebe sei desisto non_ arrendo"
+    " знаю сдаюсь могу 不 放弃 无法 わかり 分かり 모르 포기"
+)
+_GUESSING = _words(
+    "guess maybe perhaps possib might_be could_be may_be either alternativ attempt candidate option_"
+    " answer_ otherwise if_not try_ _or_ plan_ quizá vez_ peut vielleicht talvez forse воз может или"
+    " 也许 可能 或者 猜 かもしれ 多分 아마"
+)
+_TAKING_BACK = _words(
+    "wait actually rather scratch strike forget never disregard ignore _back retract withdraw wrong"
+    " mistake correct changed meant_ fix_ revise i_mis forgot messed error slip typo edit: erratum"
+    " let_me thought reflection closer should false erroneous invalid inaccurate _match _work add_up"
+    " sense _right _fit satisfy check_out sorry equivo _mal falso errad erro erreur fehler correc"
+    " corrijo errei faux tromp falsch stimmt geirrt vertan verrechnet korrektur sbagliat неверно"
+    " неправильно ошиб не_так исправ 不对 不對 错 錯 更正 有误 間違 違い 訂正 틀 잘못 정정 아니"
+)
+
 # What a value begins with: a number, a formula, bold text, the letter of an option.
 _VALUE = r"(?:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d|\([A-J]\)|[A-J](?![\w'’]))"
 _NOT = (
@@ -47,7 +78,7 @@ _CONTRAST = re.compile(
     re.IGNORECASE,
 )
 _BUT = re.compile(
-    r"\b(?:but|rather|sino|mais|sondern|mas|ma|а|it is|it['’]s)\b[\s:,]{0,3}|而是",
+    r"\b(?:but|rather|sino|mais|sondern|mas|ma|а|which (?:is|equals)|it is|it['’]s)\b[\s:,]{0,3}|而是",
     re.IGNORECASE,
 )
 _SO = re.compile(
@@ -62,7 +93,7 @@ REASON = re.compile(
 )
 _VERB_LAST = re.compile(r"(?:\b(?:is|was|are|be|equals|es|ist|est|é|è)|=|是|为)$", re.IGNORECASE)
 _GIVES_UP = re.compile(
-    r"\b(?:gives? up|gave up|giving up|(?:don['’]t|do not|didn['’]t|did not) know|no idea|not know"
+    r"\b(?:(?:i|we|ll|must|to) give up|(?:i|we) gave up|giving up|give up[.!,;]|(?:don['’]t|do not|didn['’]t|did not) know|no idea|not know"
     r"|(?:cannot|can['’]t|can not|couldn['’]t|could not|unable to|not able to|failed to|fail to"
     r"|won['’]t|refuse to|impossible to) (?:\w+ )?(?:solve|answer|determine|compute|find|help|complete"
     r"|provide|say|tell|figure|decide|be (?:solved|determined|answered)|finish|do|see|assist|continue)"
@@ -154,9 +185,14 @@ _TAKEN_BACK = re.compile(
 )
 
 
+def _has(text: str, words: tuple[str, ...]) -> bool:
+    return any(map(text.lower().__contains__, words))
+
+
 def denied_before(text: str) -> bool:
     """Whether the end of ``text`` denies what follows it: "it is not "."""
-    return _BEFORE.search(text[-40:]) is not None
+    near = text[-40:]
+    return _has(near, _DENYING) and _BEFORE.search(near) is not None
 
 
 def denied_after(text: str) -> bool:
@@ -166,12 +202,12 @@ def denied_after(text: str) -> bool:
 
 def hedged(text: str) -> bool:
     """Whether it offers a guess, or one of several."""
-    return _GUESS.search(text) is not None
+    return _has(text, _GUESSING) and _GUESS.search(text) is not None
 
 
 def gives_up(text: str) -> bool:
     """Whether it says that there is no answer."""
-    return _GIVES_UP.search(text) is not None
+    return _has(text, _GIVING_UP) and _GIVES_UP.search(text) is not None
 
 
 def affirmed(sentence: str) -> str:
@@ -180,6 +216,8 @@ def affirmed(sentence: str) -> str:
     >>> affirmed("7, not 5"), affirmed("not 5 but 7"), affirmed("not 5"), affirmed("not possible")
     ('7', '7', '', 'not possible')
     """
+    if not _has(sentence, _DENYING):
+        return sentence
     for _ in range(LINKS):
         denial = _CONTRAST.search(sentence)
         if denial is None:
@@ -202,6 +240,8 @@ def kept(after: str, *, at_once: int = 20) -> str | None:
     ``after`` follows the answer; "this is wrong" is about it within ``at_once`` characters, or
     after "wait" and the like.
     """
+    if not _has(after, _TAKING_BACK):
+        return None
     last = -1
     for match in _TAKEN_BACK.finditer(after):
         if _start_of(after, match) is not None:

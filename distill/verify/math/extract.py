@@ -16,6 +16,7 @@ denies is not its answer. Where it takes an answer back, only what follows count
 answers that are no list are none.
 """
 
+import re
 from dataclasses import dataclass
 
 from distill.verify.math.boxes import Box, affirmed_boxes, boxes, last_boxes
@@ -40,6 +41,10 @@ __all__ = ["Found", "boxes", "extract", "stated", "text_answer"]
 MOST_GUESSES = 12  # lines at the end that are searched for guesses
 LAST_LINES = 3  # non-empty lines at the end that are searched for the last number
 SHORT_LINE = 200  # a response of one line up to this length may be the answer itself
+
+
+# A word of a script without spaces.
+_ONE_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +127,10 @@ def _in_last_lines(text: str) -> Found | None:
         end, lines = rest, [line for line in rest.split("\n") if line.strip()]
     if not lines:
         return None
-    if len(lines) == 1 and len(lines[0]) <= SHORT_LINE and is_answer(lines[0]):
-        return Found(lines[0].strip(), "whole")
+    if len(lines) == 1 and len(lines[0]) <= SHORT_LINE:
+        line = lines[0].strip()
+        if is_answer(line) or _ONE_WORD.fullmatch(line):
+            return Found(line, "whole")
     if gives_up(end):
         return None
     if several := guesses(lines[-MOST_GUESSES:]):

@@ -42,10 +42,13 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _TUPLE = re.compile(r"[(\[][^()\[\]\n]{1,80},[^()\[\]\n]{1,80}[)\]]$")
-_COMMAND = re.compile(r"\\(?:text[a-z]{0,8}|begin|end)\s?\{[^{}]*\}|\\[a-zA-Z]+|\b(?:and|or)\b")
-_WORD = re.compile(rf"[A-Za-z]{{2,}}|[\u0400-\u04ff]{{2,}}|[{_CJK}]{{2,}}")
+_COMMAND = re.compile(
+    r"\\(?:text[a-z]{0,8}|begin|end)\s?\{[^{}]*\}|\\[a-zA-Z]+|\b(?:and|or)\b|[和或与と、，；（）：。]"
+)
+_WORD = re.compile(rf"[A-Za-z]{{2,}}|[\u0400-\u04ff]{{2,}}|[{_CJK}]")
+_ASIDE = re.compile(r"\s?\((or [^()]{1,40})\)")
 # No unit, although a word after a number may be one.
-_VERB = re.compile(r"\b(?:is|isn|are|was|wasn|can|cannot|be|not|wrong|incorrect|false)\b|\?")
+_VERB = re.compile(r"\b(?:is|isn|are|was|wasn|can|cannot|be|not|wrong|incorrect|false)\b")
 _OR = re.compile(
     r"\W{0,4}(?:[A-Za-z]{1,20}\W{1,4}){0,2}(?:or|o|ou|oder|или|或|或者)\W{0,4}(?:[A-Za-z]{1,20}\W{1,4}){0,2}$"
 )
@@ -56,7 +59,7 @@ _BARE = re.compile(r"[-\d.,/]{1,20}|[^?]{0,200}\?")  # nothing but a number, or 
 
 def answer_in(sentence: str) -> str | None:
     """The answer in a sentence: all of it, its bold part, its last formula or last number."""
-    sentence = sentence.strip().rstrip("。．")
+    sentence = _ASIDE.sub(r" \1", sentence.strip().rstrip("。．"))
     if is_answer(sentence):
         return sentence
     if (reason := REASON.search(sentence)) and is_answer(sentence[: reason.start()]):
@@ -107,7 +110,7 @@ def only_formula(line: str) -> str | None:
 def is_answer(text: str) -> bool:
     """Whether a whole text reads as an answer rather than a sentence that contains one."""
     text = text.strip()
-    if len(text) > 2_000 or "\\boxed" in text:  # a box that is still here was never closed
+    if len(text) > 2_000 or "?" in text or "\\boxed" in text:  # this box was never closed
         return False
     value = read(text)
     if value is None or is_plain(value):
@@ -148,6 +151,9 @@ def last_number(line: str) -> str | None:
 
 def guesses(lines: list[str]) -> list[str]:
     """The different numbers of the last lines, or parts of one, that offer a guess."""
+    text = "\n".join(lines)
+    if not (hedged(text) or "?" in text or _BARE.fullmatch(lines[-1].strip())):
+        return []
     parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:])]
     asked = [part for part in parts if hedged(part) or _BARE.fullmatch(part.strip())]
     numbers = [last_number(part.rstrip("? ")) for part in asked]

@@ -11,13 +11,34 @@ from distill.verify.math.values import Text, is_plain, read
 LAST = 3  # statements that are searched for an answer, from the last
 
 _ENGLISH = re.compile(
-    r"(?<![/\\])\b(?:answers?|(?:correct|right|true|actual|final|best) (?:option|choice|alternative"
-    r"|value|result|letter|one|solution))\b"
+    r"(?<![/\\])\b(?:answers?|(?:correct|right|true|actual|best) (?:option|choice|alternative"
+    r"|value|result|letter))\b"
     r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\))?"
     r"(?:[ *_]{0,6}(?:\b(?:is|are|was|be|equals|becomes|(?:would|should|must|will|has to) be"
     r"|(?:comes|works|turns) out (?:to be|as|at))\b|:|=|：)){1,2}[ *_:]{0,6}"
     r"|\banswers?[ ]?:?\*\*[ :]{0,4}",
     re.IGNORECASE,
+)
+# A text without these words has no such sentence; looking for them is quicker.
+_FIRST_WORDS = ("answer", "correct ", "right ", "true ", "actual ", "best ")
+_HEADED = ("answer", "result", "respuesta", "réponse", "reponse", "antwort", "ответ", "答", "정답")
+_FOREIGN_WORDS = (
+    *_HEADED[2:],
+    *("resposta", "risposta", "antwoord", "ergebnis", "lösung", "solución", "solução", "soluzione"),
+    *("wynik", "odpowied", "odpověď", "svar", "vastaus", "cevap", "yanıt", "jawaban", "đáp án"),
+    *(
+        "răspuns",
+        "válasz",
+        "відповідь",
+        "отговор",
+        "الجواب",
+        "الإجابة",
+        "उत्तर",
+        "คำตอบ",
+        "正解",
+        "解答",
+    ),
+    *("답", "选", "選", "故", "应", "所以", "因此", "本题", "正确"),
 )
 # Other languages are only looked for in what has no statement in English.
 _OTHERS = re.compile(
@@ -67,7 +88,7 @@ def statements(text: str) -> list[Statement]:
 
 def is_final(one: Statement) -> bool:
     """Whether its words say that it is the last one."""
-    return _FINAL.search(one.words) is not None
+    return _FINAL.search(one.words) is not None and "value" not in one.words
 
 
 def rivals(text: str, found: list[Statement], value: Callable[[str], object]) -> list[str]:
@@ -90,10 +111,16 @@ def _all(text: str) -> Iterator[Statement]:
     if "</answer>" in text:
         yield from _tagged(text)
         return
-    matches = list(_ENGLISH.finditer(text)) or list(_OTHERS.finditer(text))
-    matches = sorted([*matches, *_HEADING.finditer(text)], key=re.Match.start)[-2 * LAST :]
+    low = text.lower()
+    matches: list[re.Match[str]] = []
+    if any(map(low.__contains__, _FIRST_WORDS)):
+        matches = list(_ENGLISH.finditer(text))
+    if not matches and any(map(low.__contains__, _FOREIGN_WORDS)):
+        matches = list(_OTHERS.finditer(text))
+    if matches or any(map(low.__contains__, _HEADED)):
+        matches = sorted([*matches, *_HEADING.finditer(text)], key=re.Match.start)[-2 * LAST :]
     stops = [*(match.start() for match in matches[1:]), len(text)]
-    for match, stop in zip(matches, stops, strict=True):
+    for match, stop in zip(matches, stops, strict=False):
         yield _stated(text, match, stop)
     for match in list(_HASHES.finditer(text))[-1:]:
         if is_plain(read(match[1]) or Text("", False)):
@@ -125,6 +152,6 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
 
 
 def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
-    sentence = sentence.strip()
+    sentence = sentence.strip().rstrip(" /|")
     denied = re.match(r"n['’]t\b", sentence) is not None
     return Statement(match.start(), end, match[0], "" if denied else affirmed(sentence))
