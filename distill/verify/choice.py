@@ -19,7 +19,8 @@ _AND = r"(?:\s?(?:[,;/&+，、；]\s?(?:and |or )?|\b(?:and|or|y|o|et|ou|und|ode
 _LEAD = (
     r"(?:\W|\b(?:the|so|thus|hence|therefore|then|it|must|be|is|are|correct|right|best|final|answers?"
     r"|options?|choices?|letters?|opción|opciones|option|i|we|would|['’]?d|will|choose|pick|select"
-    r"|go|going|with|opt|for|guess|think|s)\b|所以|因此|故|应|选项?|选择|是|为){0,12}"
+    r"|go|going|with|opt|for|guess|think|s|should|clearly|certainly|definitely|indeed|obviously"
+    r"|probably|both|only|la|le|correct[ao]|richtig|ist|es)\b|所以|因此|故|应|选项?|选择|是|为){0,12}"
 )
 # "C", "(C)", "C.", "C) Paris", "option C", "A and C", "ACD"; not "A cat", nor "Because".
 _LETTERS = re.compile(
@@ -28,7 +29,7 @@ _LETTERS = re.compile(
 )
 _ENDS = re.compile(
     r"\s*$|\s*[.,:;。，：；!)（(—–-]|[)）\]]|\s(?:is|are|because|since|as|for|und|ist|es|est|é|è"
-    r"|isn|wasn|here|overall|right|correct)\b|[是为です입의이가은는]",
+    r"|isn|wasn|here|overall|right|correct)\b|(?:选项)?正确|选项|对|[是为です입의이가은는]",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"[(（]?\b[A-J][).:、）]")
@@ -37,9 +38,10 @@ _MENTIONED = re.compile(r"\b(?:option|choice)s?\s{1,3}\(?([A-J])(?![\w'’])\)?"
 _CLAUSE = re.compile(r"[,;.!?，；。]|\bbut\b", re.IGNORECASE)
 _RULED_OUT = re.compile(
     r"\b(?:cannot|eliminate|rul(?:e|ed|ing) out|exclude|distractor|wrong|incorrect|false|except|unlikely"
-    r"|unless|if)|\bnot\b|n['’]t\b|不|排除",
+    r"|unless|if)|\bnot\b|n['’]t\b|不|排除|错|误",
     re.IGNORECASE,
 )
+_IS_RIGHT = re.compile(r"\b(?:is|are) (?:right|correct|true)\b|✓|✅|正确", re.IGNORECASE)
 _OR = re.compile(r"\b(?:or|either|o|ou|oder|или)\b|或|/", re.IGNORECASE)
 
 
@@ -94,8 +96,10 @@ def _reference(gold: str) -> tuple[frozenset[str], list[str]]:
 def _only_listed(response: str) -> bool:
     """Whether the last line is one of several options that are repeated, or of several guesses."""
     lines = [line for line in response[-4_000:].split("\n") if line.strip()][-2:]
-    return len(lines) == 2 and (
-        all(map(_OPTION_LINE.match, lines)) or all(hedged(line[:200]) for line in lines)
+    return (
+        len(lines) == 2
+        and not _IS_RIGHT.search(lines[1])
+        and (all(map(_OPTION_LINE.match, lines)) or all(hedged(line[:200]) for line in lines))
     )
 
 

@@ -30,7 +30,8 @@ _ONWARDS = re.compile(
     r"|所以|因此|因而|则|得|donc|also|daher|luego|entonces|portanto|значит|поэтому",
     re.IGNORECASE,
 )
-_BULLET = re.compile(r"\n\s{0,8}[-*•]\s")
+_BULLET = re.compile(r"\n[\s\-*•#]{1,12}(?:\d{1,2}[.):]?\s)?|\n\d{1,2}[.):]\s")
+_IF_NOT = re.compile(r"\bif not\W", re.IGNORECASE)
 _CONCLUDES = re.compile(
     r"\W{0,8}(?:so|thus|hence|therefore|finally|final|in total|total|answer|altogether|the answer"
     r"|所以|因此|最终|donc|also|por lo tanto|итак)",
@@ -151,7 +152,9 @@ def _is_rival(text: str, one: Box, other: Box) -> bool:
         return True
     if other[0] - one[1] > LONGEST or "\n" in (gap := text[one[1] : other[0]]):
         return _is_alike(text, one, other)
-    return not (_ONWARDS.search(gap) or "=" in gap) or hedged(_line(text, one) + gap)
+    return (
+        not (_ONWARDS.search(gap) or "=" in gap) or hedged(gap) or _IF_NOT.search(_line(text, one))
+    )
 
 
 def _is_alike(text: str, one: Box, other: Box) -> bool:

@@ -18,11 +18,12 @@ _DENYING = _words(
     " değil 不 非 no_ rather instead opposed unlike lugar vez lieu statt вместо ≠ != \\ne"
     " but_ other different than longer wrong"
 )
+_DOUBTING = _words("way doubt hardly think believe say agree claim that to_ guess assume expect")
 _GIVING_UP = _words(
     "give_up gave giving know idea can't can’t cannot can_not couldn could_not unable able_to fail won't"
     " won’t refuse impossible out_of ran_out running_out skip pass quit stuck lost enough insufficient"
     " continued rindo no_sé no_lo puedo sais peux abandonne weiß kann gebe sei desisto non_ arrendo"
-    " знаю сдаюсь могу 不 放弃 无法 わかり 分かり 모르 포기"
+    " знаю сдаюсь могу 不 放弃 无法 解け わかり 分かり 모르 포기"
 )
 _GUESSING = _words(
     "guess maybe perhaps possib might_be could_be may_be either alternativ attempt candidate option_"
@@ -33,7 +34,7 @@ _TAKING_BACK = _words(
     "wait actually rather scratch strike forget never disregard ignore _back retract withdraw wrong"
     " mistake correct changed meant_ fix_ revise i_mis forgot messed error slip typo edit: erratum"
     " let_me thought reflection closer should false erroneous invalid inaccurate _match _work add_up"
-    " sense _right _fit satisfy check_out sorry equivo _mal falso errad erro erreur fehler correc"
+    " sense _right _fit satisfy _no, no. no: my_bad counted missed overlooked mixed confused dropped swapped mean_ but check_out sorry equivo _mal falso errad erro erreur fehler correc"
     " corrijo errei faux tromp falsch stimmt geirrt vertan verrechnet korrektur sbagliat неверно"
     " неправильно ошиб не_так исправ 不对 不對 错 錯 更正 有误 間違 違い 訂正 틀 잘못 정정 아니"
 )
@@ -42,16 +43,17 @@ _TAKING_BACK = _words(
 _VALUE = r"(?:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d|\([A-J]\)|[A-J](?![\w'’]))"
 _NOT = (
     r"(?:\bnot|n['’]t|\b(?:never|neither|cannot|nor|nicht|keine?|non|pas|não|nao|nunca|не|ні|niet"
-    r"|inte|nie|değil)|不是|不为|不等于|并非|而非|不選|不选)"
+    r"|inte|nie|değil|no(?= (?:es|son|era)\b))|不是|不为|不等于|并非|而非|不選|不选)"
 )
 _ADVERB = (
     r"(?:\s(?:be|equal(?: to)?|the|a|an|just|simply|exactly|actually|really|option|choice|answer"
     r"|value|number|es|é|è|est|la|el|die|der|opción|option|вариант)){0,4}"
 )
 _BEFORE = re.compile(
-    rf"(?:(?<!if )(?:{_NOT}{_ADVERB}|\b(?:anything but|all but|other than|different from|no longer"
+    rf"(?:(?<!if )(?:{_NOT}{_ADVERB}|\b(?:(?:any|every)thing (?:but|except)|all (?:but|except)|(?<!none )(?<!no )other than|different from"
+    r"|no longer|except|excluding"
     r"|(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger) than|wrong to (?:say|answer)))"
-    r"[\s$*:(]{0,6}|(?:\\neq?|≠|!=)\s{{0,3}}|\bla respuesta no es[\s$]{{0,3}})$",
+    r"[\s$*:(]{0,6}|(?:\\neq?|≠|!=)\s{0,3})$",
     re.IGNORECASE,
 )
 _WRONG = (
@@ -64,12 +66,22 @@ _AFTER = re.compile(
     rf"|certainly|obviously|actually|simply|the))? {_WRONG}(?! to )"
     r"|(?:isn['’]t|wasn['’]t|can['’]t be|cannot be|could not be) (?:right|correct|it\b|(?:the|my) "
     r"(?:right |correct |final )?(?:answer|one|value|result|option|choice|solution))"
+    r"|(?:is|are)(?:n['’]t| not) a (?:valid |real |possible |correct )?(?:solution|root|answer|option)"
+    r"|(?:do|does|did)(?:n['’]t| not) (?:work|satisfy|fit|hold|match)|\?\s{0,3}(?:no|nope|wrong)\b"
     r"|(?:no es|não é|non è|n['’]est pas) (?:la|a|une?|correct|válid)|ist (?:falsch|nicht (?:die|richtig))"
     r"|(?:es|está|é|è|est) (?:incorrect|fau[sx]|errad|sbagliat|mal\b)|(?:неверн|неправил|не подход)"
-    r"|(?:是|为)?(?:不对|不正确|错误|错的|不是)|では(?:ない|ありません|なく)|じゃない|は(?:間違|誤)"
+    r"|(?:是|为)?(?:不对|不正确|错误|错的|不是)|では(?:ない|ありません|なく)|じゃない|は(?:間違|誤|違|答えではな|答えではあり)"
     r"|[이가은는]? ?(?:아니|아닙|틀[렸린]))",
     re.IGNORECASE,
 )
+_DOUBTED = re.compile(
+    r"\b(?:no way|doubt|hardly|(?:don['’]t|do not|can['’]t|cannot|didn['’]t|wouldn['’]t) (?:think|believe"
+    r"|say|agree|claim)|(?:false|wrong|untrue|incorrect|not true|not the case) (?:that|to)|claim(?:s|ed)?"
+    r"|(?:many|some|others|people|students|you|one|they|someone) (?:\w{1,12} )?(?:might |may |would "
+    r"|will |could |often )?(?:thinks?|says?|believes?|guess(?:es)?|assumes?|expects?|claims?))\b",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"[,;.!?]\s|\b(?:but|so|hence|thus|therefore)\b", re.IGNORECASE)
 _CONTRAST = re.compile(
     rf"[\s,;:(—–，、-]{{0,6}}(?:(?:and|but|y|et|und|e|а|и|而)\s?)?"
     rf"(?:{_NOT}{_ADVERB}\s?(?={_VALUE})|(?:\bno|\bsino que no)\s(?={_VALUE})"
@@ -94,14 +106,14 @@ REASON = re.compile(
 _VERB_LAST = re.compile(r"(?:\b(?:is|was|are|be|equals|es|ist|est|é|è)|=|是|为)$", re.IGNORECASE)
 _GIVES_UP = re.compile(
     r"\b(?:(?:i|we|ll|must|to) give up|(?:i|we) gave up|giving up|give up[.!,;]|(?:don['’]t|do not|didn['’]t|did not) know|no idea|not know"
-    r"|(?:cannot|can['’]t|can not|couldn['’]t|could not|unable to|not able to|failed to|fail to"
+    r"|(?:cannot|can['’]t|can not|couldn['’]t|could not|unable to|not able to|failed (?:to|after)|fail to"
     r"|won['’]t|refuse to|impossible to) (?:\w+ )?(?:solve|answer|determine|compute|find|help|complete"
     r"|provide|say|tell|figure|decide|be (?:solved|determined|answered)|finish|do|see|assist|continue)"
     r"|ran out|running out|out of (?:time|tokens|space)|(?:i|i['’]m) (?:skip|pass|quit|stuck|lost)"
     r"|not enough (?:info|data|time)|insufficient|to be continued|me rindo|no (?:lo )?sé"
     r"|no puedo|je ne (?:sais|peux)|j['’]abandonne|ich (?:weiß|kann) (?:es )?nicht|ich gebe auf"
     r"|não sei|desisto|non (?:lo )?so|mi arrendo)\b"
-    r"|не знаю|сдаюсь|не могу|我不知道|不会做|放弃|无法|不能确定|わかりません|分かりません|모르겠|포기",
+    r"|не знаю|сдаюсь|не могу|我不知道|不会做|放弃|无法|不能确定|解け|わかりません|分かりません|모르겠|포기",
     re.IGNORECASE,
 )
 _GUESS = re.compile(
@@ -138,7 +150,7 @@ _EXCLAIMED = re.compile(
     r"\b(?:wait|hold on|hang on|hm+|no|nope|oops|whoops|actually|sorry)\b", re.I
 )
 _THIS_IS_WRONG = re.compile(
-    rf"\b(?:this|that|it)(?: (?:answer|result|value|one))?{_IS_WRONG}"
+    rf"\b(?:(?:this|that|it)(?: (?:answer|result|value|one))?{_IS_WRONG}|wrong|incorrect)"
     r"(?=\W{0,3}(?:$|[.,;:!?…—–\n-]|because|since|as\b|and|but|so\b|though))",
     re.IGNORECASE,
 )
@@ -160,13 +172,17 @@ _TAKEN_BACK = re.compile(
     r" (?:\w{1,20} )?(?:mistake|error|slip|typo)"
     r"|there(?:['’]s| is| was) (?:a|an) (?:\w{1,20} )?(?:mistake|error) in (?:my|the (?:above"
     r"|calc|comp|reasoning|work|solution|previous))"
-    r"|correction\b|edit:|erratum"
+    r"|correction\b|edit:|erratum|(?:corrected|revised|updated)(?: (?:answer|result|value|solution))?\s?:"
+    rf"|my (?:mistake|bad|error)\b|i mean,? (?:it['’]s )?(?={_VALUE})"
+    r"|i (?:double|over|under)[- ]?counted|i (?:missed|overlooked|mixed up|confused|dropped|swapped)\b"
+    rf"|not (?={_VALUE}[^\s]{{0,12}},? but\b)"
+    rf"|no[,:.—–-]{{1,3}}\s?(?=(?-i:{_VALUE})[^\s]{{0,12}}(?:[.!]\s|[.!]?$))"
     r"|let me (?:re-?do|re-?think|correct|fix|revise|re-?consider|start over"
     r"|try (?:this |it |that )?(?:once )?(?:more|again))"
     r"|on (?:second thoughts?|(?:further )?reflection|closer (?:look|inspection|examination))\b"
     r"|(?:my|the|this|that)(?: (?:above|previous|earlier|first|last|boxed|final|initial|given|original))*"
     r" (?:answer|result|value|solution|calculation|computation|reasoning|work|box|claim|guess"
-    rf"|number|option|choice)(?: above| i gave| given| in the box| {_VALUE}[^\s]{{0,12}})?{_IS_WRONG}"
+    rf"|number|option|choice)(?: above| i gave| given| in the box)?{_IS_WRONG}"
     rf"|the (?:above|previous){_IS_WRONG}"
     r"|(?:it|that|this|the (?:answer|value|result|box)) should (?:have been|read|(?:actually |rather "
     rf"|really |instead )?be (?={_VALUE}))"
@@ -193,6 +209,12 @@ def denied_before(text: str) -> bool:
     """Whether the end of ``text`` denies what follows it: "it is not "."""
     near = text[-40:]
     return _has(near, _DENYING) and _BEFORE.search(near) is not None
+
+
+def doubted(before: str) -> bool:
+    """Whether the clause at the end of ``before`` doubts what follows, or says who else thinks so."""
+    near = before[-120:]
+    return _has(near, _DOUBTING) and _DOUBTED.search(_CLAUSE.split(near)[-1]) is not None
 
 
 def denied_after(text: str) -> bool:

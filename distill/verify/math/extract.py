@@ -128,7 +128,7 @@ def _in_last_lines(text: str) -> Found | None:
     if not lines:
         return None
     if len(lines) == 1 and len(lines[0]) <= SHORT_LINE:
-        line = lines[0].strip()
+        line = lines[0].strip().lstrip("∴⇒⟹→ ").strip('"“”«»`')
         if is_answer(line) or _ONE_WORD.fullmatch(line):
             return Found(line, "whole")
     if gives_up(end):

@@ -7,6 +7,7 @@ from distill.verify.math.denial import (
     affirmed,
     denied_after,
     denied_before,
+    doubted,
     gives_up,
     hedged,
 )
@@ -37,7 +38,7 @@ _NUMBERED = re.compile(
     r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\.|figure"
     r"|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage|iteration"
     r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
-    r"|étape|задача|вопрос|шаг|задачи)\s{0,3}#?|#|\d\s(?:of|out of|von|de|sur|из)\s|第\s?"
+    r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#|(?:第|問題|问题)\s?|\d\s(?:of|out of|von|de|sur|из)\s|第\s?"
     r")$",
     re.IGNORECASE,
 )
@@ -49,11 +50,17 @@ _WORD = re.compile(rf"[A-Za-z]{{2,}}|[\u0400-\u04ff]{{2,}}|[{_CJK}]")
 _ASIDE = re.compile(r"\s?\((or [^()]{1,40})\)")
 # No unit, although a word after a number may be one.
 _VERB = re.compile(r"\b(?:is|isn|are|was|wasn|can|cannot|be|not|wrong|incorrect|false)\b")
-_OR = re.compile(
-    r"\W{0,4}(?:[A-Za-z]{1,20}\W{1,4}){0,2}(?:or|o|ou|oder|или|或|或者)\W{0,4}(?:[A-Za-z]{1,20}\W{1,4}){0,2}$"
+_OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)\b|或|또는|か|和|/|\|")
+# Between two numbers of a list.
+_LISTED = re.compile(
+    r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或|또는|か)\W{0,4}"
+    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|\W{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b|和)?\W{1,4}"
+    r"|\s?[,;/|]\s?"
 )
+_OR_ELSE = re.compile(r"\W{0,3}or\b", re.IGNORECASE)
+_MORE = re.compile(r"\s?;|\s\(|\s—")
 
-_GUESSED = re.compile(r"(?<=[.!?;])\s+")
+_GUESSED = re.compile(r"(?<=[.!?;,])\s+|(?<=[，。；])")
 _BARE = re.compile(r"[-\d.,/]{1,20}|[^?]{0,200}\?")  # nothing but a number, or a question
 
 
@@ -62,6 +69,8 @@ def answer_in(sentence: str) -> str | None:
     sentence = _ASIDE.sub(r" \1", sentence.strip().rstrip("。．"))
     if is_answer(sentence):
         return sentence
+    if (more := _MORE.search(sentence)) and is_answer(sentence[: more.start()]):
+        return sentence[: more.start()]
     if (reason := REASON.search(sentence)) and is_answer(sentence[: reason.start()]):
         return sentence[: reason.start()]
     if (bold := bold_in(sentence)) is not None:
@@ -86,7 +95,7 @@ def bold_in(line: str) -> str | None:
 
 def _is_denied(line: str, match: re.Match[str]) -> bool:
     before, after = line[: match.start()], line[match.end() :][:60]
-    return denied_before(before) or denied_after(after)
+    return denied_before(before) or denied_after(after) or doubted(before)
 
 
 def last_formula(line: str) -> str | None:
@@ -142,11 +151,20 @@ def last_number(line: str) -> str | None:
         return pair[0]
     if _OPERATOR.search(before[-12:]) or _NUMBERED.search(before[-20:]):
         return None
-    if denied_before(before) or denied_after(tail[last.end() :][:60]):
+    if _is_denied(tail, last):
         return None
-    if len(found) > 1 and _OR.fullmatch(tail[found[-2].end() : last.start()]):
-        return f"{found[-2][0].strip()} or {last[0].strip()}"
-    return last[0].strip()
+    return " or ".join(_alternatives(tail, found))
+
+
+def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:
+    """The last number with those that it is listed with: 3 or 4; 3, 4 and 5."""
+    first = len(found) - 1
+    while first > 0 and _LISTED.fullmatch(line[found[first - 1].end() : found[first].start()]):
+        first -= 1
+    gaps = line[found[first].end() : found[-1].start()]
+    if len(found) - first < 3 and not _OR.search(gaps):
+        first = len(found) - 1  # "In 2010, 5 people"
+    return [match[0].strip() for match in found[first:]]
 
 
 def guesses(lines: list[str]) -> list[str]:
@@ -158,4 +176,6 @@ def guesses(lines: list[str]) -> list[str]:
     asked = [part for part in parts if hedged(part) or _BARE.fullmatch(part.strip())]
     numbers = [last_number(part.rstrip("? ")) for part in asked]
     found = list(dict.fromkeys(one for one in numbers if one is not None))
-    return found if len(found) > 1 and parts and asked and asked[-1] is parts[-1] else []
+    if _OR_ELSE.match(parts[-1]):
+        found = list(dict.fromkeys([*filter(None, map(last_number, parts[-2:]))]))
+    return found if len(found) > 1 and asked and asked[-1] is parts[-1] else []

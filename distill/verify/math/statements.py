@@ -4,23 +4,23 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from distill.verify.math.denial import affirmed, denied_after, hedged
+from distill.verify.math.denial import affirmed, denied_after, doubted, hedged, kept
 from distill.verify.math.sentence import LONGEST_LINE
 from distill.verify.math.values import Text, is_plain, read
 
 LAST = 3  # statements that are searched for an answer, from the last
 
 _ENGLISH = re.compile(
-    r"(?<![/\\])\b(?:answers?|(?:correct|right|true|actual|best) (?:option|choice|alternative"
-    r"|value|result|letter))\b"
+    r"(?<![/\\])\b(?:ans(?:wers?)?\b[\"'.]?|(?:correct|right|true|actual|best) (?:option|choice|alternative"
+    r"|value|result|letter)\b)"
     r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\))?"
     r"(?:[ *_]{0,6}(?:\b(?:is|are|was|be|equals|becomes|(?:would|should|must|will|has to) be"
-    r"|(?:comes|works|turns) out (?:to be|as|at))\b|:|=|：)){1,2}[ *_:]{0,6}"
+    r"|(?:comes|works|turns) out (?:to be|as|at)|as follows)\b|:|=|：|[-–—](?=\s))){1,2}[ *_:]{0,6}"
     r"|\banswers?[ ]?:?\*\*[ :]{0,4}",
     re.IGNORECASE,
 )
 # A text without these words has no such sentence; looking for them is quicker.
-_FIRST_WORDS = ("answer", "correct ", "right ", "true ", "actual ", "best ")
+_FIRST_WORDS = ("answer", "ans", "correct ", "right ", "true ", "actual ", "best ")
 _HEADED = ("answer", "result", "respuesta", "réponse", "reponse", "antwort", "ответ", "答", "정답")
 _FOREIGN_WORDS = (
     *_HEADED[2:],
@@ -38,20 +38,21 @@ _FOREIGN_WORDS = (
         "正解",
         "解答",
     ),
+    *("opción", "opção", "opzione", "alternativa", "вариант"),
     *("답", "选", "選", "故", "应", "所以", "因此", "本题", "正确"),
 )
 # Other languages are only looked for in what has no statement in English.
 _OTHERS = re.compile(
     r"(?:\b(?:respuesta|resposta|risposta|r[eé]ponse|antwort|antwoord|ergebnis|lösung|solución"
     r"|solução|soluzione|wynik|odpowiedź|odpověď|svaret?|vastaus|cevap|yanıt|jawaban(?:nya)?"
-    r"|đáp án|răspuns(?:ul)?|válasz|ответ(?:ом)?|відповідь|отговор)\b|الجواب|الإجابة|उत्तर|คำตอบ|答え"
+    r"|đáp án|răspuns(?:ul)?|válasz|ответ(?:ом)?|відповідь|отговор|вариант|opción|opção|opzione|alternativa)\b|الجواب|الإجابة|उत्तर|คำตอบ|答え"
     r"|答案|正解|解答|정답|答)"
-    r"(?: (?:final|correct[ae]?|finale|definitiva|est la|opción|vraie|richtige|corretta|correta))?"
+    r"(?: (?:final|correct[aeo]?|richtig|finale|definitiva|est la|opción|vraie|richtige|corretta|correta))?"
     r"(?:[ *_]{0,6}(?:\b(?:es|é|è|est|ist|lautet|is|to|brzmi|je|är|on|adalah|là|este|az|будет"
     r"|является|равен|равно)\b|:|：|=|—|–|-(?=\s)|应该是|应为|选择|选|是|为|為|は|은|는|هو|هي|है|คือ"
     r"|(?<=정답)\s)){1,2}[ *_:：]{0,6}"
     r"|(?:故|所以|因此|应|本题|答案|正确的?)(?:答案)?(?:应)?(?:选项?|選)(?:择|擇)?(?:是|为)?[ ：:*]{0,6}"
-    r"|(?<!挑)(?<!筛)选\s?(?=[（(]?[A-J](?![A-Za-z]))",
+    r"|(?<![挑筛不])选\s?(?=[（(]?[A-J](?![A-Za-z]))",
     re.IGNORECASE,
 )
 _HEADING = re.compile(
@@ -63,8 +64,10 @@ _HASHES = re.compile(r"^####[ \t]{1,8}(\S[^\n]{0,200})$", re.MULTILINE)
 _SENTENCE_END = re.compile(r"[.!?](?:\s{1,4}(?=[A-Z<¿¡А-Я])|$)|[。！？；]|[.!?]\*\*(?=\s|$)")
 # A formula, or a block, on lines of its own.
 _DISPLAYED = re.compile(
-    r"\s*(?:\$\$\s*([^$]+?)\s*\$\$|\\\[\s*((?:[^\\]|\\[^\]])+?)\s*\\\]|```[a-z]*\n([^`]+?)\n?```)"
+    r"\s*(?:\$\$\s*([^$]+?)\s*\$\$|\\\[\s*((?:[^\\]|\\[^\]])+?)\s*\\\]|```[a-z]*\n([^`]+?)\n?```"
+    r"|\\begin\{(?:equation|align|gather)\*?\}\s*((?:[^\\]|\\[^e])+?)\s*\\end\{[a-z]{5,8}\*?\})"
 )
+_TAG = re.compile(r"[<\[](/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
 _OF_PART = re.compile(r"\b(?:to|for|of) |\(")
 _BETWEEN = re.compile(r"(?:the|final|correct|my|and|or|also|it|is|maybe|perhaps|\W)*", re.I)
 _FINAL = re.compile(r"final|correct|right|true|actual|<answer>|####|最终|正确", re.IGNORECASE)
@@ -83,7 +86,13 @@ class Statement:
 def statements(text: str) -> list[Statement]:
     """The last statements of a text that do not only deny, in order."""
     found = sorted(_all(text), key=lambda one: one.start)[-2 * LAST :]
-    return [one for one in found if one.text and not denied_after(text[one.end : one.end + 60])]
+    return [
+        one
+        for one in found
+        if one.text
+        and not denied_after(text[one.end : one.end + 60])
+        and not doubted(text[max(0, one.start - 120) : one.start])
+    ]
 
 
 def is_final(one: Statement) -> bool:
@@ -102,14 +111,18 @@ def rivals(text: str, found: list[Statement], value: Callable[[str], object]) ->
 
 def _is_rival(one: Statement, other: Statement, text: str) -> bool:
     gap = text[one.end : other.start][:100]
-    if len(gap) > 60 or _OF_PART.search(other.words):
+    if (
+        len(gap) > 60
+        or kept(text[one.start : other.start]) is not None
+        or _OF_PART.search(other.words)
+    ):
         return False
     return _BETWEEN.fullmatch(gap) is not None or hedged(gap)
 
 
 def _all(text: str) -> Iterator[Statement]:
-    if "</answer>" in text:
-        yield from _tagged(text)
+    if tagged := list(_tagged(text)):
+        yield from tagged
         return
     low = text.lower()
     matches: list[re.Match[str]] = []
@@ -128,14 +141,13 @@ def _all(text: str) -> Iterator[Statement]:
 
 
 def _tagged(text: str) -> Iterator[Statement]:
-    """What the last two <answer> tags hold."""
-    end = 0
-    for part in text.split("</answer>")[:-1]:
-        end += len(part) + len("</answer>")
-        before, opened, inside = part.rpartition("<answer>")
-        if opened and len(inside) <= LONGEST_LINE:
-            start = end - len(part) - len("</answer>") + len(before)
-            yield Statement(start, end, opened, affirmed(inside.strip()))
+    """What <answer> tags hold."""
+    opened: re.Match[str] | None = None
+    for tag in _TAG.finditer(text) if "/" in text else ():
+        if opened and tag[1]:
+            inside = text[opened.end() : tag.start()].strip()
+            yield Statement(opened.start(), tag.end(), "<answer>", affirmed(inside[:LONGEST_LINE]))
+        opened = None if tag[1] else tag
 
 
 def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
@@ -143,7 +155,10 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
     start = match.end()
     content = text[start : min(stop, start + LONGEST_LINE)]
     if shown := _DISPLAYED.match(content):
-        return _statement(match, start + shown.end(), shown[shown.lastindex or 0])
+        inside = shown[shown.lastindex or 0]
+        if "\\begin" in shown[0][:20]:
+            inside = inside.replace("&", "").rstrip("\\ \n").rpartition("\\\\")[2].strip()
+        return _statement(match, start + shown.end(), inside)
     lead = len(content) - len(content.lstrip())
     line = content[lead:].partition("\n")[0]
     end = _SENTENCE_END.search(line)
@@ -153,5 +168,6 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
 
 def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
     sentence = sentence.strip().rstrip(" /|")
-    denied = re.match(r"n['’]t\b", sentence) is not None
+    denied = re.match(r"n['’]t\b|not\s?,", sentence) is not None
+    sentence = sentence.strip("\"“”«»„'}") if match[0].find('"') >= 0 else sentence.strip('"“”«»„')
     return Statement(match.start(), end, match[0], "" if denied else affirmed(sentence))
