@@ -190,7 +190,7 @@ def _distill(pairs: list[Pair], *, unsafe: bool = False) -> tuple[list[bool], fl
     from distill.verify import Isolation, Item, grade, grade_all
 
     how = Isolation(unsafe_no_sandbox=unsafe)
-    grade("x+2n", r"\boxed{x+2}", isolation=how)  # the jail is there, and was attacked
+    grade("xy=1", r"\boxed{xy=2}", isolation=how)  # the jail is there, and was attacked
     start, began, wall = jails_cpu(), own_cpu(), time.perf_counter()
     verdicts = grade_all([Item(gold, pred) for gold, pred, _ in pairs], isolation=how)
     took = time.perf_counter() - wall
@@ -225,7 +225,7 @@ def _hostile() -> str:
         for number, gold in enumerate(("5", "x^2+1", text)):
             SCORER_THREADS.close()
             if number:  # a jail is there; it is not for the first, as in a fresh program
-                grade("x+2n", r"\boxed{x+2}")
+                grade("xy=1", r"\boxed{xy=2}")
             began = time.perf_counter()
             verdict = grade(gold, rf"\boxed{{{text}}}")
             took = time.perf_counter() - began
@@ -244,7 +244,7 @@ def _memory(pairs: list[Pair], count: int) -> str:
 
     rows, done, number = [], 0, 0
     while done < count:
-        fresh = [Item(f"x+{number}n+{i}", rf"\boxed{{x+{i}}}") for i in range(20)]
+        fresh = [Item(f"xy={number}", rf"\boxed{{xy={number}.{i}1}}") for i in range(20)]
         grade_all([*(Item(gold, pred) for gold, pred, _ in pairs), *fresh])
         done, number = done + len(pairs) + len(fresh), number + 1
         if number in (1, 2) or number % 10 == 0 or done >= count:
