@@ -8,10 +8,12 @@ from itertools import pairwise
 from distill.verify.choice import choice
 from distill.verify.instructions import instructions
 from distill.verify.math.compare import same
-from distill.verify.math.extract import Found, boxes, extract, stated
+from distill.verify.math.boxes import boxes
+from distill.verify.math.extract import extract, stated, text_answer
 from distill.verify.math.latex import plain
+from distill.verify.math.options import same_reading
 from distill.verify.math.symbolic import displayed, mistaken, too_complex
-from distill.verify.math.values import LONGEST, is_plain, read
+from distill.verify.math.values import LONGEST, Listed, is_plain, read
 from distill.verify.verdict import Verdict
 from distill.verify.workers.pending import Doubt, PendingCheck
 from distill.verify.workers.reasoning_gym import TAKES_ANYTHING, entry, fits_anything, would_execute
@@ -24,16 +26,19 @@ def _math(gold: str, response: str) -> Verdict | PendingCheck:
     wanted = None if reference is None else read(reference)
     if reference is None or wanted is None:
         return Verdict("unverifiable", None, "unreadable_gold")
-    found = extract(response)
-    value = read(found.text) if found else None
-    if found is None or value is None:
+    found = extract(response, listed=isinstance(wanted, Listed))
+    if found is None:
         return Verdict("no_answer", None, "none_found")
-    if found.place == "several_boxes":
-        return Verdict("wrong", found.text, "several_boxes", found.place)
+    if found.place == "several":
+        return Verdict("no_answer", None, "several_answers", found.text[:LONGEST])
+    reference, text = same_reading(reference, found.text)
+    wanted, value = read(reference), read(text)
+    if wanted is None or value is None:
+        return Verdict("no_answer", None, "none_found")
     equal, method = same(wanted, value)
     answer = found.text.strip()
     if equal is None and method == "needs_symbolic":  # it could only guess at a rounding, two units
-        return _question(reference, answer, found.place)
+        return _question(reference, text.strip(), found.place)
     label = {True: "correct", False: "wrong", None: "unverifiable"}[equal]
     return Verdict(label, answer, method, found.place)  # type: ignore[arg-type]
 
@@ -64,9 +69,11 @@ def _question(gold: str, answer: str, place: str) -> Verdict | PendingCheck:
 
 def _exact(gold: str, response: str) -> Verdict:
     wanted = _same_text(gold)
-    found = _text_answer(response)
+    found = text_answer(response)
     if not found or not found.text:
         return Verdict("no_answer", None, "none_found")
+    if found.place == "several":
+        return Verdict("no_answer", None, "several_answers")
     candidates = [found.text]
     if len(found.text) <= LONGEST:
         candidates.append(plain(found.text))
@@ -74,16 +81,6 @@ def _exact(gold: str, response: str) -> Verdict:
         candidates.append(response)
     right = wanted in map(_same_text, candidates)
     return Verdict("correct" if right else "wrong", found.text, "string", found.place)
-
-
-def _text_answer(response: str) -> Found | None:
-    """The box, else the stated answer word by word, else the last line."""
-    if inside := boxes(response):
-        return Found(inside[-1][2].strip(), "boxed")
-    if (text := stated(response, whole=True)) is not None:
-        return Found(text, "stated")
-    lines = response.strip().rsplit("\n", 1)
-    return Found(lines[-1].strip(" *`"), "last_line") if lines[-1].strip() else None
 
 
 def _same_text(text: str) -> str:

@@ -18,7 +18,6 @@ from distill.verify.math.values import (
     Approximate,
     Listed,
     Named,
-    Option,
     Text,
     Value,
     read,
@@ -41,8 +40,6 @@ def same(gold: Value, answer: Value) -> Outcome:
     """Whether they are equal, and how that was decided."""
     if isinstance(gold, Number) and isinstance(answer, Number):
         return _numbers(gold, answer)
-    if isinstance(gold, Option) or isinstance(answer, Option):
-        return _options(gold, answer)
     if isinstance(gold, Named) or isinstance(answer, Named):
         return _named(gold, answer)
     if isinstance(gold, Approximate) or isinstance(answer, Approximate):
@@ -98,20 +95,6 @@ def _is_finite_decimal(value: Fraction) -> bool:
         while below % prime == 0:
             below //= prime
     return below == 1
-
-
-def _options(gold: Value, answer: Value) -> Outcome:
-    """An option counts by its letter or by its value."""
-    if isinstance(gold, Option) and isinstance(answer, Option):
-        content, method = same(gold.value, answer.value)
-        if (gold.letter == answer.letter) == (content is True) or content is None:
-            return (content and gold.letter == answer.letter), method
-        return None, "option"
-    option, other = (gold, answer) if isinstance(gold, Option) else (answer, gold)
-    if isinstance(other, Text) and len(other.text) == 1 and other.text.isalpha():
-        return option.letter == other.text.upper(), "option"  # type: ignore[union-attr]
-    pair = (option.value, other) if option is gold else (other, option.value)  # type: ignore[union-attr]
-    return same(*pair)
 
 
 def _named(gold: Value, answer: Value) -> Outcome:

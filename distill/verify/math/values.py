@@ -56,8 +56,6 @@ _WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}")
 _LETTER = re.compile(r"[A-Za-z]")
 _OTHER_LETTER = re.compile(r"[^\W\d_a-zA-Zα-ωΑ-Ω]")  # of another script: a sentence, not a list
 _PROSE = re.compile(r"[A-Za-z]{2,}[ ,]+(?:[A-Za-z]+[ ,]+)*[A-Za-z]{2,}")
-# The letter of an option before its value: (D) 24, B. 12, D: 24
-_OPTION = re.compile(r"(?:\(([A-J])\) ?|([A-J])(?:[).] ?|: ?(?=[^A-Z]|[A-Z][a-z])))(\S.*)")
 _FRENCH = re.compile(r"(?<![\w)}])\](?=[^\[\]]*[,;][^\[\]]*[\[\]])|\[(?=$|\s*\\cup)")
 
 
@@ -90,14 +88,6 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """An option of a multiple-choice question: its letter and its value."""
-
-    letter: str
-    value: "Value"
-
-
-@dataclass(frozen=True, slots=True)
 class Approximate:
     r"""A value and its rounding: 3\pi \approx 9.42."""
 
@@ -105,15 +95,15 @@ class Approximate:
     rounded: Number
 
 
-Value = Number | Notation | Listed | Named | Option | Approximate | Text
+Value = Number | Notation | Listed | Named | Approximate | Text
 
 
-def is_plain(value: Value) -> bool:
+def is_plain(value: Value | None) -> bool:
     """Whether it consists of numbers only."""
     match value:
         case Listed(items=items):
             return all(map(is_plain, items))
-        case Named(value=inner) | Option(value=inner) | Approximate(exact=inner):
+        case Named(value=inner) | Approximate(exact=inner):
             return is_plain(inner)
     return isinstance(value, Number | Based | Ratio | Residue)
 
@@ -123,7 +113,7 @@ def understood(value: Value) -> bool:
     match value:
         case Listed(items=items):
             return all(map(understood, items))
-        case Named(value=inner) | Option(value=inner) | Approximate(exact=inner):
+        case Named(value=inner) | Approximate(exact=inner):
             return understood(inner)
         case Text(plain=text):
             return parse(text) is not None
@@ -174,8 +164,6 @@ def _read(text: str, depth: int) -> Value:
         return _text(text)
     if "]" in text and _FRENCH.search(text):
         text = _FRENCH.sub(lambda match: "(" if match[0] == "]" else ")", text)
-    if (option := _OPTION.fullmatch(text)) is not None:
-        return Option(option[1] or option[2], _read(option[3], depth - 1))
     parts = split(text, grouped=True)
     if len(parts) > 1:
         return _listed("", parts, text, depth, text)
@@ -199,7 +187,7 @@ def words(value: Value) -> frozenset[str]:
     match value:
         case Listed(items=items):
             return frozenset().union(*map(words, items))
-        case Named(value=inner) | Option(value=inner) | Approximate(exact=inner):
+        case Named(value=inner) | Approximate(exact=inner):
             return words(inner)
         case Text(plain=text):
             return frozenset(word.lower() for word in _WORDS.findall(text[:LONGEST]))
