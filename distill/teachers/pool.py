@@ -21,7 +21,8 @@ from distill.teachers.wire import Reply
 log = logging.getLogger("distill")
 RATE_LIMITED = 429
 LOST_DEADLINE = 0  # the status of what got no response
-CRASHED = 500  # perhaps on this very row, as deadlines and malformed answers may be its own fault
+# Perhaps on this very row: deadlines and malformed answers, too, may be its own fault.
+ANSWERED, CRASHED = 200, 500
 # A server that asks for more patience than this is down for the day.
 PATIENCE_S = 6 * 3600.0
 # After so long without any answer the run ends; the same command continues it. Restarts of a vLLM
@@ -178,7 +179,7 @@ class Pool:
         self.last_error = str(error)
         if error.status == RATE_LIMITED or (error.status == LOST_DEADLINE and error.billed):
             state.throttle.overloaded(sent_at=slot.sent_at, now=now)
-        own = error.billed or error.status == CRASHED
+        own = error.billed or error.status in (ANSWERED, CRASHED)
         state.breaker.failed(now=now, probe=slot.probe, row=row if own else None)
         if error.retry_after_s is not None:
             self._pause(state, now, error.retry_after_s)
