@@ -11,6 +11,7 @@ from aiohttp import web
 import distill
 from distill.errors import Exit, StoppedError
 from distill.teachers import retry
+from distill.teachers.finish import MEANING
 from tests.builders.recipes import recipe
 from tests.builders.runs import errors, ledger, traces
 from tests.builders.teacher_server import completion, refusal, teacher_server
@@ -197,6 +198,20 @@ def test_a_limit_in_a_vendors_word_is_a_cut_answer(tmp_path: Path) -> None:
         assert distill.generate(path, out=run) == Exit.DONE
         assert server.asked.total() == 10
     assert set(traces(run)["finish_reason"]) == {"length"}
+
+
+def test_a_word_that_an_earlier_version_did_not_know_costs_no_second_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with teacher_server(lambda body, n: completion("so", finish_reason="full")) as server:
+        path = recipe(tmp_path, server, problems=2)
+        assert distill.generate(path, out=run) == Exit.ROWS_FAILED
+        monkeypatch.setitem(MEANING, "full", "length")
+        assert distill.generate(path, out=run) == Exit.DONE
+        assert server.asked.total() == 2
+    assert traces(run)["finish_reason"].to_list() == ["length"] * 2
+    assert traces(run)["completion_tokens"].to_list() == [20] * 2
 
 
 SENT = "no key was sent; set teacher.key_env"
