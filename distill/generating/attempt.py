@@ -87,8 +87,8 @@ async def answer(context: PassContext, ask: Ask, done: Callable[[Written], None]
 
     try:
         await until_answered(once)
-    except Transient:
-        return Ended(state="retry")
+    except Transient as error:
+        return Ended(state="retry", why=str(error))
     (written,) = last
     done(written)
     attempt = written.attempt

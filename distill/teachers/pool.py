@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from distill.errors import StoppedError
 from distill.teachers.breaker import Breaker
 from distill.teachers.client import Client, Transient
+from distill.teachers.health import RATE_LIMITED, Health
 from distill.teachers.throttle import Throttle
 from distill.teachers.wire import Reply
 
 log = logging.getLogger("distill")
-RATE_LIMITED = 429
 LOST_DEADLINE = 0  # the status of what got no response
 # Perhaps on this very row: deadlines and malformed answers, too, may be its own fault.
 ANSWERED, CRASHED = 200, 500
@@ -41,6 +41,7 @@ class EndpointState:
     client: Client
     throttle: Throttle
     breaker: Breaker = field(default_factory=Breaker)
+    health: Health = field(default_factory=Health)
     under_way: int = 0
     answered: int = 0
     refusals: list[str] = field(default_factory=list)  # their words, since an answer
@@ -131,6 +132,7 @@ class Pool:
         state.forbidden = [(key, at) for key, at in state.forbidden if at > slot.sent_at]
         state.last_answer = now
         state.breaker.answered()
+        state.health.answered()
         state.throttle.answered(
             sent_at=slot.sent_at,
             now=now,
@@ -151,6 +153,7 @@ class Pool:
         if status == FORBIDDEN:
             state.forbidden.append((key, state.last_answer))
         state.breaker.answered()
+        state.health.answered()
         if state.gone is not None or not self._refuses_all(state):
             self._left(slot)
             return None
@@ -177,6 +180,8 @@ class Pool:
         """No answer this time to ``row``."""
         state, now = slot.state, time.monotonic()
         self.last_error = str(error)
+        reached = error.billed or error.status != LOST_DEADLINE
+        state.health.failed(str(error), status=error.status, reached=reached, now=now)
         if error.status == RATE_LIMITED or (error.status == LOST_DEADLINE and error.billed):
             state.throttle.overloaded(sent_at=slot.sent_at, now=now)
         own = error.billed or error.status in (ANSWERED, CRASHED)
