@@ -15,6 +15,9 @@ from distill.teachers.refusal import STOP_ROW, STOP_RUN, error_in, stands_for, w
 from distill.teachers.thoughts import FIELDS, LISTS, joined, said_in
 from distill.think import split_think
 
+# The names of the word for how it ended, the chat API's own first: proxies leave those of Gemini,
+# Anthropic, OpenRouter's vendors and Ollama. vLLM's stop_reason is the text that it stopped at.
+REASONS = ("finish_reason", "finishReason", "stop_reason", "native_finish_reason", "done_reason")
 SHOWN_CHARS = 200  # of a body that is not a completion
 AN_ERROR = "an error in a 200"
 # Stands for what is not a count: "many", -1, true, 1e400.
@@ -219,9 +222,8 @@ def _usage(usage: Any) -> dict[str, Any]:
 
 
 def _finish(choice: dict[str, Any]) -> str:
-    """Some proxies leave Anthropic's own name for it."""
-    said = choice.get("finish_reason")
-    return finish_of(choice.get("stop_reason") if said is None else said)
+    names = (name for name in REASONS if choice.get(name) is not None)
+    return finish_of(choice.get(next(names, "")))
 
 
 def _count(block: Any, name: str) -> int | None:

@@ -69,8 +69,12 @@ def test_a_choice_without_a_message_is_an_answer_without_a_text(
     assert reply.completion_tokens == 100  # Gemini counts its thoughts in the total alone
 
 
-def test_anthropics_name_for_the_reason_is_read_where_there_is_no_other() -> None:
-    said = {"message": {"content": "4"}, "stop_reason": "max_tokens"}
+OTHER_NAMES = ["finishReason", "stop_reason", "native_finish_reason", "done_reason"]
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_another_name_for_the_reason_is_read_where_the_usual_one_is_not(name: str) -> None:
+    said = {"message": {"content": "4"}, "finish_reason": None, name: "max_tokens"}
     assert parse(body(said)).finish_reason == "length"
     # vLLM has both, and the second is the text that it stopped at
     both = {"message": {"content": "4"}, "finish_reason": "stop", "stop_reason": "max_tokens"}
