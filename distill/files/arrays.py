@@ -73,7 +73,7 @@ def _elements(pieces: Iterator[bytes], path: Path) -> Iterator[bytes]:
 
 
 def _damaged(path: Path) -> UserError:
-    return UserError(f"{path}: not a whole JSON array; fetch or write the file again, or {JSONL}")
+    return UserError(f"{path}: not a whole JSON array; fetch or write the file again")
 
 
 def _of_object(path: Path) -> Iterator[dict[str, Any]]:

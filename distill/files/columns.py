@@ -11,7 +11,7 @@ from typing import Any
 
 from distill.errors import UserError
 from distill.files.switches import switches_in
-from distill.files.talk import TALK, THOUGHT, answer_in, turns_of
+from distill.files.talk import TALK, THOUGHT, about, answer_in, turns_of
 from distill.files.values import opened, words
 from distill.think import split_think
 
@@ -49,10 +49,12 @@ ALSO_GOLD = (
 IN_OBJECTS = ("reward_model", "verification_info")  # verl's and Prime Intellect's references
 # deepseek_reasoning with deepseek_solution: a thought and its answer under one vendor's name.
 PAIRED = ("solution", "attempt", "answer", "response", "content", "output", "completion", "text")
-# What rows use under its own name, so that it is never "not used".
+TEACHERS = ("teacher", "model", "generator", "generation_model", "model_name", "teacher_model")
+ENDS = ("finish_reason", "stop_reason", "done_reason")
+# What rows use under its own name.
 KNOWN = (
-    *("id", "sample", "source", "domain", "verify", "teacher", "model", "finish_reason"),
-    *("prompt_tokens", "reasoning_tokens", "completion_tokens", "cost_usd", FINISHES, "custom_id"),
+    *("id", "custom_id", "sample", "source", "domain", "verify", *TEACHERS, *ENDS, FINISHES),
+    *("prompt_tokens", "reasoning_tokens", "completion_tokens", "cost_usd"),
 )
 
 
@@ -71,13 +73,13 @@ class Columns:
     mapped: bool = False  # whether the user has named the question's column
 
     def said(self, names: Iterable[str]) -> str:
-        """One line for a person: what each part is read from, and what is not used."""
+        """One line for a person: what each part is read from, and which columns are not used."""
         prompt = self.question if self.mapped else self.talk or self.question
         asked = [name for name in (prompt, self.about) if name]
         answers = " and ".join(self.many) or self.response or self.talk
         parts = {
             "prompt": " and ".join(asked) or "nothing",
-            "thought": self.reasoning or f"the turn or tags in {answers}",
+            "thought": self.reasoning or f"what {answers} says of it",
             "response": answers,
             "reference": self.gold or "nothing",
         }
@@ -99,26 +101,31 @@ def are_ours(names: Iterable[str]) -> bool:
     return set(OURS) <= there and asked and ("gold" in there or lower.isdisjoint(GOLD))
 
 
-def columns_of(lines: Lines, where: str, given: Mapping[str, str] | None = None) -> Columns:
+def columns_of(
+    lines: Lines, where: str, given: Mapping[str, str] | None = None, used: Iterable[str] = ()
+) -> Columns:
     """The part that each column plays in these lines.
 
     Args:
         lines: of the file.
         where: the file, for errors.
         given: parts that the user has named, with their columns.
+        used: columns that these are made of.
 
     Raises:
         UserError: no column holds an answer, or two columns could play the same part.
     """
-    return _Finder(lines, where, dict(given or {})).columns()
+    return _Finder(lines, where, dict(given or {}), used).columns()
 
 
 class _Finder:
     """The columns of some lines, and which of them are filled."""
 
-    def __init__(self, lines: Lines, where: str, given: dict[str, str]) -> None:
+    def __init__(
+        self, lines: Lines, where: str, given: dict[str, str], used: Iterable[str]
+    ) -> None:
         self.lines, self.where, self.given = lines, where, given
-        mapped = set(given.values())
+        mapped = {*given.values(), *used}
         every = dict.fromkeys(name for line in lines for name in line)
         self.names = [name for name in every if name not in mapped]
         self.filled = {n for n in every if any(_is_filled(line.get(n)) for line in lines)}
@@ -134,8 +141,10 @@ class _Finder:
         many = () if "response" in self.given else self.many(response, talk)
         # a conversation with an answer is one; other names of answers count where there is none
         answered = bool(many or (response in self.filled) or self.answers(talk))
-        response = response if answered else self.also_response(reasoning, talk) or response
-        gold = given("gold") or self.gold(response)
+        response = (
+            response if answered else self.also_response(reasoning or switch, talk) or response
+        )
+        gold = given("gold") or self.gold(response) or self.reference_in(talk)
         if not (response or talk or many):
             raise self.no_answer()
         return Columns(
@@ -217,6 +226,11 @@ class _Finder:
     def gold(self, response: str | None) -> str | None:
         taken = () if response is None else (response,)
         return self.one("reference answer", GOLD, ALSO_GOLD, IN_OBJECTS, without=taken)
+
+    def reference_in(self, talk: str | None) -> str | None:
+        """The conversation, where its turns have the reference beside them."""
+        turns = [turn for value in self.values(talk) for turn in turns_of(value)] if talk else []
+        return talk if about(turns).get("reference_answer") else None
 
     def values(self, name: str) -> Iterable[Any]:
         return (line.get(name) for line in self.lines)

@@ -24,6 +24,7 @@ UNREAD = (
 MADE = {"traces": ("ledger.sqlite", "traces/manifest.json"), "kept": ("report.json",)}
 # Our own files that describe a set, with a key that only ours have.
 DESCRIBING = {"manifest.json": "shards", "report.json": "fingerprint"}
+ABOUT = ("dataset_info.json", "dataset_infos.json", "state.json")  # the package datasets' own
 HUB = "hf://datasets/"
 
 
@@ -147,9 +148,9 @@ def left_out(data: str | Path) -> list[str]:
 
 
 def _describes(path: Path) -> bool:
-    """Whether it is one of our files about a set, which holds no rows."""
+    """Whether it is a file about a set, which holds no rows."""
     found = read_json(path) if (key := DESCRIBING.get(path.name)) else None
-    return isinstance(found, dict) and key in found
+    return path.name in ABOUT or (isinstance(found, dict) and key in found)
 
 
 def _refuse_missing(root: Path, found: set[str]) -> None:

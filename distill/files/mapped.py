@@ -31,6 +31,13 @@ class Mapped:
         """The parts of a trace that are mapped, with the columns that ``added`` gives them."""
         return {part: f"map.{part}" for part in self.parts if part in TRACE}
 
+    @property
+    def used(self) -> set[str]:
+        """The columns that parts of a trace are made of: they play no other part."""
+        texts = {part: text for part, text in self.parts.items() if part in TRACE}
+        made = (by_row(text, f"{self.where}: map.{part}") for part, text in texts.items())
+        return {name for each in made for name in each.meta.root_names()}
+
     def added(self, lines: Sequence[dict[str, Any]], path: str) -> list[dict[str, Any]]:
         """The same lines with the parts that the map makes of them.
 

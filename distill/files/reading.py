@@ -43,9 +43,11 @@ class Reading:
             UserError: as in ``columns_of``, or they are Python's lists as text, which is not JSON.
         """
         given = self.mapped.given if self.mapped else {}
-        found = columns_of(lines, path, given)
+        used = self.mapped.used if self.mapped else set()
+        found = columns_of(lines, path, given, used)
         _refuse_printed(lines, found, path)
-        said = found.said(dict.fromkeys(name for line in lines for name in line))
+        filled = (name for line in lines for name, value in line.items() if value is not None)
+        said = found.said(name for name in dict.fromkeys(filled) if name not in used)
         if said not in self.told:
             self.told.add(said)
             log.info("%s: reads %s", path, said)
@@ -77,7 +79,8 @@ class Reading:
 
 
 def _refuse_printed(lines: Sequence[dict[str, Any]], columns: Columns, path: str) -> None:
-    for name in filter(None, (columns.talk, *columns.many)):
+    apart = columns.question and columns.response  # then no conversation is needed
+    for name in filter(None, (None if apart else columns.talk, *columns.many)):
         values = [line[name] for line in lines if line.get(name)]
         lists = any(isinstance(opened(value), (list, dict)) for value in values)
         if not lists and any(map(is_printed, values)):

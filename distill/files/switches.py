@@ -20,10 +20,12 @@ _WORDS = frozenset(
         *("n/a", "na", "nan", "-", "–", "—"),
     )
 )
-_BUDGET = re.compile(r"[-+]?[\d.,_ ]*\d\s*(?:k|tokens?)?")  # of thinking tokens, or a share
-_WORD = re.compile(r"[\w/+-]{1,24}")
-# A column of one-word values that repeat is a switch whatever its words are.
-REPEATED = 8  # times, on average, that each value is there
+_BUDGET = re.compile(r"[-+]?\d[\d.,_]*\s?(?:k|m|%|tokens?)?")  # of thinking tokens, or a share
+# "Reasoning: high" and "detailed thinking on", as system prompts say it.
+_TOLD = re.compile(r"(?:\w+ )?(?:reason|think|thought|effort|mode)\w*(?: effort| mode)?\s?[:=]? ?")
+_WORD = re.compile(r"[\w/+-]{2,24}")
+# A column of so many single words that repeat is a switch, whatever its words are.
+LEAST = 4
 
 
 def is_switch(value: Any) -> bool:
@@ -36,8 +38,10 @@ def is_switch(value: Any) -> bool:
     if found is None:
         return isinstance(value, (bool, int, float))
     plain = found.strip().strip("\"'/.<>[]()").lower()
-    plain = re.sub(r"[\s-]+", "_", plain) if plain.strip("-–—") else plain
-    return bool(plain) and (plain in _WORDS or _BUDGET.fullmatch(plain) is not None)
+    told = _TOLD.match(plain)
+    said = (plain, plain[told.end() :]) if told else (plain,)
+    known = any(re.sub(r"[\s-]+", "_", one) in _WORDS or one in _WORDS for one in said)
+    return known or _BUDGET.fullmatch(plain) is not None
 
 
 def switches_in(values: Iterable[Any]) -> tuple[str, ...] | None:
@@ -49,4 +53,5 @@ def switches_in(values: Iterable[Any]) -> tuple[str, ...] | None:
     if any(one is None or _WORD.fullmatch(one.strip()) is None for one in texts):
         return None
     different = {str(one) for one in texts}
-    return tuple(sorted(different)) if len(there) >= REPEATED * len(different) else None
+    repeat = len(there) >= max(LEAST, 2 * len(different))
+    return tuple(sorted(different)) if repeat else None

@@ -113,6 +113,13 @@ def message(turn: Any) -> Message | None:
     return None if role is None or content is None else Message(role=role, content=content)
 
 
+def about(turns: Sequence[Any]) -> dict[str, Any]:
+    """What the turns' infos say of the row (AM-DeepSeek-R1-Distilled); the first one counts."""
+    infos = [opened(turn.get("info")) for turn in turns if isinstance(turn, dict)]
+    said = [info for info in infos if isinstance(info, dict)]
+    return {key: value for info in reversed(said) for key, value in info.items() if value}
+
+
 def role_of(turn: Mapping[str, Any]) -> str | None:
     """Who says it, under our name where there are several."""
     role = first(turn, ROLES)

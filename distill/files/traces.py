@@ -8,14 +8,12 @@ from typing import Any
 import polars as pl
 
 from distill.files.answers import Answer, answers_in, split
-from distill.files.columns import FINISHES, IN_OBJECTS, Columns
+from distill.files.columns import ENDS, FINISHES, IN_OBJECTS, TEACHERS, Columns
 from distill.files.switches import is_switch
-from distill.files.talk import answer_in, asked_in, message, question_of, turns_of
+from distill.files.talk import about, answer_in, asked_in, message, question_of, turns_of
 from distill.files.values import first, number, opened, real, text, words
 from distill.rows import SCHEMA, Message, Row, row_id
 
-TEACHERS = ("teacher", "model", "generator", "generation_model", "model_name", "teacher_model")
-ENDS = ("finish_reason", "stop_reason", "done_reason")
 REFERENCES = ("ground_truth", "reference_answer", "answer")  # in objects
 
 
@@ -28,10 +26,10 @@ def rows_of(line: Mapping[str, Any], columns: Columns, source: str) -> Iterator[
     asked, answers = _asked(line, columns, turns), _answers(line, columns, turns)
     # answers in between are part of what the last turn asks
     question = "\n".join(turn.content for turn in asked or () if turn.role != "system")
-    about = _about(turns)
-    source = text(line.get("source")) or text(about.get("source")) or source
-    gold = _gold(line, columns) or text(about.get("reference_answer"))
-    tests = None if gold else text(about.get("test_case"))
+    beside = about(turns)
+    source = text(line.get("source")) or text(beside.get("source")) or source
+    gold = _gold(line, columns) or text(beside.get("reference_answer"))
+    tests = None if gold else text(beside.get("test_case"))
     for i, answer in enumerate(answers):
         said = answer.reasoning + answer.response
         yield Row(
@@ -86,11 +84,11 @@ def _asked(
     if not columns.mapped and (said := asked_in(turns)):
         return said
     question = question_of(line.get(columns.question)) if columns.question else None
-    about = text(line.get(columns.about)) if columns.about else None
-    if not about or (question and len(question) > 1):
+    topic = text(line.get(columns.about)) if columns.about else None
+    if not topic or (question and len(question) > 1):
         return question
     asked = [turn.content for turn in question or ()]
-    return (Message(role="user", content="\n\n".join(filter(None, (*asked, about)))),)
+    return (Message(role="user", content="\n\n".join(filter(None, (*asked, topic)))),)
 
 
 def _answers(line: Mapping[str, Any], columns: Columns, turns: Sequence[Any]) -> list[Answer]:
@@ -124,15 +122,10 @@ def _thoughts(value: Any) -> list[str]:
     return [said for said in map(words, listed) if said and said.strip() and not is_switch(said)]
 
 
-def _about(turns: Sequence[Any]) -> dict[str, Any]:
-    """What AM-DeepSeek-R1-Distilled says of a row: in the first turn that says something."""
-    infos = [opened(turn.get("info")) for turn in turns if isinstance(turn, dict)]
-    said = [info for info in infos if isinstance(info, dict)]
-    return {key: value for info in reversed(said) for key, value in info.items() if value}
-
-
 def _gold(line: Mapping[str, Any], columns: Columns) -> str | None:
-    value = line.get(columns.gold) if columns.gold else None
+    if columns.gold is None or columns.gold == columns.talk:  # it is beside the turns
+        return None
+    value = line.get(columns.gold)
     if columns.gold in IN_OBJECTS:
         inner = opened(value)
         value = first(inner, REFERENCES) if isinstance(inner, dict) else None
