@@ -11,9 +11,9 @@ from typing import Any
 
 from distill.errors import UserError
 from distill.files.switches import switches_in
-from distill.files.talk import TALK, THOUGHT, about, answer_in, turns_of
+from distill.files.talk import TALK, THOUGHT, about, answer_in, thoughts_in, turns_of
 from distill.files.values import opened, words
-from distill.think import split_think
+from distill.think import OPEN, OTHERS, split_think
 
 Lines = Sequence[Mapping[str, Any]]
 QUESTION = ("question", "problem", "prompt", "instruction", "query", "input")
@@ -26,7 +26,7 @@ FINISHES = "finish_reasons"  # Open R1: one for each of the generations
 OURS = ("id", "sample", "reasoning", "response")  # a table with these is read as our schema
 
 # Names that count only where no column of those above is filled.
-ALSO_QUESTION = ("user_prompt", "user_input", "request", "body")
+ALSO_QUESTION = ("user_prompt", "user_input", "user", "human", "request", "body", "model_input")
 ALSO_TALK = ("conversation", "dialogue", "dialog", "chat", "contents")
 ALSO_REASONING = (
     *("cot", "complex_cot", "long_cot", "chain_of_thought", "thoughts", "think", "rationale"),
@@ -79,7 +79,7 @@ class Columns:
         answers = " and ".join(self.many) or self.response or self.talk
         parts = {
             "prompt": " and ".join(asked) or "nothing",
-            "thought": self.reasoning or f"what {answers} says of it",
+            "thought": self.reasoning or f"inside {answers}",
             "response": answers,
             "reference": self.gold or "nothing",
         }
@@ -185,7 +185,7 @@ class _Finder:
         tiers = (REASONING, ALSO_REASONING, vendors)
         found = {name for tier in tiers for name in self.named(tier)} & self.filled
         switches = {n for n in found if switches_in(self.values(n)) is not None}
-        objects = {n for n in found if not any(map(_may_hold_text, self.values(n)))}
+        objects = {n for n in found if not any(map(thoughts_in, self.values(n)))} - switches
         switch = next((name for name in self.names if name in switches), None)
         return self.one("reasoning", *tiers, without=switches | objects), switch
 
@@ -216,12 +216,14 @@ class _Finder:
             return found
         (*_, answer) = (None, *self.named(("answer",)))
         others = [n for n in self.named((*GOLD, *ALSO_GOLD)) if n != answer and n in self.filled]
-        if answer and (reasoning in self.filled or others or talk or self.thinks(answer)):
+        if answer and (reasoning in self.filled or others or talk):
             return answer
-        return None
+        # whatever it is called: what begins with a thought is an answer
+        return self.one("response", [name for name in self.names if self.thinks(name)])
 
     def thinks(self, name: str) -> bool:
-        return any(split_think(said)[0] for said in map(words, self.values(name)) if said)
+        texts = filter(None, map(words, self.values(name)))
+        return any(said.lstrip().startswith(OPENINGS) and split_think(said)[0] for said in texts)
 
     def gold(self, response: str | None) -> str | None:
         taken = () if response is None else (response,)
@@ -244,6 +246,7 @@ class _Finder:
         return UserError(msg)
 
 
+OPENINGS = (OPEN, *OTHERS)
 _THINKING = (*THOUGHT, "cot", "thinking_trajectory", "reasoning_trace", "thoughts")
 _ANSWERS = ("response", "solution", "output", "completion", "generation", "attempt")
 _NUMBERED = re.compile(r"(.*\D)_?(\d{1,3})")
@@ -268,7 +271,3 @@ def _is_filled(value: Any) -> bool:
 def _are_objects(value: Any) -> bool:
     found = opened(value)
     return isinstance(found, list) and bool(found) and all(isinstance(one, dict) for one in found)
-
-
-def _may_hold_text(value: Any) -> bool:
-    return words(value) is not None or (isinstance(value, list) and bool(value))

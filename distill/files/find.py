@@ -22,9 +22,18 @@ UNREAD = (
 )
 # The subfolder with the rows of a run and of a filtered set, and the files that identify them.
 MADE = {"traces": ("ledger.sqlite", "traces/manifest.json"), "kept": ("report.json",)}
-# Our own files that describe a set, with a key that only ours have.
-DESCRIBING = {"manifest.json": "shards", "report.json": "fingerprint"}
-ABOUT = ("dataset_info.json", "dataset_infos.json", "state.json")  # the package datasets' own
+# Files about a set or a model, without rows: our own, with a key that only ours have, and others'.
+DESCRIBING = {
+    "manifest.json": "shards",
+    "report.json": "fingerprint",
+    "train.json": "fingerprint",
+    "scores.json": "fingerprint",
+    "proof.json": "proved",
+}
+ABOUT = (
+    *("dataset_info.json", "dataset_infos.json", "state.json", "config.json", "tokenizer.json"),
+    *("generation_config.json", "tokenizer_config.json", "special_tokens_map.json"),
+)
 HUB = "hf://datasets/"
 
 

@@ -114,6 +114,8 @@ def _has_plain_turns(schema: Mapping[str, pl.DataType]) -> bool:
     Other names or nesting (``from``, parts of content) are read line by line.
     """
     kind = schema.get("messages")
+    if kind == pl.String:  # JSON, as in every CSV
+        return False
     turn = kind.inner if isinstance(kind, pl.List) else None
     if not isinstance(turn, pl.Struct):
         return True

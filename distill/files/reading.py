@@ -20,6 +20,7 @@ log = logging.getLogger("distill")
 THOUGHT_ONLY = "have a thought and no response"
 NOTHING = "have neither a thought nor a response"
 NO_TURNS = "hold no turns of a conversation that could be read"
+NO_GOLD = "have a reference that is not one text or number, and was left out"
 
 
 @dataclass
@@ -62,6 +63,8 @@ class Reading:
         value = line.get(columns.talk) if columns.talk else None
         if value and not turns_of(value):
             self._note(NO_TURNS, path)
+        if columns.gold and line.get(columns.gold) and not any(row.gold for row in rows):
+            self._note(NO_GOLD, path)
 
     def _note(self, what: str, path: str) -> None:
         self.missing.setdefault(what, Counter())[path] += 1

@@ -23,6 +23,7 @@ _WORDS = frozenset(
 _BUDGET = re.compile(r"[-+]?\d[\d.,_]*\s?(?:k|m|%|tokens?)?")  # of thinking tokens, or a share
 # "Reasoning: high" and "detailed thinking on", as system prompts say it.
 _TOLD = re.compile(r"(?:\w+ )?(?:reason|think|thought|effort|mode)\w*(?: effort| mode)?\s?[:=]? ?")
+LONGEST = 40  # characters: "thinking budget: 32,768 tokens"
 _WORD = re.compile(r"[\w/+-]{2,24}")
 # A column of so many single words that repeat is a switch, whatever its words are.
 LEAST = 4
@@ -35,7 +36,7 @@ def is_switch(value: Any) -> bool:
     (True, True, True, False)
     """
     found = words(value)
-    if found is None:
+    if found is None or len(found) > LONGEST:
         return isinstance(value, (bool, int, float))
     plain = found.strip().strip("\"'/.<>[]()").lower()
     told = _TOLD.match(plain)

@@ -37,7 +37,16 @@ def turns_of(value: Any) -> list[Any]:
     if isinstance(found, dict):
         inner = first(found, INSIDE)
         found = _across(found) if inner is None else opened(inner)
-    return found if isinstance(found, list) else []
+    return [turn for each in found for turn in _pair(each)] if isinstance(found, list) else []
+
+
+def _pair(turn: Any) -> list[Any]:
+    """The two turns of {human: …, assistant: …}; any other turn as it is."""
+    if not isinstance(turn, dict) or role_of(turn) is not None:
+        return [turn]
+    said = {SPEAKER[name]: text for name, text in turn.items() if name in SPEAKER}
+    both = "user" in said and "assistant" in said
+    return [{"role": role, "content": text} for role, text in said.items()] if both else [turn]
 
 
 def _across(table: Mapping[str, Any]) -> list[Any]:
@@ -89,6 +98,14 @@ def thought_of(turn: Mapping[str, Any]) -> str:
     if not found:
         found = dict.fromkeys(_deep(turn.get(name)) for name in (*IN_PIECES, *THOUGHT))
     return "\n".join(filter(None, found))
+
+
+def thoughts_in(value: Any) -> list[str]:
+    """The thoughts in a value of a column: a text, a list, or an object; a switch is none."""
+    found = opened(value)
+    listed = found if isinstance(found, list) else [found if isinstance(found, dict) else value]
+    texts = (_deep(each) if isinstance(each, dict) else words(each) for each in listed)
+    return [said for said in texts if said and said.strip() and not is_switch(said)]
 
 
 def user_text(talk: Any) -> str:

@@ -9,8 +9,15 @@ import polars as pl
 
 from distill.files.answers import Answer, answers_in, split
 from distill.files.columns import ENDS, FINISHES, IN_OBJECTS, TEACHERS, Columns
-from distill.files.switches import is_switch
-from distill.files.talk import about, answer_in, asked_in, message, question_of, turns_of
+from distill.files.talk import (
+    about,
+    answer_in,
+    asked_in,
+    message,
+    question_of,
+    thoughts_in,
+    turns_of,
+)
 from distill.files.values import first, number, opened, real, text, words
 from distill.rows import SCHEMA, Message, Row, row_id
 
@@ -92,7 +99,7 @@ def _asked(
 
 
 def _answers(line: Mapping[str, Any], columns: Columns, turns: Sequence[Any]) -> list[Answer]:
-    thoughts = _thoughts(line.get(columns.reasoning)) if columns.reasoning else []
+    thoughts = thoughts_in(line.get(columns.reasoning)) if columns.reasoning else []
     whole = "\n".join(thoughts)
     if columns.many:
         found = _listed(line, columns.many)
@@ -113,13 +120,6 @@ def _listed(line: Mapping[str, Any], many: Sequence[str]) -> list[Any]:
         return [line[name] for name in many if line.get(name) is not None]
     found = opened(line.get(many[0]))
     return found if isinstance(found, list) else []
-
-
-def _thoughts(value: Any) -> list[str]:
-    """The thoughts of a column; a switch is none."""
-    found = opened(value)
-    listed = found if isinstance(found, list) else [value]
-    return [said for said in map(words, listed) if said and said.strip() and not is_switch(said)]
 
 
 def _gold(line: Mapping[str, Any], columns: Columns) -> str | None:

@@ -165,6 +165,23 @@ PLAIN: dict[str, Line] = {
         "reasoning_content": THOUGHT,
         "response": ANSWER,
     },
+    "pairs": {"conversation": [{"human": "1 + 1?", "assistant": INLINE}]},
+    "thought_in_an_object": {
+        "prompt": "1 + 1?",
+        "reasoning": {"content": THOUGHT},
+        "response": ANSWER,
+    },
+    "thought_in_parts": {
+        "prompt": "1 + 1?",
+        "reasoning": [{"type": "text", "text": THOUGHT}],
+        "response": ANSWER,
+    },
+    "any_name_with_a_thought": {"user": "1 + 1?", "r1_says": INLINE},
+    "bedrock": {
+        "recordId": "1",
+        "modelInput": {"messages": ASKED},
+        "modelOutput": ANTHROPIC,
+    },
     "log": {"request": {"model": "m", "messages": ASKED}, "response": REPLY},
     "ollama": {
         "prompt": "1 + 1?",

@@ -143,3 +143,8 @@ def test_json_in_a_folder_is_read_only_where_there_is_nothing_else(tmp_path: Pat
     assert left_out(tmp_path) == []
     lines = put(tmp_path / "b.jsonl", json.dumps(ROWS[0]))
     assert data_files(tmp_path) == [lines]
+
+
+def test_a_folder_of_a_student_has_no_data_in_it() -> None:
+    with pytest.raises(UserError, match="no data in it"):
+        data_files(Path(__file__).parent.parent / "stored" / "student")

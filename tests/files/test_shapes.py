@@ -282,6 +282,14 @@ LACKING = [
     ),
     ({"custom_id": "q", "response": None, "error": {"message": "m"}}, "have neither a thought nor"),
     ({"messages": "hello", "answer": "2"}, "hold no turns of a conversation that could be read"),
+    (
+        {"question": "q", "response": "2", "answer": {"a": 2}},
+        "have a reference that is not one text",
+    ),
+    (
+        {"question": "q", "response": "2", "gold": ["2", "3"]},
+        "have a reference that is not one text",
+    ),
 ]
 
 
@@ -333,3 +341,9 @@ def test_any_texts_come_back_from_any_shape_and_format(
         path.write_bytes(FORMATS[form]([shape(*row) for row in rows]))
         found = [(r["messages"][0]["content"], r["reasoning"], r["response"]) for r in read(path)]
         assert found == rows
+
+
+def test_a_conversation_in_a_csv_of_our_own_columns_is_read(tmp_path: Path) -> None:
+    line = {"id": "a", "sample": 1, "messages": ASKED, "reasoning": THOUGHT, "response": "2"}
+    (row,) = read_lines(tmp_path, line, form="csv")
+    assert (row["id"], row["sample"], row["messages"]) == ("a", 1, ASKED)
