@@ -28,6 +28,7 @@ def text(value: Any) -> str | None:
 
 def number(value: Any) -> int | None:
     """A whole number of 32 bits without a sign; None for everything else."""
+    value = _read(value)
     if isinstance(value, float) and value.is_integer():  # pandas writes 12.0 beside nulls
         value = int(value)
     whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
@@ -36,8 +37,19 @@ def number(value: Any) -> int | None:
 
 def real(value: Any) -> float | None:
     """A finite number; None for everything else."""
+    value = _read(value)
     found = float(value) if isinstance(value, (int, float)) else math.nan
     return found if math.isfinite(found) else None
+
+
+def _read(value: Any) -> Any:
+    """A number that a text holds, as all of a CSV's do; else the value itself."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def first(line: Mapping[str, Any], names: Sequence[str]) -> Any:

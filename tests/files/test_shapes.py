@@ -347,3 +347,26 @@ def test_a_conversation_in_a_csv_of_our_own_columns_is_read(tmp_path: Path) -> N
     line = {"id": "a", "sample": 1, "messages": ASKED, "reasoning": THOUGHT, "response": "2"}
     (row,) = read_lines(tmp_path, line, form="csv")
     assert (row["id"], row["sample"], row["messages"]) == ("a", 1, ASKED)
+
+
+# Questions that are JSON, and requests.
+QUESTIONS: list[tuple[Any, str | None]] = [
+    ('[{"from": "Rome", "text": "Paris"}]', '[{"from": "Rome", "text": "Paris"}]'),
+    ('{"a": 1}', '{"a": 1}'),
+    ("[1, 2]", "[1, 2]"),
+    ("[not JSON", "[not JSON"),
+    (json.dumps(ASKED), "1 + 1?"),
+    ({"model": "m", "input": "1 + 1?"}, "1 + 1?"),
+    ({"model": "m", "input": ASKED}, "1 + 1?"),
+    ({"model": "m", "prompt": "1 + 1?"}, "1 + 1?"),
+    ({"model": "m"}, None),
+    (5, "5"),
+]
+
+
+@pytest.mark.parametrize(("value", "asked"), QUESTIONS)
+def test_a_question_may_be_json_and_a_request_holds_one(
+    value: Any, asked: str | None, tmp_path: Path
+) -> None:
+    (row,) = read_lines(tmp_path, {"prompt": value, "response": "2"})
+    assert row["messages"] == (None if asked is None else [{"role": "user", "content": asked}])
