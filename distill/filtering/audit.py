@@ -50,7 +50,7 @@ class Audit:
 
 
 def audit(
-    data: Data, *, limit: int | None, isolation: Isolation, mapped: Mapped | None = None
+    data: Data, *, mapped: Mapped | None = None, limit: int | None, isolation: Isolation
 ) -> Audit:
     """Asks both about the same LOOKED_AT rows of DATA on every run, or all if it has fewer.
 
@@ -58,10 +58,10 @@ def audit(
         UserError: DATA cannot be read or has no row to check; Math-Verify is not installed; or no
             jail is safe here, and ``--unsafe-no-sandbox`` was not given.
     """
-    count, rows = _drawn(data, limit, mapped)
+    count, rows = _drawn(data, mapped, limit)
     if not rows:
-        where = said(inputs_of(data))
-        msg = f"{where}: no row has a gold and verify: math, so there is nothing to compare"
+        named = said(inputs_of(data))
+        msg = f"{named}: no row has a gold and verify: math, so there is nothing to compare"
         raise UserError(msg)
     items = [Item(row.gold, row.response) for row in rows]
     ours = grade_all(items, workers=SEVERAL, isolation=isolation)
@@ -82,7 +82,7 @@ def audit(
     return Audit(count, len(rows), undecided, found)
 
 
-def _drawn(data: Data, limit: int | None, mapped: Mapped | None) -> tuple[int, list[Row]]:
+def _drawn(data: Data, mapped: Mapped | None, limit: int | None) -> tuple[int, list[Row]]:
     """How many rows can be checked, and the LOOKED_AT of them with the lowest draw, in order."""
     count, lowest = 0, list[tuple[int, Row]]()
     for frame in frames(data, limit=limit, mapped=mapped):

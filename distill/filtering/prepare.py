@@ -102,15 +102,10 @@ def prepare(
         files=_digests(rules.settings),
         own=own,
     )
-    return Prepared(recipe, job, by, mapped_by(recipe, where))
+    return Prepared(recipe, job, by, _mapped(recipe, where))
 
 
-def mapped_by(recipe: FilterRecipe, where: str) -> Mapped | None:
-    """The recipe's ``map``; None if it has none.
-
-    Raises:
-        UserError: a text of it is not SQL over one row's columns.
-    """
+def _mapped(recipe: FilterRecipe, where: str) -> Mapped | None:
     for part, text in recipe.map.items():
         by_row(text, f"{where}: map.{part}")
     return Mapped(dict[str, str](recipe.map.items()), where) if recipe.map else None

@@ -9,9 +9,7 @@ from distill.filtering.audit import Disagreement
 from distill.filtering.audit import audit as compare
 from distill.filtering.explain import Line, examples
 from distill.filtering.explain import explain as steps_of
-from distill.filtering.prepare import mapped_by, prepare
-from distill.recipes.filters import FilterRecipe
-from distill.recipes.load import load
+from distill.filtering.prepare import prepare
 from distill.signals.settings import Settings
 from distill.terminal.screen import Cell, Column, Sheet, show
 from distill.verify import Isolation
@@ -78,22 +76,22 @@ def audit(
     It compares at most 2,000 rows, always the same ones, and writes nothing.
 
     Args:
-        recipe: name or path of a filters recipe; only read, because no rule counts here.
+        recipe: name or path of a filters recipe: its ``map`` counts here, and no rule.
         data: where the rows are.
         count: how many rows to print.
         limit: only the first so many rows of DATA.
         overrides: ``key.path=value`` for values of the recipe.
         unsafe_no_sandbox: ask Math-Verify as this user, without a jail.
         paranoid: ask every question in a jail of its own.
-        allow_code: makes no difference: files that the recipe names do not check mathematics.
+        allow_code: load the Python files that the recipe names; they check no mathematics.
 
     Raises:
         UserError: recipe or data unusable, no such rows, or no Math-Verify or jail to ask.
     """
-    loaded = load(recipe, FilterRecipe, overrides)
-    mapped = mapped_by(loaded.recipe, str(loaded.path))
+    settings = Settings(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
+    ready = prepare(recipe, Path(NOWHERE), overrides, settings, allow_code=allow_code)
     isolation = Isolation(paranoid=paranoid, unsafe_no_sandbox=unsafe_no_sandbox)
-    found = compare(data, limit=limit, isolation=isolation, mapped=mapped)
+    found = compare(data, mapped=ready.mapped, limit=limit, isolation=isolation)
     shown = found.disagreements[:count]
     heads = ("row", "gold", "answer found", "verdict", "second opinion")
     if shown:
