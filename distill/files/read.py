@@ -24,6 +24,7 @@ from distill.files.mapped import Mapped
 from distill.files.objects import json_object
 from distill.files.reading import Reading
 from distill.files.traces import own_values, rows_of, sample_of
+from distill.files.values import is_deep
 from distill.rows import SCHEMA, to_frame
 
 BATCH = 2_000  # rows of one table: about 40 MB of text at R1's mean length
@@ -274,6 +275,7 @@ def _fill(table: pl.DataFrame) -> pl.DataFrame:
 def _foreign(
     lines: list[dict[str, Any]], path: Path, reading: Reading, samples: Counter[str]
 ) -> pl.DataFrame:
+    lines = [{k: None if is_deep(v) else v for k, v in line.items()} for line in lines]
     columns = reading.columns(lines, str(path))
     rows = []
     for line in lines:

@@ -1,11 +1,12 @@
 """Single values of other people's lines: as text, as a number, or opened if they are JSON."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+DEEPEST = 32  # levels of lists and objects; a reply in a batch has ten
 # Beginnings of lists and objects as Python prints them; JSON has no single quotes.
 _PRINTED = ("[{'", "['", "{'", "[ {'", "array([")
 
@@ -63,9 +64,26 @@ def opened(value: Any) -> Any:
     if found is None or not found.lstrip().startswith(("[", "{")):
         return value
     try:
-        return orjson.loads(found)
+        inner = orjson.loads(found)
     except orjson.JSONDecodeError:
         return value
+    return value if is_deep(inner) else inner
+
+
+def is_deep(value: Any) -> bool:
+    """Whether it has more than DEEPEST levels: nothing that is read has, and they would end us."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner for one in level for inner in _inside(one) if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def is_printed(value: Any) -> bool:

@@ -118,6 +118,7 @@ SWITCHES: list[list[Any]] = [
     ["2048 tokens"],
     ["/think", "/no_think"],
     ["Reasoning: high"],
+    ["level 5", "budget: 1,024 tokens", "not used", "Thinking: OFF"],
     ["detailed thinking on", "detailed thinking off"],
     ["none", "auto"],
     ["N/A"],
@@ -370,3 +371,28 @@ def test_a_question_may_be_json_and_a_request_holds_one(
 ) -> None:
     (row,) = read_lines(tmp_path, {"prompt": value, "response": "2"})
     assert row["messages"] == (None if asked is None else [{"role": "user", "content": asked}])
+
+
+def nested(name: str, depth: int) -> Any:
+    value: Any = "2"
+    for _ in range(depth):
+        value = {name: value} if name else [value]
+    return value
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("name", ["", "content", "response", "reasoning", "text"])
+@pytest.mark.parametrize("column", ["reasoning", "response", "prompt", "generations", "messages"])
+def test_what_is_nested_without_end_costs_only_its_own_value(
+    column: str, name: str, form: str, tmp_path: Path
+) -> None:
+    good = {"question": "1 + 1?", "response": "2"}
+    line = good | {column: nested(name, 900)} if column != "prompt" else {"response": "2"}
+    if column == "generations":
+        del line["response"]
+        good = {"question": "1 + 1?", "generations": ["2"]}
+    if column == "prompt":
+        line["question"] = nested(name, 900)
+    rows = read_lines(tmp_path, line, good, form=form)
+    assert [row["response"] for row in rows][-1] == "2"
+    assert len(rows) == 2
