@@ -220,6 +220,7 @@ def _to_rows(
         if not mapped and are_ours(lines.columns) and _has_plain_turns(lines.schema):
             return _cast(lines)
         lines = lines.to_dicts()
+    lines = [{k: None if is_deep(v) else v for k, v in line.items()} for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line))
     if are_ours(names):
         return _own(mapped.own(lines, str(path)) if mapped else lines)
@@ -275,7 +276,6 @@ def _fill(table: pl.DataFrame) -> pl.DataFrame:
 def _foreign(
     lines: list[dict[str, Any]], path: Path, reading: Reading, samples: Counter[str]
 ) -> pl.DataFrame:
-    lines = [{k: None if is_deep(v) else v for k, v in line.items()} for line in lines]
     columns = reading.columns(lines, str(path))
     rows = []
     for line in lines:

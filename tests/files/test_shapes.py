@@ -386,13 +386,14 @@ def nested(name: str, depth: int) -> Any:
 def test_what_is_nested_without_end_costs_only_its_own_value(
     column: str, name: str, form: str, tmp_path: Path
 ) -> None:
-    good = {"question": "1 + 1?", "response": "2"}
-    line = good | {column: nested(name, 900)} if column != "prompt" else {"response": "2"}
+    good: dict[str, Any] = {"question": "1 + 1?", "response": "2"}
     if column == "generations":
-        del line["response"]
         good = {"question": "1 + 1?", "generations": ["2"]}
-    if column == "prompt":
-        line["question"] = nested(name, 900)
+    deep = nested(name, 900)
+    line = good | {"question" if column == "prompt" else column: deep}
     rows = read_lines(tmp_path, line, good, form=form)
-    assert [row["response"] for row in rows][-1] == "2"
     assert len(rows) == 2
+    assert rows[1]["response"] == "2"
+    ours = {"id": "a", "sample": 0, "reasoning": "r", "response": "2", "messages": [deep]}
+    (row,) = read_lines(tmp_path, ours, form=form)
+    assert (row["response"], row["messages"]) == ("2", None)
