@@ -70,14 +70,19 @@ def _numbers(gold: Number, answer: Number) -> Outcome:
                 return None, "units"
         elif a != b and scales(*((a, b, gold.unit) if gold.unit else (b, a, answer.unit))):
             return None, "units"  # 2 minutes and 120
-    if a == b:
+    if a == b and not ((gold.percent and answer.unit) or (answer.percent and gold.unit)):
         return True, "rational"
     if gold.percent != answer.percent:
+        if gold.unit or answer.unit:
+            return None, "units"
         a, b = (a, b) if gold.percent else (b, a)
         return a == b * 100, "percent"
     for whole, decimal in ((gold, answer), (answer, gold)):
         if not _is_finite_decimal(whole.value) and (found := _rounds(whole.value, decimal)):
             return found
+    thousand = {a, b} == {a, a * 1000} or {a, b} == {b, b * 1000}
+    if thousand and 3 in (gold.decimals, answer.decimals):
+        return None, "separator"  # 1.234 may be 1,234
     return False, "rational"
 
 
@@ -104,14 +109,14 @@ def _named(gold: Value, answer: Value) -> Outcome:
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name == answer.name or {gold.name, answer.name} <= _RESULT:
             return same(*inner)
-        if _letters(gold) and _letters(answer) or equivalent(*wholes) is True:
+        if (_letters(gold) and _letters(answer)) or equivalent(*wholes) is True:
             return same(_spread(gold), _spread(answer)) if _letters(gold) else (True, "relation")
         found = same(*inner)
         return found if found[0] is False and all(map(understood, inner)) else (None, "names")
     if _letters(gold) or _letters(answer):
         return same(*((_spread(one) if _letters(one) else one) for one in (gold, answer)))
-    if (found := same_set(gold, answer)) is not None:
-        return found, "interval"
+    if (as_sets := same_set(gold, answer)) is not None:
+        return as_sets, "interval"
     for one in (gold, answer):
         if isinstance(one, Text) and "=" in one.plain:
             alike_ = equivalent(*wholes)
@@ -166,9 +171,8 @@ def _notations(gold: Value, answer: Value) -> Outcome:
 def _texts(gold: Text, answer: Text) -> Outcome:
     if gold.text == answer.text:
         return True, "string"
-    if gold.unit != answer.unit and gold.unit and answer.unit:
-        if convert(Fraction(1), gold.unit, answer.unit) != 1:
-            return None, "units"
+    if _differ(gold.unit, answer.unit):
+        return None, "units"
     meant = phrases.meaning(gold.plain), phrases.meaning(answer.plain)
     if meant[0] is not None and meant[1] is not None:
         if meant[0] == meant[1]:
@@ -178,8 +182,9 @@ def _texts(gold: Text, answer: Text) -> Outcome:
         if gold.text.casefold() != answer.text.casefold():
             return False, "letter"  # two different choices, or two different variables
         return (True if gold.text in "ABCDEFGHIJ" else None), "letter"
-    if phrases.bare(gold.plain) == phrases.bare(answer.plain) and len(gold.text) > 1:
-        return (True, "words") if gold.text.isalpha() or answer.text.isalpha() else UNKNOWN
+    wordy = len(gold.text) > 1 and (gold.text.isalpha() or answer.text.isalpha())
+    if wordy and phrases.bare(gold.plain) == phrases.bare(answer.plain):
+        return True, "words"
     if (found := same_set(gold, answer)) is not None:
         return found, "interval"
     if (found := equivalent(gold.plain, answer.plain)) is not None:
@@ -203,6 +208,8 @@ def _against_number(gold: Number, answer: Value) -> Outcome:
             return True, "decimal_comma"
         if any(isinstance(item, Number) and item.unit for item in answer.items):
             return None, "compound"  # 18 hours and 48 minutes
+        if all(same(gold, item)[0] for item in answer.items):
+            return True, "list"  # twice the same
         return (False if understood(answer) else None), "list"
     if isinstance(answer, Text):
         return _value(answer, gold, asked=False)
@@ -217,15 +224,18 @@ def _number_against(gold: Value, answer: Number) -> Outcome:
     return _value(gold, answer, asked=True) if isinstance(gold, Text) else UNKNOWN
 
 
+def _differ(ours: str, theirs: str) -> bool:
+    return bool(ours and theirs) and convert(Fraction(1), ours, theirs) != 1
+
+
 def _value(formula: Text, number: Number, *, asked: bool) -> Outcome:
     """Compares a formula with a number; ``asked``: the formula is the reference."""
     if number.percent:
         return None, "percent"
     degrees = "°" if number.unit and convert(Fraction(1), number.unit, "°") == 1 else ""
     radians = degrees and convert(Fraction(1), formula.unit, "rad") == 1
-    if number.unit and formula.unit and not radians:
-        if convert(Fraction(1), number.unit, formula.unit) != 1:
-            return None, "units"
+    if not radians and _differ(number.unit, formula.unit):
+        return None, "units"
     meaning = phrases.meaning(formula.plain)
     if meaning is not None:
         certain = meaning in phrases.NO_NUMBER or (meaning == r"\emptyset" and number.value)
@@ -292,11 +302,18 @@ def _lists(gold: Listed, answer: Listed) -> Outcome:
     if gold.brackets == answer.brackets and gold.text == answer.text:
         return True, "string"
     kinds = {gold.brackets, answer.brackets}
+    if (
+        any(
+            sign in text
+            for sign in ("<", ">", r"\ne", r"\le", r"\ge")
+            for text in (gold.text, answer.text)
+        )
+        and (found := same_set(gold, answer)) is not None
+    ):
+        return found, "interval"
     if (by_name := _by_name(gold, answer)) is not None:
         return by_name
     if kinds <= {"", "{}"}:
-        if (found := same_set(gold, answer)) is not None and any(x in gold.text for x in "<>\\"):
-            return found, "interval"
         found = _as_sets(gold, answer)
         return UNKNOWN if found is None else (found, "list")
     in_order, method = _in_order(gold, answer)
@@ -353,7 +370,7 @@ def _in_order(gold: Listed, answer: Listed) -> Outcome:
 
 def _closed(value: Listed) -> bool:
     """Whether it has the elements that it shows and no others."""
-    return all(understood(item) or isinstance(item, Text) and r"\ldots" not in item.text
+    return all(understood(item) or (isinstance(item, Text) and r"\ldots" not in item.text)
                for item in value.items)  # fmt: skip
 
 

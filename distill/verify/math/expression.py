@@ -25,9 +25,10 @@ _FUNCTIONS = {
 _INVERSE = {"sin": "asin", "cos": "acos", "tan": "atan"}  # \sin^{-1}
 # Choices and arrangements as other countries write them: C_8^3, C(8,3), {}_8C_3, ^{8}C_3, A_8^3.
 _INDEX = r"\{?([0-9]{1,4})\}?"
+_TWO = r"\( ?([0-9]{1,4}) ?, ?([0-9]{1,4}) ?\)"
 _CHOICES = re.compile(
     rf"(?:\{{\}})?[_^]{_INDEX} ?([CP]) ?_{_INDEX}"
-    rf"|(?<![A-Za-z\\])([CPA])(?: ?[_^]{_INDEX} ?[_^]{_INDEX}| ?\( ?([0-9]{{1,4}}) ?, ?([0-9]{{1,4}}) ?\))"
+    rf"|(?<![A-Za-z\\])([CPA])(?: ?[_^]{_INDEX} ?[_^]{_INDEX}| ?{_TWO})"
 )
 # Letters that stand side by side as factors: 6xyz, abc - 1. Others may be a word.
 _PRODUCT = re.compile("[abcd]{2,4}|[wxyz]{2,4}|[pqrs]{2,4}|[kmn]{2,3}")

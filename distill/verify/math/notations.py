@@ -10,19 +10,19 @@ from fractions import Fraction
 
 from distill.verify.math.rational import Number
 
-_NUMBER_NAMES = "two three four five six seven eight nine ten eleven twelve".split()
-_BASES = {name: base for base, name in enumerate(_NUMBER_NAMES, 2)} | {"sixteen": 16}
+_NAMES = "two three four five six seven eight nine ten eleven twelve"
+_BASES = {name: base for base, name in enumerate(_NAMES.split(), 2)} | {"sixteen": 16}
+_GROUP = r"[ ,](?=[0-9A-F]{3,4}(?![0-9A-F]))"
 _BASED = re.compile(
-    r"\(?([0-9](?:[0-9A-Fa-f]|[ ,](?=[0-9A-F]{3,4}(?![0-9A-F]))){0,60}|[A-F]{1,6}[0-9][0-9A-F]{0,60})\)?"
-    r" ?_ ?\{? ?([0-9]{1,2}|[a-z]{3,7}) ?\}?"
+    rf"\(?([0-9](?:[0-9A-Fa-f]|{_GROUP}){{0,60}}|[A-F]{{1,6}}[0-9][0-9A-F]{{0,60}}"
+    r"|[A-F]{2,6}(?=_\{?1[1-6]))\)? ?_ ?\{? ?\(?([0-9]{1,2}|[a-z]{3,7})\)? ?\}?"
 )
-_RATIO = re.compile(
-    r"([0-9]{1,9}(?:\.[0-9]{1,9})?(?: ?: ?[0-9]{1,9}(?:\.[0-9]{1,9})?){1,7})(?: ?([aApP])\.? ?[mM]\b\.?)?"
-)
+_PART = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+_RATIO = re.compile(rf"({_PART}(?: ?: ?{_PART}){{1,7}})(?: ?([aApP])\.? ?[mM]\b\.?)?")
 _HOUR = re.compile(r"([0-9]{1,2}) ?([aApP])\.? ?[mM]\b\.?")
 _RESIDUE = re.compile(
-    r"(?:(-?[A-Za-z](?:\^\{?[0-9]\}?)?) ?\\equiv ?)?(-?[0-9]{1,20}) ?\(? ?(?:\\[bp]?)?mod(?:ulo)? ?\{?"
-    r" ?([0-9]{1,20}) ?\}? ?\)?"
+    r"(?:(-?[A-Za-z](?:\^\{?[0-9]\}?)?) ?\\equiv ?)?(-?[0-9]{1,20}) ?\(? ?(?:\\[bp]?)?mod(?:ulo)?"
+    r" ?\{? ?([0-9]{1,20}) ?\}? ?\)?"
 )
 
 
@@ -35,6 +35,7 @@ class Based:
 
     @property
     def value(self) -> int:
+        """As a number."""
         return int(self.digits, self.base)
 
 

@@ -71,12 +71,14 @@ def read_number(text: str) -> Number | None:
     if money:
         text = text[money.end() :]
     comma = _MONEY_COMMA.match(text)
+    found: tuple[Fraction, int, int | None] | None
     if comma and (money or comma.end() < len(text)):
-        value, end, decimals = Fraction(f"{comma[1]}.{comma[2]}"), comma.end(), len(comma[2])
-    elif (found := _leading(text)) is None:
-        return None
+        found = Fraction(f"{comma[1]}.{comma[2]}"), comma.end(), len(comma[2])
     else:
-        value, end, decimals = found
+        found = _leading(text)
+    if found is None:
+        return None
+    value, end, decimals = found
     if money and text[end:].strip():
         return None
     number = _with_rest(sign * value, text[end:], decimals)
@@ -115,9 +117,8 @@ def _repeating(match: re.Match[str]) -> Fraction | None:
             return None
         again, first = tail[1] or tail[2], first[: tail.start()]
     shift = 10 ** len(first)
-    return Fraction(int(whole + first)) / shift + Fraction(
-        int(again), (10 ** len(again) - 1) * shift
-    )
+    nines = Fraction(10 ** len(again) - 1)
+    return (Fraction(int(whole + first)) + int(again) / nines) / shift
 
 
 def _fraction(text: str) -> Fraction:

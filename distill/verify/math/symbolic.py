@@ -65,7 +65,7 @@ def mistaken(gold: str, answer: str) -> str | None:
         bare = re.sub(r"\\(?:begin|end)\s?\{[pb]?matrix\}|(?<![A-Za-z\\])or(?![A-Za-z])", " ", text)
         if _READ.fullmatch(text.replace(" or ", ",")) is None or _TOGETHER.search(bare):
             return "unread_mark"
-        if not all(map(is_product, _LETTERS.findall(bare))):
+        if bare.strip().isalpha() or not all(map(is_product, _LETTERS.findall(bare))):
             return "unread_mark"
     if not all(map(_RELATION.search, texts)) and any(map(_RELATION.search, texts)):
         return "relation_or_value"
