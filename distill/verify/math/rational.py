@@ -62,6 +62,8 @@ def read_number(text: str) -> Number | None:
     if len(text) > LONGEST:
         return None
     text = text.strip()
+    if text.isdecimal() and text.isascii():
+        return Number(Fraction(int(text)), decimals=0)
     while text.startswith("{") and text.endswith("}") and "{" not in text[1:]:
         text = text[1:-1].strip()
     sign = -1 if text.startswith("-") else 1
@@ -116,9 +118,9 @@ def _repeating(match: re.Match[str]) -> Fraction | None:
         if tail is None:
             return None
         again, first = tail[1] or tail[2], first[: tail.start()]
-    shift = 10 ** len(first)
+    shift = int(10 ** len(first))
     nines = Fraction(10 ** len(again) - 1)
-    return (Fraction(int(whole + first)) + int(again) / nines) / shift
+    return Fraction(int(whole + first), shift) + int(again) / nines / shift
 
 
 def _fraction(text: str) -> Fraction:

@@ -22,9 +22,9 @@ DENYING = _words(
 # Words that make the number another number, or a sentence about it: 3 dozen, 5 or 6, 2 more than x,
 # 3 thirds, 5 is wrong.
 CHANGING = DENYING | _words(
-    """or and to than plus minus times over pi sqrt dozen dozens half halves hundred hundreds
-    thousand thousands million billion trillion squared cubed mod modulo base choose either between through
-    gross score scores factorial thirds third fourths quarter quarters fifth fifths sixths sevenths
+    """or and to than plus minus times over pi sqrt dozen dozens half halves
+    hundred hundreds thousand thousands million billion trillion squared cubed mod modulo base
+    choose either between through gross score scores factorial thirds third fourths quarter quarters fifth fifths sixths sevenths
     eighths ninths tenths hundredths thousandths pair pairs couple triple double twice power root
     remainder by divided multiplied if unless except but without instead error
     is are was were be does do did too almost nearly about around approximately roughly maybe
