@@ -139,6 +139,8 @@ class _Reader:
             token = self.peek()
             if token in _TIMES or token in _OVER:
                 over = self.take() in _OVER
+                if token == r"\times":
+                    self.refuse_sets(left)
                 right = self.signed_power()
                 left, divided = Node("div" if over else "mul", (left, right)), over
             elif self.starts_factor(token):
@@ -146,9 +148,15 @@ class _Reader:
                 digits = token[0] in ".0123456789" and self.tokens[self.at - 1] not in (")", "!")
                 if divided or mixed or digits:
                     raise Refused
+                self.refuse_sets(left)
                 left = Node("mul", (left, self.power()))
             else:
                 return left
+
+    def refuse_sets(self, left: Node) -> None:
+        r"""Capital letters side by side may be sets or matrices: A \times B is not B \times A."""
+        if left.kind == "symbol" and left.value.isupper() and self.peek().isupper():
+            raise Refused
 
     def signed_power(self) -> Node:
         if self.peek() == "-":

@@ -54,7 +54,7 @@ NO_NUMBER = frozenset(
         "false",
     )
 )
-_LEAD = re.compile(r"(?:x ?\\in |(?:the|an?) )")
+_LEAD = re.compile(r"(?:x ?\\in |(?:the|an?) (?=\w{3}))")
 _SENTENCE = re.compile(r"(?:the|this|it|that)(?: [a-z]{2,20}){0,2} is (?:an? |the )?([a-z]{2,30})")
 _FIRST = re.compile(r"(yes|no|true|false)\s?[,.:;!]\s?(?=\w)")
 

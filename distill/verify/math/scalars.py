@@ -31,6 +31,8 @@ def same_numbers(gold: Number, answer: Number) -> Outcome:
     if gold.unit or answer.unit:
         if gold.unit and answer.unit:
             if (value := convert(b, answer.unit, gold.unit)) is not None:
+                if value not in (a, b) and abs(value - a) * 100 < abs(a):
+                    return None, "units"  # 32.8 ft are about 10 m
                 answer = replace(answer, value=value)
                 b = value
             elif known(gold.unit) or known(answer.unit) or not alike(gold.unit, answer.unit):
@@ -135,11 +137,14 @@ def formula_and_number(formula: Text, number: Number) -> Outcome:
         solved = solution(formula.plain) if "=" in formula.plain else None
         return UNKNOWN if solved in (None, number.value) else (False, "relation")
     sign, n, d = "-" * (number.value < 0), abs(number.value.numerator), number.value.denominator
-    found = equal(formula.plain, rf"{sign}\frac{{{n}}}{{{d}}}{degrees}")
+    written = rf"{sign}\frac{{{n}}}{{{d}}}"
+    found = equal(formula.plain, written + degrees)
     if found is not True and number.decimals and (value := constant(formula.plain)) is not None:
         rounded = _rounds(value, number, least=1)
         if rounded:
             return rounded
+    if found is False and not degrees and equal(formula.plain, f"{written}°"):
+        return None, "units"  # 90 for pi/2
     if found is False and len(formula.text) > 1 and symbols(tree) and symbols(tree) <= _UNITS:
         return None, "units"  # 5m may be five metres
     return UNKNOWN if found is None else (found, "probe")

@@ -24,11 +24,12 @@ DENYING = _words(
 CHANGING = DENYING | _words(
     """or and to than plus minus times over pi sqrt dozen dozens half halves
     hundred hundreds thousand thousands million billion trillion squared cubed mod modulo base
-    choose either between through gross score scores factorial thirds third fourths quarter quarters fifth fifths sixths sevenths
-    eighths ninths tenths hundredths thousandths pair pairs couple triple double twice power root
-    remainder by divided multiplied if unless except but without instead error
-    is are was were be does do did too almost nearly about around approximately roughly maybe
-    perhaps possibly probably least most more less fewer greater smaller above below under"""
+    choose either between through gross score scores factorial thirds third fourths quarter
+    quarters fifth fifths sixths sevenths eighths ninths tenths hundredths thousandths pair pairs
+    couple triple double twice power root remainder by divided multiplied if unless except but
+    without instead error is are was were be does do did too almost nearly about around
+    approximately roughly maybe perhaps possibly probably least most more less fewer greater
+    smaller above below under"""
 )
 _METRIC = {"k": 3, "h": 2, "d": -1, "c": -2, "m": -3, "µ": -6, "n": -9, "M": 6, "G": 9}
 _LONG = {"kilo": 3, "deci": -1, "centi": -2, "milli": -3, "micro": -6, "nano": -9, "mega": 6}
@@ -138,12 +139,14 @@ def known(name: str) -> bool:
 def scales(value: Fraction, other: Fraction, name: str) -> bool:
     """Whether one value in this unit may be the other in another unit: 2 minutes and 120."""
     measured = _measure(name)
-    if measured is None or not other or len(measured[0]) != 1:
+    if measured is None or not other or len(measured[0]) > 2:
         return False
-    (dimension, power), *_ = measured[0]
-    sizes = {_size(dimension, one) ** power for one in _SIZES.get(dimension, {})} - {0}
-    sizes |= {Fraction(10) ** (n * power) for n in _METRIC.values()} if len(sizes) > 2 else set()
-    return value != other and any(value * measured[1] == other * size for size in sizes)
+    factors = {measured[1]}
+    for dimension, power in measured[0]:
+        sizes = {_size(dimension, one) for one in _SIZES[dimension]}
+        sizes |= {Fraction(10) ** n for n in _METRIC.values()} if len(sizes) > 2 else set()
+        factors = {factor / size**power for factor in factors for size in sizes}
+    return value != other and value / other in {1 / factor for factor in factors}
 
 
 def _size(dimension: str, name: str) -> Fraction:

@@ -221,7 +221,7 @@ def _unit_after(text: str) -> str:
     """The known unit at the end of a formula, with the space before it; "" if there is none."""
     for match in list(re.finditer(" ", text))[-5:]:
         rest = text[match.start() :]
-        if rest[1:3].isalpha() and (found := unit(rest)) and known(found):
+        if len(rest) > 2 and rest[1:3].isalpha() and (found := unit(rest)) and known(found):
             return rest
     return ""
 
