@@ -10,6 +10,7 @@ from distill.verify.math.denial import (
     doubted,
     gives_up,
     hedged,
+    quiet,
 )
 from distill.verify.math.rational import DECIMAL
 from distill.verify.math.values import Text, is_plain, read
@@ -49,11 +50,13 @@ _COMMAND = re.compile(
 _WORD = re.compile(rf"[A-Za-z]{{2,}}|[\u0400-\u04ff]{{2,}}|[{_CJK}]")
 _ASIDE = re.compile(r"\s?\((or [^()]{1,40})\)")
 # No unit, although a word after a number may be one.
-_VERB = re.compile(r"\b(?:is|isn|are|was|wasn|can|cannot|be|not|wrong|incorrect|false)\b")
+_VERB = re.compile(
+    r"\b(?:is|isn|are|was|wasn|can|cannot|be|does|doesn|do|don|not|wrong|incorrect|false)\b"
+)
 _OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)\b|或|또는|か|和|/|\|")
 # Between two numbers of a list.
 _LISTED = re.compile(
-    r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或|또는|か)\W{0,4}"
+    r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或者?|또는|か)\W{0,4}"
     r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|\W{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b|和)?\W{1,4}"
     r"|\s?[,;/|]\s?"
 )
@@ -140,7 +143,8 @@ def last_number(line: str) -> str | None:
     """
     tail = line[-LONGEST_LINE:].replace("−", "-").replace("{,}", ",").replace(r"\!", "")
     tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail)
-    tail = affirmed(tail).rstrip(" .。")
+    sure = quiet(tail)
+    tail = (tail if sure else affirmed(tail)).rstrip(" .。")
     found = list(_NUMBER.finditer(tail))
     if not found or not _AFTER.match(tail, found[-1].end()):
         return None
@@ -151,7 +155,7 @@ def last_number(line: str) -> str | None:
         return pair[0]
     if _OPERATOR.search(before[-12:]) or _NUMBERED.search(before[-20:]):
         return None
-    if _is_denied(tail, last):
+    if not sure and _is_denied(tail, last):
         return None
     return " or ".join(_alternatives(tail, found))
 
@@ -169,10 +173,9 @@ def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:
 
 def guesses(lines: list[str]) -> list[str]:
     """The different numbers of the last lines, or parts of one, that offer a guess."""
-    text = "\n".join(lines)
-    if not (hedged(text) or "?" in text or _BARE.fullmatch(lines[-1].strip())):
+    if quiet(lines[-1]) and not _BARE.fullmatch(lines[-1].strip()):
         return []
-    parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:])]
+    parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:]) if part]
     asked = [part for part in parts if hedged(part) or _BARE.fullmatch(part.strip())]
     numbers = [last_number(part.rstrip("? ")) for part in asked]
     found = list(dict.fromkeys(one for one in numbers if one is not None))

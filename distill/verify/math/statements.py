@@ -169,5 +169,7 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
 def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
     sentence = sentence.strip().rstrip(" /|")
     denied = re.match(r"n['’]t\b|not\s?,", sentence) is not None
-    sentence = sentence.strip("\"“”«»„'}") if match[0].find('"') >= 0 else sentence.strip('"“”«»„')
+    if '"' in match[0]:  # JSON
+        sentence = re.split(r",\s|}", sentence)[0]
+    sentence = sentence.strip("\"“”«»„'")
     return Statement(match.start(), end, match[0], "" if denied else affirmed(sentence))
