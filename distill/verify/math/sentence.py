@@ -13,7 +13,7 @@ from distill.verify.math.denial import (
     quiet,
 )
 from distill.verify.math.rational import DECIMAL
-from distill.verify.math.values import Text, is_plain, read
+from distill.verify.math.values import is_plain, read
 
 LONGEST_LINE = 4_000  # characters of a line that are searched for a number, from its end
 
@@ -149,9 +149,7 @@ def last_number(line: str) -> str | None:
     if not found or not _AFTER.match(tail, found[-1].end()):
         return None
     last, before = found[-1], tail[: found[-1].start()]
-    if (pair := _TUPLE.search(tail[: last.end() + 1])) and is_plain(
-        read(pair[0]) or Text("", False)
-    ):
+    if (pair := _TUPLE.search(tail[: last.end() + 1])) and is_plain(read(pair[0])):
         return pair[0]
     if _OPERATOR.search(before[-12:]) or _NUMBERED.search(before[-20:]):
         return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from distill.verify.math.denial import affirmed, denied_after, doubted, hedged, kept
 from distill.verify.math.sentence import LONGEST_LINE
-from distill.verify.math.values import Text, is_plain, read
+from distill.verify.math.values import is_plain, read
 
 LAST = 3  # statements that are searched for an answer, from the last
 
@@ -136,7 +136,7 @@ def _all(text: str) -> Iterator[Statement]:
     for match, stop in zip(matches, stops, strict=False):
         yield _stated(text, match, stop)
     for match in list(_HASHES.finditer(text))[-1:]:
-        if is_plain(read(match[1]) or Text("", False)):
+        if is_plain(read(match[1])):
             yield Statement(match.start(), match.end(), "####", match[1])
 
 
