@@ -57,9 +57,10 @@ _OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)
 # Between two numbers of a list.
 _LISTED = re.compile(
     r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或者?|또는|か)\W{0,4}"
-    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|\W{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b|和)?\W{1,4}"
+    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|[\s,;]{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b|和)[\s,;]{0,4}"
     r"|\s?[,;/|]\s?"
 )
+_FOREIGN_OR = re.compile(r"\d\s(?:o|ou|oder|или)\s[^\n]{0,20}\d")
 _OR_ELSE = re.compile(r"\W{0,3}or\b", re.IGNORECASE)
 _MORE = re.compile(r"\s?;|\s\(|\s—")
 
@@ -122,7 +123,9 @@ def only_formula(line: str) -> str | None:
 def is_answer(text: str) -> bool:
     """Whether a whole text reads as an answer rather than a sentence that contains one."""
     text = text.strip()
-    if len(text) > 2_000 or "?" in text or "\\boxed" in text:  # this box was never closed
+    if (
+        len(text) > 2_000 or "?" in text or _FOREIGN_OR.search(text) or "\\boxed" in text
+    ):  # this box was never closed
         return False
     value = read(text)
     if value is None or is_plain(value):
