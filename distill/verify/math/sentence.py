@@ -1,4 +1,4 @@
-r"""Takes the answer out of one sentence or line: all of it, its bold part, its formula, its number."""
+"""Takes the answer out of one sentence: all of it, its bold part, its formula or its number."""
 
 import re
 
@@ -36,10 +36,13 @@ _OPERATOR = re.compile(
 )
 # Numbers of something else: problem 5, step 1 of 5.
 _NUMBERED = re.compile(
-    r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\.|figure"
+    r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\."
+    r"|figure"
     r"|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage|iteration"
     r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
-    r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#|(?:第|問題|问题)\s?|\d\s(?:of|out of|von|de|sur|из)\s|第\s?"
+    r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#"
+    r"|(?:第|問題|问题)\s?|\d\s(?:of"
+    r"|out of|von|de|sur|из)\s|第\s?"
     r")$",
     re.IGNORECASE,
 )
@@ -57,7 +60,8 @@ _OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)
 # Between two numbers of a list.
 _LISTED = re.compile(
     r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或者?|또는|か)\W{0,4}"
-    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|[\s,;]{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b|和)[\s,;]{0,4}"
+    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|[\s,;]{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b"
+    r"|和)[\s,;]{0,4}"
     r"|\s?[,;/|]\s?"
 )
 _FOREIGN_OR = re.compile(r"\d\s(?:o|ou|oder|или)\s[^\n]{0,20}\d")
