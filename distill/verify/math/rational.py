@@ -32,8 +32,8 @@ _MONEY_COMMA = re.compile(r"([0-9]{1,9}),([0-9]{1,2})(?=\s?(?:[€£₽]|EUR|eur
 _LAKHS = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?![0-9,])")
 # 0.1\overline{6}, 0.(3), 0.333\ldots: the digits before the repetition, and those that repeat
 _REPEATING = re.compile(
-    r"([0-9]{1,20})\.([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,40}\}|[0-9]))+"
-    r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,40})\)|(?<=[0-9]{3})\s?\\ldots)"
+    r"([0-9]{1,20})\.([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
+    r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,120})\)|(?<=[0-9]{3})\s?\\ldots)"
 )
 _AGAIN = re.compile(r"([0-9])\1{2,}$|([0-9]{2,20}?)\2+$")
 _CURRENCY = re.compile(r"(?:([€£¥₹₽])|(USD|EUR|GBP|INR|CNY|RMB|US|Rs\.?)(?=[ 0-9.]))\s?")

@@ -6,7 +6,7 @@ digits. Its no proves nothing: two equal formulas may be beyond sympy.
 
 import re
 
-from distill.verify.math.expression import is_product
+from distill.verify.math.expression import is_product, parse, symbols
 from distill.verify.math.latex import plain
 
 LONGEST = 512  # characters of a reference or an answer that is handed to sympy
@@ -67,6 +67,9 @@ def mistaken(gold: str, answer: str) -> str | None:
             return "unread_mark"
         if bare.strip().isalpha() or not all(map(is_product, _LETTERS.findall(bare))):
             return "unread_mark"
+    trees = list(map(parse, texts))
+    if all(tree is not None and not symbols(tree) for tree in trees):
+        return "unclear_value"  # it would compare 15 digits
     if not all(map(_RELATION.search, texts)) and any(map(_RELATION.search, texts)):
         return "relation_or_value"
     return None

@@ -24,12 +24,12 @@ DENYING = _words(
 CHANGING = DENYING | _words(
     """or and to than plus minus times over pi sqrt dozen dozens half halves
     hundred hundreds thousand thousands million billion trillion squared cubed mod modulo base
-    choose either between through gross score scores factorial thirds third fourths quarter
-    quarters fifth fifths sixths sevenths eighths ninths tenths hundredths thousandths pair pairs
-    couple triple double twice power root remainder by divided multiplied if unless except but
-    without instead error is are was were be does do did too almost nearly about around
-    approximately roughly maybe perhaps possibly probably least most more less fewer greater
-    smaller above below under"""
+    choose either between through gross score scores brace trio trios quartet twins triplets
+    fortnight grand ream factorial thirds third fourths quarter quarters fifth fifths sixths
+    sevenths eighths ninths tenths hundredths thousandths pair pairs couple triple double twice
+    power root remainder by divided multiplied if unless except but without instead error is are
+    was were be does do did too almost nearly about around approximately roughly maybe perhaps
+    possibly probably least most more less fewer greater smaller above below under"""
 )
 _METRIC = {"k": 3, "h": 2, "d": -1, "c": -2, "m": -3, "µ": -6, "n": -9, "M": 6, "G": 9}
 _LONG = {"kilo": 3, "deci": -1, "centi": -2, "milli": -3, "micro": -6, "nano": -9, "mega": 6}
@@ -110,8 +110,10 @@ def unit(rest: str) -> str | None:
         return None
     first = re.split(r"[\^·/]", words[0])[0].rstrip(".")
     spaced = rest[:1] in " ^"
-    known = first in _SHORT or (spaced and (first in _LETTERS or first in ("Ω", "°")))
-    if not known and (not spaced or sum(map(str.isalpha, first)) < 2):
+    short = first in _SHORT or (spaced and (first in _LETTERS or first in ("Ω", "°")))
+    if not short and (not spaced or sum(map(str.isalpha, first)) < 2):
+        return None
+    if "^" in text and not known(text):
         return None
     changed = any(word.lower().strip(".()'") in CHANGING for word in words)
     return None if changed and words[0] != "in" else text

@@ -221,7 +221,14 @@ def _unit_after(text: str) -> str:
     """The known unit at the end of a formula, with the space before it; "" if there is none."""
     for match in list(re.finditer(" ", text))[-5:]:
         rest = text[match.start() :]
-        if len(rest) > 2 and rest[1:3].isalpha() and (found := unit(rest)) and known(found):
+        short = rest[1:] in ("m", "s", "g", "h", "L") or rest[1:3] in ("m^", "m ")
+        if short and _LETTER.search(_COMMAND.sub("", text[: match.start()])):
+            continue
+        if (
+            (short or (len(rest) > 2 and rest[1:3].isalpha()))
+            and (found := unit(rest))
+            and known(found)
+        ):
             return rest
     return ""
 
