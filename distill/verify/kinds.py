@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from distill.verify.choice import choice
 from distill.verify.instructions import instructions
-from distill.verify.math.compare import same
 from distill.verify.math.boxes import boxes
+from distill.verify.math.compare import same
 from distill.verify.math.extract import extract, stated, text_answer
 from distill.verify.math.latex import plain
 from distill.verify.math.options import same_reading

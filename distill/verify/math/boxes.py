@@ -152,9 +152,8 @@ def _is_rival(text: str, one: Box, other: Box) -> bool:
         return True
     if other[0] - one[1] > LONGEST or "\n" in (gap := text[one[1] : other[0]]):
         return _is_alike(text, one, other)
-    return (
-        not (_ONWARDS.search(gap) or "=" in gap) or hedged(gap) or _IF_NOT.search(_line(text, one))
-    )
+    led = _ONWARDS.search(gap) is not None or "=" in gap
+    return not led or hedged(gap) or _IF_NOT.search(_line(text, one)) is not None
 
 
 def _is_alike(text: str, one: Box, other: Box) -> bool:

@@ -1,4 +1,4 @@
-r"""Takes the answer out of one sentence or line: all of it, its bold part, its formula, its number."""
+"""Takes the answer out of one sentence: all of it, its bold part, its formula or its number."""
 
 import re
 
@@ -10,6 +10,7 @@ from distill.verify.math.denial import (
     doubted,
     gives_up,
     hedged,
+    quiet,
 )
 from distill.verify.math.rational import DECIMAL
 from distill.verify.math.values import is_plain, read
@@ -35,10 +36,13 @@ _OPERATOR = re.compile(
 )
 # Numbers of something else: problem 5, step 1 of 5.
 _NUMBERED = re.compile(
-    r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\.|figure"
+    r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\."
+    r"|figure"
     r"|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage|iteration"
     r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
-    r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#|(?:第|問題|问题)\s?|\d\s(?:of|out of|von|de|sur|из)\s|第\s?"
+    r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#"
+    r"|(?:第|問題|问题)\s?|\d\s(?:of"
+    r"|out of|von|de|sur|из)\s|第\s?"
     r")$",
     re.IGNORECASE,
 )
@@ -49,14 +53,18 @@ _COMMAND = re.compile(
 _WORD = re.compile(rf"[A-Za-z]{{2,}}|[\u0400-\u04ff]{{2,}}|[{_CJK}]")
 _ASIDE = re.compile(r"\s?\((or [^()]{1,40})\)")
 # No unit, although a word after a number may be one.
-_VERB = re.compile(r"\b(?:is|isn|are|was|wasn|can|cannot|be|not|wrong|incorrect|false)\b")
+_VERB = re.compile(
+    r"\b(?:is|isn|are|was|wasn|can|cannot|be|does|doesn|do|don|not|wrong|incorrect|false)\b"
+)
 _OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)\b|或|또는|か|和|/|\|")
 # Between two numbers of a list.
 _LISTED = re.compile(
-    r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或|또는|か)\W{0,4}"
-    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|\W{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b|和)?\W{1,4}"
+    r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或者?|또는|か)\W{0,4}"
+    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|[\s,;]{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b"
+    r"|和)[\s,;]{0,4}"
     r"|\s?[,;/|]\s?"
 )
+_FOREIGN_OR = re.compile(r"\d\s(?:o|ou|oder|или)\s[^\n]{0,20}\d")
 _OR_ELSE = re.compile(r"\W{0,3}or\b", re.IGNORECASE)
 _MORE = re.compile(r"\s?;|\s\(|\s—")
 
@@ -119,7 +127,9 @@ def only_formula(line: str) -> str | None:
 def is_answer(text: str) -> bool:
     """Whether a whole text reads as an answer rather than a sentence that contains one."""
     text = text.strip()
-    if len(text) > 2_000 or "?" in text or "\\boxed" in text:  # this box was never closed
+    if (
+        len(text) > 2_000 or "?" in text or _FOREIGN_OR.search(text) or "\\boxed" in text
+    ):  # this box was never closed
         return False
     value = read(text)
     if value is None or is_plain(value):
@@ -140,7 +150,8 @@ def last_number(line: str) -> str | None:
     """
     tail = line[-LONGEST_LINE:].replace("−", "-").replace("{,}", ",").replace(r"\!", "")
     tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail)
-    tail = affirmed(tail).rstrip(" .。")
+    sure = quiet(tail)
+    tail = (tail if sure else affirmed(tail)).rstrip(" .。")
     found = list(_NUMBER.finditer(tail))
     if not found or not _AFTER.match(tail, found[-1].end()):
         return None
@@ -149,7 +160,7 @@ def last_number(line: str) -> str | None:
         return pair[0]
     if _OPERATOR.search(before[-12:]) or _NUMBERED.search(before[-20:]):
         return None
-    if _is_denied(tail, last):
+    if not sure and _is_denied(tail, last):
         return None
     return " or ".join(_alternatives(tail, found))
 
@@ -167,10 +178,9 @@ def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:
 
 def guesses(lines: list[str]) -> list[str]:
     """The different numbers of the last lines, or parts of one, that offer a guess."""
-    text = "\n".join(lines)
-    if not (hedged(text) or "?" in text or _BARE.fullmatch(lines[-1].strip())):
+    if quiet(lines[-1]) and not _BARE.fullmatch(lines[-1].strip()):
         return []
-    parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:])]
+    parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:]) if part]
     asked = [part for part in parts if hedged(part) or _BARE.fullmatch(part.strip())]
     numbers = [last_number(part.rstrip("? ")) for part in asked]
     found = list(dict.fromkeys(one for one in numbers if one is not None))

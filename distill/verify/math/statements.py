@@ -1,4 +1,4 @@
-r"""Finds the sentences that state an answer: "the answer is …", "Answer: …", "答案是…", "#### …"."""
+"""Finds the sentences that state an answer: "the answer is …", "答案是…", "#### …"."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +11,8 @@ from distill.verify.math.values import is_plain, read
 LAST = 3  # statements that are searched for an answer, from the last
 
 _ENGLISH = re.compile(
-    r"(?<![/\\])\b(?:ans(?:wers?)?\b[\"'.]?|(?:correct|right|true|actual|best) (?:option|choice|alternative"
+    r"(?<![/\\])\b(?:ans(?:wers?)?\b[\"'.]?|(?:correct|right|true|actual|best) (?:option|choice"
+    r"|alternative"
     r"|value|result|letter)\b)"
     r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\))?"
     r"(?:[ *_]{0,6}(?:\b(?:is|are|was|be|equals|becomes|(?:would|should|must|will|has to) be"
@@ -45,13 +46,16 @@ _FOREIGN_WORDS = (
 _OTHERS = re.compile(
     r"(?:\b(?:respuesta|resposta|risposta|r[eé]ponse|antwort|antwoord|ergebnis|lösung|solución"
     r"|solução|soluzione|wynik|odpowiedź|odpověď|svaret?|vastaus|cevap|yanıt|jawaban(?:nya)?"
-    r"|đáp án|răspuns(?:ul)?|válasz|ответ(?:ом)?|відповідь|отговор|вариант|opción|opção|opzione|alternativa)\b|الجواب|الإجابة|उत्तर|คำตอบ|答え"
+    r"|đáp án|răspuns(?:ul)?|válasz|ответ(?:ом)?|відповідь|отговор|вариант|opción|opção|opzione"
+    r"|alternativa)\b|الجواب|الإجابة|उत्तर|คำตอบ|答え"
     r"|答案|正解|解答|정답|答)"
-    r"(?: (?:final|correct[aeo]?|richtig|finale|definitiva|est la|opción|vraie|richtige|corretta|correta))?"
+    r"(?: (?:final|correct[aeo]?|richtig|finale|definitiva|est la|opción|vraie|richtige|corretta"
+    r"|correta))?"
     r"(?:[ *_]{0,6}(?:\b(?:es|é|è|est|ist|lautet|is|to|brzmi|je|är|on|adalah|là|este|az|будет"
     r"|является|равен|равно)\b|:|：|=|—|–|-(?=\s)|应该是|应为|选择|选|是|为|為|は|은|는|هو|هي|है|คือ"
     r"|(?<=정답)\s)){1,2}[ *_:：]{0,6}"
-    r"|(?:故|所以|因此|应|本题|答案|正确的?)(?:答案)?(?:应)?(?:选项?|選)(?:择|擇)?(?:是|为)?[ ：:*]{0,6}"
+    r"|(?:故|所以|因此|应|本题|答案|正确的?)(?:答案)?(?:应)?"
+    r"(?:选项?|選)(?:择|擇)?(?:是|为)?[ ：:*]{0,6}"
     r"|(?<![挑筛不])选\s?(?=[（(]?[A-J](?![A-Za-z]))",
     re.IGNORECASE,
 )
@@ -169,5 +173,7 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
 def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
     sentence = sentence.strip().rstrip(" /|")
     denied = re.match(r"n['’]t\b|not\s?,", sentence) is not None
-    sentence = sentence.strip("\"“”«»„'}") if match[0].find('"') >= 0 else sentence.strip('"“”«»„')
+    if '"' in match[0]:  # JSON
+        sentence = re.split(r",\s|}", sentence)[0]
+    sentence = sentence.strip("\"“”«»„'")
     return Statement(match.start(), end, match[0], "" if denied else affirmed(sentence))
