@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from distill.verify.math.denial import denied_after, denied_before, hedged, kept
+from distill.verify.math.denial import denied_after, denied_before, hedged
 from distill.verify.math.latex import plain
+from distill.verify.math.retraction import kept
 from distill.verify.math.values import LONGEST
 
 MANY = 4  # labelled or neighbouring boxes that are no steps to one answer any more

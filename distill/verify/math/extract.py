@@ -20,9 +20,10 @@ import re
 from dataclasses import dataclass
 
 from distill.verify.math.boxes import Box, affirmed_boxes, boxes, last_boxes
-from distill.verify.math.denial import gives_up, kept, quiet
+from distill.verify.math.denial import gives_up
 from distill.verify.math.latex import plain
 from distill.verify.math.rational import Number
+from distill.verify.math.retraction import kept
 from distill.verify.math.sentence import (
     LONGEST_LINE,
     answer_in,
@@ -33,6 +34,7 @@ from distill.verify.math.sentence import (
     last_number,
     only_formula,
 )
+from distill.verify.math.signs import quiet
 from distill.verify.math.statements import is_final, rivals, statements
 from distill.verify.math.values import LONGEST, read
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from distill.verify.math.denial import affirmed, denied_after, doubted, hedged, kept
+from distill.verify.math.denial import affirmed, denied_after, doubted, hedged
+from distill.verify.math.retraction import kept
 from distill.verify.math.sentence import LONGEST_LINE
 from distill.verify.math.values import is_plain, read
 
@@ -15,7 +16,7 @@ _ENGLISH = re.compile(
     r"|alternative"
     r"|value|result|letter)\b)"
     r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\))?"
-    r"(?:[ *_]{0,6}(?:\b(?:is|are|was|be|equals|becomes|(?:would|should|must|will|has to) be"
+    r"(?:[ *_]{0,6}(?:\b(?:is|are|be|equals|becomes|(?:would|should|must|will|has to) be"
     r"|(?:comes|works|turns) out (?:to be|as|at)|as follows)\b|:|=|：|[-–—](?=\s))){1,2}[ *_:]{0,6}"
     r"|\banswers?[ ]?:?\*\*[ :]{0,4}",
     re.IGNORECASE,
@@ -72,6 +73,9 @@ _DISPLAYED = re.compile(
     r"|\\begin\{(?:equation|align|gather)\*?\}\s*((?:[^\\]|\\[^e])+?)\s*\\end\{[a-z]{5,8}\*?\})"
 )
 _TAG = re.compile(r"[<\[](/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
+_ADVERB = re.compile(
+    r"(?:(?:therefore|thus|then|hence|so|clearly|simply|indeed)\b[\s,:]{0,3}){1,2}"
+)
 _OF_PART = re.compile(r"\b(?:to|for|of) |\(")
 _BETWEEN = re.compile(r"(?:the|final|correct|my|and|or|also|it|is|maybe|perhaps|\W)*", re.I)
 _FINAL = re.compile(r"final|correct|right|true|actual|<answer>|####|最终|正确", re.IGNORECASE)
@@ -171,7 +175,7 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
 
 
 def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
-    sentence = sentence.strip().rstrip(" /|")
+    sentence = _ADVERB.sub("", sentence.strip().rstrip(" /|"))
     denied = re.match(r"n['’]t\b|not\s?,", sentence) is not None
     if '"' in match[0]:  # JSON
         sentence = re.split(r",\s|}", sentence)[0]

@@ -6,6 +6,7 @@ import pytest
 
 from distill.verify import grade
 from distill.verify.kinds import CHECKS
+from distill.verify.math import denial, extract, retraction, sentence
 from tests.verify.math.responses import (
     AFTER_THOUGHTS,
     ANOTHER_DENIED,
@@ -60,6 +61,19 @@ OPTION = r"\textbf{(D)}\ 24"
 )
 def test_an_option_is_its_letter_and_its_value(gold: str, answer: str, label: str) -> None:
     assert grade(gold, rf"So it is $\boxed{{{answer}}}$.").label == label
+
+
+EVERY = [
+    *(*STATED, *ANOTHER_DENIED, *STEPS, *AFTER_THOUGHTS, *DENIED, *GIVEN_UP, *TAKEN_BACK),
+    *(*GUESSES, *THOUGHTS, *CORRECTED, *LISTED),
+]
+
+
+def test_the_quick_look_at_the_words_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = [extract.extract(response) for response in EVERY]
+    for module in (denial, extract, retraction, sentence):
+        monkeypatch.setattr(module, "quiet", lambda *_: False)
+    assert [extract.extract(response) for response in EVERY] == quick
 
 
 N = 1_000_000
