@@ -17,7 +17,8 @@ _NOT = (
     r"|inte|nie|değil|no(?= (?:es|son|era)\b))|不是|不为|不等于|并非|而非|不選|不选)"
 )
 _ADVERB = (
-    r"(?:\s(?:be|equal(?: to)?|the|a|an|just|simply|exactly|actually|really|option|choice|answer"
+    r"(?:\s(?:be|equal(?: to)?|say|write|answer with|put|choose|pick|accept|the|a|an|just|simply"
+    r"|exactly|actually|really|option|choice|answer"
     r"|value|number|es|é|è|est|la|el|die|der|opción|option|вариант)){0,4}"
 )
 _BEFORE = re.compile(
@@ -35,7 +36,8 @@ WRONG = (
     r"|wrong|incorrect|false|mistaken|erroneous|a mistake|an error|in error|invalid|inaccurate)\b"
 )
 _AFTER = re.compile(
-    r"[\s$*)\]}'\"`\\,]{0,6}(?:(?:is|was|are|seems|looks|would be)(?: (?:clearly|definitely|also"
+    r"[\s$*)\]}'\"`\\,]{0,6}(?:(?:is|was|are|seems|looks|would be|must be|has to be)(?: (?:an?"
+    r"|clearly|definitely|also"
     rf"|certainly|obviously|actually|simply|the))? {WRONG}(?! to )"
     r"|(?:isn['’]t|wasn['’]t|can['’]t be|cannot be|could not be) (?:right|correct|it\b|(?:the|my) "
     r"(?:right |correct |final )?(?:answer|one|value|result|option|choice|solution))"
@@ -50,7 +52,8 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 _DOUBTED = re.compile(
-    r"\b(?:no way|doubt|hardly|(?:don['’]t|do not|can['’]t|cannot|didn['’]t"
+    r"\b(?:no way|(?<!without a )(?<!no )doubt|if you (?:answer|say|write|put)|hardly"
+    r"|(?:don['’]t|do not|can['’]t|cannot|didn['’]t"
     r"|wouldn['’]t) (?:think|believe"
     r"|say|agree|claim)|(?:false|wrong|untrue|incorrect|not true|not the case) (?:that|to)"
     r"|claim (?:that|the answer)"
@@ -59,6 +62,7 @@ _DOUBTED = re.compile(
     r"|will |could |often )?(?:thinks?|says?|believes?|guess(?:es)?|assumes?|claims?))\b",
     re.IGNORECASE,
 )
+_THE_ANSWER = re.compile(r"\b(?:answer|result|value|it|this|that)\W[^.\n]{0,30}$", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;.!?]\s|\b(?:but|so|hence|thus|therefore)\b", re.IGNORECASE)
 _CONTRAST = re.compile(
     rf"[\s,;:(—–，、-]{{0,6}}(?:(?:and|but|y|et|und|e|а|и|而)\s?)?"
@@ -79,7 +83,7 @@ _SO = re.compile(
 )
 REASON = re.compile(
     r"[\s,(]{1,3}(?:since|because|where|which|whenever|if|given that|puisque|car|weil|da|porque"
-    r"|так как"
+    r"|parce que|denn|ya que|puesto que|pois|poiché|perché|ponieważ|çünkü|так как|потому что"
     r"|поскольку)\b|因为",
     re.IGNORECASE,
 )
@@ -100,7 +104,8 @@ _GIVES_UP = re.compile(
     r"|step)))"
     r"|unable to (?:determine|solve|answer|complete)|not able to (?:finish|solve|answer)"
     r"|failed after|(?:i|we) (?:ran|have run) out|(?:ran|running) out of (?:time|tokens|space)"
-    r"|(?:i|i['’]m|i am) (?:skip|pass|quit|stuck|lost|stopped)|skipping"
+    r"|(?:i|i['’]m|i am) (?:skip|pass|quit|stuck|lost|stopped)|skipping (?:this|it|question"
+    r"|problem|exercise)"
     r"|not enough (?:info|data|time)|insufficient (?:info|data)|to be continued|me rindo"
     r"|no (?:lo )?sé"
     r"|no puedo|je ne (?:sais|peux)|j['’]abandonne|ich (?:weiß|kann) (?:es )?nicht|ich gebe auf"
@@ -122,6 +127,15 @@ def denied_before(text: str) -> bool:
     """Whether the end of ``text`` denies what follows it: "it is not "."""
     near = text[-40:]
     return not quiet(near, DENYING) and _BEFORE.search(near) is not None
+
+
+def denied_later(after: str, answer: str) -> bool:
+    """Whether ``after`` says that the answer is not ``answer``."""
+    if not answer or len(answer) > 80 or quiet(after, DENYING):
+        return False
+    matches = re.finditer(re.escape(answer) + r"(?![\w.]*\d)", after[:4_000])
+    starts = (after[max(0, match.start() - 60) : match.start()] for match in matches)
+    return any(_THE_ANSWER.search(start) and denied_before(start) for start in starts)
 
 
 def doubted(before: str) -> bool:

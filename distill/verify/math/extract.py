@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass
 
 from distill.verify.math.boxes import Box, affirmed_boxes, boxes, last_boxes
-from distill.verify.math.denial import gives_up
+from distill.verify.math.denial import denied_later, gives_up
 from distill.verify.math.latex import plain
 from distill.verify.math.rational import Number
 from distill.verify.math.retraction import kept
@@ -72,6 +72,8 @@ def extract(response: str, *, listed: bool = False) -> Found | None:
         after = response[last.end :]
         if (rest := kept(after)) is not None:
             return _unboxed(rest)
+        if denied_later(after, last.text):
+            return None
         later = _later(after, found[-1])
         if later is not None:
             return later
@@ -134,7 +136,7 @@ def _in_last_lines(text: str) -> Found | None:
     if not lines:
         return None
     if len(lines) == 1 and len(lines[0]) <= SHORT_LINE:
-        line = lines[0].strip().lstrip("∴⇒⟹→ ").strip('"“”«»`')
+        line = lines[0].strip().lstrip("∴⇒⟹→ ").strip('"“”«»`✅✔✓☑🎉🙂😊️ ')
         if is_answer(line) or _ONE_WORD.fullmatch(line):
             return Found(line, "whole")
     if several := guesses(lines[-MOST_GUESSES:]):

@@ -12,7 +12,7 @@ _ADV = (
 _IS_WRONG = (
     rf"(?:(?:['’]s| is| was| seems| looks| must be| has to be| turns out to be){_ADV} {WRONG}"
     rf"|(?: isn['’]t| wasn['’]t| can['’]?t be| cannot be| could not be| couldn['’]t be){_ADV}"
-    r" (?:right|correct)\b"
+    r" (?:right|correct|it|the (?:answer|case))\b"
     r"|(?: does| did)(?:n['’]t| not)(?: actually)? (?:work|match|add up|make sense|look right|fit"
     r"|seem right|satisfy|check out)\b)"
 )
@@ -58,7 +58,8 @@ _TAKEN_BACK = re.compile(
     r"|calc|comp|reasoning|work|solution|previous))"
     r"|correction\b|edit:|erratum|(?:corrected|revised|updated)(?: (?:answer|result|value"
     r"|solution))?\s?:"
-    rf"|my (?:mistake|bad|error)\b|i mean,? (?:it['’]s )?(?={VALUE})"
+    rf"|(?:it|that|this)(?:['’]s| is) actually (?={VALUE})|my (?:mistake|bad|error)\b"
+    rf"|i mean,? (?:it['’]s )?(?={VALUE})"
     r"|i (?:double|over|under)[- ]?counted|i (?:missed|overlooked|mixed up|confused|dropped"
     r"|swapped)\b"
     rf"|not (?={VALUE}[^\s]{{0,12}},? but\b)"

@@ -11,7 +11,7 @@ from distill.verify.math.denial import (
     gives_up,
 )
 from distill.verify.math.rational import DECIMAL
-from distill.verify.math.signs import quiet
+from distill.verify.math.signs import DENYING, quiet
 from distill.verify.math.values import is_plain, read
 
 LONGEST_LINE = 4_000  # characters of a line that are searched for a number, from its end
@@ -75,6 +75,10 @@ _OFFERED = re.compile(
 )
 _MORE = re.compile(r"\s?;|\s\(|\s—")
 
+_ASIDE_OR_REASON = re.compile(rf"\s\(|{REASON.pattern}", re.IGNORECASE)
+_LEADS_ON = re.compile(
+    r"\b(?:so|thus|hence|therefore|then|leaves|is|are)\s[^.]*\d[^)]*$", re.IGNORECASE
+)
 _GUESSED = re.compile(r"(?<=[.!?;,])\s+|(?<=[，。；])")
 _BARE = re.compile(r"[-\d.,/]{1,20}|[^?]{0,200}\?")  # nothing but a number, or a question
 
@@ -159,7 +163,7 @@ def last_number(line: str) -> str | None:
     tail = line[-LONGEST_LINE:].replace("−", "-").replace("{,}", ",").replace(r"\!", "")
     tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail)
     sure = quiet(tail)
-    tail = (tail if sure else affirmed(tail)).rstrip(" .。")
+    tail = (tail if sure else affirmed(_without_reason(tail))).rstrip(" .。")
     found = list(_NUMBER.finditer(tail))
     if not found or not _AFTER.match(tail, found[-1].end()):
         return None
@@ -171,6 +175,15 @@ def last_number(line: str) -> str | None:
     if not sure and _is_denied(tail, last):
         return None
     return " or ".join(_alternatives(tail, found))
+
+
+def _without_reason(line: str) -> str:
+    """The line up to "since 7 is not possible" or "(not 7)", if a number stands before that."""
+    for match in _ASIDE_OR_REASON.finditer(line):
+        head, rest = line[: match.start()], line[match.start() :]
+        if any(map(str.isdigit, head)):
+            return head if not quiet(rest, DENYING) and not _LEADS_ON.search(rest) else line
+    return line
 
 
 def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:

@@ -76,6 +76,7 @@ _TAG = re.compile(r"[<\[](/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
 _ADVERB = re.compile(
     r"(?:(?:therefore|thus|then|hence|so|clearly|simply|indeed)\b[\s,:]{0,3}){1,2}"
 )
+_EMOJI = "✅✔✓☑🎉🙂😊️ "
 _OF_PART = re.compile(r"\b(?:to|for|of) |\(")
 _BETWEEN = re.compile(r"(?:the|final|correct|my|and|or|also|it|is|maybe|perhaps|\W)*", re.I)
 _FINAL = re.compile(r"final|correct|right|true|actual|<answer>|####|最终|正确", re.IGNORECASE)
@@ -98,6 +99,7 @@ def statements(text: str) -> list[Statement]:
         one
         for one in found
         if one.text
+        and text[one.end : one.end + 1] not in ("?", "？")
         and not denied_after(text[one.end : one.end + 60])
         and not doubted(text[max(0, one.start - 120) : one.start])
     ]
@@ -175,7 +177,7 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
 
 
 def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
-    sentence = _ADVERB.sub("", sentence.strip().rstrip(" /|"))
+    sentence = _ADVERB.sub("", sentence.strip().strip(_EMOJI).rstrip(" /|"))
     denied = re.match(r"n['’]t\b|not\s?,", sentence) is not None
     if '"' in match[0]:  # JSON
         sentence = re.split(r",\s|}", sentence)[0]
