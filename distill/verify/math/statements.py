@@ -22,17 +22,48 @@ _ENGLISH = re.compile(
     re.IGNORECASE,
 )
 # A text without these words has no such sentence; looking for them is quicker.
-_FIRST_WORDS = ("answer", "ans", "correct ", "right ", "true ", "actual ", "best ")
+_FIRST_WORDS = (
+    "answer",
+    "ans:",
+    "ans.",
+    "ans =",
+    "correct ",
+    "right ",
+    "true ",
+    "actual ",
+    "best ",
+)
 _HEADED = ("answer", "result", "respuesta", "réponse", "reponse", "antwort", "ответ", "答", "정답")
-_FOREIGN_WORDS = (
-    *_HEADED[2:],
-    *("resposta", "risposta", "antwoord", "ergebnis", "lösung", "solución", "solução", "soluzione"),
-    *("wynik", "odpowied", "odpověď", "svar", "vastaus", "cevap", "yanıt", "jawaban", "đáp án"),
+_LATIN_WORDS = (
     *(
+        "respuesta",
+        "reponse",
+        "resposta",
+        "risposta",
+        "antwort",
+        "antwoord",
+        "ergebnis",
+        "soluzione",
+    ),
+    *("wynik", "odpowied", "svar", "vastaus", "cevap", "jawaban", "opzione", "alternativa"),
+)
+_FOREIGN_WORDS = (
+    *(
+        "réponse",
+        "lösung",
+        "solución",
+        "solução",
+        "odpověď",
+        "yanıt",
+        "đáp án",
         "răspuns",
         "válasz",
+    ),
+    *(
         "відповідь",
         "отговор",
+        "ответ",
+        "вариант",
         "الجواب",
         "الإجابة",
         "उत्तर",
@@ -40,8 +71,8 @@ _FOREIGN_WORDS = (
         "正解",
         "解答",
     ),
-    *("opción", "opção", "opzione", "alternativa", "вариант"),
-    *("답", "选", "選", "故", "应", "所以", "因此", "本题", "正确"),
+    *("opción", "opção", "答", "답", "选", "選", "故", "应", "所以", "因此", "本题", "正确"),
+    *_LATIN_WORDS,
 )
 # Other languages are only looked for in what has no statement in English.
 _OTHERS = re.compile(
@@ -131,14 +162,17 @@ def _is_rival(one: Statement, other: Statement, text: str) -> bool:
 
 
 def _all(text: str) -> Iterator[Statement]:
-    if tagged := list(_tagged(text)):
-        yield from tagged
-        return
     low = text.lower()
+    if "answer>" in low or "answer]" in low:
+        tagged = list(_tagged(text))
+        yield from tagged
+        if tagged:
+            return
     matches: list[re.Match[str]] = []
     if any(map(low.__contains__, _FIRST_WORDS)):
         matches = list(_ENGLISH.finditer(text))
-    if not matches and any(map(low.__contains__, _FOREIGN_WORDS)):
+    foreign = _LATIN_WORDS if low.isascii() else _FOREIGN_WORDS
+    if not matches and any(map(low.__contains__, foreign)):
         matches = list(_OTHERS.finditer(text))
     if matches or any(map(low.__contains__, _HEADED)):
         matches = sorted([*matches, *_HEADING.finditer(text)], key=re.Match.start)[-2 * LAST :]
@@ -153,7 +187,7 @@ def _all(text: str) -> Iterator[Statement]:
 def _tagged(text: str) -> Iterator[Statement]:
     """What <answer> tags hold."""
     opened: re.Match[str] | None = None
-    for tag in _TAG.finditer(text) if "/" in text else ():
+    for tag in _TAG.finditer(text):
         if opened and tag[1]:
             inside = text[opened.end() : tag.start()].strip()
             yield Statement(opened.start(), tag.end(), "<answer>", affirmed(inside[:LONGEST_LINE]))
