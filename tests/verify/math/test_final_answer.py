@@ -7,6 +7,7 @@ import pytest
 from distill.verify import grade
 from distill.verify.kinds import CHECKS
 from distill.verify.math import denial, extract, retraction, sentence
+from tests.verify.math.remarks import FIVE, NOT_TEN, TWELVE
 from tests.verify.math.responses import (
     AFTER_THOUGHTS,
     ANOTHER_DENIED,
@@ -35,6 +36,18 @@ def test_what_is_denied_taken_back_or_guessed_is_not_the_answer(response: str) -
 @pytest.mark.parametrize("response", CORRECTED)
 def test_a_corrected_answer_counts_and_a_remark_does_not_take_it_back(response: str) -> None:
     assert grade("12", response).label == "correct"
+
+
+@pytest.mark.parametrize(
+    ("gold", "response"), [*(("5", one) for one in FIVE), *(("12", one) for one in TWELVE)]
+)
+def test_remarks_on_other_values_change_nothing(gold: str, response: str) -> None:
+    assert grade(gold, response).label == "correct"
+
+
+@pytest.mark.parametrize("response", NOT_TEN)
+def test_a_box_that_is_denied_does_not_count(response: str) -> None:
+    assert grade("10", response).label != "correct"
 
 
 @pytest.mark.parametrize("response", LISTED)
