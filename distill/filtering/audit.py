@@ -3,11 +3,12 @@
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
 from distill.errors import UserError
+from distill.files.inputs import Data, inputs_of, said
+from distill.files.mapped import Mapped
 from distill.files.read import frames
 from distill.filtering.selection import draws
 from distill.think import after_thought
@@ -48,16 +49,19 @@ class Audit:
     disagreements: Sequence[Disagreement]
 
 
-def audit(data: str | Path, *, limit: int | None, isolation: Isolation) -> Audit:
+def audit(
+    data: Data, *, mapped: Mapped | None = None, limit: int | None, isolation: Isolation
+) -> Audit:
     """Asks both about the same LOOKED_AT rows of DATA on every run, or all if it has fewer.
 
     Raises:
         UserError: DATA cannot be read or has no row to check; Math-Verify is not installed; or no
             jail is safe here, and ``--unsafe-no-sandbox`` was not given.
     """
-    count, rows = _drawn(data, limit)
+    count, rows = _drawn(data, mapped, limit)
     if not rows:
-        msg = f"{data}: no row has a gold and verify: math, so there is nothing to compare"
+        named = said(inputs_of(data))
+        msg = f"{named}: no row has a gold and verify: math, so there is nothing to compare"
         raise UserError(msg)
     items = [Item(row.gold, row.response) for row in rows]
     ours = grade_all(items, workers=SEVERAL, isolation=isolation)
@@ -78,10 +82,10 @@ def audit(data: str | Path, *, limit: int | None, isolation: Isolation) -> Audit
     return Audit(count, len(rows), undecided, found)
 
 
-def _drawn(data: str | Path, limit: int | None) -> tuple[int, list[Row]]:
+def _drawn(data: Data, mapped: Mapped | None, limit: int | None) -> tuple[int, list[Row]]:
     """How many rows can be checked, and the LOOKED_AT of them with the lowest draw, in order."""
     count, lowest = 0, list[tuple[int, Row]]()
-    for frame in frames(data, limit=limit):
+    for frame in frames(data, limit=limit, mapped=mapped):
         part = frame.with_columns(draws(frame)).filter(
             pl.col("verify") == "math", pl.col("gold").str.strip_chars() != ""
         )

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from distill.errors import Exit, UserError
+from distill.files.inputs import Data
 from distill.filtering.audit import Disagreement
 from distill.filtering.audit import audit as compare
 from distill.filtering.explain import Line, examples
 from distill.filtering.explain import explain as steps_of
 from distill.filtering.prepare import prepare
-from distill.recipes.filters import FilterRecipe
-from distill.recipes.load import load
 from distill.signals.settings import Settings
 from distill.terminal.screen import Cell, Column, Sheet, show
 from distill.verify import Isolation
@@ -18,7 +17,7 @@ from distill.verify import Isolation
 
 def explain(
     recipe: str,
-    data: str | Path,
+    data: Data,
     key: str,
     sample: int | None = None,
     *,
@@ -63,7 +62,7 @@ def sample(out: str | Path, reason: str, count: int = 5) -> Exit:
 
 def audit(
     recipe: str,
-    data: str | Path,
+    data: Data,
     count: int = 10,
     *,
     limit: int | None = None,
@@ -77,21 +76,22 @@ def audit(
     It compares at most 2,000 rows, always the same ones, and writes nothing.
 
     Args:
-        recipe: name or path of a filters recipe; only read, because no rule counts here.
+        recipe: name or path of a filters recipe: its ``map`` counts here, and no rule.
         data: where the rows are.
         count: how many rows to print.
         limit: only the first so many rows of DATA.
         overrides: ``key.path=value`` for values of the recipe.
         unsafe_no_sandbox: ask Math-Verify as this user, without a jail.
         paranoid: ask every question in a jail of its own.
-        allow_code: makes no difference: files that the recipe names do not check mathematics.
+        allow_code: load the Python files that the recipe names; they check no mathematics.
 
     Raises:
         UserError: recipe or data unusable, no such rows, or no Math-Verify or jail to ask.
     """
-    load(recipe, FilterRecipe, overrides)
+    settings = Settings(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
+    ready = prepare(recipe, Path(NOWHERE), overrides, settings, allow_code=allow_code)
     isolation = Isolation(paranoid=paranoid, unsafe_no_sandbox=unsafe_no_sandbox)
-    found = compare(data, limit=limit, isolation=isolation)
+    found = compare(data, mapped=ready.mapped, limit=limit, isolation=isolation)
     shown = found.disagreements[:count]
     heads = ("row", "gold", "answer found", "verdict", "second opinion")
     if shown:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from distill.problems.left_out import UNCHECKABLE, Tally
+from distill.problems.placeholders import without_placeholders
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
 from distill.verify.instructions import usable
@@ -26,10 +27,13 @@ def checkable(
 ) -> pl.DataFrame:
     """The rows without ``verify``, and those whose gold is right by it; the others are left out.
 
+    So are those whose gold stands for a missing one.
+
     Raises:
         UserError: a reference is a program to run or one to ask a library about, and there is no
             jail here.
     """
+    table = without_placeholders(table, tally)
     sure = pl.col("verify").is_in(SURE) & pl.col("gold").str.contains(NUMBER)
     doubtful = table.select("gold", "verify", sure=sure | pl.col("verify").is_null())
     pairs = doubtful.remove(pl.col("sure")).select("gold", "verify").unique().rows()
@@ -62,7 +66,12 @@ def own_verdicts(
         if kind == "instructions":  # they are no answer to themselves
             found[number] = usable(gold)
     kinds = {*CHECKS, *(check.kind for check in checks)} - {"instructions"}
-    asked = [number for number, (_, kind) in enumerate(pairs) if kind in kinds]
+    asked = []
+    for number, (gold, kind) in enumerate(pairs):
+        if _is_open(gold, kind):  # only its scorer knows an answer
+            found[number] = Verdict("correct", None, "not_run")
+        elif kind in kinds:
+            asked.append(number)
     items = [_boxed(*pairs[number]) for number in asked]
     boxed = grade_all(items, isolation=isolation, checks=checks)
     for number, verdict in zip(asked, boxed, strict=True):
@@ -92,6 +101,11 @@ def _fill_code(
     verdicts = grade_all(items, workers=SEVERAL, isolation=isolation)
     for (number, _), verdict in zip(run, verdicts, strict=True):
         found[number] = verdict
+
+
+def _is_open(gold: str, kind: str) -> bool:
+    task = entry(gold) if kind == "reasoning_gym" else None
+    return task is not None and task["answer"] is None
 
 
 def _boxed(gold: str, kind: str) -> Item:
