@@ -1,11 +1,13 @@
 r"""Reads a small formula as a tree, and refuses what can be read in two ways.
 
 Refused, for example: ``1/2x`` (half of x, or one over 2x), ``2\frac{1}{3}`` (a mixed number, or a
-product), ``\sin^{-1}``, words, units, bases. A refused formula is left to Math-Verify.
+product), words, units, bases, primes: anything whose meaning is not certain.
 """
 
 import re
 from dataclasses import dataclass
+
+from distill.verify.math.notations import with_choices
 
 LONGEST = 512  # characters; nobody writes a longer formula as an answer
 DEEPEST = 50  # brackets within brackets
@@ -17,12 +19,14 @@ _GREEK = re.compile(
 )
 _FUNCTIONS = {
     **{rf"\{name}": name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "ln", "log")},
-    **{name: name for name in ("sin", "cos", "tan", "ln", "log", "sqrt")},
-    r"\exp": "exp",
-    r"\arcsin": "asin",
-    r"\arccos": "acos",
-    r"\arctan": "atan",
+    **{rf"\{name}": name for name in ("exp", "sinh", "cosh", "tanh")},
+    **{name: name for name in ("sin", "cos", "tan", "ln", "log", "cis", "exp")},
+    **{f"{mark}arc{name}": f"a{name}" for mark in ("", "\\") for name in ("sin", "cos", "tan")},
+    r"\cis": "cis",
 }
+_INVERSE = {"sin": "asin", "cos": "acos", "tan": "atan"}  # \sin^{-1}
+# Letters that stand side by side as factors: 6xyz, abc - 1. Others may be a word.
+_PRODUCT = re.compile("[abcd]{2,4}|[wxyz]{2,4}|[pqrs]{2,4}|[kmn]{2,3}")
 _TIMES = frozenset(("*", r"\cdot", r"\times"))
 _OVER = frozenset(("/", r"\div"))
 _CLOSING = {"(": ")", "{": "}"}
@@ -39,6 +43,9 @@ class Node:
     value: str = ""
 
 
+_MINUS_ONE = Node("neg", (Node("number", (), "1"),))
+
+
 class Refused(ValueError):
     """The text is not a formula, or has two readings."""
 
@@ -49,9 +56,9 @@ def parse(text: str) -> Node | None:
     >>> parse("2x").kind, parse("1/2x"), parse("odd")
     ('mul', None, None)
     """
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or (len(text) > 1 and text.isalpha()):  # a word, or letters in order
         return None
-    reader = _Reader(_TOKEN.findall(text))
+    reader = _Reader(_TOKEN.findall(with_choices(text)))
     try:
         tree = reader.sum()
     except Refused:
@@ -66,9 +73,16 @@ def symbols(tree: Node) -> frozenset[str]:
     return frozenset().union(*map(symbols, tree.args))
 
 
-def has_decimals(tree: Node) -> bool:
-    """Whether any number in it is written as a decimal, so that it may be rounded."""
-    return "." in tree.value if tree.kind == "number" else any(map(has_decimals, tree.args))
+def has(tree: Node, kind: str) -> bool:
+    """Whether any part of it is of this kind (``decimal``: it may be rounded)."""
+    return tree.kind == kind or any(has(arg, kind) for arg in tree.args)
+
+
+def leaves(tree: Node) -> frozenset[str]:
+    """The numbers in it, as written."""
+    if tree.kind in ("number", "decimal"):
+        return frozenset((tree.value,))
+    return frozenset().union(*map(leaves, tree.args))
 
 
 class _Reader:
@@ -111,15 +125,24 @@ class _Reader:
             token = self.peek()
             if token in _TIMES or token in _OVER:
                 over = self.take() in _OVER
+                if token == r"\times":
+                    self.refuse_sets(left)
                 right = self.signed_power()
                 left, divided = Node("div" if over else "mul", (left, right)), over
             elif self.starts_factor(token):
-                mixed = left.kind == "number" and (token == r"\frac" or token[0] in ".0123456789")
-                if divided or mixed:
+                mixed = left.kind in ("number", "decimal") and token == r"\frac"
+                digits = token[0] in ".0123456789" and self.tokens[self.at - 1] not in (")", "!")
+                if divided or mixed or digits:
                     raise Refused
+                self.refuse_sets(left)
                 left = Node("mul", (left, self.power()))
             else:
                 return left
+
+    def refuse_sets(self, left: Node) -> None:
+        r"""Capital letters side by side may be sets or matrices: A \times B is not B \times A."""
+        if left.kind == "symbol" and left.value.isupper() and self.peek().isupper():
+            raise Refused
 
     def signed_power(self) -> Node:
         if self.peek() == "-":
@@ -136,14 +159,17 @@ class _Reader:
         base = self.base()
         if self.peek() == "!":
             self.take()
-            if base.kind != "number" or not base.value.isdecimal() or self.peek() == "!":
+            if self.peek() == "!":
                 raise Refused
-            base = Node("factorial", (), base.value)
+            base = Node("factorial", (base,))
         if self.peek() == "^":
             self.take()
             base = Node("pow", (base, self.argument()))
             if self.peek() in ("^", "!"):
                 raise Refused
+        if self.peek() == "°":
+            self.take()
+            base = Node("mul", (base, Node("constant", (), "°")))
         return base
 
     def base(self) -> Node:
@@ -153,7 +179,7 @@ class _Reader:
         if token[0] in ".0123456789":
             if self.peek() == "_":
                 raise Refused
-            return Node("number", (), token)
+            return Node("decimal" if "." in token else "number", (), token)
         if token in _CLOSING:
             return self.group(_CLOSING[token])
         if token == "|":
@@ -175,6 +201,8 @@ class _Reader:
     def named(self, token: str) -> Node:
         if token == r"\frac":
             return Node("div", (self.argument(), self.argument()))
+        if token in (r"\binom", r"\perm"):
+            return self.choices(token[1:])
         if token in (r"\sqrt", "sqrt"):
             return self.root()
         if token in _FUNCTIONS:
@@ -183,11 +211,18 @@ class _Reader:
             return Node("constant", (), "pi")
         if _GREEK.fullmatch(token) or (len(token) == 1 and token.isalpha()):
             return self.symbol(token)
-        if len(token) == 2 and token.islower() and token.isalpha() and not _is_word(token):
+        if is_product(token):
             self.at -= 1
             self.tokens[self.at : self.at + 1] = list(token)
             return self.base()
         raise Refused
+
+    def choices(self, name: str) -> Node:
+        doubtful = self.peek() == "?"
+        if doubtful:  # C_8^3 may be a cube
+            self.take()
+        tree = Node(name, (self.argument(), self.argument()))
+        return Node("doubtful", (tree,)) if doubtful else tree
 
     def symbol(self, name: str) -> Node:
         if self.peek() == "_":
@@ -239,7 +274,9 @@ class _Reader:
         if self.peek() == "^":
             self.take()
             power = self.argument()
-            if power.kind != "number":
+            if power == _MINUS_ONE and name in _INVERSE:
+                name, power = _INVERSE[name], None
+            elif power.kind != "number":
                 raise Refused
         inner = self.of()
         tree = Node(name, (inner, *args))
@@ -252,6 +289,8 @@ class _Reader:
             if self.peek() == "^":
                 raise Refused
             return inner
+        if self.peek() == "-":
+            raise Refused
         inner = self.power()
         while self.peek()[:1].isalnum() or self.peek() == r"\pi" or _GREEK.fullmatch(self.peek()):
             if inner.kind == "number" and self.peek()[0].isdigit():
@@ -262,9 +301,11 @@ class _Reader:
         return inner
 
 
-def _is_word(letters: str) -> bool:
-    """Whether two letters are a word or a unit rather than a product."""
-    return _WORDS.fullmatch(letters) is not None
+def is_product(letters: str) -> bool:
+    """Whether several letters are a product rather than a word or a unit: xy, abc."""
+    if len(letters) == 2 and letters.islower() and letters.isalpha():
+        return _WORDS.fullmatch(letters) is None
+    return _PRODUCT.fullmatch(letters) is not None
 
 
 _WORDS = re.compile(
