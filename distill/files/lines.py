@@ -68,13 +68,23 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def _measured(pieces: Iterator[bytes], path: Path) -> Iterator[bytes]:
-    most = max(EXPANSION_FROM, EXPANSION * path.stat().st_size)
+    left = most_unpacked(path)
     for piece in pieces:
-        most -= len(piece)
-        if most < 0:
-            msg = f"{path}: expands to more than {EXPANSION} times its size; unpack it yourself"
-            raise UserError(msg)
+        left -= len(piece)
+        if left < 0:
+            raise too_dense(path)
         yield piece
+
+
+def most_unpacked(path: Path) -> int:
+    """Bytes to which it may expand."""
+    return max(EXPANSION_FROM, EXPANSION * path.stat().st_size)
+
+
+def too_dense(path: Path) -> UserError:
+    """The error for a file that expands to more."""
+    text = f"{path}: expands to more than {EXPANSION} times its size"
+    return UserError(f"{text} ({most_unpacked(path) >> 20:,} MB); unpack it yourself")
 
 
 def _read(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
