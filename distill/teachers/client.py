@@ -19,7 +19,15 @@ from distill.errors import StoppedError, UserError
 from distill.teachers import tls
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.finish import is_broken
-from distill.teachers.refusal import STOP_ROW, STOP_RUN, sdk_error, server_said
+from distill.teachers.refusal import (
+    ADD_CREDIT,
+    NO_CREDIT,
+    STOP_ROW,
+    STOP_RUN,
+    no_money,
+    sdk_error,
+    server_said,
+)
 from distill.teachers.wire import MalformedReply, Reply, parse
 
 if TYPE_CHECKING:
@@ -158,7 +166,10 @@ async def send(
     if come.status >= 300:
         if url.startswith("http:") and tls.said_in_clear(answer):
             raise StoppedError(tls.wants_tls(url), status=0)
-        raise _refused(client, come.status, come.retry_after, server_said(come.status, answer))
+        said, status = server_said(come.status, answer), come.status
+        if no_money(status, answer, client.endpoint.name):
+            said, status = said if status == NO_CREDIT else f"{said} ({status})", NO_CREDIT
+        raise _refused(client, status, come.retry_after, said)
     if not come.asked:
         # it answers nothing: kept, it would be read again and become an answer
         reason = "an answer before the request was sent"
@@ -294,6 +305,8 @@ def _refused(
         return StoppedError(text, status=status)
     if client.key == NO_KEY and (status in (401, 403) or ABOUT_KEYS.search(said)):
         said = f"{said}; {NOTHING_SENT}"
+    if status == NO_CREDIT:
+        said = f"{said}; {ADD_CREDIT}"
     if status in STOP_RUN:
         error = StoppedError(f"the teacher refuses every request: {status} {said}", status=status)
         error.__cause__ = sdk_error(status, said)
