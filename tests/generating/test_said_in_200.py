@@ -31,6 +31,8 @@ PASSING: dict[str, tuple[Any, str]] = {
     "Anthropic": ({"type": "error", "error": {"type": "overloaded_error"}}, "an error in a 200"),
     "Google": ({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}, "429 "),
     "Gemini's list": ([{"error": {"code": 500, "message": "x"}}], "500 x"),
+    "a yes": ({"error": True, "message": "server overloaded"}, "server overloaded"),
+    "problem+json": ({"title": "Too Many Requests", "status": 429}, "429 Too Many"),
     "only words": ({"error": "Rate limit exceeded"}, "429 Rate limit"),
     "words of no kind": ({"error": "the hamster is asleep"}, "the hamster is asleep"),
     "vLLM's old form": ({"object": "error", "message": "engine dead", "code": 500}, "500 engine"),
@@ -267,7 +269,7 @@ def test_an_empty_account_ends_the_run_at_once_and_it_goes_on_with_credit(
     run = tmp_path / "run"
     with teacher_server(answer) as server:
         path = recipe(tmp_path, server, problems=6, teacher={**PRICE, "concurrency": 1})
-        with pytest.raises(StoppedError, match="refuses every request: 402 .*add credit"):
+        with pytest.raises(StoppedError, match=r"refuses every request: 402 .*add credit"):
             distill.generate(path, out=run)
         assert server.asked.total() == 1 + answered
         server.answer = lambda asked, n: completion()
