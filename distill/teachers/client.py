@@ -166,10 +166,10 @@ async def send(
     if come.status >= 300:
         if url.startswith("http:") and tls.said_in_clear(answer):
             raise StoppedError(tls.wants_tls(url), status=0)
-        said, status = server_said(come.status, answer), come.status
-        if no_money(status, answer, client.endpoint.name):
-            said, status = said if status == NO_CREDIT else f"{said} ({status})", NO_CREDIT
-        raise _refused(client, status, come.retry_after, said)
+        said = server_said(come.status, answer)
+        if no_money(come.status, answer, client.endpoint.name):
+            raise _stopped(NO_CREDIT, f"{come.status} {said}; {ADD_CREDIT}")
+        raise _refused(client, come.status, come.retry_after, said)
     if not come.asked:
         # it answers nothing: kept, it would be read again and become an answer
         reason = "an answer before the request was sent"
@@ -276,7 +276,8 @@ def _reply(client: Client, come: "Incoming", body: bytes, broken: str | None) ->
     if is_broken(reply.finish_reason):
         counts = (reply.prompt_tokens, reply.completion_tokens, reply.cost_usd)
         billed = any(reply.texts) or any(counts)
-        raise Transient(reply.finish_reason, status=200, billed=billed, body=body)
+        reason = f"the answer broke off: finish_reason {reply.finish_reason!r}"
+        raise Transient(reason, status=200, billed=billed, body=body)
     client.heard.answer = True
     return reply
 
@@ -308,14 +309,18 @@ def _refused(
     if status == NO_CREDIT:
         said = f"{said}; {ADD_CREDIT}"
     if status in STOP_RUN:
-        error = StoppedError(f"the teacher refuses every request: {status} {said}", status=status)
-        error.__cause__ = sdk_error(status, said)
-        return error
+        return _stopped(status, f"{status} {said}")
     if status in STOP_ROW:
         return RowRefused(status, f"{status} {said}")
     after = _seconds(retry_after)
     reason = f"{status} {said}"
     return Transient(reason, status=status, retry_after_s=after, billed=False, body=body)
+
+
+def _stopped(status: int, said: str) -> StoppedError:
+    error = StoppedError(f"the teacher refuses every request: {said}", status=status)
+    error.__cause__ = sdk_error(status, said)
+    return error
 
 
 def _seconds(header: str | None) -> float | None:

@@ -3,6 +3,7 @@
 Where its thought is: ``thoughts``. What its last word means: ``finish``.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,8 @@ ANSWERS = (
 )
 # What gateways wrap a whole completion in (DashScope's own API: output).
 WRAPS = ("data", "result", "response", "output", "body")
+# A web page: somebody else answers, or something between.
+PAGE = re.compile(rb"[\xef\xbb\xbf\0\s]*<(!|\?xml|html|head|body|title)", re.IGNORECASE)
 SHOWN_CHARS = 200  # of a body that is not a completion
 AN_ERROR = "an error in a 200"
 # Stands for what is not a count: "many", -1, true, 1e400.
@@ -38,7 +41,7 @@ class MalformedReply(ValueError):
     ``holds`` says whether there may be an answer in it that we cannot read: not so in an error, a
     web page, an empty body, or JSON without a message. ``status`` is the HTTP status that an error
     in it stands for, if that is known, and ``said`` its words; ``paid`` says whether it may have
-    been charged for: not an error beside which there is neither a text nor a usage.
+    been charged for: not a web page, nor an error beside which there is neither text nor usage.
     """
 
     def __init__(
@@ -106,13 +109,8 @@ def _opened(body: bytes) -> Opened:
         if isinstance(error, MalformedReply) and (error.holds or AN_ERROR in str(error)):
             raise
         msg = f"not JSON: {body[:80]!r}"
-        raise MalformedReply(msg, holds=_holds(body)) from None
-
-
-def _holds(body: bytes) -> bool:
-    """Whether what cannot be read may be an answer: not if it is empty, or a web page."""
-    text = body.lstrip(b"\xef\xbb\xbf\0 \t\r\n")
-    return bool(text) and not text.startswith(b"<")
+        page, text = PAGE.match(body) is not None, body.strip(b"\xef\xbb\xbf\0 \t\r\n")
+        raise MalformedReply(msg, holds=bool(text) and not page, paid=not page) from None
 
 
 def _completion(values: Iterable[Any]) -> Opened:
