@@ -51,30 +51,30 @@ NEVER_CHINESE = re.compile(
     "(解析|解答|答案|证明|證明|详解|詳解|图|圖|上|下|上图|下图)(部分|过程)?"
 )
 NEVER = _words(
-    """证明, 證明, 证明题, 證明題, 略, 暂无, 暂无答案, 无答案, 無答案, 未找到, 没有答案, 証明, 証明略, 証明問題, 証明せよ,
-    省略, 解答なし, 答えなし,
-    증명, 증명 문제, 풀이 참조, 생략, 정답 없음, 답 없음, доказательство, доказать, доказано,
-    см решение, смотри решение, не найдено, нет ответа, ответ не найден, ответ не дан, н/д,
-    demostración, ver solución, no encontrado, no encontrada, sin respuesta, no disponible, preuve, démonstration,
-    non trouvé, introuvable, voir la solution, voir solution, sans réponse, non disponible, beweis,
-    siehe lösung, siehe beweis, nicht gefunden, keine antwort, keine angabe, nicht verfügbar,
-    demonstração, ver solução, não encontrado, sem resposta, não disponível, dimostrazione,
-    vedi soluzione, non trovato, nessuna risposta, n/d, bewijs, niet gevonden, dowód,
-    brak odpowiedzi, ispat, kanıt, chứng minh, không tìm thấy, برهان, إثبات"""
+    """证明, 證明, 证明题, 證明題, 略, 暂无, 暂无答案, 无答案, 無答案, 未找到, 没有答案, 証明,
+    証明略, 証明問題, 証明せよ, 省略, 解答なし, 答えなし, 증명, 증명 문제, 풀이 참조, 생략,
+    정답 없음, 답 없음, доказательство, доказать, доказано, см решение, смотри решение,
+    не найдено, нет ответа, ответ не найден, ответ не дан, н/д, demostración, ver solución,
+    no encontrado, no encontrada, sin respuesta, no disponible, preuve, démonstration,
+    non trouvé, introuvable, voir la solution, voir solution, sans réponse, non disponible,
+    beweis, siehe lösung, siehe beweis, nicht gefunden, keine antwort, keine angabe,
+    nicht verfügbar, demonstração, ver solução, não encontrado, sem resposta, não disponível,
+    dimostrazione, vedi soluzione, non trovato, nessuna risposta, n/d, bewijs, niet gevonden,
+    dowód, brak odpowiedzi, ispat, kanıt, chứng minh, không tìm thấy, برهان, إثبات"""
 )
 # An answer only where the question names it.
 NAMED = _words(
-    r"""n/a, na, n a, n\a, n / a, todo, fixme, blank, idk, i don't know, i do not know, not sure,
-    not applicable, does not apply, nan, null, unknown, not given, not specified, not stated, not mentioned,
-    varies, various, 不适用, 不適用, 未知, 不明, 該当なし, 해당 없음, 알 수 없음, неизвестно,
-    не указано, no aplica, desconocido, sans objet, inconnu, unbekannt, entfällt, não se aplica,
-    desconhecido, non applicabile, sconosciuto"""
+    r"""n/a, na, n a, n\a, n / a, todo, fixme, blank, idk, i don't know, i do not know,
+    not sure, not applicable, does not apply, nan, null, unknown, not given, not specified,
+    not stated, not mentioned, varies, various, 不适用, 不適用, 未知, 不明, 該当なし, 해당 없음,
+    알 수 없음, неизвестно, не указано, no aplica, desconocido, sans objet, inconnu, unbekannt,
+    entfällt, não se aplica, desconhecido, non applicabile, sconosciuto"""
 )
 # So, or where the question asks for what there may be none of.
 NONE = _words(
     """none, nil, nothing, 无, 無, 没有, 沒有, なし, ない, 없음, ninguno, ninguna, nada, aucun,
-    aucune, rien, keine, keiner, keines, nichts, nenhum, nenhuma, nessuno, nessuna, ничего, geen,
-    brak, yok"""
+    aucune, rien, keine, keiner, keines, nichts, nenhum, nenhuma, nessuno, nessuna, ничего,
+    geen, brak, yok"""
 )
 ALL_OF = re.compile(
     r"\bhow much\b|\bwhat (number|amount|fraction|part|percentage|share)\b"

@@ -41,8 +41,8 @@ ANSWERS = [
     "There are none such numbers", "nullity", "80 proof", "the answers", "infinitely many",
     "the solution", "found", "available", "varied", "solution", "error", "false", "e", "NaCl",
     "无理数", "無限", "略大于", "1/2", "n/b", r"\frac{n}{a}", "not prime", "not possible",
-    "unanswerable", "None exist", "none (it has no real root)", "NOT prime (7 divides it)", "x - y", "f(x)", "XXX", "shown above",
-    "improved", "无解", "不存在", "见", "empty set",
+    "unanswerable", "None exist", "none (it has no real root)", "NOT prime (7 divides it)", "x - y",
+    "f(x)", "XXX", "shown above", "improved", "无解", "不存在", "见", "empty set",
 ]  # fmt: skip
 # answers for a reason that the question gives
 ASKED = [
