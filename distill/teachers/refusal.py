@@ -25,12 +25,15 @@ CODES_IN = (
 )
 # An account without money, in whatever status: OpenAI (429 insufficient_quota,
 # billing_hard_limit_reached), Moonshot (429 exceeded_current_quota_error), Zhipu (429 code 1113),
-# DashScope (400 Arrearage), new-api (403 insufficient_user_quota), Fireworks (412), xAI (429).
+# DashScope (400 Arrearage), new-api (403 insufficient_user_quota), Fireworks (412), xAI (429),
+# SiliconFlow (403), Volcengine (403 AccountOverdueError), LiteLLM (400 budget_exceeded).
 NO_MONEY = re.compile(
     r"insufficient[_ ](user[_ ]|account[_ ])?(quota|balance|funds?|credits?)\b"
     r"|billing[_ ](hard[_ ]limit|not[_ ]active)|exceeded_current_quota_error|\barrearage\b|^1113$"
-    r"|credit balance is too low|(out of|used all available|no remaining) credits"
-    r"|monthly (spending|usage) limit|余额不足|余额已用尽|欠费",
+    r"|(account|credit) balance (is )?(insufficient|not enough|too low|overdue)|account_?overdue"
+    r"|overdue balance|(out of|used all available|no remaining|have any|monthly included) credits"
+    r"|monthly (spending|usage) limit|budget[_ ](has been )?exceeded|over budget"
+    r"|(余额|额度)(不足|已用尽)|欠费",
     re.IGNORECASE,
 )
 # Alibaba's word for a minute's tokens that are used up is the one that others have for no money.

@@ -263,6 +263,9 @@ EMPTY: dict[str, tuple[int, dict[str, Any]]] = {
         error(type="invalid_request_error", message="Your credit balance is too low to access"),
     ),
     "new-api": (403, error(code="insufficient_user_quota", message="no")),
+    "SiliconFlow": (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}),
+    "Volcengine": (403, error(code="AccountOverdueError", message="no")),
+    "LiteLLM's budget": (400, error(type="budget_exceeded", code="400", message="no")),
     "Fireworks": (412, {"error": "Account suspended: reached the monthly spending limit"}),
     "DeepSeek": (402, error(message="Insufficient Balance")),
     "MiniMax": (200, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}),
@@ -309,6 +312,12 @@ LIMITED: dict[str, tuple[str, int, dict[str, Any]]] = {
         429,
         error(code="insufficient_quota", message="You exceeded your current quota"),
     ),
+    "Groq's": (
+        "m",
+        429,
+        error(code="rate_limit_exceeded", message="Upgrade at https://console/settings/billing"),
+    ),
+    "OpenRouter's day": ("m", 429, error(code=429, message="free-models-per-day. Add 10 credits")),
     "a limit": ("m", 429, error(code="rate_limit_exceeded", message="Rate limit reached")),
 }
 
