@@ -152,7 +152,8 @@ def _generate(commands: "argparse._SubParsersAction[Command]") -> None:
 def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "filter", "traces → kept, dropped with reasons, report.json")
     command.add_argument("recipe", help="a filters recipe: a name or a file")
-    command.add_argument("data", help="a run, file, folder, glob, or hf://datasets/owner/name")
+    what = "runs, files, folders, globs, hf://datasets/owner/name; NAME=DATA names a source"
+    command.add_argument("data", nargs="+", metavar="DATA", help=what)
     _stage(command, limited="rows", out_required=False)
     command.add_argument("--workers", type=_count, default=1, metavar="N", help="processes")
     command.add_argument(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distill.errors import Exit
+from distill.files.inputs import Data
 from distill.filtering.prepare import prepare
 from distill.filtering.run import run_filter
 from distill.filtering.workers import Engine, Workers
@@ -16,7 +17,7 @@ from distill.signals.settings import Settings
 
 def filter(
     recipe: str,
-    data: str | Path,
+    data: Data,
     *,
     out: str | Path,
     overrides: Sequence[str] = (),
@@ -34,7 +35,8 @@ def filter(
 
     Args:
         recipe: name or path of a filters recipe.
-        data: a run, a Parquet or JSONL file, a folder, a glob, or hf://datasets/owner/name.
+        data: a run, a file, a folder, a glob, or hf://datasets/owner/name; or several, as a list,
+            or by a name each: that is then the source of their rows, and begins their ids.
         out: folder of the result.
         overrides: ``key.path=value`` for values of the recipe.
         limit: only the first so many rows.

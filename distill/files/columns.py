@@ -1,48 +1,93 @@
-"""Maps other people's column names to ours, and refuses ambiguous ones.
+"""Tells which column of other people's data plays which part, and refuses ambiguous ones.
 
-Knows: our own schema; question/problem/prompt with a reference answer; Alpaca's instruction with an
-input; reasoning_content; inline ``<think>`` and its like; ``messages`` that end with the assistant;
-ShareGPT ``conversations``; several ``generations`` per row (Open R1). Case does not matter.
+First come the names that mean one thing; the others count only where none of those is filled. Case,
+spaces and underscores do not matter. A column of switches (``reasoning: on``) is no thought.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
-import polars as pl
-
 from distill.errors import UserError
-from distill.rows import SCHEMA, Message, Row, row_id
-from distill.think import split_think
+from distill.files.switches import switches_in
+from distill.files.talk import TALK, THOUGHT, about, answer_in, thoughts_in, turns_of
+from distill.files.values import opened, words
+from distill.think import OPEN, OTHERS, split_think
 
+Lines = Sequence[Mapping[str, Any]]
 QUESTION = ("question", "problem", "prompt", "instruction", "query", "input")
 ALPACA = ("instruction", "input")  # the second holds what the first is about, or is empty
 GOLD = ("gold", "answer", "expected_answer", "ground_truth", "final_answer")
-REASONING = ("reasoning", "reasoning_content", "thinking", "thought")
+REASONING = THOUGHT
 RESPONSE = ("response", "content", "output", "completion", "generation", "generated_text")
-TALK = ("messages", "conversations")
 MANY = ("generations",)
 FINISHES = "finish_reasons"  # Open R1: one for each of the generations
 OURS = ("id", "sample", "reasoning", "response")  # a table with these is read as our schema
-SPEAKER = {
-    **dict.fromkeys(("user", "human", "prompter"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai"), "assistant"),
-    "system": "system",
-}
+
+# Names that count only where no column of those above is filled.
+ALSO_QUESTION = ("user_prompt", "user_input", "user", "human", "request", "body", "model_input")
+ALSO_TALK = ("conversation", "dialogue", "dialog", "chat", "contents")
+ALSO_REASONING = (
+    *("cot", "complex_cot", "long_cot", "chain_of_thought", "thoughts", "think", "rationale"),
+    *("thought_process", "think_content", "thinking_content", "thinking_process", "scratchpad"),
+    *("reasoning_text", "reasoning_trace", "reasoning_traces", "reasoning_process"),
+    *("thinking_trace", "thinking_trajectory", "thinking_trajectories", "reasoning_chain"),
+)
+ALSO_RESPONSE = (
+    *("answer_content", "response_text", "final_response", "output_text", "assistant_response"),
+    *("model_answer", "model_output", "model_response", "llm_response", "llm_output", "attempt"),
+    *("generated_solution", "generated_answer", "generated_response", "assistant", "result"),
+)
+CHOICES = ("choices", "candidates")  # of a reply; texts under these names are options
+ALSO_MANY = ("responses", "completions", "outputs", "samples", *CHOICES)
+ALSO_GOLD = (
+    *("reference_answer", "correct_answer", "gold_answer", "golden_answer", "reference"),
+    *("ground_truth_answer", "ground_truth_solution", "reference_solution"),
+    "gold_standard_solution",
+)
+IN_OBJECTS = ("reward_model", "verification_info")  # verl's and Prime Intellect's references
+# deepseek_reasoning with deepseek_solution: a thought and its answer under one vendor's name.
+PAIRED = ("solution", "attempt", "answer", "response", "content", "output", "completion", "text")
+TEACHERS = ("teacher", "model", "generator", "generation_model", "model_name", "teacher_model")
+ENDS = ("finish_reason", "stop_reason", "done_reason")
+# What rows use under its own name.
+KNOWN = (
+    *("id", "custom_id", "sample", "source", "domain", "verify", *TEACHERS, *ENDS, FINISHES),
+    *("prompt_tokens", "reasoning_tokens", "completion_tokens", "cost_usd"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """Which column of a foreign table plays which part; None if none does."""
 
-    question: str | None
-    about: str | None  # what an Alpaca instruction is about
-    gold: str | None
-    reasoning: str | None
-    response: str | None
-    talk: str | None  # a whole conversation
-    many: str | None  # a list of completions
+    question: str | None = None
+    about: str | None = None  # what an Alpaca instruction is about
+    gold: str | None = None
+    reasoning: str | None = None
+    response: str | None = None
+    talk: str | None = None  # a whole conversation
+    many: tuple[str, ...] = ()  # a list of completions, or several columns of one each
+    switch: str | None = None  # a column of the thought's name that only switches it
+    mapped: bool = False  # whether the user has named the question's column
+
+    def said(self, names: Iterable[str]) -> str:
+        """One line for a person: what each part is read from, and which columns are not used."""
+        prompt = self.question if self.mapped else self.talk or self.question
+        asked = [name for name in (prompt, self.about) if name]
+        answers = " and ".join(self.many) or self.response or self.talk
+        parts = {
+            "prompt": " and ".join(asked) or "nothing",
+            "thought": self.reasoning or f"inside {answers}",
+            "response": answers,
+            "reference": self.gold or "nothing",
+        }
+        line = ", ".join(f"the {part} from {name}" for part, name in parts.items())
+        used = {*self.many, *(getattr(self, f.name) for f in fields(self)), *KNOWN}
+        unused = [name for name in names if name not in used]
+        line += f"; {self.switch} is a switch, not a thought" if self.switch else ""
+        return line + (f"; not used: {', '.join(unused)}" if unused else "")
 
 
 def are_ours(names: Iterable[str]) -> bool:
@@ -56,211 +101,173 @@ def are_ours(names: Iterable[str]) -> bool:
     return set(OURS) <= there and asked and ("gold" in there or lower.isdisjoint(GOLD))
 
 
-def columns_of(names: Sequence[str], where: str) -> Columns:
-    """The part that each column plays.
+def columns_of(
+    lines: Lines, where: str, given: Mapping[str, str] | None = None, used: Iterable[str] = ()
+) -> Columns:
+    """The part that each column plays in these lines.
+
+    Args:
+        lines: of the file.
+        where: the file, for errors.
+        given: parts that the user has named, with their columns.
+        used: columns that these are made of.
 
     Raises:
         UserError: no column holds an answer, or two columns could play the same part.
     """
+    return _Finder(lines, where, dict(given or {}), used).columns()
 
-    def one(known: Sequence[str], part: str) -> str | None:
-        found = [name for wanted in known for name in names if name.lower() == wanted]
+
+class _Finder:
+    """The columns of some lines, and which of them are filled."""
+
+    def __init__(
+        self, lines: Lines, where: str, given: dict[str, str], used: Iterable[str]
+    ) -> None:
+        self.lines, self.where, self.given = lines, where, given
+        mapped = {*given.values(), *used}
+        every = dict.fromkeys(name for line in lines for name in line)
+        self.names = [name for name in every if name not in mapped]
+        self.filled = {n for n in every if any(_is_filled(line.get(n)) for line in lines)}
+
+    def columns(self) -> Columns:
+        given = self.given.get
+        alpaca = set(ALPACA) <= {name.lower() for name in self.names}
+        questions = QUESTION[:-1] if alpaca else QUESTION
+        needed = not {"question", "response"} <= set(self.given)
+        talk = self.one("conversation", TALK, ALSO_TALK) if needed else None
+        reasoning, switch = self.thought()
+        response = given("response") or self.one("response", RESPONSE)
+        many = () if "response" in self.given else self.many(response, talk)
+        # a conversation with an answer is one; other names of answers count where there is none
+        answered = bool(many or (response in self.filled) or self.answers(talk))
+        response = (
+            response if answered else self.also_response(reasoning or switch, talk) or response
+        )
+        gold = given("gold") or self.gold(response) or self.reference_in(talk)
+        if not (response or talk or many):
+            raise self.no_answer()
+        return Columns(
+            question=given("question") or self.one("question", questions, ALSO_QUESTION),
+            about=self.one("input", ALPACA[1:]) if alpaca and not given("question") else None,
+            gold=gold,
+            reasoning=reasoning,
+            response=response,
+            talk=talk,
+            many=many,
+            switch=switch,
+            mapped="question" in self.given,
+        )
+
+    def one(self, part: str, *tiers: Sequence[str], without: Iterable[str] = ()) -> str | None:
+        """The column of that part: of the first names of which one is filled, else is there."""
+        met = [self.named(tier, without) for tier in tiers]
+        filled = [[name for name in found if name in self.filled] for found in met]
+        found = next(filter(None, (*filled, *met)), [])
         if len(found) > 1:
             msg = (
-                f"{where}: {' and '.join(found)} could both be the {part}; rename or drop all but "
-                f"one (found columns: {', '.join(names)})"
+                f"{self.where}: {' and '.join(found)} could both be the {part}; rename or drop all "
+                f"but one (found columns: {', '.join(self.names)}), or name it in the map of a "
+                "filters recipe"
             )
             raise UserError(msg)
         return found[0] if found else None
 
-    alpaca = set(ALPACA) <= {name.lower() for name in names}
-    found = Columns(
-        question=one(QUESTION[:-1] if alpaca else QUESTION, "question"),
-        about=one(ALPACA[1:], "input") if alpaca else None,
-        gold=one(GOLD, "reference answer"),
-        reasoning=one(REASONING, "reasoning"),
-        response=one(RESPONSE, "response"),
-        talk=one(TALK, "conversation"),
-        many=one(MANY, "list of answers"),
-    )
-    one((*RESPONSE, *MANY), "answer")
-    if not (found.response or found.talk or found.many):
+    def named(self, wanted: Sequence[str], without: Iterable[str] = ()) -> list[str]:
+        there = [name for name in self.names if name not in without]
+        return [name for known in wanted for name in there if _plain(name) == _plain(known)]
+
+    def thought(self) -> tuple[str | None, str | None]:
+        """The column of the thought, and one of its name that holds switches instead."""
+        if "reasoning" in self.given:
+            return self.given["reasoning"], None
+        vendors = [n for n in self.names if _plain(n).endswith(tuple(map(_plain, _THINKING)))]
+        tiers = (REASONING, ALSO_REASONING, vendors)
+        found = {name for tier in tiers for name in self.named(tier)} & self.filled
+        switches = {n for n in found if switches_in(self.values(n)) is not None}
+        objects = {n for n in found if not any(map(thoughts_in, self.values(n)))} - switches
+        switch = next((name for name in self.names if name in switches), None)
+        return self.one("reasoning", *tiers, without=switches | objects), switch
+
+    def many(self, response: str | None, talk: str | None) -> tuple[str, ...]:
+        """Lists of answers: of one column, or of columns that are numbered."""
+        if (name := self.one("list of answers", MANY)) is not None:
+            self.one("answer", (*RESPONSE, *MANY))
+            return (name,)
+        if response in self.filled or self.answers(talk):
+            return ()
+        plain = {n for n in self.named(CHOICES) if not any(map(_are_objects, self.values(n)))}
+        if (name := self.one("list of answers", ALSO_MANY, without=plain)) is not None:
+            return (name,)
+        numbered: dict[str, list[str]] = {}
+        for each in self.names:
+            if (met := _NUMBERED.fullmatch(each)) and _plain(met[1]).endswith(_ANSWERS):
+                numbered.setdefault(met[1], []).append(each)
+        return next((tuple(each) for each in numbered.values() if len(each) > 1), ())
+
+    def answers(self, talk: str | None) -> bool:
+        return talk is not None and any(answer_in(turns_of(value)) for value in self.values(talk))
+
+    def also_response(self, reasoning: str | None, talk: str | None) -> str | None:
+        """An answer under a name that means one only beside others."""
+        vendor = _vendor(reasoning)
+        paired = [n for n in self.names if vendor and _plain(n) in {vendor + p for p in PAIRED}]
+        if found := self.one("response", paired, ALSO_RESPONSE, ("solution",)):
+            return found
+        (*_, answer) = (None, *self.named(("answer",)))
+        others = [n for n in self.named((*GOLD, *ALSO_GOLD)) if n != answer and n in self.filled]
+        if answer and (reasoning in self.filled or others or talk):
+            return answer
+        # whatever it is called: what begins with a thought is an answer
+        return self.one("response", [name for name in self.names if self.thinks(name)])
+
+    def thinks(self, name: str) -> bool:
+        texts = filter(None, map(words, self.values(name)))
+        return any(said.lstrip().startswith(OPENINGS) and split_think(said)[0] for said in texts)
+
+    def gold(self, response: str | None) -> str | None:
+        taken = () if response is None else (response,)
+        return self.one("reference answer", GOLD, ALSO_GOLD, IN_OBJECTS, without=taken)
+
+    def reference_in(self, talk: str | None) -> str | None:
+        """The conversation, where its turns have the reference beside them."""
+        turns = [turn for value in self.values(talk) for turn in turns_of(value)] if talk else []
+        return talk if about(turns).get("reference_answer") else None
+
+    def values(self, name: str) -> Iterable[Any]:
+        return (line.get(name) for line in self.lines)
+
+    def no_answer(self) -> UserError:
         wanted = ", ".join((*RESPONSE, *TALK, *MANY))
-        there = ", ".join(names) or "none"
-        msg = f"{where}: no column holds the answers; found {there}; wanted one of {wanted}"
-        raise UserError(msg)
-    return found
-
-
-def rows_of(line: Mapping[str, Any], columns: Columns, source: str) -> Iterator[Row]:
-    """The rows that one line of a foreign table becomes: one for each of its answers."""
-    asked, completions = _asked(line, columns), _completions(line, columns)
-    # answers in between are part of what the last turn asks
-    question = "\n".join(turn.content for turn in asked or () if turn.role != "system")
-    source = _text(line, "source") or source
-    gold = _text(line, columns.gold)
-    for i, (reasoning, response) in enumerate(completions):
-        yield Row(
-            id=_text(line, "id") or row_id(source, question or reasoning + response),
-            sample=_number(line, "sample") or i,
-            domain=_text(line, "domain") or "general",
-            source=source,
-            messages=asked,
-            gold=gold,
-            # A reference answer without a named check is compared as mathematics, which also
-            # compares numbers and strings.
-            verify=_text(line, "verify") if "verify" in line else ("math" if gold else None),
-            reasoning=reasoning,
-            response=response,
-            finish_reason=_finish(line, columns, i),
-            teacher=_text(line, "teacher") or _text(line, "model"),
-            prompt_tokens=_number(line, "prompt_tokens"),
-            reasoning_tokens=_number(line, "reasoning_tokens"),
-            completion_tokens=_number(line, "completion_tokens"),
-            cost_usd=_float(line.get("cost_usd")),
+        msg = (
+            f"{self.where}: no column holds the answers; found {', '.join(self.names) or 'none'}; "
+            f"wanted one of {wanted}; or name it in the map of a filters recipe"
         )
+        return UserError(msg)
 
 
-def own_values(line: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of one line of our own schema; one of another type becomes None."""
-    return {name: _own(line, name) for name in SCHEMA}
+OPENINGS = (OPEN, *OTHERS)
+_THINKING = (*THOUGHT, "cot", "thinking_trajectory", "reasoning_trace", "thoughts")
+_ANSWERS = ("response", "solution", "output", "completion", "generation", "attempt")
+_NUMBERED = re.compile(r"(.*\D)_?(\d{1,3})")
 
 
-def _own(line: Mapping[str, Any], name: str) -> Any:
-    kind, value = SCHEMA[name], line.get(name)
-    if kind == pl.String:
-        return _text(line, name)
-    if kind == pl.UInt32:
-        return _number(line, name)
-    if kind == pl.Float64:
-        return _float(value)
-    turns = [_turn(turn) for turn in value] if isinstance(value, list) else [None]
-    return None if None in turns else [asdict(turn) for turn in turns if turn]
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
 
 
-def _asked(line: Mapping[str, Any], columns: Columns) -> tuple[Message, ...] | None:
-    talk = line.get(columns.talk) if columns.talk else None
-    turns = tuple(filter(None, map(_turn, talk))) if isinstance(talk, list) else ()
-    if turns and turns[-1].role == "assistant":  # an answer is not what was asked
-        turns = turns[:-1]
-    if turns:
-        return turns
-    question = line.get(columns.question) if columns.question else None
-    if isinstance(question, list):  # a "prompt" column may hold a conversation
-        return tuple(filter(None, map(_turn, question))) or None
-    text, about = _text(line, columns.question), _text(line, columns.about)
-    whole = "\n\n".join(part for part in (text, about) if part)
-    return (Message(role="user", content=whole),) if whole or text is not None else None
+def _vendor(reasoning: str | None) -> str:
+    """What stands before the usual name of a thought: the ``deepseek`` of deepseek_reasoning."""
+    name = _plain(reasoning or "")
+    known = (*ALSO_REASONING, *_THINKING)
+    ends = [len(_plain(end)) for end in known if name.endswith(_plain(end))]
+    return name[: -max(ends)] if ends else ""
 
 
-def _completions(line: Mapping[str, Any], columns: Columns) -> list[tuple[str, str]]:
-    if columns.many:
-        found = line.get(columns.many)
-        if not isinstance(found, list):
-            return [("", "")]
-        return [split_think(text) if isinstance(text, str) else ("", "") for text in found]
-    thought = _text(line, columns.reasoning)
-    if columns.response:
-        text = _text(line, columns.response) or ""
-    else:
-        inner, text = _answer(line.get(columns.talk) if columns.talk else None)
-        thought = thought or inner
-    return [(thought.strip(), text.strip())] if thought else [split_think(text)]
+def _is_filled(value: Any) -> bool:
+    return value is not None and value not in ("", [], {})
 
 
-def _answer(talk: Any) -> tuple[str, str]:
-    """(thought, text) of the last turn, if it is the assistant's; text may still hold <think>."""
-    last = talk[-1] if isinstance(talk, list) and talk else None
-    if not isinstance(last, dict) or _role(last) != "assistant":
-        return "", ""
-    content = _content(last)
-    parts = content if isinstance(content, list) else []
-    said = [_text(last, name) for name in REASONING]
-    said += [_part(part, part.get("type")) for part in parts if _is_thought(part)]
-    return "\n".join(filter(None, said)), _joined(content) or ""
-
-
-def user_text(talk: Iterable[Any]) -> str:
-    """All that the user says in a conversation."""
-    turns = filter(None, map(_turn, talk))
-    return "\n".join(turn.content for turn in turns if turn.role == "user")
-
-
-def _turn(turn: Any) -> Message | None:
-    if not isinstance(turn, dict):
-        return None
-    role, content = _role(turn), _joined(_content(turn))
-    if role is None or content is None:
-        return None
-    return Message(role=role, content=content)
-
-
-def _role(turn: Mapping[str, Any]) -> str | None:
-    role = turn.get("role", turn.get("from"))
-    return SPEAKER.get(role.strip().lower(), role) if isinstance(role, str) else None
-
-
-def _content(turn: Mapping[str, Any]) -> Any:
-    return turn.get("content", turn.get("value"))
-
-
-def _joined(content: Any) -> str | None:
-    """The text of a turn, a string or a list of parts {type: text, text: …}; None if neither."""
-    if isinstance(content, list):
-        texts = [_part(part, "text") for part in content if not _is_thought(part)]
-        return "\n".join(filter(None, texts)) if any(texts) else None
-    return _words(content)
-
-
-def _is_thought(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") in REASONING
-
-
-def _part(part: Any, name: Any) -> str | None:
-    """The text of one part; Mistral's thinking is itself a list of parts."""
-    found = part.get(name, part.get("text")) if isinstance(part, dict) else part
-    if not isinstance(found, list):
-        return _words(found)
-    texts = [_words(inner.get("text")) for inner in found if isinstance(inner, dict)]
-    return "\n".join(filter(None, texts))
-
-
-def _words(value: Any) -> str | None:
-    if isinstance(value, bytes):  # Parquet files of some writers do not say that it is text
-        return value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else None
-
-
-def _text(line: Mapping[str, Any], name: str | None) -> str | None:
-    value = line.get(name) if name else None
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    return _words(value)
-
-
-def _float(value: Any) -> float | None:
-    number = float(value) if isinstance(value, (int, float)) else math.nan
-    return number if math.isfinite(number) else None
-
-
-def _finish(line: Mapping[str, Any], columns: Columns, i: int) -> str | None:
-    """How the answer ended; several answers have a list of finish reasons beside them."""
-    each = line.get(FINISHES) if columns.many else None
-    if isinstance(each, list) and i < len(each):
-        return _words(each[i])
-    return _text(line, "finish_reason")
-
-
-def _number(line: Mapping[str, Any], name: str) -> int | None:
-    value = line.get(name)
-    if isinstance(value, float) and value.is_integer():  # pandas writes 12.0 beside nulls
-        value = int(value)
-    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
-    return value if whole else None
-
-
-def sample_of(line: Mapping[str, Any], columns: Columns) -> int | None:
-    """The number that the data gives a line's only answer; None if it gives none."""
-    return None if columns.many else _number(line, "sample")
+def _are_objects(value: Any) -> bool:
+    found = opened(value)
+    return isinstance(found, list) and bool(found) and all(isinstance(one, dict) for one in found)

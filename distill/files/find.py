@@ -11,6 +11,9 @@ from distill.files.write import read_json
 
 log = logging.getLogger("distill")
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".csv")
+# Read if it is named, or if a folder has nothing else: beside other data it is often a description.
+WHOLE = (".json", ".json.gz", ".json.zst")
+READ = (*SUFFIXES, *WHOLE)
 CODE = (".pkl", ".pickle", ".py", ".pt", ".bin", ".joblib")  # pickles and scripts: never opened
 # Other kinds of data: if they lie beside files that are read, they are reported, not passed over.
 UNREAD = (
@@ -19,6 +22,18 @@ UNREAD = (
 )
 # The subfolder with the rows of a run and of a filtered set, and the files that identify them.
 MADE = {"traces": ("ledger.sqlite", "traces/manifest.json"), "kept": ("report.json",)}
+# Files about a set or a model, without rows: our own, with a key that only ours have, and others'.
+DESCRIBING = {
+    "manifest.json": "shards",
+    "report.json": "fingerprint",
+    "train.json": "fingerprint",
+    "scores.json": "fingerprint",
+    "proof.json": "proved",
+}
+ABOUT = (
+    *("dataset_info.json", "dataset_infos.json", "state.json", "config.json", "tokenizer.json"),
+    *("generation_config.json", "tokenizer_config.json", "special_tokens_map.json"),
+)
 HUB = "hf://datasets/"
 
 
@@ -63,14 +78,19 @@ def _is_asked(part: str, pattern: Path) -> bool:
 
 
 def is_known(path: Path) -> bool:
-    """Whether distill reads files of this name."""
+    """Whether distill reads files of this name wherever they lie."""
     return path.name.lower().endswith(SUFFIXES)
 
 
+def is_readable(path: Path) -> bool:
+    """Whether distill reads a file of this name if it is named."""
+    return path.name.lower().endswith(READ)
+
+
 def _known(path: Path) -> Path:
-    if not is_known(path):
+    if not is_readable(path):
         why = "runs code when it is read" if path.name.lower().endswith(CODE) else "cannot be read"
-        msg = f"{path}: this kind of file {why}; give one of {', '.join(SUFFIXES)}"
+        msg = f"{path}: this kind of file {why}; give one of {', '.join(READ)}"
         raise UserError(msg)
     return path
 
@@ -91,12 +111,14 @@ def _in_folder(folder: Path) -> list[Path]:
     if linked := [p for p in there if p.is_symlink() and p.is_dir()]:
         msg = f"{linked[0]}: a link to a folder is not followed; give that folder, or copy it here"
         raise UserError(msg)
-    found = [p for p in there if p.is_file() and is_known(p)]
+    found = [p for p in there if p.is_file() and is_known(p)] or [
+        p for p in there if p.is_file() and is_readable(p) and not _describes(p)
+    ]
     if root == folder:
         _refuse_unclear(folder, found)
     _refuse_missing(root, {p.relative_to(root).as_posix() for p in found})
     if not found:
-        msg = f"{root}: no data in it; looked for {', '.join(SUFFIXES)}"
+        msg = f"{root}: no data in it; looked for {', '.join(READ)}"
         raise UserError(msg)
     return found
 
@@ -128,9 +150,16 @@ def left_out(data: str | Path) -> list[str]:
     if not folder.is_dir():
         return []
     root = _root(folder)
-    shown = (p for p in root.rglob("*") if not _is_hidden(p.relative_to(root)))
-    names = (p for p in shown if p.is_file() and not is_known(p))
-    return sorted(str(p) for p in names if p.name.lower().endswith(UNREAD))
+    read = set(_in_folder(folder))
+    shown = (p for p in root.rglob("*") if p not in read and not _is_hidden(p.relative_to(root)))
+    names = (p for p in shown if p.is_file() and p.name.lower().endswith(UNREAD))
+    return sorted(str(p) for p in names if not is_known(p) and not _describes(p))
+
+
+def _describes(path: Path) -> bool:
+    """Whether it is a file about a set, which holds no rows."""
+    found = read_json(path) if (key := DESCRIBING.get(path.name)) else None
+    return path.name in ABOUT or (isinstance(found, dict) and key in found)
 
 
 def _refuse_missing(root: Path, found: set[str]) -> None:
@@ -154,7 +183,7 @@ def _from_hub(repo: str) -> list[Path]:
     except ImportError:
         raise missing_extra(module="huggingface_hub", extra="hub") from None
     log.info("reads %s%s from %s", HUB, repo, hub())
-    patterns = [f"*{suffix}" for suffix in SUFFIXES]
+    patterns = [f"*{suffix}" for suffix in READ]
     try:
         with quiet_client():
             folder = snapshot_download(repo, repo_type="dataset", allow_patterns=patterns)

@@ -22,11 +22,19 @@ def text_lines(path: Path) -> Iterator[bytes]:
     """The lines in order, without their ends; the last one needs no end.
 
     Raises:
-        UserError: the file is cut short or damaged, expands to an absurd size, or has a line of
-            more than LONGEST bytes.
+        UserError: as ``text_pieces``, or a line has more than LONGEST bytes.
+    """
+    yield from _split(text_pieces(path), path)
+
+
+def text_pieces(path: Path) -> Iterator[bytes]:
+    """The text in pieces of about PIECE bytes, or as the compression gives them.
+
+    Raises:
+        UserError: the file is cut short or damaged, or expands to an absurd size.
     """
     try:
-        yield from _split(_pieces(path), path)
+        yield from _pieces(path)
     except (gzip.BadGzipFile, zstandard.ZstdError, zlib.error, EOFError, OSError) as error:
         msg = f"{path}: cannot be read to its end: {error}; fetch or write the file again"
         raise UserError(msg) from None

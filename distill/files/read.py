@@ -8,16 +8,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from distill.errors import UserError, first_line
-from distill.files.columns import Columns, are_ours, columns_of, own_values, rows_of, sample_of
-from distill.files.find import data_files
+from distill.files.arrays import json_rows
+from distill.files.columns import are_ours
+from distill.files.find import WHOLE, data_files
+from distill.files.inputs import Data, Input, inputs_of, said
 from distill.files.lines import text_lines
+from distill.files.mapped import Mapped
 from distill.files.objects import json_object
+from distill.files.reading import Reading
+from distill.files.traces import own_values, rows_of, sample_of
 from distill.rows import SCHEMA, to_frame
 
 BATCH = 2_000  # rows of one table: about 40 MB of text at R1's mean length
@@ -28,39 +34,53 @@ FIRST, PACKED = 100, 3
 INSTEAD = {"sample": 0, "domain": "general", "source": "", "reasoning": "", "response": ""}
 
 
-def frames(data: str | Path, *, limit: int | None = None) -> Iterator[pl.DataFrame]:
+def frames(
+    data: Data, *, limit: int | None = None, mapped: Mapped | None = None
+) -> Iterator[pl.DataFrame]:
     """Tables with exactly SCHEMA and at most BATCH rows each, in the order of the files.
 
+    Says which columns of other people's files are read as what, and what could not be read.
+
     Raises:
-        UserError: DATA is missing, empty, not UTF-8, not JSON, or has no column of answers; or two
-            rows have the same id and sample.
+        UserError: DATA is missing, empty, not UTF-8, not JSON, or has no column of answers; two
+            rows have the same id and sample; or ``mapped`` does not fit it.
     """
     seen: set[bytes] = set()
     left = limit
     count = 0
-    for frame in _all_frames(data):
+    reading = Reading(mapped)
+    inputs = inputs_of(data)
+    for frame in chain.from_iterable(_all_frames(one, reading) for one in inputs):
         if left is not None and left <= 0:
             break
         part = frame if left is None else frame.head(left)
         left = None if left is None else left - part.height
-        _refuse_repeats(part, seen, data)
+        _refuse_repeats(part, seen, said(inputs))
         count += part.height
         yield part
     if not count:
-        msg = f"{data}: no rows in it"
+        msg = f"{said(inputs)}: no rows in it"
         raise UserError(msg)
+    reading.say()
 
 
-def _all_frames(data: str | Path) -> Iterator[pl.DataFrame]:
-    samples: Counter[str] = Counter()  # how often a foreign table answered each question so far
-    for path in data_files(data):
+def _all_frames(one: Input, reading: Reading) -> Iterator[pl.DataFrame]:
+    for path in data_files(one.data):
         try:
             for lines in records(path):
                 if len(lines):
-                    yield _to_rows(lines, path, samples)
+                    yield _named(_to_rows(lines, path, one, reading), one.name)
         except (MemoryError, OSError) as error:
             error.add_note(f"while reading {path}")
             raise
+
+
+def _named(table: pl.DataFrame, name: str | None) -> pl.DataFrame:
+    """Rows of a named input have its name as their source, and in their ids."""
+    if name is None:
+        return table
+    own = pl.concat_str(pl.lit(f"{name}:"), "id")
+    return table.with_columns(id=own, source=pl.lit(name))
 
 
 def records(path: Path) -> Iterator[pl.DataFrame | list[dict[str, Any]]]:
@@ -69,8 +89,10 @@ def records(path: Path) -> Iterator[pl.DataFrame | list[dict[str, Any]]]:
         yield from _slices(path, 0, height(path))
     elif path.name.lower().endswith(".csv"):
         yield from _csv(path)
+    elif path.name.lower().endswith(WHOLE):
+        yield from _batches(json_rows(path))
     else:
-        yield from _jsonl(path)
+        yield from _batches(_jsonl(path))
 
 
 def is_own(path: Path) -> bool:
@@ -92,6 +114,8 @@ def _has_plain_turns(schema: Mapping[str, pl.DataType]) -> bool:
     Other names or nesting (``from``, parts of content) are read line by line.
     """
     kind = schema.get("messages")
+    if kind == pl.String:  # JSON, as in every CSV
+        return False
     turn = kind.inner if isinstance(kind, pl.List) else None
     if not isinstance(turn, pl.Struct):
         return True
@@ -164,17 +188,22 @@ def _csv(path: Path) -> Iterator[pl.DataFrame]:
         )
 
 
-def _jsonl(path: Path) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    size = 0
+def _jsonl(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """The object of each line, and the line's bytes."""
     for number, line in enumerate(text_lines(path), 1):
         text = line.strip()
         if number == 1:
             text = text.removeprefix(b"\xef\xbb\xbf")
-        if not text:
-            continue
-        batch.append(json_object(text, path, number))
-        size += len(text)
+        if text:
+            yield json_object(text, path, number), len(text)
+
+
+def _batches(lines: Iterator[tuple[dict[str, Any], int]]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for line, length in lines:
+        batch.append(line)
+        size += length
         if len(batch) == BATCH or size >= BYTES:
             yield batch
             batch, size = [], 0
@@ -183,16 +212,18 @@ def _jsonl(path: Path) -> Iterator[list[dict[str, Any]]]:
 
 
 def _to_rows(
-    lines: pl.DataFrame | list[dict[str, Any]], path: Path, samples: Counter[str]
+    lines: pl.DataFrame | list[dict[str, Any]], path: Path, one: Input, reading: Reading
 ) -> pl.DataFrame:
+    mapped = reading.mapped
     if isinstance(lines, pl.DataFrame):
-        if are_ours(lines.columns) and _has_plain_turns(lines.schema):
+        if not mapped and are_ours(lines.columns) and _has_plain_turns(lines.schema):
             return _cast(lines)
         lines = lines.to_dicts()
     names = list(dict.fromkeys(name for line in lines for name in line))
     if are_ours(names):
-        return _own(lines)
-    return _foreign(lines, columns_of(names, str(path)), path, samples)
+        return _own(mapped.own(lines, str(path)) if mapped else lines)
+    lines = mapped.added(lines, str(path)) if mapped else lines
+    return _foreign(lines, path, reading, reading.numbers(one.name))
 
 
 def _cast(table: pl.DataFrame) -> pl.DataFrame:
@@ -241,18 +272,21 @@ def _fill(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _foreign(
-    lines: list[dict[str, Any]], columns: Columns, path: Path, samples: Counter[str]
+    lines: list[dict[str, Any]], path: Path, reading: Reading, samples: Counter[str]
 ) -> pl.DataFrame:
+    columns = reading.columns(lines, str(path))
     rows = []
     for line in lines:
         given = sample_of(line, columns)
-        for row in rows_of(line, columns, path.name):
+        made = list(rows_of(line, columns, path.name))
+        reading.count(line, made, columns, str(path))
+        for row in made:
             rows.append(replace(row, sample=samples[row.id] if given is None else given))
             samples[row.id] += given is None
     return to_frame(rows)
 
 
-def _refuse_repeats(frame: pl.DataFrame, seen: set[bytes], data: str | Path) -> None:
+def _refuse_repeats(frame: pl.DataFrame, seen: set[bytes], data: str) -> None:
     refuse_no_id(frame["id"], data)
     for name, sample in zip(frame["id"], frame["sample"], strict=True):
         key = f"{name}\0{sample}".encode("utf-8", "surrogatepass")

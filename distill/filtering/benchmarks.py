@@ -11,11 +11,12 @@ from typing import Any
 import polars as pl
 
 from distill.errors import UserError, nearest
-from distill.files.columns import ALPACA, QUESTION, TALK, user_text
+from distill.files.columns import ALPACA, QUESTION
 from distill.files.done import data_digest, fingerprint
 from distill.files.find import data_files, matching
 from distill.files.named import BENCHMARK, data_at
 from distill.files.read import records
+from distill.files.talk import TALK, user_text
 from distill.filtering import hashes
 from distill.filtering.rules import Rule
 from distill.near.contamination import Benchmarks
@@ -164,8 +165,8 @@ def _questions(data: str | Path, at: str) -> Iterator[tuple[str, str, str]]:
 def _asked(line: Mapping[str, Any], column: str) -> str:
     """The text of a question, or all user turns; an instruction with its input."""
     value = line.get(column)
-    if isinstance(value, list):
-        return user_text(value)
+    if said := user_text(value):
+        return said
     if not isinstance(value, str):
         return ""
     about = line.get(ALPACA[1]) if column == ALPACA[0] else None

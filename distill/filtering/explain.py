@@ -9,6 +9,8 @@ import polars as pl
 
 from distill.errors import UserError, nearest
 from distill.files.find import data_files
+from distill.files.inputs import Data, inputs_of, said
+from distill.files.mapped import Mapped
 from distill.files.read import frames, is_own, own_columns, own_rows
 from distill.filtering import stored
 from distill.filtering.judge.verdicts import apply_judge_votes
@@ -36,7 +38,7 @@ class Line:
     note: str  # where a signal is from; a rule's SQL
 
 
-def explain(data: str | Path, key: str, sample: int | None, ready: Prepared) -> Iterator[Line]:
+def explain(data: Data, key: str, sample: int | None, ready: Prepared) -> Iterator[Line]:
     """Every signal and rule of the recipe for one row, also those after the first broken rule.
 
     Values that OUT has stored for exactly this row are used.
@@ -44,7 +46,7 @@ def explain(data: str | Path, key: str, sample: int | None, ready: Prepared) -> 
     Raises:
         UserError: no such row, or DATA cannot be read.
     """
-    frame = row_of(data, key, sample)
+    frame = row_of(data, key, sample, mapped=ready.mapped)
     for name in stored.SCALARS:
         yield Line("row", name, _said(frame[name][0]), "")
     settings = ready.job.rules.settings
@@ -80,7 +82,9 @@ def _holds(
     return {None: "holds", rule.name: "broken"}.get(said, "cannot be told")
 
 
-def row_of(data: str | Path, key: str, sample: int | None) -> pl.DataFrame:
+def row_of(
+    data: Data, key: str, sample: int | None, *, mapped: Mapped | None = None
+) -> pl.DataFrame:
     """The row of that key, or the first of that id.
 
     Raises:
@@ -89,13 +93,16 @@ def row_of(data: str | Path, key: str, sample: int | None) -> pl.DataFrame:
     wanted = pl.col("id") == key
     if sample is not None:
         wanted &= pl.col("sample") == sample
-    files = data_files(data)
-    own = [is_own(path) for path in files]
-    for part in _near(files, wanted) if all(own) else frames(data):
+    inputs = inputs_of(data)
+    files = [path for one in inputs for path in data_files(one.data)]
+    plain = mapped is None and all(one.name is None for one in inputs)
+    own = plain and all(map(is_own, files))
+    for part in _near(files, wanted) if own else frames(inputs, mapped=mapped):
         found = part.filter(wanted)
         if found.height:
             return found.head(1)
-    msg = f"{data}: no row with id {key!r}" + ("" if sample is None else f" and sample {sample}")
+    which = "" if sample is None else f" and sample {sample}"
+    msg = f"{said(inputs)}: no row with id {key!r}{which}"
     raise UserError(msg)
 
 

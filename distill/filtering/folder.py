@@ -7,6 +7,7 @@ from typing import Any
 
 from distill.errors import UserError
 from distill.files.find import data_files
+from distill.files.inputs import Data, inputs_of
 from distill.files.ours import is_ours, refuse_foreign
 from distill.files.write import write_json
 from distill.filtering.judge.votes import FOLDER as JUDGED
@@ -24,13 +25,18 @@ OURS = (*REPLACED, SIGNALS)
 SCRATCH = (ROWS, TEXTS, SHUFFLING, JUDGED)
 
 
-def refuse_own_input(data: str | Path, folder: Path) -> None:
+def refuse_own_input(data: Data, folder: Path) -> None:
     """Refuses an output folder that would replace the input, or that lies inside it.
 
     Raises:
         UserError: a file of DATA is in kept/, dropped/ or signals/ of the result's folder; or the
             result's folder is in the folder whose files are DATA.
     """
+    for one in inputs_of(data):
+        _refuse_input(one.data, folder)
+
+
+def _refuse_input(data: str | Path, folder: Path) -> None:
     replaced = [(folder / name).resolve() for name in OURS]
     files = data_files(data)
     for path in files:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill.files.done import file_digest, fingerprint
+from distill.files.mapped import Mapped, by_row
 from distill.filtering import hashes
 from distill.filtering.benchmarks import Contamination, contamination
 from distill.filtering.copies import Sketch
@@ -46,6 +47,7 @@ class Prepared:
     recipe: FilterRecipe
     job: Job
     by: tuple[Order, Order]  # preference among copies, and among answers to a prompt
+    mapped: Mapped | None  # how parts of a row are made of DATA's columns
 
 
 def prepare(
@@ -100,7 +102,13 @@ def prepare(
         files=_digests(rules.settings),
         own=own,
     )
-    return Prepared(recipe, job, by)
+    return Prepared(recipe, job, by, _mapped(recipe, where))
+
+
+def _mapped(recipe: FilterRecipe, where: str) -> Mapped | None:
+    for part, text in recipe.map.items():
+        by_row(text, f"{where}: map.{part}")
+    return Mapped(dict[str, str](recipe.map.items()), where) if recipe.map else None
 
 
 def _verifies(columns: Sequence[str]) -> bool:

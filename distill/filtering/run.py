@@ -7,7 +7,6 @@ unit. The report is written last.
 import logging
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,6 +14,7 @@ import polars as pl
 from distill.errors import Exit
 from distill.files.done import fingerprint, is_done
 from distill.files.find import left_out
+from distill.files.inputs import Data, inputs_of
 from distill.files.lock import folder_lock
 from distill.files.read import frames, own_columns
 from distill.files.write import write_parquet
@@ -47,7 +47,7 @@ log = logging.getLogger("distill")
 
 def run_filter(
     ready: Prepared,
-    data: str | Path,
+    data: Data,
     *,
     limit: int | None,
     workers: Workers,
@@ -61,10 +61,10 @@ def run_filter(
             was read; or the folder holds what distill did not make.
     """
     refuse_own_input(data, ready.job.folder)
-    if names := left_out(data):
+    if names := [name for one in inputs_of(data) for name in left_out(one.data)]:
         log.warning("not read, of kinds that distill does not read: %s", ", ".join(names[:5]))
     if dry_run:
-        rows = sum(frame.height for frame in frames(data, limit=limit))
+        rows = sum(frame.height for frame in frames(data, limit=limit, mapped=ready.mapped))
         log.info("would judge %d rows by %d rules", rows, len(ready.recipe.rules))
         return Exit.DONE
     return _result(ready, source(data), limit, workers, force=force)
@@ -82,7 +82,7 @@ def _result(
             log.info("already done: %s", folder / REPORT)
             return Exit.DONE
         refuse_unsafe(folder)
-        made = units(found, folder / ROWS, limit=limit)
+        made = units(found, folder / ROWS, limit=limit, mapped=ready.mapped)
         _refuse_unjailed(made, ready.job)
         clear(folder)
         if ready.job.judging:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from distill.errors import Exit
+from distill.files.inputs import Data
 from distill.filtering.explain import Line, examples
 from distill.filtering.explain import explain as steps_of
 from distill.filtering.prepare import prepare
@@ -13,7 +14,7 @@ from distill.terminal.screen import Cell, Column, Sheet, show
 
 def explain(
     recipe: str,
-    data: str | Path,
+    data: Data,
     key: str,
     sample: int | None = None,
     *,

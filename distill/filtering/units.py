@@ -14,6 +14,8 @@ import polars as pl
 from distill.errors import UserError
 from distill.files.done import file_digest, fingerprint
 from distill.files.find import data_files
+from distill.files.inputs import Data, Input, inputs_of, said
+from distill.files.mapped import Mapped
 from distill.files.read import (
     BATCH,
     frames,
@@ -27,6 +29,7 @@ from distill.files.read import (
 from distill.files.write import read_json, write_json, write_parquet
 
 MANIFEST = "manifest.json"
+READING = 2  # raised when the same files become other rows than before
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +71,23 @@ class Unit:
 class Source:
     """The files of DATA as they are now."""
 
-    data: str
+    inputs: tuple[Input, ...]
+    names: tuple[str | None, ...]  # of each file's input
     files: tuple[Path, ...]
     digests: tuple[str, ...]
     stamps: tuple[tuple[int, int], ...]  # size and time of change, in nanoseconds
 
     @property
+    def data(self) -> str:
+        """What the user named, for errors."""
+        return said(self.inputs)
+
+    @property
     def digest(self) -> str:
         """16 hex digits of the content, and of names where rows are named after their file."""
         named = [None if is_own(path) else path.name for path in self.files]
-        return fingerprint(files=self.digests, named=named)
+        inputs = {"inputs": self.names} if any(self.names) else {}
+        return fingerprint(files=self.digests, named=named, **inputs)
 
     def refuse_changed(self) -> None:
         """Checks that no file has changed.
@@ -95,37 +105,42 @@ def changed(path: Path) -> UserError:
     return UserError(f"{path}: DATA changed while it was read; run it again")
 
 
-def source(data: str | Path) -> Source:
+def source(data: Data) -> Source:
     """What DATA is: reads every byte of it once.
 
     Raises:
         UserError: it is not there, or of a kind that distill does not read.
     """
-    files = tuple(data_files(data))
+    inputs = inputs_of(data)
+    there = [(one.name, path) for one in inputs for path in data_files(one.data)]
+    names, files = tuple(name for name, _ in there), tuple(path for _, path in there)
     stamps = tuple(map(_stamp, files))  # before the digests, so that a change meanwhile is seen
-    return Source(str(data), files, tuple(map(file_digest, files)), stamps)
+    return Source(inputs, names, files, tuple(map(file_digest, files)), stamps)
 
 
-def units(found: Source, scratch: Path, *, limit: int | None = None) -> list[Unit]:
+def units(
+    found: Source, scratch: Path, *, limit: int | None = None, mapped: Mapped | None = None
+) -> list[Unit]:
     """The rows of DATA, at most ``limit``, in order. ``scratch`` is for files in our schema.
 
     Raises:
         UserError: a file cannot be read; no row, no id, or a key twice.
     """
     own = [is_own(path) for path in found.files]  # opens every file: one may be cut short
-    if all(own):
+    if all(own) and not any(found.names) and mapped is None:
         made = _ranges(found.files, found.digests, limit)
         _refuse_repeats(made, found.data)
         return made
-    wanted = {"digest": found.digest, "limit": limit}
+    parts = dict(mapped.parts) if mapped else None
+    wanted = {"digest": found.digest, "limit": limit, "map": parts, "reading": READING}
     manifest = read_json(scratch / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("of") != wanted:
         shutil.rmtree(scratch, ignore_errors=True)
-        manifest = {"of": wanted, "parts": _rewritten(found.data, scratch, limit)}
+        manifest = {"of": wanted, "parts": _rewritten(found, scratch, limit, mapped)}
         found.refuse_changed()
         write_json(scratch / MANIFEST, manifest)
-    parts = manifest["parts"]
-    return _ranges([scratch / name for name in parts], list(parts.values()), None)
+    shards = manifest["parts"]
+    return _ranges([scratch / name for name in shards], list(shards.values()), None)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -133,10 +148,12 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _rewritten(data: str, scratch: Path, limit: int | None) -> dict[str, str]:
+def _rewritten(
+    found: Source, scratch: Path, limit: int | None, mapped: Mapped | None
+) -> dict[str, str]:
     """Name and digest of each file that was made."""
     parts = {}
-    for i, frame in enumerate(frames(data, limit=limit)):
+    for i, frame in enumerate(frames(found.inputs, limit=limit, mapped=mapped)):
         path = scratch / f"part-{i:05}.parquet"
         write_parquet(path, frame)
         parts[path.name] = file_digest(path)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from distill.errors import UserError, first_line, nearest
+from distill.files.mapped import parsed, typed
 from distill.problems.sources import Content
 from distill.recipes.prompts import Problems
-from distill.sql import parse_sql
 
 PARTS = ("id", "question", "gold")
 # Where the recipe's map does not say which column it is; an id is only what the map says it is.
@@ -67,36 +67,7 @@ def asked(
 
 def condition(text: str, table: pl.DataFrame, columns: Sequence[str], at: str) -> pl.Expr:
     """The expression that tells which rows of a table are meant."""
-    return _typed(text, table, columns, at, "a condition")
-
-
-def parsed(text: str, at: str) -> pl.Expr:
-    """The expression that a text is.
-
-    Raises:
-        UserError: it is not SQL.
-    """
-    try:
-        return parse_sql(text)
-    except pl.exceptions.PolarsError as error:
-        msg = f"{at}: {text}: not a polars SQL expression: {first_line(error)}"
-        raise UserError(msg) from None
-
-
-def _typed(text: str, table: pl.DataFrame, columns: Sequence[str], at: str, wanted: str) -> pl.Expr:
-    expression = parsed(text, at)
-    try:
-        made = table.head(0).select(expression).dtypes[0]
-    except pl.exceptions.ColumnNotFoundError:
-        msg = f"{at}: {text}: names a column that is not there; found {', '.join(columns)}"
-        raise UserError(msg) from None
-    except pl.exceptions.PolarsError as error:
-        msg = f"{at}: {text}: cannot be computed: {first_line(error)}"
-        raise UserError(msg) from None
-    if made.is_nested() or (wanted == "a condition" and made != pl.Boolean):
-        msg = f"{at}: {text}: makes {made}, not {wanted}"
-        raise UserError(msg)
-    return expression
+    return typed(text, table, columns, at, "a condition")
 
 
 def _part(
@@ -107,7 +78,7 @@ def _part(
     if isinstance(text, tuple):
         return _object(text, content, at).alias(part)
     if text is not None:
-        made = _typed(text, content.table, content.columns, at, "text")
+        made = typed(text, content.table, content.columns, at, "text")
         return made.cast(pl.String).alias(part)
     if part == "gold" and set(INSTRUCTIONS) <= set(content.columns):
         return pl.struct(INSTRUCTIONS).struct.json_encode().alias("gold")

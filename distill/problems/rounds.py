@@ -16,9 +16,10 @@ import polars as pl
 from distill.errors import UserError, first_line
 from distill.files.done import data_digest
 from distill.files.find import data_files
+from distill.files.mapped import parsed
 from distill.files.named import data_at
 from distill.files.read import frames
-from distill.problems.columns import condition, parsed
+from distill.problems.columns import condition
 from distill.problems.draw import drawn, say_few
 from distill.problems.golds import checkable
 from distill.problems.left_out import Tally

@@ -16,7 +16,7 @@ import polars as pl
 
 from distill.errors import UserError, first_line, missing_extra, nearest
 from distill.files.done import data_digest
-from distill.files.find import HUB, is_known
+from distill.files.find import HUB, is_readable
 from distill.files.hub import hub, quiet_client
 from distill.files.named import ROWS, TABLE
 from distill.files.read import records
@@ -69,7 +69,7 @@ def _file(given: str, origin: Origin) -> Source:
     chosen = place(given, key, origin, TABLE)
     if chosen is None:
         raise missing(given, key, origin)
-    if not is_known(chosen):
+    if not is_readable(chosen):
         msg = f"{recipe}: problems.file: {path}: give {ROWS}"
         raise UserError(msg)
     name = path.name.split(".")[0]

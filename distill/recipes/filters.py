@@ -97,9 +97,20 @@ def _own_check(name: str) -> str:
     return name
 
 
+# What a map may make of DATA's columns.
+# fmt: off
+Part = Literal[
+    "id", "question", "reasoning", "response", "gold", "verify", "domain", "source",
+    "finish_reason", "teacher",
+]
+# fmt: on
+
+
 class FilterRecipe(Strict):
     """A whole filters recipe."""
 
+    # Polars SQL over DATA's columns, for parts of a row that the columns' names do not tell
+    map: dict[Part, str] = {}
     # reason → polars SQL that must be true; the first broken rule is the row's reason
     rules: dict[str, str]
     measure: tuple[str, ...] = ()  # signals to measure although no rule reads them
@@ -117,7 +128,7 @@ class FilterRecipe(Strict):
     def _without_unset(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves out unset keys that older results lack, so that their digests stay valid."""
         values: dict[str, Any] = whole(self)
-        return {k: v for k, v in values.items() if v or k not in ("signals", "checks")}
+        return {k: v for k, v in values.items() if v or k not in ("map", "signals", "checks")}
 
     @field_validator("rules")
     @classmethod

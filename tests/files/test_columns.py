@@ -92,7 +92,7 @@ SHAPES: list[tuple[dict[str, Any], list[dict[str, str]] | None, list[tuple[str, 
     ),
     # lines that are no rows: empty texts, for the rules to drop
     ({"question": "1 + 1?", "response": None}, ASKED, [("", "")]),
-    ({"question": None, "response": ["2"]}, None, [("", "")]),
+    ({"question": None, "response": {"a": "2"}}, None, [("", "")]),
     ({"messages": "1 + 1?"}, None, [("", "")]),
     ({"messages": [3, {"role": 4}]}, None, [("", "")]),
     ({"problem": "1 + 1?", "generations": 5}, ASKED, [("", "")]),

@@ -1,0 +1,62 @@
+"""Single values of other people's lines: as text, as a number, or opened if they are JSON."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+# Beginnings of lists and objects as Python prints them; JSON has no single quotes.
+_PRINTED = ("[{'", "['", "{'", "[ {'", "array([")
+
+
+def words(value: Any) -> str | None:
+    """A text; None if the value is none."""
+    if isinstance(value, bytes):  # Parquet files of some writers do not say that it is text
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else None
+
+
+def text(value: Any) -> str | None:
+    """A text or a number as text; None for everything else."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return words(value)
+
+
+def number(value: Any) -> int | None:
+    """A whole number of 32 bits without a sign; None for everything else."""
+    if isinstance(value, float) and value.is_integer():  # pandas writes 12.0 beside nulls
+        value = int(value)
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
+    return value if whole else None
+
+
+def real(value: Any) -> float | None:
+    """A finite number; None for everything else."""
+    found = float(value) if isinstance(value, (int, float)) else math.nan
+    return found if math.isfinite(found) else None
+
+
+def first(line: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """The first value under one of these names that is not null."""
+    return next((line[name] for name in names if line.get(name) is not None), None)
+
+
+def opened(value: Any) -> Any:
+    """The list or object that a text holds as JSON (as in every CSV); else the value itself."""
+    found = words(value)
+    if found is None or not found.lstrip().startswith(("[", "{")):
+        return value
+    try:
+        return orjson.loads(found)
+    except orjson.JSONDecodeError:
+        return value
+
+
+def is_printed(value: Any) -> bool:
+    """Whether it is a list or an object as Python prints it, which is not JSON."""
+    found = words(value)
+    return found is not None and found.lstrip().startswith(_PRINTED) and opened(found) is value
