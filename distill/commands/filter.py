@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distill.errors import Exit
-from distill.files.inputs import Data
+from distill.files.inputs import Data, inputs_of
 from distill.filtering.prepare import prepare
 from distill.filtering.run import run_filter
 from distill.filtering.workers import Engine, Workers
@@ -65,4 +65,15 @@ def filter(
         workers=Workers(workers, engine),
         dry_run=dry_run,
         force=force,
+        again=[
+            *("distill", "filter", recipe, *map(str, inputs_of(data)), "-o", str(out)),
+            *(word for override in overrides for word in ("--set", override)),
+            *(("--limit", str(limit)) if limit else ()),
+            *(("--workers", str(workers)) if workers > 1 else ()),
+            *(("--engine", engine) if engine != "local" else ()),
+            *(["--all-signals"] if all_signals else ()),
+            *(["--paranoid"] if paranoid else ()),
+            *(["--unsafe-no-sandbox"] if unsafe_no_sandbox else ()),
+            *(["--allow-code"] if allow_code else ()),
+        ],
     )

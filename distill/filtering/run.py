@@ -7,6 +7,7 @@ unit. The report is written last.
 import logging
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,7 @@ from distill.files.find import left_out
 from distill.files.inputs import Data, inputs_of
 from distill.files.lock import folder_lock
 from distill.files.read import frames, own_columns
-from distill.files.write import write_parquet
+from distill.files.write import read_json, write_parquet
 from distill.filtering.copies import near_copies
 from distill.filtering.folder import (
     DUPLICATES,
@@ -30,19 +31,31 @@ from distill.filtering.folder import (
     refuse_own_input,
     refuse_unsafe,
 )
+from distill.filtering.lacks import lacks, say
 from distill.filtering.measure import measure
 from distill.filtering.prepare import Prepared
 from distill.filtering.report import report
+from distill.filtering.rules import Rule
 from distill.filtering.selection import choose
 from distill.filtering.shuffle import gather, groups, places
 from distill.filtering.steps import Job
 from distill.filtering.units import Source, Unit, source, units
 from distill.filtering.workers import Workers
 from distill.filtering.write import KEPT, write, write_empty
+from distill.signals import MODULES
 from distill.terminal.progress import progress
 from distill.verify.own import digests
 
 log = logging.getLogger("distill")
+# The versions of all signals in the last results that counted those of signals not measured, too.
+# Never changes: with it, such a result is still known to be done.
+# fmt: off
+RECORDED = {
+    "finish": 2, "format": 3, "length": 2, "question": 1, "readability": 2, "language": 3,
+    "repetition": 3, "identity": 2, "markup": 1, "reflection": 1, "gibberish": 1, "personal": 3,
+    "verdict": 5, "score": 1,
+}
+# fmt: on
 
 
 def run_filter(
@@ -53,8 +66,11 @@ def run_filter(
     workers: Workers,
     dry_run: bool,
     force: bool,
+    again: Sequence[str] = (),
 ) -> Exit:
     """Filters DATA as the recipe says; see ``distill.filter`` for the arguments.
+
+    ``again``: the words of a command that does the same, for what is said to the user.
 
     Raises:
         UserError: DATA is unusable, inside the result that it would replace, or changed while it
@@ -67,17 +83,23 @@ def run_filter(
         rows = sum(frame.height for frame in frames(data, limit=limit, mapped=ready.mapped))
         log.info("would judge %d rows by %d rules", rows, len(ready.recipe.rules))
         return Exit.DONE
-    return _result(ready, source(data), limit, workers, force=force)
+    return _result(ready, source(data), limit, workers, force=force, again=again)
 
 
 def _result(
-    ready: Prepared, found: Source, limit: int | None, workers: Workers, *, force: bool
+    ready: Prepared,
+    found: Source,
+    limit: int | None,
+    workers: Workers,
+    *,
+    force: bool,
+    again: Sequence[str],
 ) -> Exit:
-    """Makes the result, unless it is there."""
+    """Makes the result, unless it is there. One that kept nothing is replaced by another."""
     folder = ready.job.folder
     wanted = _fingerprint(ready, found, limit)
     with folder_lock(folder):
-        if is_done(folder / REPORT, wanted, force=force):
+        if is_done(folder / REPORT, wanted, force=force or _kept_nothing(folder, wanted)):
             (folder / UNFINISHED).unlink(missing_ok=True)  # a kill just before the end leaves it
             log.info("already done: %s", folder / REPORT)
             return Exit.DONE
@@ -89,10 +111,20 @@ def _result(
             ready.job.judging.collect()
         said = _filtered(made, ready, workers)
         found.refuse_changed()
+        lacking = lacks(made, ready.job.rules, judged=ready.job.judging is not None)
         finish(folder, made, said | {"fingerprint": wanted})
-    _warn_of_unknown(said, ready.recipe.rules)
+    lacked = {rule.name for lack in lacking for rule in lack.rules}
+    _warn_of_unknown(said, [rule for rule in ready.job.rules.rules if rule.name not in lacked])
+    say(lacking, said, again)
     log.info("kept %d of %d rows: %s", said["kept"], said["read"], folder / KEPT)
     return Exit.DONE
+
+
+def _kept_nothing(folder: Path, wanted: str) -> bool:
+    """Whether another result is there and kept no row: the first try of what is tried again."""
+    there = read_json(folder / REPORT)
+    known = isinstance(there, dict) and isinstance(there.get("fingerprint"), str)
+    return known and there.get("kept") == 0 and there["fingerprint"] != wanted
 
 
 def _fingerprint(ready: Prepared, found: Source, limit: int | None) -> str:
@@ -101,11 +133,18 @@ def _fingerprint(ready: Prepared, found: Source, limit: int | None) -> str:
         data=found.digest,
         judge=ready.job.judging.digest if ready.job.judging else None,
         files=dict(ready.job.files),
-        versions={module.__name__: module.VERSION for module in ready.job.measured},
+        versions=_versions(ready.job),
         limit=limit,
         all_signals=ready.job.all_signals,
         **({"checks": checks} if (checks := digests(ready.job.rules.settings.checks)) else {}),
     )
+
+
+def _versions(job: Job) -> dict[str, int | str]:
+    """Of the signals that the result depends on; of others, what results before these said."""
+    counted = [each for each in job.measured if each in job.steps or each not in MODULES]
+    before = {f"distill.signals.{name}": version for name, version in RECORDED.items()}
+    return before | {module.__name__: module.VERSION for module in counted}
 
 
 def _refuse_unjailed(made: Sequence[Unit], job: Job) -> None:
@@ -167,16 +206,18 @@ def _by_key(copies: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _warn_of_unknown(said: dict[str, Any], rules: dict[str, str]) -> None:
+def _warn_of_unknown(said: dict[str, Any], rules: Sequence[Rule]) -> None:
     """Warns of rules that had nothing to decide by, usually because a column is missing."""
-    for name, rule in rules.items():
-        count = said["reasons"].get(f"{name}_unknown", 0)
+    for rule in rules:
+        count = said["reasons"].get(f"{rule.name}_unknown", 0)
         if count:
+            instead = "looks_whole" if {"finished", "finish_reason"} & set(rule.columns) else "TRUE"
             log.warning(
                 "%d rows do not say what rule %s asks for and were dropped; to let them pass: "
-                '--set "rules.%s=COALESCE(%s, TRUE)"',
+                '--set "rules.%s=COALESCE(%s, %s)"',
                 count,
-                name,
-                name,
-                rule,
+                rule.name,
+                rule.name,
+                rule.sql,
+                instead,
             )
