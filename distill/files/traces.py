@@ -19,7 +19,7 @@ from distill.files.talk import (
     turns_of,
 )
 from distill.files.values import first, number, opened, real, text, words
-from distill.rows import SCHEMA, Message, Row, row_id
+from distill.rows import DOMAINS, SCHEMA, Message, Row, row_id
 
 REFERENCES = ("ground_truth", "reference_answer", "answer")  # in objects
 

@@ -1,6 +1,7 @@
 """What no row of DATA says, the rules that drop every row for it, and the command that fits."""
 
 import logging
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,6 @@ class Lack:
     says: str
     known: Mapping[str, object]  # the values that every row has for it
     fits: str  # SQL in place of such a rule, with {} for it; "null" switches it off
-    hint: str = ""
     rules: tuple[Rule, ...] = ()
 
 
@@ -38,10 +38,9 @@ CHECKS = {"verdict": "unverifiable", "verdict_answer": None, "verdict_detail": N
 GOLDS = Lack("has a reference answer (gold)", {**CHECKS, "gold": None}, "null")
 KINDS = Lack("names a kind of check (verify)", {**CHECKS, "verify": None}, "null")
 THOUGHTS = Lack(
-    "has a thought",
+    "has a thought (recipes without this rule: general, label-all)",
     {"reasoning_chars": 0, "think_shape": "none"},
     "null",
-    hint="; the recipes general and label-all keep answers without one",
 )
 
 
@@ -96,10 +95,11 @@ def say(found: Sequence[Lack], said: Mapping[str, Any], again: Sequence[str]) ->
         said: the report.
         again: the words of the command that made it.
     """
-    for lack in found:
-        names = " and ".join(dict.fromkeys(rule.name for rule in lack.rules))
-        log.warning("no row %s, so none can pass %s%s", lack.says, names, lack.hint)
     if found:
+        why = "; ".join(
+            f"no row {lack.says}, so none passes {', '.join(rule.name for rule in lack.rules)}"
+            for lack in found
+        )
         fits = dict.fromkeys(
             f"rules.{rule.name}={lack.fits.format(rule.sql)}"
             for lack in found
@@ -107,9 +107,15 @@ def say(found: Sequence[Lack], said: Mapping[str, Any], again: Sequence[str]) ->
         )
         words = [*again, *(word for each in fits for word in ("--set", each))]
         force = ["--force"] if said["kept"] and "--force" not in again else []
-        log.warning("to judge by the rest: %s", shlex.join([*words, *force]))
+        log.warning("%s; to judge by the rest: %s", why, _line([*words, *force]))
     elif not said["kept"] and said["reasons"]:
         reason, count = next(iter(said["reasons"].items()))
-        look = shlex.join([*again, "--sample", reason])
+        look = _line([*again, "--sample", reason])
         what = "%d of %d rows were dropped as %s, the others for other reasons; some of them: %s"
         log.warning(what, count, said["read"], reason, look)
+
+
+def _line(words: Sequence[str]) -> str:
+    """The words as a shell reads them; SQL with quoted values in double quotes."""
+    plain = re.compile(r"[^\"$`\\!]*'[^\"$`\\!]*")
+    return " ".join(f'"{each}"' if plain.fullmatch(each) else shlex.quote(each) for each in words)

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from distill.errors import Exit
+from distill.errors import Exit, UserError, nearest
 from distill.files.done import fingerprint, is_done
 from distill.files.find import left_out
 from distill.files.inputs import Data, inputs_of
@@ -106,6 +106,7 @@ def _result(
         refuse_unsafe(folder)
         made = units(found, folder / ROWS, limit=limit, mapped=ready.mapped)
         _refuse_unjailed(made, ready.job)
+        _refuse_unmatched(made, ready)
         clear(folder)
         if ready.job.judging:
             ready.job.judging.collect()
@@ -157,6 +158,27 @@ def _refuse_unjailed(made: Sequence[Unit], job: Job) -> None:
         from distill.jail.probe import jail_or_refuse
 
         jail_or_refuse()
+
+
+def _refuse_unmatched(made: Sequence[Unit], ready: Prepared) -> None:
+    """Refuses, before anything is measured, a quota of a domain or source that no row has."""
+    quotas = ready.recipe.select.quota
+    if not quotas:
+        return
+    paths = dict.fromkeys(unit.path for unit in made)
+    tables = (own_columns(path, ["domain", "source", "verify"]) for path in paths)
+    there = pl.concat([table.select("domain", "source").unique() for table in tables])
+    for domain, quota in quotas.items():
+        sources = there.filter(pl.col("domain") == domain)["source"].unique()
+        key = f"{ready.job.rules.where}: select.quota.{domain}"
+        if quota.total != 0 and sources.is_empty():
+            names = ", ".join(sorted(there["domain"].unique()))
+            msg = f"{key}: no row has this domain; DATA has {names}"
+            raise UserError(msg)
+        for name, wanted in quota.sources.items():
+            if wanted and name not in sources:
+                msg = f"{key}.sources: no row has the source {name!r}; {nearest(name, sources)}"
+                raise UserError(msg)
 
 
 def _filtered(made: Sequence[Unit], ready: Prepared, workers: Workers) -> dict[str, Any]:
