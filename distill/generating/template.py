@@ -3,18 +3,18 @@
 A template is the text of one user turn, with ``{{ question }}`` in it; where traces are the
 prompts it can use their ``gold``, ``reasoning`` and ``response`` too. A template that needs more
 turns wraps each in ``{% call system() %}``, ``{% call user() %}`` or ``{% call assistant() %}``.
-Templates run in Jinja's sandbox, which loads no other file and holds nothing but the problem. The
-question is data and is never rendered as a template.
+Templates run in Jinja's sandbox, which loads no other file and holds nothing but the problem, and
+stop where they do too much (``bounded``). The question is data and is never rendered as a template.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 import orjson
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError
 
 from distill.errors import UserError, nearest
+from distill.generating.bounded import Bounded
 from distill.recipes.find import names, own_file, shipped_file
 from distill.recipes.places import TEMPLATE, Origin, missing, place
 from distill.rows import Message, Problem
@@ -23,7 +23,10 @@ from distill.rows import Message, Problem
 GLOBALS = ("range", "dict", "namespace")
 ROLES = ("system", "user", "assistant")
 # What a template's own expressions raise: 1/0, a missing item, a call of the wrong form, …
-FAULTS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
+FAULTS = (
+    *(TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError),
+    MemoryError,
+)
 
 
 def template_text(name: str, origin: Origin) -> str:
@@ -57,12 +60,10 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
         UserError: the template cannot be read; later, from the function: it fails, or makes
             no turn, or its last turn is not the user's.
     """
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, loader=None
-    )
+    environment = Bounded()
     environment.globals = {name: environment.globals[name] for name in GLOBALS}
     try:
-        template = environment.from_string(text)
+        template = environment.from_string(environment.bounded(text))
         template.globals = dict(template.globals)  # a ChainMap takes as long as the rendering
     except TemplateError as error:
         raise _unusable(where, error) from None
@@ -73,6 +74,7 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
         turns: list[Message] = []
         speakers = {role: _speaker(role, turns) for role in ROLES if takes_turns}
         fields = orjson.loads(problem.fields) if problem.fields else {}
+        environment.begin()
         try:
             plain = template.render({**fields, "question": problem.question, **speakers})
         except FAULTS as error:
