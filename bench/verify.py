@@ -4,10 +4,13 @@
     python -m bench.verify PAIRS --hostile  the slowest of answers that are made to hang
     python -m bench.verify PAIRS --memory   the memory of both, over 100,000 pairs
     python -m bench.verify PAIRS --table    every pair on which a side and the label disagree
+    python -m bench.verify PAIRS --formulas the same on pairs made of the formulas among its answers
 
-PAIRS is a file of JSON lines, gzipped or not, each with ``gold``, ``pred`` and ``label``. Each side
-runs in a process of its own; the CPU time of its jails counts, and is shown with and without the
-starting of sympy. One side is distill without a jail, as with --unsafe-no-sandbox.
+PAIRS is a file of JSON lines, gzipped or not, each with ``gold``, ``pred`` or ``response``, and
+``label``: true, false, ``correct`` or ``wrong``. If they have a ``kind``, the verdicts are counted
+by it. With --formulas each has an ``answer``. Each side runs in a process of its own; the CPU time
+of its jails counts, and is shown with and without the starting of sympy. One side is distill
+without a jail, as with --unsafe-no-sandbox.
 """
 
 import argparse
@@ -16,8 +19,10 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,17 +50,26 @@ HOSTILE = {
     "fractions in fractions": r"\frac{1}{" * 45 + "2" + "}" * 45,
     "a megabyte of prose": "so it is, and " * 70_000,
 }
+_VALUE = re.compile(r"(?:[^,=<>&]|\{,\})+")  # neither a list nor a relation
+# The ways in which an answer keeps its value, and those in which it gets another one.
+VERDICTS = ("correct", "wrong", "undecided")
+MET = ("correct correct", "wrong wrong", "wrong undecided")  # label and verdict
+SAME = ("{}", "{}+0", "0+{}", "1\\cdot({})", r"\frac{{2({})}}{{2}}", "({})+2-2")
+OTHER = ("{}+1", "2({})", "-({})", "({})^2", "({})+10^{{-6}}")
 Pair = tuple[str, str, bool]
 
 
 def main() -> None:
     options = _options()
-    pairs = _read(options.pairs)
+    rows = _rows(options.pairs)
+    pairs = _formulas(rows) if options.formulas else list(map(_pair, rows))
     print(header(Path.cwd()), end="\n\n")
     if options.hostile:
         print(alone(_hostile))
     elif options.memory:
         print(alone(_memory, pairs, options.memory))
+    elif "kind" in rows[0]:
+        print(alone(_by_kind, rows, show=options.table))
     else:
         _compare(pairs, show=options.table)
 
@@ -65,15 +79,58 @@ def _options() -> argparse.Namespace:
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--hostile", action="store_true")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--formulas", action="store_true")
     parser.add_argument("--memory", type=int, nargs="?", const=100_000, metavar="PAIRS")
     return parser.parse_args()
 
 
-def _read(path: Path) -> list[Pair]:
+def _rows(path: Path) -> list[dict[str, Any]]:
     data = path.read_bytes()
     text = gzip.decompress(data) if path.suffix == ".gz" else data
-    rows = [json.loads(line) for line in text.splitlines()]
-    return [(str(row["gold"]), str(row["pred"]), bool(row["label"])) for row in rows]
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _pair(row: dict[str, Any]) -> Pair:
+    said = row["pred"] if "pred" in row else row["response"]
+    return str(row["gold"]), str(said), row["label"] in (True, "correct")
+
+
+def _formulas(rows: list[dict[str, Any]]) -> list[Pair]:
+    """Each answer that is a formula in another form, and against one of another value."""
+    found = dict.fromkeys(row["answer"] or "" for row in rows)
+    golds = [x for x in found if re.search(r"\\(?:sqrt|pi)|\^|[a-z]", x) and _VALUE.fullmatch(x)]
+    pairs = []
+    for number, gold in enumerate(golds):
+        for ways, label in ((SAME, True), (OTHER, False)):
+            form = ways[number % len(ways)].format(gold)
+            pairs.append((gold, rf"So it is $\boxed{{{form}}}$.", label))
+    return pairs
+
+
+def _by_kind(rows: list[dict[str, Any]], *, show: bool) -> str:
+    """How many right and wrong answers of each kind got which verdict."""
+    from distill.verify import grade
+
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        found = grade(row["gold"], row["response"])
+        label = found.label if found.label in ("correct", "wrong") else "undecided"
+        counts.setdefault(row["kind"], Counter())[f"{row['label']} {label}"] += 1
+        if show and f"{row['label']} {label}" not in MET:
+            print(f"{row['label']:7}  {label:9}  {found.method:16}", end="  ")
+            print(repr(row["gold"][-80:]), "|", repr(row["response"][-80:]))
+    total = sum(counts.values(), Counter())
+    counts = {**dict(sorted(counts.items())), "all": total}
+    met = sum(total[one] for one in MET) / len(rows)
+    right = sum(total[f"correct {label}"] for label in VERDICTS)
+    lost = total["correct wrong"] / right if right else 0.0
+    head = ["kind", *(f"{side}: {x}" for side in ("right", "not") for x in VERDICTS)]
+    lines = [
+        [kind, *(str(one[f"{side} {x}"]) for side in ("correct", "wrong") for x in VERDICTS)]
+        for kind, one in counts.items()
+    ]
+    said = f"labels met {met:.1%}; right ones called wrong {lost:.1%}"
+    return f"{table(head, lines)}\n\n{said}"
 
 
 def alone(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -133,7 +190,7 @@ def _distill(pairs: list[Pair], *, unsafe: bool = False) -> tuple[list[bool], fl
     from distill.verify import Isolation, Item, grade, grade_all
 
     how = Isolation(unsafe_no_sandbox=unsafe)
-    grade("x+2n", r"\boxed{x+2}", isolation=how)  # the jail is there, and was attacked
+    grade("xy=1", r"\boxed{xy=2}", isolation=how)  # the jail is there, and was attacked
     start, began, wall = jails_cpu(), own_cpu(), time.perf_counter()
     verdicts = grade_all([Item(gold, pred) for gold, pred, _ in pairs], isolation=how)
     took = time.perf_counter() - wall
@@ -168,7 +225,7 @@ def _hostile() -> str:
         for number, gold in enumerate(("5", "x^2+1", text)):
             SCORER_THREADS.close()
             if number:  # a jail is there; it is not for the first, as in a fresh program
-                grade("x+2n", r"\boxed{x+2}")
+                grade("xy=1", r"\boxed{xy=2}")
             began = time.perf_counter()
             verdict = grade(gold, rf"\boxed{{{text}}}")
             took = time.perf_counter() - began
@@ -187,7 +244,7 @@ def _memory(pairs: list[Pair], count: int) -> str:
 
     rows, done, number = [], 0, 0
     while done < count:
-        fresh = [Item(f"x+{number}n+{i}", rf"\boxed{{x+{i}}}") for i in range(20)]
+        fresh = [Item(f"xy={number}", rf"\boxed{{xy={number}.{i}1}}") for i in range(20)]
         grade_all([*(Item(gold, pred) for gold, pred, _ in pairs), *fresh])
         done, number = done + len(pairs) + len(fresh), number + 1
         if number in (1, 2) or number % 10 == 0 or done >= count:

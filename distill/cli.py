@@ -174,15 +174,24 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
         metavar=("REASON", "N"),
         help="instead: some rows of the set in -o that were dropped for REASON (or kept); else 5",
     )
+    command.add_argument(
+        "--audit-verdicts",
+        type=_count,
+        metavar="N",
+        help="instead: N rows on which our verdict and Math-Verify alone disagree",
+    )
     _sandbox(command)
     command.set_defaults(run=_run_filter)
 
 
 def _run_filter(a: argparse.Namespace) -> int:
-    from distill.filtering.show import explain, sample
+    from distill.filtering.show import audit, explain, one_or_two, sample
 
+    if a.audit_verdicts:
+        said = {"limit": a.limit, "overrides": a.overrides, **_running(a)}
+        return audit(a.recipe, a.data, a.audit_verdicts, **said)
     if a.explain:
-        key, number = _one_or_two(a.explain, "--explain ID [SAMPLE]", 0)
+        key, number = one_or_two(a.explain, "--explain ID [SAMPLE]", 0)
         wanted = number if len(a.explain) > 1 else None
         return explain(
             a.recipe, a.data, key, wanted, out=a.out, overrides=a.overrides, **_running(a)
@@ -191,7 +200,7 @@ def _run_filter(a: argparse.Namespace) -> int:
         msg = "-o FOLDER is missing: it says where the result goes"
         raise UserError(msg)
     if a.sample:
-        reason, count = _one_or_two(a.sample, "--sample REASON [N]", 5)
+        reason, count = one_or_two(a.sample, "--sample REASON [N]", 5)
         return sample(a.out, reason, count)
     return distill.filter(
         a.recipe,
@@ -202,15 +211,6 @@ def _run_filter(a: argparse.Namespace) -> int:
         **_running(a),
         **_common(a),
     )
-
-
-def _one_or_two(words: Sequence[str], usage: str, otherwise: int) -> tuple[str, int]:
-    """A name, and a number that may be left out."""
-    name, *more = words
-    if len(more) > 1 or not all(word.isdecimal() for word in more):
-        msg = f"{' '.join(words)!r}: write {usage}"
-        raise UserError(msg)
-    return name, int(more[0]) if more else otherwise
 
 
 def _train(commands: "argparse._SubParsersAction[Command]") -> None:

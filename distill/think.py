@@ -57,6 +57,22 @@ def _solution(text: str) -> str:
     return text.removeprefix(SOLUTION[0]).removesuffix(SOLUTION[1]).strip()
 
 
+def after_thought(text: str) -> str:
+    """The text without a thought in it, as it is where it has none; what never closes goes too.
+
+    >>> after_thought("Well. <think>two and two</think>4"), after_thought("Well. <think>two")
+    ('4', 'Well. ')
+    """
+    if CLOSE in text:
+        return text.rpartition(CLOSE)[2]
+    for mark, end in OTHERS.items():
+        if end in text:
+            return text.rpartition(end)[2]
+        if text.lstrip().startswith(mark):
+            return ""
+    return text.partition(OPEN)[0]
+
+
 def join_think(reasoning: str, response: str) -> str:
     r"""The completion a student is trained on; a row without reasoning is its response alone.
 

@@ -14,6 +14,7 @@ from distill.files.done import fingerprint, is_done
 from distill.files.read import frames
 from distill.files.write import read_json, write_json
 from distill.generating.dispatch import Outcome
+from distill.generating.lost import say_lost
 from distill.generating.prepare import Job
 from distill.generating.run import look_ahead, run_generation
 from distill.recipes.load import Loaded, load
@@ -103,6 +104,7 @@ def _tell(outcome: Outcome) -> Exit:
         log.warning("%d answers are missing and count as not correct", lost)
     if outcome.unanswered:
         log.warning("the same command asks again for %d of them", outcome.unanswered)
+    say_lost(outcome.reasons)
     return Exit.ROWS_FAILED if lost else Exit.DONE
 
 

@@ -42,20 +42,10 @@ from distill.filtering.steps import Job
 from distill.filtering.units import Source, Unit, source, units
 from distill.filtering.workers import Workers
 from distill.filtering.write import KEPT, write, write_empty
-from distill.signals import MODULES
 from distill.terminal.progress import progress
 from distill.verify.own import digests
 
 log = logging.getLogger("distill")
-# The versions of all signals in the last results that counted those of signals not measured, too.
-# Never changes: with it, such a result is still known to be done.
-# fmt: off
-RECORDED = {
-    "finish": 2, "format": 3, "length": 2, "question": 1, "readability": 2, "language": 3,
-    "repetition": 3, "identity": 2, "markup": 1, "reflection": 1, "gibberish": 1, "personal": 3,
-    "verdict": 5, "score": 1,
-}
-# fmt: on
 
 
 def run_filter(
@@ -142,10 +132,9 @@ def _fingerprint(ready: Prepared, found: Source, limit: int | None) -> str:
 
 
 def _versions(job: Job) -> dict[str, int | str]:
-    """Of the signals that the result depends on; of others, what results before these said."""
-    counted = [each for each in job.measured if each in job.steps or each not in MODULES]
-    before = {f"distill.signals.{name}": version for name, version in RECORDED.items()}
-    return before | {module.__name__: module.VERSION for module in counted}
+    """Of the signals that the result depends on."""
+    used = [step for step in job.steps if not isinstance(step, Rule)]
+    return {module.__name__: module.VERSION for module in used}
 
 
 def _refuse_unjailed(made: Sequence[Unit], job: Job) -> None:

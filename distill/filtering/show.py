@@ -1,15 +1,18 @@
-"""``distill filter --explain`` and ``--sample``: shows rows and why they were dropped."""
+"""``distill filter --explain``, ``--sample`` and ``--audit-verdicts``: shows rows and reasons."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from distill.errors import Exit
+from distill.errors import Exit, UserError
 from distill.files.inputs import Data
+from distill.filtering.audit import Disagreement
+from distill.filtering.audit import audit as compare
 from distill.filtering.explain import Line, examples
 from distill.filtering.explain import explain as steps_of
 from distill.filtering.prepare import prepare
 from distill.signals.settings import Settings
 from distill.terminal.screen import Cell, Column, Sheet, show
+from distill.verify import Isolation
 
 
 def explain(
@@ -57,6 +60,73 @@ def sample(out: str | Path, reason: str, count: int = 5) -> Exit:
     return Exit.DONE
 
 
+def audit(
+    recipe: str,
+    data: Data,
+    count: int = 10,
+    *,
+    limit: int | None = None,
+    overrides: Sequence[str] = (),
+    unsafe_no_sandbox: bool = False,
+    paranoid: bool = False,
+    allow_code: bool = False,
+) -> Exit:
+    """Prints rows of kind math on which our verdict and Math-Verify alone disagree.
+
+    It compares at most 2,000 rows, always the same ones, and writes nothing.
+
+    Args:
+        recipe: name or path of a filters recipe: its ``map`` counts here, and no rule.
+        data: where the rows are.
+        count: how many rows to print.
+        limit: only the first so many rows of DATA.
+        overrides: ``key.path=value`` for values of the recipe.
+        unsafe_no_sandbox: ask Math-Verify as this user, without a jail.
+        paranoid: ask every question in a jail of its own.
+        allow_code: load the Python files that the recipe names; they check no mathematics.
+
+    Raises:
+        UserError: recipe or data unusable, no such rows, or no Math-Verify or jail to ask.
+    """
+    settings = Settings(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
+    ready = prepare(recipe, Path(NOWHERE), overrides, settings, allow_code=allow_code)
+    isolation = Isolation(paranoid=paranoid, unsafe_no_sandbox=unsafe_no_sandbox)
+    found = compare(data, mapped=ready.mapped, limit=limit, isolation=isolation)
+    shown = found.disagreements[:count]
+    heads = ("row", "gold", "answer found", "verdict", "second opinion")
+    if shown:
+        columns = [Column(title=title) for title in heads]
+        show(Sheet(columns=columns, sections=[[_opinions(one)] for one in shown]))
+    show(
+        f"{found.looked_at:,} of {found.rows:,} rows compared: "
+        f"{len(found.disagreements):,} disagree ({len(shown):,} shown); "
+        f"Math-Verify could not judge {found.undecided:,}"
+    )
+    return Exit.DONE
+
+
+def _opinions(one: Disagreement) -> list[Cell]:
+    ours = one.ours
+    said = f"{ours.label}: {ours.method}" + (f", {ours.detail}" if ours.detail else "")
+    answer = "none" if ours.answer is None else _cut(ours.answer)
+    theirs = "Math-Verify: " + ("the same" if one.same else "not the same, or not found")
+    return [one.row.key, _cut(one.row.gold), answer, said[:CELL], theirs]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL else f"{text[:CELL]}…"
+
+
+def one_or_two(words: Sequence[str], usage: str, otherwise: int) -> tuple[str, int]:
+    """A name, and a number that may be left out."""
+    name, *more = words
+    if len(more) > 1 or not all(word.isdecimal() for word in more):
+        msg = f"{' '.join(words)!r}: write {usage}"
+        raise UserError(msg)
+    return name, int(more[0]) if more else otherwise
+
+
+CELL = 80  # characters of a gold or an answer that are shown
 NOWHERE = "/nonexistent"  # a result that is not there
 
 

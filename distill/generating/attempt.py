@@ -23,9 +23,10 @@ from distill.ledger.commits import Commits
 from distill.rows import Problem
 from distill.teachers.client import RowRefused, Transient, send
 from distill.teachers.continuing import joined, said_anew, turn_to_continue
+from distill.teachers.finish import FINISHED
 from distill.teachers.pool import Pool, Slot
 from distill.teachers.retry import until_answered
-from distill.teachers.wire import FINISHED, Reply
+from distill.teachers.wire import Reply
 from distill.verify import Item, grade_all
 from distill.verify.kinds import KINDS
 
@@ -86,8 +87,8 @@ async def answer(context: PassContext, ask: Ask, done: Callable[[Written], None]
 
     try:
         await until_answered(once)
-    except Transient:
-        return Ended(state="retry")
+    except Transient as error:
+        return Ended(state="retry", why=str(error))
     (written,) = last
     done(written)
     attempt = written.attempt

@@ -6,6 +6,7 @@ ledger and goes on when it is durable.
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -17,6 +18,7 @@ from distill.generating.budget import Budget
 from distill.generating.interrupt import InterruptRelay, interrupting
 from distill.generating.plan import Ask, RequestPlan
 from distill.generating.queue import AskQueue, Ended
+from distill.generating.silence import note, say_silent
 from distill.ledger import DOUBTED, Ledger
 from distill.ledger.commits import group_commits
 from distill.teachers.client import client_of
@@ -25,6 +27,7 @@ from distill.teachers.pool import Pool
 from distill.terminal.progress import Progress
 
 log = logging.getLogger("distill")
+LOOK_EVERY_S = 0.5  # at what the live line shows; no request waits for it
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class Outcome:
     failed: int = 0  # refused for good, or a finish that is no success
     unanswered: int = 0  # out of tries; the next pass asks again
     stopped: DistillError | None = None  # why the pass ended early
+    reasons: Counter[str] = field(default_factory=Counter)  # of what has no answer
 
 
 async def ask_all(
@@ -84,13 +88,26 @@ class _Pass:
 
     async def run(self) -> None:
         """Returns when every task has ended."""
-        dispatch = asyncio.create_task(self._dispatch())
+        dispatch, watch = asyncio.create_task(self._dispatch()), asyncio.create_task(self._watch())
         await asyncio.wait({dispatch})
         if (error := dispatch.exception()) is not None:
             self.broken = error
             self.stop(None)
         while self.tasks:
             await asyncio.wait(self.tasks)
+        watch.cancel()
+        self._show(time.monotonic())
+
+    async def _watch(self) -> None:
+        """Keeps the live line true while nothing ends."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._show(now := time.monotonic())
+            say_silent(self.context.pool, now)
+            self.shown.tick()
+
+    def _show(self, now: float) -> None:
+        self.shown.note = self._note(now)
 
     async def _dispatch(self) -> None:
         room = asyncio.Semaphore(self.context.pool.concurrency)
@@ -109,6 +126,7 @@ class _Pass:
             how = await answer(self.context, ask, self._count)
             if how.state == "retry":
                 self.outcome.unanswered += 1
+                self.outcome.reasons[how.why] += 1
         except DistillError as error:
             self.stop(error)
         except asyncio.CancelledError:
@@ -119,7 +137,7 @@ class _Pass:
         finally:
             room.release()
             self.queue.ended(ask, how)
-            self.shown.advance(self.queue.problems_ended - self.shown.done, note=self._note())
+            self.shown.advance(self.queue.problems_ended - self.shown.done)
 
     def stop(self, reason: DistillError | None) -> None:
         """No new requests; those under way finish, those that wait between tries are let go."""
@@ -142,11 +160,11 @@ class _Pass:
             self.outcome.failed += 1
         self.shown.tokens += written.attempt.completion_tokens or 0
 
-    def _note(self) -> str:
-        parts = []
+    def _note(self, now: float) -> str:
+        parts = note(self.context.pool, now)
         lost = self.outcome.failed + self.outcome.unanswered
         if lost:
-            parts.append(f"{lost} without an answer")
+            parts.insert(0, f"{lost} without an answer")
         if any(state.client.endpoint.price for state in self.context.pool.states):
             parts.append(f"${self.context.budget.spent_usd:,.4f}")
         return ", ".join(parts)

@@ -21,7 +21,8 @@ from distill.ledger import Answered, Ledger
 from distill.ledger.unread import adopt, unread
 from distill.rows import Message, Problem, Row, Trace, to_frame
 from distill.teachers.continuing import joined
-from distill.teachers.wire import FINISHED, MalformedReply, parse
+from distill.teachers.finish import FINISHED
+from distill.teachers.wire import MalformedReply, parse
 
 MANIFEST = "manifest.json"
 SHARD_NAME = re.compile(r"part-\d{5}\.parquet")

@@ -27,6 +27,7 @@ class Ended:
     finish: str | None = None
     verdict: str | None = None
     bodies: tuple[bytes, ...] = ()  # the raw responses, where the answer was cut
+    why: str = ""  # what the last try said, where there is no answer
 
 
 @dataclass(slots=True)

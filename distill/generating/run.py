@@ -20,6 +20,7 @@ from distill.generating.folder import (
 )
 from distill.generating.forecast import Forecast, forecast
 from distill.generating.interrupt import InterruptRelay, run_to_end
+from distill.generating.lost import say_lost
 from distill.generating.plan import RequestPlan
 from distill.generating.prepare import Job
 from distill.generating.queue import AskQueue
@@ -58,6 +59,7 @@ def generate(job: Job) -> Exit:
             outcome.unanswered,
             job.out,
         )
+        say_lost(outcome.reasons)
     log.info("traces are in %s", job.out / "traces")
     return Exit.ROWS_FAILED if lost else Exit.DONE
 
@@ -214,6 +216,9 @@ def _with_failed(outcome: Outcome, ledger: Ledger, plan: RequestPlan, count: int
     """Counts what had failed for good in earlier passes too: it is still without an answer."""
     states = sums.states(ledger, plan=plan.digest, problems=count, samples=plan.samples)
     outcome.failed = states.get("failed", 0) + states.get("quarantined", 0)
+    outcome.reasons.update(
+        sums.lost(ledger, plan=plan.digest, problems=count, samples=plan.samples)
+    )
     return outcome
 
 

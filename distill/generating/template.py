@@ -7,6 +7,7 @@ Templates run in Jinja's sandbox, which loads no other file and holds nothing bu
 stop where they do too much (``bounded``). The question is data and is never rendered as a template.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from distill.rows import Message, Problem
 # Of Jinja's own functions; the others are random or make objects of a class.
 GLOBALS = ("range", "dict", "namespace")
 ROLES = ("system", "user", "assistant")
+_TAG = re.compile(r"</([A-Za-z_][\w-]{0,40})>")
 # What a template's own expressions raise: 1/0, a missing item, a call of the wrong form, …
 FAULTS = (
     *(TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError),
@@ -68,15 +70,19 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
     except TemplateError as error:
         raise _unusable(where, error) from None
 
+    closing = _closing(text)
     takes_turns = "call" in text  # most templates do not, and each is rendered for every answer
 
     def render(problem: Problem) -> tuple[Message, ...]:
         turns: list[Message] = []
         speakers = {role: _speaker(role, turns) for role in ROLES if takes_turns}
         fields = orjson.loads(problem.fields) if problem.fields else {}
+        fields["question"] = problem.question
+        if closing and problem.fields:
+            fields = {key: _framed(closing, value) for key, value in fields.items()}
         environment.begin()
         try:
-            plain = template.render({**fields, "question": problem.question, **speakers})
+            plain = template.render({**fields, **speakers})
         except FAULTS as error:
             raise _unusable(where, error) from None
         messages = tuple(turns) or (Message(role="user", content=plain.strip()),)
@@ -86,6 +92,21 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
         return messages
 
     return render
+
+
+def _closing(template: str) -> re.Pattern[str] | None:
+    """The beginning of any closing tag that the template has around its values."""
+    names = sorted(set(_TAG.findall(template)))
+    if not names:
+        return None
+    return re.compile(rf"<\s{{0,8}}/(?=\s{{0,8}}(?:{'|'.join(names)})\s{{0,8}}>)", re.IGNORECASE)
+
+
+def _framed(closing: re.Pattern[str], value: object) -> object:
+    """A trace's value, which cannot end its own frame: only the slash of a closing tag changes."""
+    if not isinstance(value, str):
+        return value
+    return closing.sub(lambda found: found[0].replace("/", "\\/"), value)
 
 
 def _unusable(where: str, error: Exception) -> UserError:

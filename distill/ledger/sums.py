@@ -111,6 +111,17 @@ def reasons(ledger: Ledger) -> dict[str, int]:
     return dict(rows.fetchall())
 
 
+def lost(ledger: Ledger, *, plan: str, problems: int, samples: int) -> dict[str, int]:
+    """Why requests have no answer for good: error text → how many, as states."""
+    rows = ledger.db.execute(
+        "SELECT t.error, COUNT(*) FROM requests r JOIN problems p ON p.id = r.id "
+        "JOIN attempts t ON t.attempt = r.attempt WHERE r.plan = ? AND t.error IS NOT NULL "
+        "AND r.state IN ('failed', 'quarantined') AND p.position < ? AND r.sample < ? GROUP BY 1",
+        (plan, problems, samples),
+    )
+    return dict(rows.fetchall())
+
+
 def closed(ledger: Ledger, wants: Wants) -> dict[str, int]:
     """How many answers of each problem need no more asking; not of those that were never asked."""
     return dict(ledger.db.execute(CLOSED_BY_ID, wants.values()).fetchall())

@@ -1,4 +1,4 @@
-"""Answers that were kept unread, and what makes them answers once they can be read.
+"""Answers that were kept as none, and what makes them answers once they can be read.
 
 Knows no wire: the caller says what a body holds.
 """
@@ -10,7 +10,7 @@ from distill.ledger.store import Ledger
 
 # Kept bodies of requests that have no answer, the latest first.
 KEPT = """SELECT t.key, t.attempt FROM attempts t JOIN answers a USING (attempt)
-WHERE t.finish IS NULL AND t.after IS NULL
+WHERE t.error IS NOT NULL AND t.after IS NULL
 AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.key = t.key AND r.state = 'done')
 ORDER BY t.attempt DESC"""
 # Whose it is: a version that did not write that down left the key only.

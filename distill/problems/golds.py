@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from distill.problems.left_out import UNCHECKABLE, Tally
+from distill.problems.placeholders import without_placeholders
 from distill.verify import Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
 from distill.verify.instructions import usable
@@ -26,10 +27,13 @@ def checkable(
 ) -> pl.DataFrame:
     """The rows without ``verify``, and those whose gold is right by it; the others are left out.
 
+    So are those whose gold stands for a missing one.
+
     Raises:
         UserError: a reference is a program to run or one to ask a library about, and there is no
             jail here.
     """
+    table = without_placeholders(table, tally)
     sure = pl.col("verify").is_in(SURE) & pl.col("gold").str.contains(NUMBER)
     doubtful = table.select("gold", "verify", sure=sure | pl.col("verify").is_null())
     pairs = doubtful.remove(pl.col("sure")).select("gold", "verify").unique().rows()

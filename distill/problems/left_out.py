@@ -17,9 +17,11 @@ WORDS = {
     "golds_contradict": "their reference answers contradict each other",
     "repeated_question": "the same question is in the set before them",
 }
+PLACEHOLDER = "placeholder_gold"  # see ``placeholders``
 UNCHECKABLE = "uncheckable_gold:"  # and then the check's own label/method
 EXAMPLES = 3  # golds that a warning shows
 SHOWN = 60  # characters of each
+SEVERAL = 8  # different golds that stand for none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,9 @@ class LeftOut:
     id: str | None  # None: the source gives none, and there is no question to derive it from
     question: str | None
     gold: str | None
-    reason: str  # a key of WORDS, or e.g. "uncheckable_gold:unverifiable/unreadable_gold"
+    reason: (
+        str  # a key of WORDS, PLACEHOLDER, or e.g. "uncheckable_gold:unverifiable/unreadable_gold"
+    )
 
 
 Note = Callable[[LeftOut], object]
@@ -43,6 +47,7 @@ class Tally:
         self._note = note
         self._counts: Counter[str] = Counter()
         self._examples: list[LeftOut] = []  # of golds that are not right by their own check
+        self._missing: Counter[str] = Counter()  # golds that stand for none
 
     def only(self, table: pl.DataFrame, good: pl.Expr, reason: str) -> pl.DataFrame:
         """The rows where ``good`` is true; the others, null included, are left out."""
@@ -54,6 +59,8 @@ class Tally:
     def leave(self, rows: pl.DataFrame) -> None:
         """Leaves out rows with id, question, gold and reason."""
         self._counts.update(dict(rows["reason"].value_counts().iter_rows()))
+        missing = rows.filter(pl.col("reason") == PLACEHOLDER)
+        self._missing.update(dict(missing["gold"].value_counts().iter_rows()))
         odd = rows.filter(pl.col("reason").str.starts_with(UNCHECKABLE))
         told = rows if self._note else odd.head(EXAMPLES)
         for values in told.select("id", "question", "gold", "reason").iter_rows(named=True):
@@ -68,8 +75,21 @@ class Tally:
         for reason, words in WORDS.items():
             if count := self._counts[reason]:
                 log.warning("%s: %d problems left out: %s", self._where, count, words)
+        if self._missing:
+            self._say_missing()
         if self._examples:
             self._say_uncheckable()
+
+    def _say_missing(self) -> None:
+        named = [f"{count} {gold!r:.{SHOWN}}" for gold, count in self._missing.most_common(SEVERAL)]
+        log.warning(
+            "%s: %d problems are not asked: their reference answers stand for none: %s%s; "
+            "problems.keep_uncheckable: true asks them too",
+            self._where,
+            self._missing.total(),
+            ", ".join(named),
+            ", …" if len(self._missing) > SEVERAL else "",
+        )
 
     def _say_uncheckable(self) -> None:
         counts = {

@@ -8,7 +8,7 @@ by keep-alive bytes.
 
 import asyncio
 import os
-import ssl
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,23 +18,21 @@ import orjson
 from distill.errors import StoppedError, UserError
 from distill.teachers import tls
 from distill.teachers.endpoint import Endpoint
-from distill.teachers.refusal import sdk_error, server_said
+from distill.teachers.finish import is_broken
+from distill.teachers.refusal import STOP_ROW, STOP_RUN, sdk_error, server_said
 from distill.teachers.wire import MalformedReply, Reply, parse
 
 if TYPE_CHECKING:
     from distill.teachers.body import Incoming
     from distill.teachers.connection import Route
 
-# Refusals that every further request would meet too: bad key, empty balance, no such model.
-STOP_RUN = (401, 402, 403, 404)
-# Refusals of this one request: repeating it unchanged cannot help.
-STOP_ROW = (400, 413, 422)
 NO_KEY = ""
+# A refusal for want of a key, in whatever status: Gemini's is a 400.
+ABOUT_KEYS = re.compile("api.?key|authori[sz]ation|authenticat|credential|bearer", re.IGNORECASE)
+NOTHING_SENT = "no key was sent; set teacher.key_env to the name of the variable that holds it"
 # A shorter key is a placeholder for a server that wants none (EMPTY, none, token-abc123). Blanking
 # it out of answers would change them.
 SECRET_CHARS = 16
-# DeepSeek: the server ran out of resources; the text is a fragment.
-ABORTED = ("insufficient_system_resource",)
 
 
 class RowRefused(Exception):
@@ -77,6 +75,7 @@ class Heard:
     """What is known of the server."""
 
     http: bool = False  # it has answered in HTTP
+    answer: bool = False  # it has answered a question
     tls: bool | None = None  # it wants TLS, where the address says http://; None: not known
 
 
@@ -105,8 +104,8 @@ def client_of(endpoint: Endpoint) -> Client:
     from distill.teachers.connection import Route
 
     key = NO_KEY if endpoint.key_env is None else _key(endpoint.key_env)
-    url = f"{endpoint.base_url.rstrip('/')}/chat/completions"
-    return Client(endpoint, url, _rest_url(endpoint, url), key, Route(url, _trust(url)))
+    url = endpoint.url
+    return Client(endpoint, url, endpoint.rest_url, key, Route(url, tls.trust_of(url)))
 
 
 def _key(name: str) -> str:
@@ -122,26 +121,6 @@ def _key(name: str) -> str:
         )
         raise UserError(msg)
     return key
-
-
-def _rest_url(endpoint: Endpoint, url: str) -> str:
-    """DeepSeek takes an answer's beginning at another path only (its chat prefix completion)."""
-    base = endpoint.base_url.rstrip("/")
-    if endpoint.continues != "deepseek_prefix" or base.endswith("/beta"):
-        return url
-    return f"{base.removesuffix('/v1')}/beta/chat/completions"
-
-
-def _trust(url: str) -> ssl.SSLContext | None:
-    """The machine's certificate authorities, and certifi's where the machine has none."""
-    if not url.startswith("https:"):
-        return None
-    context = ssl.create_default_context()
-    if not context.get_ca_certs():
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
 
 
 async def send(
@@ -177,13 +156,15 @@ async def send(
         raise await _unanswered(client, url, failure, left=come.asked) from None
     client.heard.http = True
     if come.status >= 300:
-        raise _refused(url, come.status, come.retry_after, answer)
+        if url.startswith("http:") and tls.said_in_clear(answer):
+            raise StoppedError(tls.wants_tls(url), status=0)
+        raise _refused(client, come.status, come.retry_after, server_said(come.status, answer))
     if not come.asked:
         # it answers nothing: kept, it would be read again and become an answer
         reason = "an answer before the request was sent"
         raise Transient(reason, status=come.status, billed=False)
     broken = None if failure is None else _reason(failure, client.endpoint.timeout_s)
-    return _reply(answer, come.status, broken)
+    return _reply(client, come, answer, broken), answer
 
 
 async def _exchange(client: Client, url: str, data: bytes, come: "Incoming") -> Exception | None:
@@ -263,12 +244,13 @@ def _reason(error: Exception, timeout_s: float) -> str:
     return f"connection broken ({'ClientResponseError' if no_http else type(error).__name__})"
 
 
-def _reply(body: bytes, status: int, broken: str | None) -> tuple[Reply, bytes]:
+def _reply(client: Client, come: "Incoming", body: bytes, broken: str | None) -> Reply:
     """The reply in what has come, also where the end of it is missing.
 
     Raises:
-        Transient: there is none.
+        Transient, RowRefused, StoppedError: there is none.
     """
+    assert come.status is not None, "a response has a status"
     try:
         reply = parse(body)
     except MalformedReply as error:
@@ -276,23 +258,42 @@ def _reply(body: bytes, status: int, broken: str | None) -> tuple[Reply, bytes]:
             kept = body if body.strip() else None
             holds = error.holds and kept is not None
             raise Transient(broken, status=0, billed=True, body=kept, holds=holds) from None
-        if status != 200:
-            reason = f"{status} {server_said(status, body)}"
-            raise Transient(reason, status=status, billed=False) from None
-        reason = f"malformed answer: {error}"
-        raise Transient(reason, status=200, billed=True, body=body, holds=error.holds) from None
-    if reply.finish_reason in ABORTED:
-        raise Transient(reply.finish_reason, status=200, billed=True, body=body)
-    return reply, body
+        if come.status != 200:
+            reason = f"{come.status} {server_said(come.status, body)}"
+            raise Transient(reason, status=come.status, billed=False) from None
+        raise _malformed(client, come, body, error) from None
+    if is_broken(reply.finish_reason):
+        counts = (reply.prompt_tokens, reply.completion_tokens, reply.cost_usd)
+        billed = any(reply.texts) or any(counts)
+        raise Transient(reply.finish_reason, status=200, billed=billed, body=body)
+    client.heard.answer = True
+    return reply
 
 
-def _refused(url: str, status: int, retry_after: str | None, body: bytes) -> Exception:
-    said = server_said(status, body)
+def _malformed(
+    client: Client, come: "Incoming", body: bytes, error: MalformedReply
+) -> Transient | RowRefused | StoppedError:
+    """What a 200 without an answer means: an error in it is taken as if it were its status.
+
+    After answers an error of everybody is not believed, because the request was let in: it is a
+    router's, about one of the servers behind it. Only an empty balance is.
+    """
+    status = error.status
+    passing = client.heard.answer and status in (401, 404)
+    if status is not None and not error.paid and not passing:
+        return _refused(client, status, come.retry_after, f"{error.said} (in a 200)", body=body)
+    reason = f"malformed answer: {error}"
+    return Transient(reason, status=200, billed=error.paid, body=body, holds=error.holds)
+
+
+def _refused(
+    client: Client, status: int, retry_after: str | None, said: str, *, body: bytes | None = None
+) -> Transient | RowRefused | StoppedError:
     if 300 <= status < 400:
         text = f"the teacher redirects ({status}); prompts are not sent on: correct base_url"
         return StoppedError(text, status=status)
-    if url.startswith("http:") and tls.said_in_clear(body):
-        return StoppedError(tls.wants_tls(url), status=0)
+    if client.key == NO_KEY and (status in (401, 403) or ABOUT_KEYS.search(said)):
+        said = f"{said}; {NOTHING_SENT}"
     if status in STOP_RUN:
         error = StoppedError(f"the teacher refuses every request: {status} {said}", status=status)
         error.__cause__ = sdk_error(status, said)
@@ -300,7 +301,8 @@ def _refused(url: str, status: int, retry_after: str | None, body: bytes) -> Exc
     if status in STOP_ROW:
         return RowRefused(status, f"{status} {said}")
     after = _seconds(retry_after)
-    return Transient(f"{status} {said}", status=status, retry_after_s=after, billed=False)
+    reason = f"{status} {said}"
+    return Transient(reason, status=status, retry_after_s=after, billed=False, body=body)
 
 
 def _seconds(header: str | None) -> float | None:

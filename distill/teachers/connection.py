@@ -10,6 +10,7 @@ more, nearly all of it for what is the same every time (``bench/generate.py``).
 import asyncio
 import errno
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -254,11 +255,11 @@ def request_head(url: str, key: str) -> bytes:
 
 
 def _kind(error: OSError) -> str:
-    """What the ledger calls it: aiohttp's own name for the error."""
+    """What the ledger calls it."""
     if isinstance(error, socket.gaierror):
-        return "ClientConnectorDNSError"
+        return str(error.strerror or "no such host").lower()
     if isinstance(error, TimeoutError | ConnectionAbortedError) and error.errno is None:
         return "timeout"  # the second is asyncio's own for a handshake
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "ClientConnectorCertificateError"
-    return "ClientConnectorSSLError" if isinstance(error, ssl.SSLError) else "ClientConnectorError"
+    if isinstance(error, ssl.SSLError):
+        return "no TLS handshake"
+    return os.strerror(error.errno).lower() if error.errno else "no address answers"

@@ -25,3 +25,16 @@ class Endpoint:
     def name(self) -> str:
         """What the ledger calls it: address and model, no key."""
         return f"{self.base_url} {self.model}"
+
+    @property
+    def url(self) -> str:
+        """Where questions go."""
+        return f"{self.base_url.rstrip('/')}/chat/completions"
+
+    @property
+    def rest_url(self) -> str:
+        """Where the rest of a cut answer is asked for: DeepSeek has another path for that."""
+        base = self.base_url.rstrip("/")
+        if self.continues != "deepseek_prefix" or base.endswith("/beta"):
+            return self.url
+        return f"{base.removesuffix('/v1')}/beta/chat/completions"

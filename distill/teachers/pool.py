@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from distill.errors import StoppedError
 from distill.teachers.breaker import Breaker
 from distill.teachers.client import Client, Transient
+from distill.teachers.health import RATE_LIMITED, Health
 from distill.teachers.throttle import Throttle
 from distill.teachers.wire import Reply
 
 log = logging.getLogger("distill")
-RATE_LIMITED = 429
 LOST_DEADLINE = 0  # the status of what got no response
-CRASHED = 500  # perhaps on this very row, as deadlines and malformed answers may be its own fault
+# Perhaps on this very row: deadlines and malformed answers, too, may be its own fault.
+ANSWERED, CRASHED = 200, 500
 # A server that asks for more patience than this is down for the day.
 PATIENCE_S = 6 * 3600.0
 # After so long without any answer the run ends; the same command continues it. Restarts of a vLLM
@@ -40,6 +41,7 @@ class EndpointState:
     client: Client
     throttle: Throttle
     breaker: Breaker = field(default_factory=Breaker)
+    health: Health = field(default_factory=Health)
     under_way: int = 0
     answered: int = 0
     refusals: list[str] = field(default_factory=list)  # their words, since an answer
@@ -130,6 +132,7 @@ class Pool:
         state.forbidden = [(key, at) for key, at in state.forbidden if at > slot.sent_at]
         state.last_answer = now
         state.breaker.answered()
+        state.health.answered()
         state.throttle.answered(
             sent_at=slot.sent_at,
             now=now,
@@ -150,6 +153,7 @@ class Pool:
         if status == FORBIDDEN:
             state.forbidden.append((key, state.last_answer))
         state.breaker.answered()
+        state.health.answered()
         if state.gone is not None or not self._refuses_all(state):
             self._left(slot)
             return None
@@ -176,9 +180,11 @@ class Pool:
         """No answer this time to ``row``."""
         state, now = slot.state, time.monotonic()
         self.last_error = str(error)
+        reached = error.billed or error.status != LOST_DEADLINE
+        state.health.failed(str(error), status=error.status, reached=reached, now=now)
         if error.status == RATE_LIMITED or (error.status == LOST_DEADLINE and error.billed):
             state.throttle.overloaded(sent_at=slot.sent_at, now=now)
-        own = error.billed or error.status == CRASHED
+        own = error.billed or error.status in (ANSWERED, CRASHED)
         state.breaker.failed(now=now, probe=slot.probe, row=row if own else None)
         if error.retry_after_s is not None:
             self._pause(state, now, error.retry_after_s)

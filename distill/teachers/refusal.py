@@ -1,8 +1,41 @@
-"""What a server says when it refuses: its own words, and the openai SDK's class for it."""
+"""What a server says when it refuses: its own words, the HTTP status that they stand for."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import orjson
 
 SHOWN_CHARS = 200
+# Refusals that every further request would meet too: bad key, empty balance, no such model.
+STOP_RUN = (401, 402, 403, 404)
+# Refusals of this one request: repeating it unchanged cannot help.
+STOP_ROW = (400, 413, 422)
+# What servers call an error and its words: {error: {message}}, {error: text}, {message}, {detail};
+# Cloudflare, Baidu, MiniMax and Apigee.
+ERRORS_IN = ("error", "errors", "base_resp", "fault")
+WORDS_IN = ("message", "detail", "msg", "error_msg", "error_message", "status_msg", "faultstring")
+CODES_IN = ("code", "status", "status_code", "http_code", "http_status", "error_code", "type")
+# What the words of an error mean, the first that fits; None: worth another try. Codes and types of
+# OpenAI, Anthropic (overloaded_error), Google (RESOURCE_EXHAUSTED), Moonshot
+# (exceeded_current_quota_error), DashScope (Arrearage, DataInspectionFailed).
+MEANS = tuple(
+    (re.compile(words.replace("_", "[ _-]?"), re.IGNORECASE), status)
+    for words, status in (
+        ("rate_limit|too_many_requests|resource_exhausted|throttl", 429),
+        ("overload|unavailable|server_error|internal|time[ds]?_?out|upstream|try_again", None),
+        ("insufficient_(quota|balance|fund|credit)|payment|arrear|billing|current_quota", 402),
+        ("authentic|unauthori[sz]ed|(invalid|incorrect)_api_key|api_key_not_valid", 401),
+        ("permission|forbidden|access_denied", 403),
+        ("model_(is_)?not_(found|exist)|invalid_model|no_such_model|not_found_error", 404),
+        (
+            "invalid_(request|argument|param|prompt)|bad_request|unprocessable|failed_precondition"
+            "|content_(filter|policy)|data_inspection|(context|prompt|input).{0,20}(length|long)"
+            "|maximum_context|context_window|too_large",
+            400,
+        ),
+    )
+)
 ERRORS = {
     400: "BadRequestError",
     401: "AuthenticationError",
@@ -23,19 +56,81 @@ def server_said(status: int, body: bytes) -> str:
     '<html>Bad gateway</html>'
     """
     try:
-        said = _message(orjson.loads(body))
+        return words_of(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return _line(body[: 4 * SHOWN_CHARS].decode("utf-8", "replace"))
+
+
+def words_of(value: object) -> str:
+    """The reason in an error as it was read, in one line of at most 200 characters."""
+    try:
+        return _line(_message(value))
     # nested deeper than 254: it cannot be written again; deeper than 1,000: nor looked through
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
-        said = body[: 4 * SHOWN_CHARS].decode("utf-8", "replace")
+    except (orjson.JSONEncodeError, RecursionError):
+        return "an error within errors"
+
+
+def _line(said: str) -> str:
     return (" ".join(said.split()) or "without a word")[:SHOWN_CHARS]
 
 
 def _message(value: object) -> str:
-    """Servers differ: {error: {message}}, {error: text}, {message}, {detail}."""
-    for name in ("error", "message", "detail"):
-        if isinstance(value, dict) and value.get(name):
-            return _message(value[name])
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    if isinstance(value, list) and value:
+        return _message(value[0])
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else orjson.dumps(value).decode()
+    name = next((name for name in (*ERRORS_IN, *WORDS_IN) if value.get(name)), None)
+    if name is None:
+        return orjson.dumps(value).decode()
+    said, more = _message(value[name]), value.get("metadata")
+    # OpenRouter says "Provider returned error", and what the provider said is beside it
+    raw = more.get("raw") if isinstance(more, dict) else None
+    return f"{said}: {raw}" if isinstance(raw, str) else said
+
+
+def error_in(whole: dict[str, Any]) -> Any:
+    """The error in what should be a completion; None where there is none.
+
+    One that names no error is one only where there are neither choices nor a usage.
+    """
+    choices = whole.get("choices")
+    for part in (whole, *(choices if isinstance(choices, list) else ())):
+        if isinstance(part, dict) and part.get("error"):
+            return part["error"]
+    if choices or whole.get("usage"):
+        return None
+    named = any(whole.get(name) for name in ERRORS_IN)
+    said = any(isinstance(whole.get(name), (str, list)) and whole[name] for name in WORDS_IN)
+    return whole if named or said else None
+
+
+def stands_for(error: Any) -> int | None:
+    """The HTTP status that an error in a 200 stands for; None where it does not say.
+
+    >>> [stands_for(one) for one in ({"code": 502}, {"type": "rate_limit_error"}, "busy")]
+    [502, 429, None]
+    """
+    codes = list(_codes(error))
+    for code in codes:
+        number = int(code) if code.isascii() and code.isdigit() and len(code) == 3 else 0
+        if 400 <= number < 600:
+            return number
+    for text in (*codes, words_of(error)):
+        for words, status in MEANS:
+            if words.search(text):
+                return status
+    return None
+
+
+def _codes(error: Any) -> Iterator[str]:
+    """Its codes and types, those of an error within it first."""
+    if isinstance(error, list):
+        error = error[0] if error else None
+    if not isinstance(error, dict):
+        return
+    for name in ERRORS_IN:
+        yield from _codes(error.get(name))
+    yield from (str(error[name])[:SHOWN_CHARS] for name in CODES_IN if error.get(name))
 
 
 def sdk_error(status: int, said: str) -> Exception:

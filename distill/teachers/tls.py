@@ -14,6 +14,18 @@ CERTIFICATE_WANTED = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
 SAID_IN_CLEAR = (b"plain http request was sent to https", b"plain http to an ssl", b"to an https s")
 
 
+def trust_of(url: str) -> ssl.SSLContext | None:
+    """The machine's certificate authorities, and certifi's where the machine has none."""
+    if not url.startswith("https:"):
+        return None
+    context = ssl.create_default_context()
+    if not context.get_ca_certs():
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
 def handshake_failed(error: BaseException | None, url: str, *, connected: bool) -> str | None:
     """Why no handshake with ``url`` will ever succeed, and what to do; None where one may.
 

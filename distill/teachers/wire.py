@@ -1,8 +1,6 @@
 """The one place where a chat completion becomes (reasoning, response).
 
-Servers put the thinking in ``reasoning_content`` (DeepSeek, SGLang, llama.cpp), ``reasoning``
-(vLLM, OpenRouter), ``thinking`` (Ollama), or inline in ``<think>`` tags, with or without the
-opening one; or in parts of the content (Mistral).
+Where its thought is: ``thoughts``. What its last word means: ``finish``.
 """
 
 from collections.abc import Iterable
@@ -11,15 +9,15 @@ from typing import Any
 
 import orjson
 
-from distill.rows import ENDED
 from distill.teachers import lenient
-from distill.teachers.refusal import server_said
+from distill.teachers.finish import FINISHED, UNKNOWN, finish_of
+from distill.teachers.refusal import STOP_ROW, STOP_RUN, error_in, stands_for, words_of
+from distill.teachers.thoughts import FIELDS, LISTS, joined, said_in
 from distill.think import split_think
 
-FIELDS = ("reasoning", "reasoning_content", "thinking")
-THOUGHT_PARTS = ("thinking", "reasoning")  # the types of a content's parts that are not the answer
-# What ``parse`` says of an answer that a server ended; anything else is kept, and is not a success.
-FINISHED = ("stop", "length", "content_filter")
+# The names of the word for how it ended, the chat API's own first: proxies leave those of Gemini,
+# Anthropic, OpenRouter's vendors and Ollama. vLLM's stop_reason is the text that it stopped at.
+REASONS = ("finish_reason", "finishReason", "stop_reason", "native_finish_reason", "done_reason")
 SHOWN_CHARS = 200  # of a body that is not a completion
 AN_ERROR = "an error in a 200"
 # Stands for what is not a count: "many", -1, true, 1e400.
@@ -30,12 +28,25 @@ class MalformedReply(ValueError):
     """A 200 whose body is not a completion; worth another try.
 
     ``holds`` says whether there may be an answer in it that we cannot read: not so in an error, a
-    web page, an empty body, or JSON without a message.
+    web page, an empty body, or JSON without a message. ``status`` is the HTTP status that an error
+    in it stands for, if that is known, and ``said`` its words; ``paid`` says whether it may have
+    been charged for: not an error beside which there is neither a text nor a usage.
     """
 
-    def __init__(self, reason: str, *, holds: bool = False) -> None:
-        super().__init__(reason)
+    def __init__(
+        self,
+        reason: str,
+        *,
+        holds: bool = False,
+        status: int | None = None,
+        said: str = "",
+        paid: bool = True,
+    ) -> None:
+        super().__init__(reason[:SHOWN_CHARS])
         self.holds = holds
+        self.status = status
+        self.said = said
+        self.paid = paid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +55,7 @@ class Reply:
 
     reasoning: str
     response: str
-    finish_reason: str  # "stop" for whatever is in ENDED, else as the server said; or "unknown"
+    finish_reason: str  # see ``finish.finish_of``
     model: str | None  # as the server reported it
     prompt_tokens: int | None  # as the server says, like all counts; NO_COUNT where that is none
     cached_tokens: int | None  # of prompt_tokens, those billed as cached
@@ -58,9 +69,8 @@ class Reply:
 def parse(body: bytes) -> Reply:
     """The reply in the body of a 200.
 
-    Servers have several words for an answer that came to its end (``rows.ENDED``: eos_token,
-    end_turn, …); the finish reason of all of them is "stop", which is what rules ask for. Two
-    different thoughts in one message get the finish reason "two_thoughts", which is not a success.
+    Two different thoughts in one message get the finish reason "two_thoughts", which is not a
+    success.
 
     Raises:
         MalformedReply: HTML, cut or empty JSON, an error object, no choices.
@@ -70,22 +80,23 @@ def parse(body: bytes) -> Reply:
 
 
 Opened = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+TEXTS = ("content", *FIELDS, *LISTS)  # of a message
 
 
 def _opened(body: bytes) -> Opened:
     """(the whole, the choice, its message)."""
     try:
-        return _completion([orjson.loads(body)], body)
+        return _completion([orjson.loads(body)])
     except (orjson.JSONDecodeError, MalformedReply) as error:
         strict = error
     try:
-        return _completion(lenient.read(body), body)
+        return _completion(lenient.read(body))
     except (ValueError, RecursionError) as error:
         if isinstance(strict, MalformedReply):
             raise strict from None
         if isinstance(error, MalformedReply) and (error.holds or AN_ERROR in str(error)):
             raise
-        msg = f"not JSON: {body[:80]!r}"[:SHOWN_CHARS]
+        msg = f"not JSON: {body[:80]!r}"
         raise MalformedReply(msg, holds=_holds(body)) from None
 
 
@@ -95,7 +106,7 @@ def _holds(body: bytes) -> bool:
     return bool(text) and not text.startswith(b"<")
 
 
-def _completion(values: Iterable[Any], body: bytes) -> Opened:
+def _completion(values: Iterable[Any]) -> Opened:
     """The completion in one object, or in the events of a stream.
 
     An error beside a whole answer does not undo the answer.
@@ -103,26 +114,47 @@ def _completion(values: Iterable[Any], body: bytes) -> Opened:
     Raises:
         MalformedReply: there is none.
     """
-    parts = [value for value in values if isinstance(value, dict)]
+    each = (value if isinstance(value, list) else [value] for value in values)  # Gemini's errors
+    parts = [part for several in each for part in several if isinstance(part, dict)]
     found = [(whole, *found) for whole in parts if (found := _chosen(whole)) is not None]
-    told = (one for one in found if isinstance(one[1].get("message"), dict))
-    whole, choice, message = next(told, None) or _streamed(found)
-    error = next((part for part in parts if part.get("error")), None)
-    if error is not None or not parts:
-        ended = _finish(choice.get("finish_reason")) in FINISHED
-        if not (ended and any(map(message.get, ("content", *FIELDS)))):
-            msg = f"{AN_ERROR}: {server_said(200, body)}"[:SHOWN_CHARS]
-            raise MalformedReply(msg)
-    if not found:
+    told = next((one for one in found if isinstance(one[1].get("message"), dict)), None)
+    whole, choice, message = told or _streamed(found)
+    finish, has_text = _finish(choice), any(map(message.get, TEXTS))
+    error = next((error for part in parts if (error := error_in(part)) is not None), None)
+    if error is not None and not (finish in FINISHED and has_text):
+        raise _an_error(error, paid=has_text or any(_used(part.get("usage")) for part in parts))
+    if not parts or not found:
         listed = any(part.get("choices") for part in parts)
         msg = "no message in it" if listed else "no choices in it"
-        raise MalformedReply(msg)
+        raise MalformedReply(msg if parts else f"{AN_ERROR}: no object in it")
+    if told is None and len(found) > 1 and finish == UNKNOWN:
+        msg = "a stream without its end"
+        raise MalformedReply(msg, holds=True)
     return whole, choice, message
 
 
-def _chosen(whole: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """(choice, message) of the first choice that has one, wherever the server puts it."""
+def _an_error(error: Any, *, paid: bool) -> MalformedReply:
+    said, status = words_of(error), stands_for(error)
+    # what was paid for and would be refused again is bought once more at most
+    holds = paid and status in (*STOP_ROW, *STOP_RUN)
+    return MalformedReply(f"{AN_ERROR}: {said}", holds=holds, status=status, said=said, paid=paid)
+
+
+def _used(usage: Any) -> bool:
+    """Whether anything is counted in it."""
+    return any(usage.values()) if isinstance(usage, dict) else bool(usage)
+
+
+Chosen = tuple[dict[str, Any], dict[str, Any]]
+
+
+def _chosen(whole: dict[str, Any]) -> Chosen | None:
+    """(choice, message) of the first choice that has one, wherever the server puts it.
+
+    Of one that only says how it ended, where none has a message: the message is empty.
+    """
     choices = whole.get("choices")
+    found: Chosen | None = None
     for choice in choices if isinstance(choices, list) else ():
         if not isinstance(choice, dict):
             continue
@@ -131,69 +163,37 @@ def _chosen(whole: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | No
                 return choice, message
         if isinstance(choice.get("text"), str):
             return choice, {"content": choice["text"]}
-    return None
+        if found is None and _finish(choice) != UNKNOWN:
+            found = choice, {}
+    return found
 
 
 def _streamed(found: list[Opened]) -> Opened:
-    """Events joined to the one completion that they tell bit by bit.
-
-    Raises:
-        MalformedReply: nothing says that it has come to an end.
-    """
+    """Events joined to the one completion that they tell bit by bit."""
     if len(found) <= 1:
         return found[0] if found else ({}, {}, {})
     whole: dict[str, Any] = {}
     ended: dict[str, Any] = {}
-    said: dict[str, str] = {}
-    for part, choice, message in found:
+    for part, choice, _ in found:
         whole |= {name: value for name, value in part.items() if value is not None}
         ended |= {name: value for name, value in choice.items() if value is not None}
-        for name in ("content", *FIELDS):
-            said[name] = said.get(name, "") + _joined(message.get(name))
-    if not isinstance(ended.get("finish_reason"), str):
-        msg = "a stream without its end"
-        raise MalformedReply(msg, holds=True)
-    return whole, ended, dict(said)
-
-
-def _joined(value: Any) -> str:
-    """A string as it is; of a list of parts the text, one after the other; else nothing."""
-    if isinstance(value, list):
-        texts = (part.get("text") if isinstance(part, dict) else part for part in value)
-        return "".join(text for text in texts if isinstance(text, str))
-    return value if isinstance(value, str) else ""
-
-
-def _content(message: dict[str, Any]) -> tuple[str, str]:
-    """(thinking, text) of the content: a string, or parts such as {type: text, text: …}.
-
-    Mistral's thinking part is {type: thinking, thinking: [{type: text, text: …}]}.
-    """
-    content = message.get("content")
-    if not isinstance(content, list):
-        return "", _joined(content)
-    thought, rest = "", []
-    for part in content:
-        if isinstance(part, dict) and part.get("type") in THOUGHT_PARTS:
-            thought += _joined(part.get(part["type"]) or part.get("text"))
-        else:
-            rest.append(part)
-    return thought, _joined(rest)
+    said = {name: joined(message.get(name) for *_, message in found) for name in TEXTS}
+    return whole, ended, {name: value for name, value in said.items() if value}
 
 
 def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any]) -> Reply:
-    inline, content = _content(message)
-    thoughts = [inline, *(_joined(message.get(name)) for name in FIELDS)]
-    said = list(dict.fromkeys(filter(None, map(str.strip, thoughts))))
-    reasoning, response = (said[0], content.strip()) if said else split_think(content.strip())
-    finish = "two_thoughts" if len(said) > 1 else _finish(choice.get("finish_reason"))
+    thoughts, content = said_in(message)
+    thought = next(iter(thoughts), "")
+    reasoning, response = thought.strip(), content.strip()
+    if not reasoning:
+        reasoning, response = split_think(response)
     model = whole.get("model")
     return Reply(
         reasoning=reasoning,
         response=response,
-        finish_reason=finish,
+        finish_reason="two_thoughts" if len(thoughts) > 1 else _finish(choice),
         model=model if isinstance(model, str) else None,
-        texts=(next(filter(None, thoughts), ""), content),
+        texts=(thought, content),
         **_usage(whole.get("usage")),
     )
 
@@ -221,10 +221,9 @@ def _usage(usage: Any) -> dict[str, Any]:
     }
 
 
-def _finish(reason: Any) -> str:
-    if not isinstance(reason, str):
-        return "unknown"
-    return "stop" if reason.strip().lower() in ENDED else reason
+def _finish(choice: dict[str, Any]) -> str:
+    names = (name for name in REASONS if choice.get(name) is not None)
+    return finish_of(choice.get(next(names, "")))
 
 
 def _count(block: Any, name: str) -> int | None:

@@ -49,6 +49,8 @@ def _may_stay(text: str, at: int) -> bool:
     """Whether this character may stay, by itself or between its neighbours."""
     char, before, after = text[at], text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     if char in JOINERS:
+        if UNSEEN.match(before) and not _may_stay(text, at - 1):
+            return False
         return before.isprintable() and before > "~" and after > "~" and _is_seen(after)
     if UNSEEN.match(char):
         return char not in BLANK and _is_seen(before) and (before > "~" or before in KEYCAPS)

@@ -28,11 +28,15 @@ class Progress:
     _said: float = field(default_factory=time.monotonic)
 
     def advance(self, count: int = 1, *, tokens: int = 0, note: str | None = None) -> None:
-        """Counts ``count`` more rows, and logs a line if it is time."""
+        """Counts ``count`` more rows, and logs a line as ``tick`` does."""
         self.done += count
         self.tokens += tokens
         if note is not None:
             self.note = note
+        self.tick()
+
+    def tick(self) -> None:
+        """Logs a line if it is time, also where nothing was done."""
         if not is_terminal() and time.monotonic() - self._said >= PLAIN_EVERY_S:
             self._said = time.monotonic()
             log.info("%s", self.line())
@@ -46,13 +50,14 @@ class Progress:
         if self.note:
             parts.append(self.note)
         if self.total and 0 < self.done < self.total:
-            parts.append(f"{_clock((self.total - self.done) * took / self.done)} left")
+            parts.append(f"{clock((self.total - self.done) * took / self.done)} left")
         else:
-            parts.append(f"{_clock(took)} taken")
+            parts.append(f"{clock(took)} taken")
         return " · ".join(parts)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """``1:05``, ``2:00:00``."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

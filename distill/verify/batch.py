@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from distill.errors import UserError, nearest
+from distill.think import after_thought
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE, KINDS
 from distill.verify.own import Checks, OwnCheck
@@ -85,7 +86,9 @@ def _first(item: Item, own: Mapping[str, OwnCheck]) -> Verdict | PendingCheck | 
         return Verdict("unverifiable", None, "no_gold")
     if item.kind == CODE:
         return None
-    return (own.get(item.kind) or CHECKS[item.kind])(item.gold, item.response)
+    if item.kind in own:
+        return own[item.kind](item.gold, item.response)
+    return CHECKS[item.kind](item.gold, after_thought(item.response))
 
 
 def _fill_code(

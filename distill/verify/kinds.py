@@ -3,24 +3,22 @@
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 from distill.verify.choice import choice
 from distill.verify.instructions import instructions
 from distill.verify.math.compare import same
-from distill.verify.math.extract import Found, boxes, extract, stated
+from distill.verify.math.boxes import boxes
+from distill.verify.math.extract import extract, stated, text_answer
 from distill.verify.math.latex import plain
-from distill.verify.math.rational import Number
-from distill.verify.math.symbolic import displayed, too_complex
-from distill.verify.math.values import LONGEST, Value, is_plain, read, words
+from distill.verify.math.options import same_reading
+from distill.verify.math.symbolic import displayed, mistaken, too_complex
+from distill.verify.math.values import LONGEST, Listed, is_plain, read
 from distill.verify.verdict import Verdict
 from distill.verify.workers.pending import Doubt, PendingCheck
 from distill.verify.workers.reasoning_gym import TAKES_ANYTHING, entry, fits_anything, would_execute
 
-_DECIMALS = re.compile(r"[0-9]?\.[0-9]{2}")
-_EQUATION = re.compile(r"[^=]*[-+*/^][^=]*=")  # its left side is not just a name
 _SPACE = re.compile(r"\s+")
-# Outcomes that Math-Verify may decide; it could only guess the others (a rounding, two units).
-_ASKED = ("needs_symbolic", "brackets")
 
 
 def _math(gold: str, response: str) -> Verdict | PendingCheck:
@@ -28,19 +26,19 @@ def _math(gold: str, response: str) -> Verdict | PendingCheck:
     wanted = None if reference is None else read(reference)
     if reference is None or wanted is None:
         return Verdict("unverifiable", None, "unreadable_gold")
-    found = extract(response)
-    value = read(found.text) if found else None
-    if found is None or value is None:
+    found = extract(response, listed=isinstance(wanted, Listed))
+    if found is None:
         return Verdict("no_answer", None, "none_found")
-    if found.place == "several_boxes":
-        return Verdict("wrong", found.text, "several_boxes", found.place)
+    if found.place == "several":
+        return Verdict("no_answer", None, "several_answers", found.text[:LONGEST])
+    reference, text = same_reading(reference, found.text)
+    wanted, value = read(reference), read(text)
+    if wanted is None or value is None:
+        return Verdict("no_answer", None, "none_found")
     equal, method = same(wanted, value)
     answer = found.text.strip()
-    if equal is None and method in _ASKED:
-        doubt: Doubt = "brackets" if method == "brackets" else _doubt(wanted, value)
-        if doubt and _hopeless(wanted, value):
-            return Verdict("unverifiable", answer, doubt, found.place)
-        return _question(reference, answer, found.place, doubt)
+    if equal is None and method == "needs_symbolic":  # it could only guess at a rounding, two units
+        return _question(reference, text.strip(), found.place)
     label = {True: "correct", False: "wrong", None: "unverifiable"}[equal]
     return Verdict(label, answer, method, found.place)  # type: ignore[arg-type]
 
@@ -49,47 +47,33 @@ def _reference(gold: str) -> str | None:
     """The text of a reference: an answer, or a whole solution with the answer boxed or stated."""
     if "\\boxed" in gold or "\\fbox" in gold or "####" in gold:
         found = extract(gold)
+        inside = boxes(gold)
+        if "boxed{" in gold and not inside:  # it was never closed
+            return gold.rpartition("boxed{")[2]
+        gaps = [gold[one[1] : other[0]] for one, other in pairwise(inside)]
+        if gaps and not any(map(str.isalpha, "".join(gaps))):
+            return ", ".join(content for *_, content in inside)
         return found.text if found and found.place in ("boxed", "stated") else None
     answer = stated(gold) if "nswer" in gold else None
     return gold if answer is None else answer
 
 
-def _question(gold: str, answer: str, place: str, doubt: Doubt) -> Verdict | PendingCheck:
-    """The question for Math-Verify; what is too complex for sympy is not asked, and never wrong."""
-    refused = too_complex(gold) or too_complex(answer)
+def _question(gold: str, answer: str, place: str) -> Verdict | PendingCheck:
+    """The question for Math-Verify; what it cannot read whole is not asked, and never wrong."""
+    refused = too_complex(gold) or too_complex(answer) or mistaken(gold, answer)
     if refused:
         return Verdict("unverifiable", answer, refused, place)
     job = {"gold": displayed(gold), "answer": displayed(answer)}
-    return PendingCheck("math", job, answer, place, doubt)
-
-
-def _doubt(gold: Value, answer: Value) -> Doubt:
-    """Why Math-Verify's "no" would prove nothing: it ignores words and solves few equations."""
-    if words(gold) != words(answer):
-        return "prose"
-    if _DECIMALS.search(_text(answer)) and not _DECIMALS.search(_text(gold)):
-        return "rounded"
-    if ("=" in _text(gold)) != ("=" in _text(answer)):
-        return "relation_or_value"
-    return ""
-
-
-def _hopeless(gold: Value, answer: Value) -> bool:
-    """Whether Math-Verify always says no: to words and a number, or an equation and a value."""
-    if isinstance(answer, Number):
-        return bool(words(gold)) or bool(_EQUATION.match(_text(gold)))
-    return isinstance(gold, Number) and bool(words(answer))
-
-
-def _text(value: Value) -> str:
-    return "" if isinstance(value, Number) else value.text
+    return PendingCheck("math", job, answer, place, "unproved")
 
 
 def _exact(gold: str, response: str) -> Verdict:
     wanted = _same_text(gold)
-    found = _text_answer(response)
+    found = text_answer(response)
     if not found or not found.text:
         return Verdict("no_answer", None, "none_found")
+    if found.place == "several":
+        return Verdict("no_answer", None, "several_answers")
     candidates = [found.text]
     if len(found.text) <= LONGEST:
         candidates.append(plain(found.text))
@@ -97,16 +81,6 @@ def _exact(gold: str, response: str) -> Verdict:
         candidates.append(response)
     right = wanted in map(_same_text, candidates)
     return Verdict("correct" if right else "wrong", found.text, "string", found.place)
-
-
-def _text_answer(response: str) -> Found | None:
-    """The box, else the stated answer word by word, else the last line."""
-    if inside := boxes(response):
-        return Found(inside[-1][2].strip(), "boxed")
-    if (text := stated(response, whole=True)) is not None:
-        return Found(text, "stated")
-    lines = response.strip().rsplit("\n", 1)
-    return Found(lines[-1].strip(" *`"), "last_line") if lines[-1].strip() else None
 
 
 def _same_text(text: str) -> str:

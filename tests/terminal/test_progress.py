@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from distill.terminal.progress import Progress, _clock, progress
+from distill.terminal.progress import Progress, clock, progress
 
 SHOWN = """
 from distill.terminal.progress import progress
@@ -36,8 +36,8 @@ def test_an_unknown_or_empty_total_is_not_divided_by() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00")]
 )
-def test_a_time_is_written_like_a_clock(seconds: float, text: str) -> None:
-    assert _clock(seconds) == text
+def test_a_time_is_written_like_aclock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
 
 
 def test_without_a_terminal_there_is_one_plain_line_at_the_end(

@@ -243,6 +243,36 @@ def test_the_longest_response_takes_no_more_than_its_length(bit: str) -> None:
     assert time.process_time() - began < 5
 
 
+MANY = ["a" * (9 + n) for n in range(64)]
+SPACED = [f"{'a ' * 190}{n}" for n in range(64)]
+SECTIONS = "detectable_format:multiple_sections"
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "bit"),
+    [
+        ("keywords:forbidden_words", {"forbidden_words": MANY}, "a"),
+        ("keywords:forbidden_words", {"forbidden_words": SPACED}, "a "),
+        (SECTIONS, {"section_spliter": MANY[-1], "num_sections": 1}, "a"),
+        (SENTENCES, {"num_sentences": 9, "relation": "less than"}, "A. It. "),
+    ],
+)  # fmt: skip
+def test_many_instructions_do_not_multiply_the_time(
+    name: str, kwargs: dict[str, Any], bit: str
+) -> None:
+    asked = gold(*[(name, kwargs | {"n": n}) for n in range(4 if "forbidden" in name else 64)])
+    began = time.process_time()
+    assert instructions(asked, (bit * LONGEST)[:LONGEST]).label in ("correct", "wrong")
+    assert time.process_time() - began < 3
+
+
+def test_a_response_whose_time_is_over_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distill.verify.instructions.LIMIT_S", 0.0)
+    asked = gold(*[("punctuation:no_comma", {})] * 3)
+    found = instructions(asked, "No")
+    assert (found.label, found.method) == ("timeout", "killed")
+
+
 def test_a_longer_response_is_not_looked_at() -> None:
     asked = gold(("punctuation:no_comma", {}))
     assert instructions(asked, "," * (LONGEST + 1)).method == "too_long"

@@ -7,32 +7,53 @@ import pytest
 from distill import grade
 
 IN_WORDS = [
-    ("3", "three"),
-    ("3", r"\text{three}"),
     ("7", "seven apples"),
+    ("7", "siete"),
     ("12", "a dozen"),
     ("1/2", "one half"),
-    ("21", "twenty-one"),
     ("12", "XII"),
     ("2", "both"),
-    ("0", "zero"),
     ("0", r"\text{none}"),
     ("0", "there are no solutions"),
 ]
 
 
 @pytest.mark.parametrize(("gold", "answer"), IN_WORDS)
-def test_a_number_in_words_is_not_called_wrong(gold: str, answer: str) -> None:
-    verdict = grade(gold, rf"\boxed{{{answer}}}")
-    assert (verdict.label, verdict.method) == ("unverifiable", "number_in_words")
+def test_a_number_in_other_words_is_not_called_wrong(gold: str, answer: str) -> None:
+    assert grade(gold, rf"\boxed{{{answer}}}").label == "unverifiable"
 
 
 @pytest.mark.parametrize(
-    "answer", [r"\text{Cannot be determined}", "no solution", "x", "blue", "mix"]
+    ("number", "words"),
+    [
+        (3, "three"),
+        (3, r"\text{Three}"),
+        (21, "twenty-one"),
+        (0, "zero"),
+        (105, "one hundred and five"),
+        (1999, "one thousand nine hundred ninety-nine"),
+    ],
 )
-def test_an_answer_without_any_number_is_wrong_where_a_number_is_asked(answer: str) -> None:
-    verdict = grade("3", rf"\boxed{{{answer}}}")
-    assert (verdict.label, verdict.method) == ("wrong", "not_a_number")
+def test_a_number_spelt_out_is_that_number(number: int, words: str) -> None:
+    assert grade(str(number), rf"\boxed{{{words}}}").label == "correct"
+    assert grade(str(number + 1), rf"\boxed{{{words}}}").label == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        (r"\text{Cannot be determined}", "wrong"),
+        ("no solution", "wrong"),
+        ("infinitely many", "wrong"),
+        ("x", "wrong"),
+        ("blue", "unverifiable"),  # a number in some language, for all we know
+        ("mix", "unverifiable"),
+    ],
+)
+def test_an_answer_without_any_number_is_wrong_only_if_it_is_understood(
+    answer: str, label: str
+) -> None:
+    assert grade("3", rf"\boxed{{{answer}}}").label == label
 
 
 KNIGHTS = json.dumps(

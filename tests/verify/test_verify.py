@@ -140,7 +140,8 @@ COMPARED = [
     ("C", "D", "wrong"),
     ("Evelyn", r"\text{evelyn}", "correct"),
     ("0.0", "0", "correct"),
-    (r"\text{the midpoint}", r"\text{a midpoint}", "unverifiable"),  # words, who knows
+    (r"\text{the midpoint}", r"\text{midpoint}", "correct"),
+    (r"\text{the midpoint}", r"\text{the middle}", "unverifiable"),  # words, who knows
     ("204_5", "204_5", "correct"),  # a base
     ("204", "204_5", "unverifiable"),
     ("204_5", "204", "correct"),  # the base is left out, as where a question names it

@@ -34,8 +34,27 @@ _WORDS: dict[str, Said] = {
     **dict.fromkeys(("incorrect", "not correct", "wrong", "no", "false"), "wrong"),
 }
 _NAMES = r"(?:final[ _])?(?:verdict|correctness|judge?ment)"
-_JSON = re.compile(rf'"{_NAMES}"\s{{0,8}}:\s{{0,8}}"?([A-Za-z_ ]{{1,20}})["\s,}}]', re.IGNORECASE)
-_LINE = re.compile(rf"^\W{{0,8}}{_NAMES}\W{{1,8}}(.{{1,60}})$", re.IGNORECASE | re.MULTILINE)
+_JSON = re.compile(
+    rf'"(?:{_NAMES}"\s{{0,8}}:\s{{0,8}}"?([A-Za-z_ ]{{1,20}})["\s,}}.]'
+    # other names only count with these values
+    r'|(?:is_?)?(?:correct|equivalent|same|right)"\s{0,8}:\s{0,8}"?(true|false|yes|no)\b)',
+    re.IGNORECASE,
+)
+_LINE = re.compile(
+    rf"(?:^|(?<=[.!?:])[ \t])(?!\s?>)\W{{0,8}}(?:(?:so|thus|my|the)\W{{1,2}}){{0,2}}{_NAMES}"
+    r"(?!\")(?: (?:is|was)\b)?\W{1,8}(.{1,60})$",
+    re.IGNORECASE | re.MULTILINE,
+)
+# What may be before a box with yes, no, true or false: else it may be the judged answer.
+_LEADS = re.compile(
+    r"(?:\W|\b(?:so|thus|hence|therefore|my|the|final|verdict|judge?ment|correctness|is|no|yes)\b)*+",
+    re.IGNORECASE,
+)
+_PLAIN_WORDS = ("correct", "incorrect", "not correct", "wrong")
+_TAKEN_BACK = re.compile(
+    r"\b(?:correct|incorrect|right|wrong|yes|no|not|true|false|wait|actually|however|but)\b",
+    re.IGNORECASE,
+)
 BATCH = 10_000  # judgements that are Python objects at once
 
 
@@ -97,23 +116,58 @@ def _votes(judgements: Iterable[Judgement]) -> Iterator[tuple[str, int, int, int
 
 
 def said(response: str) -> Said | None:
-    r"""The verdict that a judge's response states; None if it states none, or two in JSON.
+    r"""The verdict that a judge's response states; None if it states none, or is unclear.
 
-    In this order: the value of "correctness", "verdict" or "judgement" in JSON; the last box; the
-    last line that begins with one of these names; the whole response.
+    The last of these counts: "correctness", "verdict" or "judgement" in JSON, or a line that begins
+    with one of these names. Without any of them it is a box at the end, or the whole response. Two
+    in JSON that differ are unclear, and so is a verdict after which the response goes on about it.
 
     >>> said('{"analysis": "8 is not 9.", "correctness": "incorrect"}'), said(r"\boxed{Yes}")
     ('wrong', 'correct')
+    >>> said(r"It ends with \boxed{True}. Verdict: incorrect"), said(r"It gave \boxed{True}.")
+    ('wrong', None)
     >>> said("It is correct up to a point.")
     """
-    if named := _JSON.findall(response):
-        votes = {_word(word) for word in named}
-        return votes.pop() if len(votes) == 1 else None
-    if inside := boxes(response):
-        return _word(plain(inside[-1][2][:200]))
-    if lines := _LINE.findall(response):
-        return _word(lines[-1])
-    return _word(response) if len(response) <= 60 else None
+    named = [one for one in (_in_json(response), _in_line(response)) if one]
+    if not named:
+        return _in_box(response) or (_word(response) if len(response) <= 60 else None)
+    end, vote = max(named)
+    whole = response.strip("` \n").removeprefix("json").lstrip().startswith("{")
+    after = "" if whole and response.rstrip("` \n").endswith("}") else response[end:]
+    return None if _TAKEN_BACK.search(after) else vote or None
+
+
+def _in_json(response: str) -> tuple[int, Said | Literal[""]] | None:
+    """Where JSON names a verdict for the last time, and the verdict; ``""`` if several differ."""
+    found = list(_JSON.finditer(response))
+    if not found:
+        return None
+    votes = {_word(one[1] or one[2]) for one in found}
+    return found[-1].end(), (votes.pop() or "") if len(votes) == 1 else ""
+
+
+def _in_line(response: str) -> tuple[int, Said | Literal[""]] | None:
+    """The end of the last line that names a verdict, and the verdict; ``""`` if it is none."""
+    lines = list(_LINE.finditer(response))
+    if not lines:
+        return None
+    found = lines[-1]
+    inside = boxes(found[0])
+    return found.end(), _word(plain(inside[-1][2]) if inside else found[1]) or ""
+
+
+def _in_box(response: str) -> Said | None:
+    """The verdict in a box that nothing follows."""
+    inside = boxes(response)
+    if not inside or re.search(r"\w", response[inside[-1][1] :]):
+        return None
+    start, _, content = inside[-1]
+    word = plain(content[:200])
+    before = response[:start].rpartition("\n")[2].rpartition("}")[2]
+    if before.rstrip()[-1:] in ("`", "'", '"', "“", "‘", ">"):  # a quotation
+        return None
+    sure = word.strip(" .").lower() in _PLAIN_WORDS or _LEADS.fullmatch(before)
+    return _word(word) if sure else None
 
 
 def _word(text: str) -> Said | None:

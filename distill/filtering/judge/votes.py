@@ -37,7 +37,7 @@ class Judging:
         "judge_same": pl.Boolean(),  # whether just this answer was judged; null: none of its key
         "_judged": pl.Boolean(),
     }
-    VERSION = 1
+    VERSION = 2  # of ``said``
     COST = COSTLY
 
     @property

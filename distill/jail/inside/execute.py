@@ -230,10 +230,20 @@ def prepare() -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "distill"]:
         del sys.modules[name]
     sys.argv = ["solution.py"]
+    resource.setrlimit = partial(_lowered, resource.setrlimit)
     import _sitebuiltins
 
     for name in ("exit", "quit"):  # python -S leaves them out
         setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D"))
+
+
+def _lowered(setrlimit: "Callable[..., None]", which: int, limits: "tuple[int, int]", /) -> None:
+    """Set a limit if it is allowed here: contest programs ask for more stack than there is."""
+    resource.getrlimit(which)  # raises for one that does not exist
+    try:
+        setrlimit(which, limits)
+    except (ValueError, OSError):
+        return
 
 
 def child(pipes: Pipes, kind: str, source: str, payload: object) -> "NoReturn":

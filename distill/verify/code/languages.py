@@ -142,7 +142,7 @@ LANGUAGES = (
         missing=re.compile(r"Cannot find (module|package)"),
     ),
 )
-PYTHON = ("python", "py")
+PYTHON = ("python", "py", "ipython", "jupyter", "pypy", "cython")
 LONGEST_MARK = 40  # characters of a mark that are read
 _VERSION = re.compile(r"[-\s]?[0-9.]+\Z")
 _BY_MARK = {mark: one for one in LANGUAGES for mark in one.marks}

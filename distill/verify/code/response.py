@@ -2,10 +2,11 @@
 
 The first of these that exists:
 
-1. the last fenced block, marked as Python or not marked, that defines the entry point. Without an
+1. the whole response, if it is Python that defines the entry point;
+2. the last fenced block, marked as Python or not marked, that defines the entry point. Without an
    entry point (a program that reads its input): of the blocks that are Python and do something, the
-   last one that reads input, else the last one; marked blocks before unmarked ones;
-2. the whole response, if it is such Python;
+   last one that reads input, else the last one; marked blocks before unmarked ones, and those
+   before sessions with prompts;
 3. a block, or the response, that continues the problem's own code: as it is or indented, and up to
    the first line that is not part of it;
 4. the last block marked as Python, although it does not define the entry point or is not Python.
@@ -21,27 +22,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from distill.verify.code.languages import named, of_mark, of_source
-from distill.verify.code.source import LONGEST, joined, names, tree
+from distill.verify.code.fences import Block, before_lost_fence, blocks, spaced
+from distill.verify.code.languages import named, of_source
+from distill.verify.code.source import LONGEST, acts, joined, names, tree
 
 Place = Literal["block", "whole", "completion"]
-_FENCE = re.compile(r"[ \t]{0,12}(`{3,}+|~{3,}+)[ \t]*+([^\n`]*+)\Z")
 _GIVES = re.compile(r"\b(return|yield)\b")
 _READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0|\bread\s*\(\s*0|\bfileinput\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A fenced block."""
-
-    text: str
-    language: str  # as it is marked: python, another of ``languages``, or nothing
-    closed: bool
-
-    @property
-    def marked(self) -> bool:
-        """As Python."""
-        return self.language == "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +54,11 @@ def program(
     """
     blocks = [block for block in fenced(response) if len(block.text) <= LONGEST]
     good = _defines(entry)
+    # Fences in a whole program are within its texts; but ``~~~name`` is an expression of Python.
+    if ("~~~" not in response or not blocks) and good(whole := spaced(response)):
+        return Program(joined(before, whole) if before else whole, "whole")
     if (source := _chosen(blocks, good, entry)) is not None:
         return Program(joined(before, source) if before else source, "block")
-    if not blocks and good(response):
-        return Program(joined(before, response) if before else response, "whole")
     if entry is not None and prompt and (source := _completion(prompt, blocks, response, entry)):
         return Program(source, "completion")
     marked = [block for block in blocks if block.marked and block.text.strip()]
@@ -124,45 +112,14 @@ def fenced(response: str) -> Iterator[Block]:
     return (one for one in blocks(response) if one.language in ("", "python"))
 
 
-def blocks(response: str) -> Iterator[Block]:
-    """The blocks that are unmarked or marked as a language that can be run, in order."""
-    fence, language, lines = "", "", list[str]()
-    for line in response.replace("\r\n", "\n").split("\n"):
-        found = _FENCE.match(line)
-        if not fence and found:
-            fence, language, lines = found[1], found[2].strip().lower(), []
-        elif fence and found and not found[2].strip() and found[1].startswith(fence):
-            yield from _block(language, lines, closed=True)
-            fence = ""
-        elif fence:
-            lines.append(line)
-    if fence:
-        yield from _block(language, lines, closed=False)
-
-
-def _block(language: str, lines: list[str], *, closed: bool) -> Iterator[Block]:
-    first = re.split(r"[\s,{:]", language.lstrip("{."), maxsplit=1)[0]
-    name = of_mark(first)
-    if not first or name:
-        yield Block("\n".join(lines) + "\n", name, closed)
-
-
 def _defines(entry: str | None) -> Callable[[str], bool]:
     def good(source: str) -> bool:
         module = tree(source)
         if module is None:
             return False
-        return _acts(module) if entry is None else entry in names(module)
+        return acts(module) if entry is None else entry in names(module)
 
     return good
-
-
-def _acts(module: ast.Module) -> bool:
-    """Whether it does anything: a block of numbers or words is Python too."""
-    return any(
-        not isinstance(node, ast.Expr) or any(isinstance(one, ast.Call) for one in ast.walk(node))
-        for node in module.body
-    )
 
 
 def _chosen(blocks: list[Block], good: Callable[[str], bool], entry: str | None) -> str | None:
@@ -170,22 +127,28 @@ def _chosen(blocks: list[Block], good: Callable[[str], bool], entry: str | None)
     for block in blocks:
         for text in dict.fromkeys((block.text, textwrap.dedent(block.text))):
             if good(text):
-                fit.append((block.marked, text))
+                fit.append((block, text))
                 break
     if not fit:
         return None
     if entry is not None:
         return fit[-1][1]
-    best = max(enumerate(fit), key=lambda one: (one[1][0], bool(_READS.search(one[1][1])), one[0]))
-    return best[1][1]
+
+    def rank(place: int) -> tuple[bool, bool, bool, int]:
+        block, text = fit[place]
+        return block.marked, not block.shown, bool(_READS.search(text)), place
+
+    return fit[max(range(len(fit)), key=rank)][1]
 
 
 def _completion(prompt: str, blocks: list[Block], response: str, entry: str) -> str | None:
     """The problem's code with its continuation."""
     if entry not in names(tree(prompt + "\n    pass\n") or ast.Module([], [])):
         return None
-    for text in [block.text for block in reversed(blocks)] or [response]:
-        for body in _bodies(text.strip("\n"), is_code=bool(blocks)):
+    lost = spaced(before_lost_fence(response))
+    texts = [(lost, False), *((block.text, True) for block in reversed(blocks) if not block.shown)]
+    for text, is_code in texts if lost or blocks else [(spaced(response), False)]:
+        for body in _bodies(text.strip("\n"), is_code=is_code):
             if (whole := _longest(prompt, body)) is not None:
                 return whole
     return None

@@ -24,6 +24,14 @@ def tree(source: str) -> ast.Module | None:
             return None
 
 
+def acts(module: ast.Module) -> bool:
+    """Whether it does anything: a block of numbers or words is Python too."""
+    return any(
+        not isinstance(node, ast.Expr) or any(isinstance(one, ast.Call) for one in ast.walk(node))
+        for node in module.body
+    )
+
+
 def names(module: ast.Module) -> set[str]:
     """The names that a program binds at its top level, including within if, try and with."""
     return {name for statement in _flat(module.body) for name in _bound(statement)}

@@ -10,6 +10,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -31,6 +32,7 @@ from distill.verify.code.source import (
 )
 from distill.verify.code.unsupported import unsupported
 
+_ENTRY = "_distill_entry"  # the function in an argument's expression, before its own name is put in
 THUNK = "_distill_call_{}"  # calls an argument's expression in the program's own namespace
 # What sites that ask for a method import beforehand, as LiveCodeBench's and APPS' own testers do.
 IMPORTED = """\
@@ -213,7 +215,7 @@ class _Maker:
             return False
         try:
             claims = [claim(one, entries) for one in body if isinstance(one, ast.Assert)]
-            found = [self._test(one, own) for one in claims if one.means_something()]
+            found = [self._test(one, own, entries) for one in claims if one.means_something()]
         except (NotPlain, ValueError, RecursionError):  # CodecError is one
             del self.thunks[before:]
             return False
@@ -235,11 +237,11 @@ class _Maker:
         """Whether it is ``check(f)``, which we do anyway."""
         return isinstance(node, ast.Expr) and shown(node.value) == f"check({self.entry})"
 
-    def _test(self, one: Claim, own: set[str]) -> Test:
-        calls = tuple(self._of(node, own) for node in one.calls)
+    def _test(self, one: Claim, own: set[str], entries: frozenset[str]) -> Test:
+        calls = tuple(self._of(node, own, entries) for node in one.calls)
         return Test(one.text, calls, one.met)
 
-    def _of(self, node: ast.Call, own: set[str]) -> Call:
+    def _of(self, node: ast.Call, own: set[str], entries: frozenset[str]) -> Call:
         arguments = [*node.args, *(one.value for one in node.keywords)]
         if all(one.arg for one in node.keywords):
             try:
@@ -251,9 +253,8 @@ class _Maker:
         if free_names(arguments) & own:
             raise NotPlain(shown(node))
         name = THUNK.format(len(self.thunks))
-        inside = ast.Call(ast.Name("_distill_entry", ast.Load()), node.args, node.keywords)
-        text = ast.unparse(inside).replace("_distill_entry", self.entry, 1)
-        self.thunks.append(f"def {name}():\n    return {text}\n")
+        text = ast.unparse(_Renamed(entries).visit(deepcopy(node)))
+        self.thunks.append(f"def {name}():\n    return {text.replace(_ENTRY, self.entry)}\n")
         return _call(name, [], {})
 
 
@@ -295,6 +296,16 @@ def _own_tests(module: ast.Module) -> list[str]:
     """Test functions as pytest has them, which the module itself does not call."""
     found = [one for one in module.body if isinstance(one, ast.FunctionDef)]
     return [one.name for one in found if one.name.startswith("test") and not one.args.args]
+
+
+class _Renamed(ast.NodeTransformer):
+    """Calls the function by one name: it may be an argument of its own call."""
+
+    def __init__(self, entries: frozenset[str]) -> None:
+        self.entries = entries
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(_ENTRY, ast.Load()) if node.id in self.entries else node
 
 
 class _Named(ast.NodeTransformer):

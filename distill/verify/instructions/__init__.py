@@ -15,10 +15,14 @@ The result is that of IFEval's strict check. Where that check relies on chance o
 model, it is ``unverifiable`` unless every reading gives the same result.
 """
 
+import time
+from collections.abc import Sequence
+
 from distill.verify.instructions.asked import Asked, Unusable, asked
 from distill.verify.instructions.table import TABLE
 from distill.verify.verdict import Verdict
 
+LIMIT_S = 5.0  # CPU time of one response; 64 instructions on the longest one take up to 2
 METHOD = "instructions"
 LONGEST = 200_000  # characters of a response; the longest answers of R1 have about 130,000
 
@@ -38,9 +42,11 @@ def instructions(gold: str, response: str) -> Verdict:
     if len(response) > LONGEST:
         return Verdict("unverifiable", None, "too_long")
     try:
-        found = [(one.name, _holds(one, response)) for one in wanted]
+        found = _all(wanted, response)
     except Unusable as error:
         return Verdict("unverifiable", None, "unreadable_gold", str(error))
+    if len(found) < len(wanted):
+        return Verdict("timeout", None, "killed", wanted[len(found)].name)
     for name, holds in found:
         if holds is False:
             return Verdict("wrong", None, METHOD, name)
@@ -60,6 +66,16 @@ def usable(gold: str) -> Verdict:
     if found.method in ("unreadable_gold", "unknown_instruction"):
         return found
     return Verdict("correct", None, "not_run")
+
+
+def _all(wanted: Sequence[Asked], response: str) -> list[tuple[str, bool | str]]:
+    """Whether each holds; only the first ones if the time is over."""
+    until, found = time.thread_time() + LIMIT_S, list[tuple[str, bool | str]]()
+    for one in wanted:
+        if time.thread_time() > until:
+            break
+        found.append((one.name, _holds(one, response)))
+    return found
 
 
 def _holds(one: Asked, response: str) -> bool | str:

@@ -5,6 +5,7 @@ and once as many as can be meant; if the two counts disagree about the instructi
 """
 
 import re
+from functools import lru_cache
 
 from distill.verify.instructions.asked import Asked
 
@@ -38,6 +39,7 @@ def number_sentences(asked: Asked, response: str) -> bool | str:
     return found.pop() if len(found) == 1 else "sentences_unclear"
 
 
+@lru_cache(maxsize=2)  # a reference may ask several times about one response
 def fewest_sentences(text: str) -> int:
     """Counts certain ends only: a mark, a space and a capital, and no abbreviation before.
 
@@ -52,6 +54,7 @@ def fewest_sentences(text: str) -> int:
     return count
 
 
+@lru_cache(maxsize=2)
 def most_sentences(text: str) -> int:
     """Counts every mark that could end a sentence, and every line that ends without one.
 

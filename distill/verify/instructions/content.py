@@ -33,19 +33,10 @@ def lacks_forbidden(asked: Asked, response: str) -> bool:
 
 
 def _has_word(text: str, word: str) -> bool:
-    at = text.find(word)
-    while at >= 0:
-        end = at + len(word)
-        begins = not _in_word(text[at - 1 : at] or " ", word[0])
-        if begins and not _in_word(text[end : end + 1] or " ", word[-1]):
-            return True
-        at = text.find(word, at + 1)
-    return False
-
-
-def _in_word(outside: str, inside: str) -> bool:
-    """Whether two neighbouring characters belong to one word."""
-    return all(char.isalnum() or char == "_" for char in (outside, inside))
+    if word not in text:  # in linear time
+        return False
+    before, after = (r"\b" if char.isalnum() or char == "_" else "" for char in (word[0], word[-1]))
+    return re.search(before + re.escape(word) + after, text) is not None
 
 
 def letter_frequency(asked: Asked, response: str) -> bool:

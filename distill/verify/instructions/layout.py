@@ -11,7 +11,6 @@ from distill.verify.instructions.asked import LONGEST_WORD, Asked
 _DIVIDER = re.compile(r"\s?\*\*\*\s?")
 _ONE_STAR = re.compile(r"\*[^\n*]*\*")
 _TWO_STARS = re.compile(r"\*\*[^\n*]*\*\*")
-_NUMBERED = re.compile(r"\s?\d+")
 _FENCES = ("```json", "```Json", "```JSON", "```")
 SIX_STARS = "******"
 
@@ -47,12 +46,7 @@ def sections(asked: Asked, response: str) -> bool:
     """At least so many of "Section 1", with the word that the reference names."""
     wanted = asked.number("num_sections")
     mark = asked.text("section_spliter", most=LONGEST_WORD)
-    count, at = 0, response.find(mark)
-    while at >= 0:
-        numbered = _NUMBERED.match(response, at + len(mark))
-        count += numbered is not None
-        at = response.find(mark, numbered.end() if numbered else at + 1)
-    return count >= wanted
+    return len(re.findall(re.escape(mark) + r"\s?\d+", response)) >= wanted
 
 
 def is_json(asked: Asked, response: str) -> bool | str:

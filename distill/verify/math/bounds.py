@@ -1,136 +1,273 @@
-"""Arithmetic on values with a bound on their rounding error.
+"""Arithmetic on values with a bound on their rounding error, at any precision.
 
-A value is a double, complex if need be; its error is bounded by running error analysis (Higham,
-Accuracy and Stability of Numerical Algorithms, 2002, section 3.3). An operation without a
-trustworthy value, or with several, raises ``Undefined``.
+A value is an exact fraction where that is possible, else a number of mpmath, complex if need be,
+whose error is bounded by running error analysis (Higham, Accuracy and Stability of Numerical
+Algorithms, 2002, section 3.3). An operation without a trustworthy value, or with several, raises
+``Undefined``.
 """
 
-import cmath
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
 
-EPS = 4e-16  # twice the spacing of doubles at 1: the relative error of one operation
-HUGE = 1e100  # a larger value is undefined
+EXACT_BITS = 40_000  # of a numerator: 2,019! and its like, in a millisecond
+LARGEST_FACTORIAL = 3_000
+GAMMA = 100  # between whole numbers a factorial is slow beyond this, or in more than 4 GAMMA bits
+SHARP = 2.0**-80  # of a value: the largest error with which two values count as equal
+FAR = 1_000_000  # beyond it a sine is not worth its reduction
 
-Valued = tuple[complex, float]  # a value and the bound of its error
+Valued = tuple[Any, Any]  # a Fraction, mpf or mpc, and the bound of its error
 
 
 class Undefined(ArithmeticError):
     """No trustworthy value at this point."""
 
 
-def rounded(value: complex, error: float = 0.0) -> Valued:
-    """A value with its error bound after one more operation."""
-    return value, error + EPS * abs(value)
+def exact(value: Valued) -> bool:
+    """Whether it is a fraction without any error."""
+    return isinstance(value[0], Fraction)
 
 
-def _mul(a: Valued, b: Valued) -> Valued:
-    return rounded(a[0] * b[0], abs(a[0]) * b[1] + abs(b[0]) * a[1] + a[1] * b[1])
+class Arithmetic:
+    """The operations at one precision. Roots of negative numbers are real or undefined, unless
+    ``complex_roots``.
+    """
 
+    def __init__(self, bits: int, *, complex_roots: bool) -> None:
+        from mpmath.ctx_mp import MPContext
 
-def div(a: Valued, b: Valued) -> Valued:
-    """The quotient; undefined if the divisor may be zero."""
-    room = abs(b[0]) - b[1]
-    if room <= abs(b[0]) / 2 or room <= 0:
-        raise Undefined
-    value = a[0] / b[0]
-    return rounded(value, (a[1] + abs(value) * b[1]) / room)
+        self.mp = MPContext()
+        self.mp.prec = bits
+        self.eps = self.mp.ldexp(1, 4 - bits)  # a generous bound on the error of one operation
+        self.complex_roots = complex_roots
+        self.pi, self.e = self.rounded(+self.mp.pi), self.rounded(+self.mp.e)
+        self.i: Valued = (self.mp.mpc(0, 1), 0)
+        self.operations: Mapping[str, Callable[..., Valued]] = {
+            "add": self.add,
+            "neg": lambda a: (-a[0], a[1]),
+            "mul": self.mul,
+            "div": self.div,
+            "pow": self.pow,
+            "root": self.root,
+            "abs": lambda a: (abs(a[0]), a[1]),
+            "factorial": self.factorial,
+            "binom": self.binom,
+            "perm": self.perm,
+            "doubtful": lambda a: a,
+            "exp": self.exp,
+            "ln": self.ln,
+            "log": lambda a, base: self.div(self.ln(a), self.ln(base)),
+            "sin": lambda a: self.smooth(self.mp.sin, a),
+            "cos": lambda a: self.smooth(self.mp.cos, a),
+            "tan": lambda a: self.div(self.of("sin", a), self.of("cos", a)),
+            "cot": lambda a: self.div(self.of("cos", a), self.of("sin", a)),
+            "sec": lambda a: self.div(ONE, self.of("cos", a)),
+            "csc": lambda a: self.div(ONE, self.of("sin", a)),
+            "cis": lambda a: self.add(self.of("cos", a), self.mul(self.i, self.of("sin", a))),
+            "sinh": lambda a: self.halves(a, -1),
+            "cosh": lambda a: self.halves(a, 1),
+            "tanh": lambda a: self.div(self.halves(a, -1), self.halves(a, 1)),
+            "asin": lambda a: self.arc(self.mp.asin, a),
+            "acos": lambda a: self.arc(self.mp.acos, a),
+            "atan": lambda a: self.smooth(self.mp.atan, a),
+        }
 
+    def of(self, name: str, *args: Valued) -> Valued:
+        return self.operations[name](*args)
 
-def _pow(base: Valued, exponent: Valued) -> Valued:
-    whole = exponent[0].real
-    if not exponent[0].imag and exponent[1] <= EPS * abs(whole) and whole == int(whole):
-        return _whole_power(base, int(whole))
-    # exp(exponent * log(base)); with a negative base there are several values, so none is used
-    if base[0].imag or base[0].real <= 0:
-        raise Undefined
-    return _exp(_mul(exponent, _ln(base)))
+    def number(self, value: Fraction) -> Any:
+        return self.mp.mpf(value.numerator) / value.denominator
 
+    def fraction(self, a: Valued) -> Fraction | None:
+        """Its value without its error; None if that is not real, or far too large or small."""
+        if exact(a):
+            return Fraction(a[0])
+        if not _real(a) or self.size(a) > EXACT_BITS:
+            return None
+        sign, digits, exponent, _ = self.mp.mpf(a[0])._mpf_
+        return Fraction((-1) ** sign * int(digits)) * Fraction(2) ** exponent
 
-def _whole_power(base: Valued, exponent: int) -> Valued:
-    if abs(exponent) > 300:
-        raise Undefined
-    if exponent < 0:
-        return div((1.0, 0.0), _whole_power(base, -exponent))
-    value: Valued = (1.0, 0.0)
-    for _ in range(exponent):
-        value = _mul(value, base)
-        if not abs(value[0]) < HUGE:
+    def inexact(self, a: Valued) -> Valued:
+        return self.rounded(self.number(a[0])) if exact(a) else a
+
+    def rounded(self, value: Any, error: Any = 0) -> Valued:
+        """A value with its error bound after one more operation."""
+        return value, error + self.eps * abs(value)
+
+    def kept(self, value: Fraction) -> Valued:
+        small = value.numerator.bit_length() + value.denominator.bit_length() <= EXACT_BITS
+        return (value, 0) if small else self.rounded(self.number(value))
+
+    def size(self, a: Valued) -> int:
+        """How many binary digits it is from 1, up or down; 0 for what may be zero."""
+        if exact(a):
+            return abs(a[0].numerator.bit_length() - a[0].denominator.bit_length())
+        size = abs(a[0])
+        return abs(int(self.mp.mag(size))) if size > a[1] else 0
+
+    def differ(self, a: Valued, b: Valued) -> bool:
+        """Whether they are certainly not the same."""
+        if exact(a) and exact(b):
+            return bool(a[0] != b[0])
+        a, b = self.inexact(a), self.inexact(b)
+        return bool(abs(a[0] - b[0]) > 4 * (a[1] + b[1]))
+
+    def agree(self, a: Valued, b: Valued) -> bool:
+        """Whether they differ by no more than their errors, and these are tiny (SHARP)."""
+        if self.differ(a, b):
+            return False
+        a, b = self.inexact(a), self.inexact(b)
+        return bool(a[1] + b[1] <= SHARP * max(abs(a[0]), abs(b[0]), 1e-3))
+
+    def close(self, a: Valued, b: Valued) -> bool:
+        """Whether one may be a rounding of the other."""
+        a, b = self.inexact(a), self.inexact(b)
+        return bool(abs(a[0] - b[0]) <= 0.05 * max(abs(a[0]), abs(b[0]), 0.1))
+
+    def add(self, a: Valued, b: Valued) -> Valued:
+        if exact(a) and exact(b):
+            return self.kept(a[0] + b[0])
+        a, b = self.inexact(a), self.inexact(b)
+        return self.rounded(a[0] + b[0], a[1] + b[1])
+
+    def mul(self, a: Valued, b: Valued) -> Valued:
+        if exact(a) and exact(b):
+            return self.kept(a[0] * b[0])
+        a, b = self.inexact(a), self.inexact(b)
+        return self.rounded(a[0] * b[0], abs(a[0]) * b[1] + abs(b[0]) * a[1] + a[1] * b[1])
+
+    def div(self, a: Valued, b: Valued) -> Valued:
+        """The quotient; undefined if the divisor may be zero."""
+        if exact(b) and not b[0]:
             raise Undefined
-    return value
+        if exact(a) and exact(b):
+            return self.kept(a[0] / b[0])
+        a, b = self.inexact(a), self.inexact(b)
+        room = abs(b[0]) - b[1]
+        if room <= abs(b[0]) / 2:
+            raise Undefined
+        value = a[0] / b[0]
+        return self.rounded(value, (a[1] + abs(value) * b[1]) / room)
+
+    def pow(self, base: Valued, exponent: Valued) -> Valued:
+        if exact(exponent) and exponent[0].denominator == 1 and abs(exponent[0]) <= EXACT_BITS:
+            return self.whole_power(base, int(exponent[0]))
+        if exact(exponent) and exponent[0].denominator <= 20 and _real(base):
+            n, d = exponent[0].numerator, exponent[0].denominator
+            if abs(n) <= 100 and base[0] >= 0:
+                return self.whole_power(self.root(base, (Fraction(d), 0)), n)
+        # exp(exponent * ln(base)); with a negative base there are several values, so none is used
+        return self.exp(self.mul(exponent, self.ln(base)))
+
+    def whole_power(self, base: Valued, exponent: int) -> Valued:
+        if exponent < 0:
+            return self.div(ONE, self.whole_power(base, -exponent))
+        if exact(base):
+            top, below = base[0].numerator, base[0].denominator
+            if (top.bit_length() + below.bit_length()) * exponent <= EXACT_BITS:
+                return base[0] ** exponent, 0
+            base = self.inexact(base)
+        value: Valued = ONE
+        while exponent:
+            if exponent & 1:
+                value = self.mul(value, base)
+            base, exponent = self.mul(base, base), exponent >> 1
+        return value
+
+    def root(self, inner: Valued, index: Valued) -> Valued:
+        n = int(index[0])
+        if exact(inner) and (found := _exact_root(inner[0], n)) is not None:
+            return found, 0
+        value, error = self.inexact(inner)
+        if not _real((value, error)) or abs(value) <= 2 * error:
+            raise Undefined
+        if value < 0 and n % 2 == 0 and not (n == 2 and self.complex_roots):
+            raise Undefined
+        size = self.mp.root(abs(value), n)
+        bound = size * (error / (abs(value) - error)) + self.eps * size
+        if value > 0:
+            return self.rounded(size, bound)
+        return self.rounded(-size if n % 2 else self.mp.mpc(0, size), bound)
+
+    def exp(self, a: Valued) -> Valued:
+        if exact(a) and not a[0]:
+            return ONE
+        value, error = self.inexact(a)
+        if abs(value) > EXACT_BITS or error > 1e-3:
+            raise Undefined
+        found = self.mp.exp(value)
+        return self.rounded(found, 2 * abs(found) * error)
+
+    def ln(self, a: Valued) -> Valued:
+        if exact(a) and a[0] == 1:
+            return Fraction(0), 0
+        value, error = self.inexact(a)
+        if not _real(a) or value <= 2 * error:
+            raise Undefined
+        return self.rounded(self.mp.ln(value), error / (value - error) + self.eps)
+
+    def smooth(self, function: Callable[[Any], Any], a: Valued) -> Valued:
+        """A function whose slope is at most 1."""
+        value, error = self.inexact(a)
+        if not _real(a) or abs(value) > FAR:
+            raise Undefined
+        return self.rounded(function(value), error + self.eps)
+
+    def halves(self, a: Valued, sign: int) -> Valued:
+        both = self.exp(a), self.mul((Fraction(sign), 0), self.exp((-a[0], a[1])))
+        return self.div(self.add(*both), (Fraction(2), 0))
+
+    def arc(self, function: Callable[[Any], Any], a: Valued) -> Valued:
+        value, error = self.inexact(a)
+        if not _real(a) or abs(value) > 1:
+            raise Undefined
+        if exact(a):
+            return self.rounded(function(value), 4 * self.mp.sqrt(self.eps) * (abs(value) == 1))
+        room = 1 - (abs(value) + error) ** 2
+        if room <= 1e-6:
+            raise Undefined
+        return self.rounded(function(value), error / self.mp.sqrt(room) + self.eps)
+
+    def factorial(self, a: Valued) -> Valued:
+        value, error = a
+        if not _real(a) or not -0.9 < value <= LARGEST_FACTORIAL:
+            raise Undefined
+        if exact(a) and value.denominator == 1 and value >= 0:
+            return self.kept(Fraction(math.factorial(int(value))))
+        if value > GAMMA or self.mp.prec > 4 * GAMMA:
+            raise Undefined
+        value, error = self.inexact(a)
+        found = self.mp.gamma(value + 1)
+        return self.rounded(found, 20 * abs(found) * (error + self.eps))
+
+    def binom(self, n: Valued, k: Valued) -> Valued:
+        return self.div(self.perm(n, k), self.factorial(k))
+
+    def perm(self, n: Valued, k: Valued) -> Valued:
+        return self.div(self.factorial(n), self.factorial(self.add(n, (-k[0], k[1]))))
 
 
-def _root(inner: Valued, index: Valued) -> Valued:
-    value, error = inner
-    if value == 0 and error == 0:
-        return 0.0, 0.0
-    if value.imag or (value.real < 0 and index[0] != 2) or abs(value) <= 2 * error:
-        raise Undefined
-    n = index[0].real
-    size = abs(value) ** (1 / n)
-    root: complex = size if value.real > 0 else complex(0, size)
-    return rounded(root, size * (error / (abs(value) - error)) + EPS * size)
+ONE: Valued = (Fraction(1), 0)
 
 
-def _exp(a: Valued) -> Valued:
-    if abs(a[0].real) > 230 or a[1] > 1e-3:
-        raise Undefined
-    value = cmath.exp(a[0]) if a[0].imag else math.exp(a[0].real)
-    return rounded(value, 2 * abs(value) * (a[1] + EPS))
+@lru_cache(maxsize=8)
+def arithmetic(bits: int, *, complex_roots: bool) -> Arithmetic:
+    """The operations at this precision; kept, because making them takes a millisecond."""
+    return Arithmetic(bits, complex_roots=complex_roots)
 
 
-def _ln(a: Valued) -> Valued:
-    if a[0].imag or a[0].real <= 2 * a[1]:
-        raise Undefined
-    return rounded(math.log(a[0].real), a[1] / (a[0].real - a[1]) + EPS)
+def _real(a: Valued) -> bool:
+    return exact(a) or not getattr(a[0], "imag", 0)
 
 
-def _real(a: Valued) -> float:
-    if a[0].imag or abs(a[0]) > 1e6:
-        raise Undefined
-    return a[0].real
-
-
-def _sin(a: Valued) -> Valued:
-    return math.sin(_real(a)), a[1] + EPS
-
-
-def _cos(a: Valued) -> Valued:
-    return math.cos(_real(a)), a[1] + EPS
-
-
-def _arc(name: str, a: Valued) -> Valued:
-    value = _real(a)
-    if name == "atan":
-        return rounded(math.atan(value), a[1] + EPS)
-    room = 1 - (abs(value) + a[1]) ** 2
-    if abs(value) in (0.0, 0.5, 1.0) and a[1] <= EPS:
-        room = 0.5
-    if room <= 1e-6:
-        raise Undefined
-    found = math.asin(value) if name == "asin" else math.acos(value)
-    return rounded(found, a[1] / math.sqrt(room) + EPS)
-
-
-_ONE: Valued = (1.0, 0.0)
-OPERATIONS: Mapping[str, Callable[..., Valued]] = {
-    "add": lambda a, b: rounded(a[0] + b[0], a[1] + b[1]),
-    "neg": lambda a: (-a[0], a[1]),
-    "mul": _mul,
-    "div": div,
-    "pow": _pow,
-    "root": _root,
-    "abs": lambda a: rounded(abs(a[0]), a[1]),
-    "exp": _exp,
-    "ln": _ln,
-    "log": lambda a, base: div(_ln(a), _ln(base)),
-    "sin": _sin,
-    "cos": _cos,
-    "tan": lambda a: div(_sin(a), _cos(a)),
-    "cot": lambda a: div(_cos(a), _sin(a)),
-    "sec": lambda a: div(_ONE, _cos(a)),
-    "csc": lambda a: div(_ONE, _sin(a)),
-    "asin": lambda a: _arc("asin", a),
-    "acos": lambda a: _arc("acos", a),
-    "atan": lambda a: _arc("atan", a),
-}
+def _exact_root(value: Fraction, n: int) -> Fraction | None:
+    """The root of a fraction whose parts are small powers; None if it is not exact."""
+    if value < 0:
+        found = None if n % 2 == 0 else _exact_root(-value, n)
+        return None if found is None else -found
+    if value.numerator.bit_length() > 900 or value.denominator.bit_length() > 900:
+        return None
+    top, below = (round(part ** (1 / n)) for part in (value.numerator, value.denominator))
+    return Fraction(top, below) if below and Fraction(top, below) ** n == value else None

@@ -1,58 +1,75 @@
-"""Decides whether two answers are the same, if that can be done without a symbolic library."""
+"""Decides whether two answers are the same, if that can be done without a symbolic library.
 
-import re
+``wrong`` needs both sides read in full; where a mark of either is unknown, the outcome is open.
+"""
+
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 
+from distill.verify.math import notations, phrases
+from distill.verify.math.expression import parse, symbols
+from distill.verify.math.notations import Based, Ratio, Residue
 from distill.verify.math.probe import constant, equal
 from distill.verify.math.rational import Number
-from distill.verify.math.relations import (
-    INFINITY,
-    MINUS_INFINITY,
-    Interval,
-    apart,
-    equivalent,
-    union,
+from distill.verify.math.relations import equivalent, same_set, solution
+from distill.verify.math.units import alike, convert, known, scales
+from distill.verify.math.values import (
+    Approximate,
+    Listed,
+    Named,
+    Text,
+    Value,
+    read,
+    understood,
 )
-from distill.verify.math.values import Listed, Text, Value, is_plain, read
 
-# (same, method): same is None if neither numbers and strings nor values at points can decide.
+# (same, method): same is None if it is open.
 Outcome = tuple[bool | None, str]
 UNKNOWN: Outcome = (None, "needs_symbolic")
-INFINITE = (INFINITY, MINUS_INFINITY)
 # A value rounded to this many decimals or more counts as exact (Math-Verify's default).
 ROUNDED = 6
-# Words that may state the number, in another unit (a dozen) or as a numeral (XII); and those for 0.
-_NUMERAL = re.compile(
-    r"\b(?:zero|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twent|thirt"
-    r"|fort|fift|sixt|sevent|ninet)(?:een|y|ieth|th)?|hundred|thousand|[mb]illion|dozen|hal(?:f|ves)"
-    r"|thirds?|quarters?|fifths?|both|pair|couple|single|once|twice|thrice)\b|\b(?-i:[IVXLCDM]{2,})\b",
-    re.IGNORECASE,
-)
-_NONE = re.compile(r"\b(?:no|none|nothing|nil|never|nobody)\b", re.IGNORECASE)
-_BASE = re.compile(r"([0-9A-F]{1,60})_\{?([0-9]{1,2})\}?")
 MANY = 400  # pairs of elements that are compared; longer lists are only compared as a whole
+# Letters that may be a unit behind a number: 5m, 8N.
+_UNITS = frozenset("smglhLNJWVAKCFTHtRPBk")
+_RESULT = frozenset(("y", "f(x)"))  # names of what a function gives
+_INTEGRATION = str.maketrans("cKk", "CCC")
 
 
 def same(gold: Value, answer: Value) -> Outcome:
     """Whether they are equal, and how that was decided."""
     if isinstance(gold, Number) and isinstance(answer, Number):
         return _numbers(gold, answer)
+    if isinstance(gold, Named) or isinstance(answer, Named):
+        return _named(gold, answer)
+    if isinstance(gold, Approximate) or isinstance(answer, Approximate):
+        return _approximate(gold, answer)
     gold, answer = _both_signs(gold), _both_signs(answer)
-    if isinstance(gold, Text) and isinstance(answer, Text):
-        return _texts(gold, answer)
     if isinstance(gold, Listed) and isinstance(answer, Listed):
         return _lists(gold, answer)
+    if isinstance(gold, Based | Ratio | Residue) or isinstance(answer, Based | Ratio | Residue):
+        return _notations(gold, answer)
+    if isinstance(gold, Text) and isinstance(answer, Text):
+        return _texts(gold, answer)
     if isinstance(gold, Number):
         return _against_number(gold, answer)
     if isinstance(answer, Number):
         return _number_against(gold, answer)
-    return _intervals(gold, answer)  # an inequality against an interval
+    return _list_or_text(gold, answer)
 
 
 def _numbers(gold: Number, answer: Number) -> Outcome:
     """Equal as rationals; a percent sign on one side only may mean 1/100 or be left out."""
     a, b = gold.value, answer.value
+    if gold.unit or answer.unit:
+        if gold.unit and answer.unit:
+            if (value := convert(b, answer.unit, gold.unit)) is not None:
+                answer = replace(answer, value=value)
+                b = value
+            elif known(gold.unit) or known(answer.unit) or not alike(gold.unit, answer.unit):
+                return None, "units"
+        elif a != b and scales(*((a, b, gold.unit) if gold.unit else (b, a, answer.unit))):
+            return None, "units"  # 2 minutes and 120
     if a == b:
         return True, "rational"
     if gold.percent != answer.percent:
@@ -64,10 +81,10 @@ def _numbers(gold: Number, answer: Number) -> Outcome:
     return False, "rational"
 
 
-def _rounds(whole: Fraction, decimal: Number) -> Outcome | None:
+def _rounds(whole: Fraction, decimal: Number, *, least: int = 2) -> Outcome | None:
     """Compares a value with what may be its rounding (1/3, 0.33); None if it is not."""
     places = decimal.decimals or 0
-    if places < 2 or places > 50 or abs(whole - decimal.value) > Fraction(1, 10**places):
+    if places < least or places > 50 or abs(whole - decimal.value) > Fraction(1, 10**places):
         return None
     return (True, "rounded") if places >= ROUNDED else (None, "rounded")
 
@@ -80,150 +97,194 @@ def _is_finite_decimal(value: Fraction) -> bool:
     return below == 1
 
 
+def _named(gold: Value, answer: Value) -> Outcome:
+    """Compares what is named; another name leaves it open."""
+    inner = [one.value if isinstance(one, Named) else one for one in (gold, answer)]
+    wholes = [getattr(one, "plain", "") for one in (gold, answer)]
+    if isinstance(gold, Named) and isinstance(answer, Named):
+        if gold.name == answer.name or {gold.name, answer.name} <= _RESULT:
+            return same(*inner)
+        if _letters(gold) and _letters(answer) or equivalent(*wholes) is True:
+            return same(_spread(gold), _spread(answer)) if _letters(gold) else (True, "relation")
+        found = same(*inner)
+        return found if found[0] is False and all(map(understood, inner)) else (None, "names")
+    if _letters(gold) or _letters(answer):
+        return same(*((_spread(one) if _letters(one) else one) for one in (gold, answer)))
+    if (found := same_set(gold, answer)) is not None:
+        return found, "interval"
+    for one in (gold, answer):
+        if isinstance(one, Text) and "=" in one.plain:
+            alike_ = equivalent(*wholes)
+            return UNKNOWN if alike_ is None else (alike_, "relation")
+    return same(*inner)
+
+
+def _letters(value: Value) -> list[str]:
+    """The letters of (x, y) = (1, 2)."""
+    if not isinstance(value, Named) or value.name[:1] != "(" or not isinstance(value.value, Listed):
+        return []
+    letters = value.name[1:-1].split(",")
+    fits = value.value.brackets == "()" and len(letters) == len(value.value.items)
+    return letters if fits and not any(isinstance(x, Listed) for x in value.value.items) else []
+
+
+def _spread(value: Value) -> Value:
+    r"""``x = 1, y = 2`` for ``(x, y) = (1, 2)``."""
+    if not isinstance(value, Named) or not isinstance(value.value, Listed):
+        return value
+    items = tuple(map(Named, _letters(value), value.value.items))
+    return replace(value.value, brackets="", items=items)
+
+
+def _approximate(gold: Value, answer: Value) -> Outcome:
+    """A value with its rounding counts by the value, or by its rounding if that is asked for."""
+    exact = [one.exact if isinstance(one, Approximate) else one for one in (gold, answer)]
+    found = same(*exact)
+    if found[0] is True:
+        return found
+    for one in (gold, answer):
+        if isinstance(one, Approximate):
+            close = same(one.exact, one.rounded)
+            if close[0] is not True and close[1] != "rounded":
+                return None, "rounded"
+    if isinstance(answer, Approximate) and isinstance(gold, Number) and gold.decimals:
+        return (True, "rounded") if gold.value == answer.rounded.value else found
+    return found
+
+
+def _notations(gold: Value, answer: Value) -> Outcome:
+    kinds = (Based, Ratio, Residue)
+    if isinstance(gold, kinds) and isinstance(answer, kinds):
+        return notations.alike(gold, answer), "notation"
+    if isinstance(gold, kinds) and isinstance(answer, Number):
+        return notations.against(gold, answer, asked=True), "notation"
+    if isinstance(answer, kinds) and isinstance(gold, Number):
+        return notations.against(answer, gold, asked=False), "notation"
+    return None, "notation"
+
+
 def _texts(gold: Text, answer: Text) -> Outcome:
     if gold.text == answer.text:
         return True, "string"
-    words = gold.text.isalpha() and answer.text.isalpha()
-    if words and len(gold.text) > 1 and gold.text.casefold() == answer.text.casefold():
-        return True, "string"
-    if words and len(gold.text) == len(answer.text) == 1:
-        if gold.text.casefold() == answer.text.casefold():
-            return UNKNOWN
-        return False, "letter"  # two different choices, or two different variables
-    if (found := _intervals(gold, answer)) != UNKNOWN:
-        return found
-    if (alike := equivalent(gold.whole, answer.whole)) is not None:
-        return alike, "relation"
-    if (in_base := _in_base(gold.text, answer.text)) is not None:
-        return in_base
-    if (gold in INFINITE and answer.constant) or (answer in INFINITE and gold.constant):
-        return False, "infinity"
-    found_equal = equal(gold.plain, answer.plain)
-    return UNKNOWN if found_equal is None else (found_equal, "probe")
+    if gold.unit != answer.unit and gold.unit and answer.unit:
+        if convert(Fraction(1), gold.unit, answer.unit) != 1:
+            return None, "units"
+    meant = phrases.meaning(gold.plain), phrases.meaning(answer.plain)
+    if meant[0] is not None and meant[1] is not None:
+        if meant[0] == meant[1]:
+            return True, "words"
+        return (False if phrases.contrary(*meant) else None), "words"  # type: ignore[arg-type]
+    if gold.text.isalpha() and len(gold.text) == 1 == len(answer.text) and answer.text.isalpha():
+        if gold.text.casefold() != answer.text.casefold():
+            return False, "letter"  # two different choices, or two different variables
+        return (True if gold.text in "ABCDEFGHIJ" else None), "letter"
+    if phrases.bare(gold.plain) == phrases.bare(answer.plain) and len(gold.text) > 1:
+        return (True, "words") if gold.text.isalpha() or answer.text.isalpha() else UNKNOWN
+    if (found := same_set(gold, answer)) is not None:
+        return found, "interval"
+    if (found := equivalent(gold.plain, answer.plain)) is not None:
+        return found, "relation"
+    for known_, other in (meant, (gold, answer)), (meant[::-1], (answer, gold)):
+        if known_[0] in phrases.NO_NUMBER and constant(other[1].plain) is not None:
+            return False, "words"
+    return _formulas(gold.plain, answer.plain)
 
 
-def _in_base(gold: str, answer: str) -> Outcome | None:
-    """Compares two numbers written in the same base: 204_5."""
-    left, right = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
-    if left is None or right is None or left[2] != right[2]:
-        return None
-    return left[1].lstrip("0") == right[1].lstrip("0"), "base"
-
-
-def _base_or_not(digits: str, base: int, number: Number, *, asked: bool) -> Outcome:
-    """Compares 204_5 with a number without a base: 54 is its value, 204 leaves out the base.
-
-    If the reference has the base (``asked``), 204 is right too. If only the answer has one, the
-    reference may or may not have left it out.
-    """
-    try:
-        value = int(digits, base)
-    except ValueError:
-        return UNKNOWN
-    if value == number.value:
-        return True, "base"
-    same_digits = digits == str(number.value)
-    return (True if asked else None, "base") if same_digits else (False, "base")
+def _formulas(gold: str, answer: str) -> Outcome:
+    found = equal(gold, answer)
+    if found is not True and gold.endswith(("+C", "+ C", "+c", "+ c")):  # a constant of integration
+        found = equal(gold.translate(_INTEGRATION), answer.translate(_INTEGRATION)) or found
+    return UNKNOWN if found is None else (found, "probe")
 
 
 def _against_number(gold: Number, answer: Value) -> Outcome:
+    if isinstance(answer, Listed):
+        if gold.decimals and gold.value == _decimal_comma(answer):
+            return True, "decimal_comma"
+        if any(isinstance(item, Number) and item.unit for item in answer.items):
+            return None, "compound"  # 18 hours and 48 minutes
+        return (False if understood(answer) else None), "list"
     if isinstance(answer, Text):
-        if not answer.constant:
-            says_one = _NUMERAL.search(answer.plain) or (
-                not gold.value and _NONE.search(answer.plain)
-            )
-            return (None, "number_in_words") if says_one else (False, "not_a_number")
         return _value(answer, gold, asked=False)
-    if isinstance(answer, Listed) and _is_compound(answer):
-        return None, "compound"
-    if isinstance(answer, Listed) and gold.decimals and gold.value == _decimal_comma(answer):
-        return True, "decimal_comma"
-    return False, "list"
+    return UNKNOWN
 
 
 def _number_against(gold: Value, answer: Number) -> Outcome:
     if isinstance(gold, Listed):
         if answer.decimals and answer.value == _decimal_comma(gold):
             return True, "decimal_comma"
-        return (False, "list") if is_plain(gold) else UNKNOWN
-    if isinstance(gold, Text) and answer.decimals:
-        left, comma, right = gold.text.partition(",")
-        if comma and answer.value == _joined(left, right):
-            return True, "decimal_comma"
+        return (False, "list") if understood(gold) and len(gold.items) > 1 else UNKNOWN
     return _value(gold, answer, asked=True) if isinstance(gold, Text) else UNKNOWN
 
 
 def _value(formula: Text, number: Number, *, asked: bool) -> Outcome:
-    """Compares a formula without symbols with a number; ``asked``: the formula is the reference."""
+    """Compares a formula with a number; ``asked``: the formula is the reference."""
     if number.percent:
-        return UNKNOWN
-    if formula in INFINITE:
-        return False, "infinity"
-    if match := _BASE.fullmatch(formula.text):
-        return _base_or_not(match[1], int(match[2]), number, asked=asked)
+        return None, "percent"
+    degrees = "°" if number.unit and convert(Fraction(1), number.unit, "°") == 1 else ""
+    radians = degrees and convert(Fraction(1), formula.unit, "rad") == 1
+    if number.unit and formula.unit and not radians:
+        if convert(Fraction(1), number.unit, formula.unit) != 1:
+            return None, "units"
+    meaning = phrases.meaning(formula.plain)
+    if meaning is not None:
+        certain = meaning in phrases.NO_NUMBER or (meaning == r"\emptyset" and number.value)
+        return (False, "not_a_number") if certain else (None, "not_a_number")
+    if len(formula.text) == 1 and formula.text in "ABCDEFGHIJ":
+        return None, "letter"  # of an option
+    tree = parse(formula.plain)
+    if tree is None:
+        solved = solution(formula.plain) if "=" in formula.plain else None
+        return UNKNOWN if solved in (None, number.value) else (False, "relation")
     sign, n, d = "-" * (number.value < 0), abs(number.value.numerator), number.value.denominator
-    found = equal(formula.plain, rf"{sign}\frac{{{n}}}{{{d}}}")
-    places = number.decimals or 0
-    if found is not True and places >= 2 and (value := constant(formula.plain)) is not None:
-        rounded = _rounds(Fraction(value), number) if abs(value) < 10 ** (14 - places) else None
+    found = equal(formula.plain, rf"{sign}\frac{{{n}}}{{{d}}}{degrees}")
+    if found is not True and number.decimals and (value := constant(formula.plain)) is not None:
+        rounded = _rounds(value, number, least=1)
         if rounded:
             return rounded
+    if found is False and len(formula.text) > 1 and symbols(tree) and symbols(tree) <= _UNITS:
+        return None, "units"  # 5m may be five metres
     return UNKNOWN if found is None else (found, "probe")
 
 
 def _decimal_comma(value: Listed) -> Fraction | None:
     """The value of a list of two numbers if its comma is a decimal comma."""
     left, _, right = value.text.partition(",")
-    return _joined(left, right) if len(value.items) == 2 and value.brackets == "" else None
-
-
-def _joined(left: str, right: str) -> Fraction | None:
-    sign = -1 if left.startswith("-") else 1
-    left = left.removeprefix("-")
-    digits = left + right
-    if not (left.isdecimal() and right.isdecimal() and digits.isascii() and len(digits) < 40):
+    if len(value.items) != 2 or value.brackets or not (left + right).isascii():
         return None
-    return sign * Fraction(int(digits), 10 ** len(right))
-
-
-def _is_compound(answer: Listed) -> bool:
-    """Whether it may be one quantity in two units: 18 hours and 48 minutes."""
-    units = answer.text.replace("and", "", 1)
-    return units != answer.text and any(map(str.isalpha, units))
+    digits = left.removeprefix("-")
+    if not (digits.isdecimal() and right.isdecimal() and len(digits + right) < 40):
+        return None
+    return Fraction(f"{left}.{right}")
 
 
 def _both_signs(value: Value) -> Value:
     r"""The list of both values of a formula with one ``\pm``, also within a list."""
     if isinstance(value, Text) and value.plain.count(r"\pm") == 1 and r"\mp" not in value.plain:
         pair = [read(value.plain.replace(r"\pm", sign)) for sign in "+-"]
-        return Listed("", tuple(x for x in pair if x is not None), value.text)
+        return Listed("", tuple(x for x in pair if x is not None), value.text, value.plain)
     if isinstance(value, Listed) and value.brackets in ("", "{}") and r"\pm" in value.text:
         items: list[Value] = []
         for item in map(_both_signs, value.items):
             split = isinstance(item, Listed) and item not in value.items
             items.extend(item.items if split and isinstance(item, Listed) else [item])
-        return Listed(value.brackets, tuple(items), value.text)
+        return replace(value, items=tuple(items))
     return value
 
 
-def _intervals(gold: Value, answer: Value) -> Outcome:
-    """Compares them as unions of intervals; a single interval counts as a union."""
-    left, right = union(gold), union(answer)
-    if left is None or right is None:
-        return UNKNOWN
-    matches = [[_same_interval(a, b) for b in right] for a in left]
-    back = zip(*matches, strict=True)
-    equal = _all((_all(map(_any, matches)), _all(map(_any, back))))
-    if equal is True:
-        return True, "interval"
-    # written without overlaps, a union has one form only
-    return (False, "interval") if equal is False and apart(left) and apart(right) else UNKNOWN
-
-
-def _same_interval(a: Interval, b: Interval) -> bool | None:
-    if a.brackets != b.brackets:
-        return False
-    return _all((same(a.low, b.low)[0], same(a.high, b.high)[0]))
+def _list_or_text(gold: Value, answer: Value) -> Outcome:
+    if (found := same_set(gold, answer)) is not None:
+        return found, "interval"
+    texts = [one.plain for one in (gold, answer) if isinstance(one, Text)]
+    lists = [one for one in (gold, answer) if isinstance(one, Listed)]
+    if texts and lists and texts[0][:1].isupper() and texts[0][1:].lstrip("' ").startswith("("):
+        point = read(texts[0][1:].lstrip("' "))  # P(1, 2)
+        if isinstance(point, Listed):
+            return _lists(lists[0], point) if gold is lists[0] else _lists(point, lists[0])
+    if texts and lists and phrases.meaning(texts[0]) in phrases.NO_NUMBER and understood(lists[0]):
+        return False, "list"
+    one_value = texts and constant(texts[0]) is not None
+    return (False, "list") if one_value and understood(lists[0]) else UNKNOWN
 
 
 def _lists(gold: Listed, answer: Listed) -> Outcome:
@@ -231,7 +292,11 @@ def _lists(gold: Listed, answer: Listed) -> Outcome:
     if gold.brackets == answer.brackets and gold.text == answer.text:
         return True, "string"
     kinds = {gold.brackets, answer.brackets}
+    if (by_name := _by_name(gold, answer)) is not None:
+        return by_name
     if kinds <= {"", "{}"}:
+        if (found := same_set(gold, answer)) is not None and any(x in gold.text for x in "<>\\"):
+            return found, "interval"
         found = _as_sets(gold, answer)
         return UNKNOWN if found is None else (found, "list")
     in_order, method = _in_order(gold, answer)
@@ -246,15 +311,50 @@ def _lists(gold: Listed, answer: Listed) -> Outcome:
     return (False, "brackets") if intervals else (None, "brackets")
 
 
+def _by_name(gold: Listed, answer: Listed) -> Outcome | None:
+    """Compares x = 1, y = 2 by the names; None if there are none that matter."""
+    left, right = _names(gold), _names(answer)
+    if not left and not right:
+        return None
+    if set(left) == set(right) and len(left) == len(set(left)) == len(right):
+        theirs = {item.name: item for item in answer.items if isinstance(item, Named)}
+        found = [same(x, theirs[x.name])[0] for x in gold.items if isinstance(x, Named)]
+        equal_ = _all(found)
+        roots = len({name.split("_")[0] for name in left}) == 1 < len(left)  # x_1, x_2
+        return (
+            (None, "names")
+            if roots and equal_ is False and _as_sets(gold, answer)
+            else (UNKNOWN if equal_ is None else (equal_, "names"))
+        )
+    if all(len({name.split("_")[0] for name in names}) < 2 for names in (left, right)):
+        return None  # roots: their order is nobody's
+    in_order = _in_order(gold, answer)
+    if in_order[0] is True and not (left and right):
+        return in_order
+    return (False, "names") if _as_sets(gold, answer) is False else (None, "names")
+
+
+def _names(value: Listed) -> list[str]:
+    """Their names, if all have one."""
+    names = [item.name for item in value.items if isinstance(item, Named)]
+    return names if len(names) == len(value.items) else []
+
+
 def _in_order(gold: Listed, answer: Listed) -> Outcome:
     if len(gold.items) != len(answer.items):
-        return False, "list"
+        return (False if _closed(gold) and _closed(answer) else None), "list"
     found = [same(a, b) for a, b in zip(gold.items, answer.items, strict=True)]
-    equal = _all(one for one, _ in found)
-    if equal is not None:
-        return equal, "list"
+    equal_ = _all(one for one, _ in found)
+    if equal_ is not None:
+        return equal_, "list"
     open_ = {method for one, method in found if one is None}
-    return (None, "rounded") if open_ == {"rounded"} else UNKNOWN
+    return (None, open_.pop()) if len(open_) == 1 else (None, "list")
+
+
+def _closed(value: Listed) -> bool:
+    """Whether it has the elements that it shows and no others."""
+    return all(understood(item) or isinstance(item, Text) and r"\ldots" not in item.text
+               for item in value.items)  # fmt: skip
 
 
 def _as_sets(gold: Listed, answer: Listed) -> bool | None:
@@ -262,8 +362,6 @@ def _as_sets(gold: Listed, answer: Listed) -> bool | None:
     left, right = ({_key(item): item for item in value.items} for value in (gold, answer))
     if left.keys() == right.keys():
         return True
-    if is_plain(gold) and is_plain(answer):
-        return False
     ours = [item for key, item in left.items() if key not in right]
     theirs = [item for key, item in right.items() if key not in left]
     if len(left) * len(right) > MANY:
@@ -274,12 +372,18 @@ def _as_sets(gold: Listed, answer: Listed) -> bool | None:
 
 
 def _key(value: Value) -> str:
-    if isinstance(value, Number):
-        return f"{value.value.numerator}/{value.value.denominator}"
-    if isinstance(value, Listed):
-        # p = 5, q = 2 as an element is (5, 2)
-        return value.brackets.replace("()", "") + ";".join(map(_key, value.items))
-    return value.text
+    match value:
+        case Number():
+            sign = "%" * value.percent
+            return f"{value.value.numerator}/{value.value.denominator}{sign}{value.unit}"
+        case Listed():
+            # p = 5, q = 2 as an element is (5, 2)
+            return value.brackets.replace("()", "") + ";".join(map(_key, value.items))
+        case Named(value=inner):
+            return _key(inner)
+        case Text():
+            return value.text
+    return repr(value)
 
 
 def _all(outcomes: Iterable[bool | None]) -> bool | None:

@@ -1,7 +1,7 @@
 r"""Reads a small formula as a tree, and refuses what can be read in two ways.
 
 Refused, for example: ``1/2x`` (half of x, or one over 2x), ``2\frac{1}{3}`` (a mixed number, or a
-product), ``\sin^{-1}``, words, units, bases. A refused formula is left to Math-Verify.
+product), words, units, bases, primes: anything whose meaning is not certain.
 """
 
 import re
@@ -17,12 +17,20 @@ _GREEK = re.compile(
 )
 _FUNCTIONS = {
     **{rf"\{name}": name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "ln", "log")},
-    **{name: name for name in ("sin", "cos", "tan", "ln", "log", "sqrt")},
-    r"\exp": "exp",
-    r"\arcsin": "asin",
-    r"\arccos": "acos",
-    r"\arctan": "atan",
+    **{rf"\{name}": name for name in ("exp", "sinh", "cosh", "tanh")},
+    **{name: name for name in ("sin", "cos", "tan", "ln", "log", "cis", "exp")},
+    **{f"{mark}arc{name}": f"a{name}" for mark in ("", "\\") for name in ("sin", "cos", "tan")},
+    r"\cis": "cis",
 }
+_INVERSE = {"sin": "asin", "cos": "acos", "tan": "atan"}  # \sin^{-1}
+# Choices and arrangements as other countries write them: C_8^3, C(8,3), {}_8C_3, ^{8}C_3, A_8^3.
+_INDEX = r"\{?([0-9]{1,4})\}?"
+_CHOICES = re.compile(
+    rf"(?:\{{\}})?[_^]{_INDEX} ?([CP]) ?_{_INDEX}"
+    rf"|(?<![A-Za-z\\])([CPA])(?: ?[_^]{_INDEX} ?[_^]{_INDEX}| ?\( ?([0-9]{{1,4}}) ?, ?([0-9]{{1,4}}) ?\))"
+)
+# Letters that stand side by side as factors: 6xyz, abc - 1. Others may be a word.
+_PRODUCT = re.compile("[abcd]{2,4}|[wxyz]{2,4}|[pqrs]{2,4}|[kmn]{2,3}")
 _TIMES = frozenset(("*", r"\cdot", r"\times"))
 _OVER = frozenset(("/", r"\div"))
 _CLOSING = {"(": ")", "{": "}"}
@@ -39,6 +47,9 @@ class Node:
     value: str = ""
 
 
+_MINUS_ONE = Node("neg", (Node("number", (), "1"),))
+
+
 class Refused(ValueError):
     """The text is not a formula, or has two readings."""
 
@@ -49,8 +60,10 @@ def parse(text: str) -> Node | None:
     >>> parse("2x").kind, parse("1/2x"), parse("odd")
     ('mul', None, None)
     """
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or (len(text) > 1 and text.isalpha()):  # a word, or letters in order
         return None
+    if "C" in text or "P" in text or "A" in text:
+        text = _CHOICES.sub(_chosen, text)
     reader = _Reader(_TOKEN.findall(text))
     try:
         tree = reader.sum()
@@ -66,9 +79,23 @@ def symbols(tree: Node) -> frozenset[str]:
     return frozenset().union(*map(symbols, tree.args))
 
 
-def has_decimals(tree: Node) -> bool:
-    """Whether any number in it is written as a decimal, so that it may be rounded."""
-    return "." in tree.value if tree.kind == "number" else any(map(has_decimals, tree.args))
+def has(tree: Node, kind: str) -> bool:
+    """Whether any part of it is of this kind (``decimal``: it may be rounded)."""
+    return tree.kind == kind or any(has(arg, kind) for arg in tree.args)
+
+
+def leaves(tree: Node) -> frozenset[str]:
+    """The numbers in it, as written."""
+    if tree.kind in ("number", "decimal"):
+        return frozenset((tree.value,))
+    return frozenset().union(*map(leaves, tree.args))
+
+
+def _chosen(match: re.Match[str]) -> str:
+    n, sign, k, other, *pairs = match.groups()
+    both = sorted((int(x) for x in (n, k, *pairs) if x), reverse=True)
+    name = "binom" if (sign or other) == "C" else "perm"
+    return rf"\{name}?{{{both[0]}}}{{{both[1]}}}"
 
 
 class _Reader:
@@ -114,8 +141,9 @@ class _Reader:
                 right = self.signed_power()
                 left, divided = Node("div" if over else "mul", (left, right)), over
             elif self.starts_factor(token):
-                mixed = left.kind == "number" and (token == r"\frac" or token[0] in ".0123456789")
-                if divided or mixed:
+                mixed = left.kind in ("number", "decimal") and token == r"\frac"
+                digits = token[0] in ".0123456789" and self.tokens[self.at - 1] not in (")", "!")
+                if divided or mixed or digits:
                     raise Refused
                 left = Node("mul", (left, self.power()))
             else:
@@ -136,14 +164,17 @@ class _Reader:
         base = self.base()
         if self.peek() == "!":
             self.take()
-            if base.kind != "number" or not base.value.isdecimal() or self.peek() == "!":
+            if self.peek() == "!":
                 raise Refused
-            base = Node("factorial", (), base.value)
+            base = Node("factorial", (base,))
         if self.peek() == "^":
             self.take()
             base = Node("pow", (base, self.argument()))
             if self.peek() in ("^", "!"):
                 raise Refused
+        if self.peek() == "°":
+            self.take()
+            base = Node("mul", (base, Node("constant", (), "°")))
         return base
 
     def base(self) -> Node:
@@ -153,7 +184,7 @@ class _Reader:
         if token[0] in ".0123456789":
             if self.peek() == "_":
                 raise Refused
-            return Node("number", (), token)
+            return Node("decimal" if "." in token else "number", (), token)
         if token in _CLOSING:
             return self.group(_CLOSING[token])
         if token == "|":
@@ -175,6 +206,8 @@ class _Reader:
     def named(self, token: str) -> Node:
         if token == r"\frac":
             return Node("div", (self.argument(), self.argument()))
+        if token in (r"\binom", r"\perm"):
+            return self.choices(token[1:])
         if token in (r"\sqrt", "sqrt"):
             return self.root()
         if token in _FUNCTIONS:
@@ -183,11 +216,18 @@ class _Reader:
             return Node("constant", (), "pi")
         if _GREEK.fullmatch(token) or (len(token) == 1 and token.isalpha()):
             return self.symbol(token)
-        if len(token) == 2 and token.islower() and token.isalpha() and not _is_word(token):
+        if is_product(token):
             self.at -= 1
             self.tokens[self.at : self.at + 1] = list(token)
             return self.base()
         raise Refused
+
+    def choices(self, name: str) -> Node:
+        doubtful = self.peek() == "?"
+        if doubtful:  # C_8^3 may be a cube
+            self.take()
+        tree = Node(name, (self.argument(), self.argument()))
+        return Node("doubtful", (tree,)) if doubtful else tree
 
     def symbol(self, name: str) -> Node:
         if self.peek() == "_":
@@ -239,7 +279,9 @@ class _Reader:
         if self.peek() == "^":
             self.take()
             power = self.argument()
-            if power.kind != "number":
+            if power == _MINUS_ONE and name in _INVERSE:
+                name, power = _INVERSE[name], None
+            elif power.kind != "number":
                 raise Refused
         inner = self.of()
         tree = Node(name, (inner, *args))
@@ -252,6 +294,8 @@ class _Reader:
             if self.peek() == "^":
                 raise Refused
             return inner
+        if self.peek() == "-":
+            raise Refused
         inner = self.power()
         while self.peek()[:1].isalnum() or self.peek() == r"\pi" or _GREEK.fullmatch(self.peek()):
             if inner.kind == "number" and self.peek()[0].isdigit():
@@ -262,9 +306,11 @@ class _Reader:
         return inner
 
 
-def _is_word(letters: str) -> bool:
-    """Whether two letters are a word or a unit rather than a product."""
-    return _WORDS.fullmatch(letters) is not None
+def is_product(letters: str) -> bool:
+    """Whether several letters are a product rather than a word or a unit: xy, abc."""
+    if len(letters) == 2 and letters.islower() and letters.isalpha():
+        return _WORDS.fullmatch(letters) is None
+    return _PRODUCT.fullmatch(letters) is not None
 
 
 _WORDS = re.compile(

@@ -1,35 +1,85 @@
-r"""Strips the typography from an answer: spacing, fonts, dollars, sizes.
+r"""Strips the typography from an answer: spacing, fonts, colours, sizes, dollars, other scripts.
 
 Every pattern here runs in linear time: it starts at a literal, and its loops stop at a brace.
 """
 
 import re
+import unicodedata
 
 SET_OPEN, SET_CLOSE = "\ue000", "\ue001"  # replace \{ and \}, so that { } only group
 
 _SYMBOLS = str.maketrans({
-    "−": "-", "–": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "，": ",", "°": "",
-    "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∈": r"\in ", "∪": r"\cup ",
-    "∞": r"\infty ", "π": r"\pi ", "×": r"\times ", "·": r"\cdot ", "√": r"\sqrt ",
+    **{0xFF01 + place: 0x21 + place for place in range(94)},  # the full-width forms of ASCII
+    **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad", ""),
+    **dict.fromkeys("‐‑‒–—―−﹣", "-"),
+    **dict.fromkeys("\u00a0\u202f\u2009\u2002\u2003\u2005\u2006\u2007\u2008\u200a\u3000", " "),
+    **dict.fromkeys("º˚", "°"), **dict.fromkeys("·⋅∙•", r"\cdot "), **dict.fromkeys("′’", "'"),
+    "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
+    "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ", "∞": r"\infty ",
+    "π": r"\pi ", "×": r"\times ", "÷": r"\div ", "±": r"\pm ", "∅": r"\emptyset ",
+    "≡": r"\equiv ", "ℝ": r"\mathbb{R}", "→": r"\to ", "∧": r"\land ", "∨": r"\lor ",
+    "…": r"\ldots ", "⋯": r"\ldots ", "、": ",", "。": ".", "⁄": "/", "∶": ":", "％": "%",
+    "〈": "(", "〉": ")", "⟨": "(", "⟩": ")", "∴": r"\therefore ", "⇒": r"\implies ", "∣": "|",
+    "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ",
 })  # fmt: skip
+_RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "₀₁₂₃₄₅₆₇₈₉₊₋ₙ"
+_LEVEL = str.maketrans(_RAISED + _LOWERED, "0123456789+-n" * 2)
+_HIGH, _LOW = re.compile(f"[{_RAISED}]{{1,40}}"), re.compile(f"[{_LOWERED}]{{1,40}}")
+_VULGAR = re.compile("[¼-¾⅐-⅞]")
+_ROOT = re.compile(r"([√∛∜])\s?(?:([0-9.]{1,40}|[A-Za-z])|(?=[({\\]))")
+_DEGREE = {"√": "", "∛": "[3]", "∜": "[4]"}
+_OVERSET = re.compile("((?:[0-9][\u0307\u0305]){1,40})")  # 0.3 with a dot or a bar above its 3
+# "And" and "or" between two values, in the scripts and languages of other models.
+_AND_OR = re.compile(
+    r"(?<=[0-9)}\]\sA-Za-z])\s?(?:(和|与|與|及|と|와|과|그리고|и)|(或者|或|または|또는|или))\s?(?=[-+0-9(\\{\[A-Za-z])"
+)
+_FOREIGN = re.compile(r"\\text\s?\{\s{0,4}(?:(y|et|und)|(o|ou|oder))\s{0,4}\}")
 # An answer that went through JSON once too often: \\frac for \frac. Only before the names of these
 # commands, because a row of a matrix ends in \\.
 _DOUBLED = re.compile(
     r"\\\\(?=(?:boxed|fbox|text|[dt]?frac|left|right|sqrt|pi|[lg]eq?|in|cup|infty|cdot|times)(?![a-zA-Z]))"
 )
 _GONE = re.compile(
-    r"\\!\s{0,8}|\\(?:left|right|[bB]igg?[lr]?|displaystyle|limits|boxed|fbox)(?![a-zA-Z])"
-    r"|\\[()\[\]]|\\?\$|\^\s?\\circ(?![a-zA-Z])|\^\s?\{\s?\\circ\s?\}|\\degree(?![a-zA-Z])"
+    r"\\!\s{0,8}|\\(?:left|right|middle|[bB]igg?[lrm]?|(?:display|text|script)style|limits|boxed|fbox"
+    r"|tiny|scriptsize|footnotesize|small|normalsize|[lL]arge|LARGE|[hH]uge|rm|bf|it|sf|tt|underline"
+    r"|bm|boldsymbol|pmb|nonumber|ensuremath)(?![a-zA-Z])|\\[()\[\]]"
+    r"|(?:\b(?:US|R|C|A|AU|CA|HK|NZ|S) ?)?\\\$|\$"
+    r"|\\(?:[hv]?phantom|[hv]space\*?|color|label|tag|mspace)\s?(?:\[[^\[\]]*\])?\{[^{}]*\}"
+    r"|\\(?:textcolor|colorbox)\s?(?:\[[^\[\]]*\])?\{[^{}]*\}"
 )
-_SPACE = re.compile(r"\\[,;:> ~]|~|\\q?quad(?![a-zA-Z])|\\\\?(?=\s)|\s+")
+_DEGREES = re.compile(
+    r"\s?\^\s?\\circ(?![a-zA-Z])|\s?\^\s?\{\s?\\circ\s?\}|\s?\\(?:degree|textdegree)(?![a-zA-Z])"
+    r"|\s?\^\s?\{?°\}?"
+)
+_SPACE = re.compile(r"(?:\\[,;:> ~]|~|\\q?quad(?![a-zA-Z](?!_))|\\\\?(?=\s)|\s)+")
 _FONT = re.compile(
-    r"\\(?:text[a-z]{0,8}|math(?:rm|bf|it|sf|tt|bb|cal)|mbox|hbox|operatorname)\s?\{([^{}]*)\}"
+    r"\\(?:text[a-z]{0,8}|math(?:rm|bf|it|sf|tt|cal|normal|up)|[mh]box|operatorname\*?)\s?\{([^{}]*)\}"
 )
-_NAMES = re.compile(r"\\(?:([dtc])frac|(l|g|n)(?:eq|eqslant)|([lg])t|(n)e)(?![a-zA-Z])")
-_WRITTEN = {"<=": r"\le ", ">=": r"\ge ", "!=": r"\ne ", "==": "=", r"\%": "%"}
-_COMMA = re.compile(r"\s?\{\s?,\s?\}\s?")
+_FONT_AROUND = re.compile(
+    r"\\(?:text[a-z]{0,8}|math(?:rm|bf|it|sf|tt|cal|normal|up)|[mh]box|operatorname\*?)(?=\s?\{)"
+)
+_FENCES = re.compile(
+    r"\\(?:(langle)|(rangle)|([lr]?vert|mid)|(lbrack)|(rbrack)|(lbrace)|(rbrace))(?![a-zA-Z])"
+)
+_FENCE = ("", "(", ")", "|", "[", "]", SET_OPEN, SET_CLOSE)
+_NAMES = re.compile(
+    r"\\(?:([dtc])frac|(l|g|n)(?:eq|eqslant)|([lg])t|(n)e|(varnothing)|(dots|cdots))(?![a-zA-Z])"
+)
+_WRITTEN = {"<=": r"\le ", ">=": r"\ge ", "!=": r"\ne ", "==": "=", r"\%": "%", "...": r"\ldots "}
+_OVER = re.compile(r"\{([^{}]{1,80})\\(over|choose)(?![a-zA-Z])([^{}]{1,80})\}")
+_COMMA = re.compile(r"\s?\{\s?([,:])\s?\}\s?")
 _SINGLE = re.compile(r"\{\s?([A-Za-z0-9])\s?\}")
 _TIGHT = re.compile(r"(?<![0-9]) +| +(?![0-9])")
+# What stands before or after an answer and says nothing about it.
+_BEFORE = re.compile(
+    r"\s{0,4}(?:(?:\\(?:therefore|implies|[rR]ightarrow|Longrightarrow|iff|hence)(?![a-z])|[=:])\s{0,4}"
+    r"|(?:exactly|is|only|just|simply|equals|thus|so|therefore|hence|(?:the )?(?:final |correct )?answer"
+    r"(?: is)?|result)\s{0,2}[:=]?\s{1,4}(?=[-+(\[0-9\\]))",
+    re.IGNORECASE,
+)
+_AFTER = re.compile(
+    r"(?:\s{0,4}(?:\\(?:blacksquare|square|qed|checkmark|Box)(?![a-z])|[■□∎✓✅]))+$"
+)
 
 
 def plain(text: str) -> str:
@@ -38,28 +88,82 @@ def plain(text: str) -> str:
     >>> plain(r"$\left(\dfrac{1}{2},\;3\text{cm}\right)$.")
     '(\\frac{1}{2}, 3 cm )'
     """
-    text = text.translate(_SYMBOLS)
-    if "\\" in text or "$" in text:
+    if not text.isascii():
+        text = _ascii(text)
+    if "\\" in text or "$" in text or "°" in text:
         text = _DOUBLED.sub(r"\\", text)
         text = text.replace(r"\{", SET_OPEN).replace(r"\}", SET_CLOSE)
-        text = text.replace(r"\lbrace", SET_OPEN).replace(r"\rbrace", SET_CLOSE)
+        text = _DEGREES.sub("°", _FOREIGN.sub(_joined, text))
         text = _FONT.sub(r" \1 ", _GONE.sub("", text))
-        text = _NAMES.sub(_short, text)
+        text = _FENCES.sub(_fence, _NAMES.sub(_short, _FONT_AROUND.sub("", text)))
+        text = _OVER.sub(_as_command, text)
     if "{" in text:
-        text = _COMMA.sub(",", text)
+        text = _COMMA.sub(r"\1", text)
     for written, meant in _WRITTEN.items():
         if written in text:
             text = text.replace(written, meant)
-    return _SPACE.sub(" ", text).rstrip(" .,;:*`").lstrip(" ,;:*`")
+    if not text.isascii():
+        text = _AND_OR.sub(_joined, text)
+    text = _SPACE.sub(" ", text).rstrip(" .,;:*`").lstrip(" ,;:*`")
+    if match := _BEFORE.match(text):
+        text = text[match.end() :]
+    return _AFTER.sub("", text) if text.endswith(_ENDS) else text
+
+
+_ENDS = ("e", "d", "k", "x", *"■□∎✓✅")  # of what _AFTER removes
+
+
+def _ascii(text: str) -> str:
+    """The text with the signs of other scripts as LaTeX or ASCII; its letters stay."""
+    text = _OVERSET.sub(_overset, text)
+    text = _ROOT.sub(_root, _VULGAR.sub(_vulgar, text))
+    return _LOW.sub(_low, _HIGH.sub(_high, text)).translate(_SYMBOLS)
+
+
+def _high(match: re.Match[str]) -> str:
+    return f"^{{{match[0].translate(_LEVEL)}}}"
+
+
+def _low(match: re.Match[str]) -> str:
+    return f"_{{{match[0].translate(_LEVEL)}}}"
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    top, _, below = unicodedata.normalize("NFKC", match[0]).partition("⁄")
+    return rf"\frac{{{top}}}{{{below}}}" if below else match[0]
+
+
+def _root(match: re.Match[str]) -> str:
+    inner = f"{{{match[2]}}}" if match[2] else ""
+    return rf"\sqrt{_DEGREE[match[1]]}{inner}"
+
+
+def _overset(match: re.Match[str]) -> str:
+    return rf"\overline{{{match[1].translate({0x307: None, 0x305: None})}}}"
+
+
+def _joined(match: re.Match[str]) -> str:
+    return " and " if match[1] else " or "
+
+
+def _fence(match: re.Match[str]) -> str:
+    return _FENCE[match.lastindex or 0]
+
+
+def _as_command(match: re.Match[str]) -> str:
+    name = "frac" if match[2] == "over" else "binom"
+    return rf"\{name}{{{match[1].strip()}}}{{{match[3].strip()}}}"
 
 
 def _short(match: re.Match[str]) -> str:
-    fraction, order, strict, unequal = match.groups()
+    fraction, order, strict, unequal, empty, dots = match.groups()
     if fraction:
         return r"\frac"
     if strict:
         return "<" if strict == "l" else ">"
-    return rf"\{order or unequal}e"
+    if empty:
+        return r"\emptyset"
+    return r"\ldots" if dots else rf"\{order or unequal}e"
 
 
 def canonical(text: str) -> str:

@@ -2,45 +2,47 @@ r"""Decides whether two formulas are equal by their values at points, with round
 
 It answers only if the answer is sound:
 
-- both have the same free symbols, and every reading of ``e``, ``i`` and ``\log`` agrees;
 - *unequal* if, at points with positive values, they differ by more than their error bounds;
-- *equal* if they agree at all points, of either sign, the bounds are below 1e-9 of the value, and
-  no part of either is so large or so small that it could hide another (2^100 + 1). Math-Verify
-  itself takes constants for equal if they agree in 15 digits.
+- *equal* if they agree at all points, near and far, of either sign, and the precision is far beyond
+  what their largest or smallest part could hide (1 + 10^{-80}). Where a real formula has no value,
+  as ``\sqrt{x}`` at -1, it is not compared. Rational values are exact.
 
-Everything else is None and is left to Math-Verify.
+``e``, ``i``, ``\log`` and ``°`` have two readings each. Equal in one of them is equal; unequal is
+unequal in all.
 """
 
-import math
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice, product
 from zlib import crc32
 
-from distill.verify.math.bounds import HUGE, OPERATIONS, Undefined, Valued, div, rounded
-from distill.verify.math.expression import Node, has_decimals, parse, symbols
+from distill.verify.math.bounds import ONE, Arithmetic, Valued, arithmetic, exact
+from distill.verify.math.expression import Node, has, leaves, parse, symbols
 
 POINTS = 4  # with values between 0.3 and 2.9, and as many of either sign
-FAR = 30.0  # how much farther out one more point lies, where |x - 5| is x - 5
-SHARP = 1e-9  # of the value: the largest error bounds with which two values count as equal
-# Parts within these sizes cannot hide each other in a double's 16 digits.
-SMALLEST, LARGEST = 1e-5, 1e8
-DIGITS = 15  # of a number: a double holds them all
+BITS = 256  # the precision that is tried first
+MOST_BITS = 8_192
+# A part of size 2^s or 2^-s could hide another one in fewer bits than SPARE + 4s.
+SPARE = 160
+CONSTANTS = 4  # numbers of the formulas, around which further points lie: 100 in |x - 100|
 _OFTEN_WHOLE = frozenset("jklmn")  # letters of whole numbers, for which sin(n pi) is 0
-_PERIODIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
+_PERIODIC = ("sin", "cos", "tan", "cot", "sec", "csc", "cis")
+_WAYS = {"e": ("constant", "symbol"), "i": ("constant", "symbol"), "log": ("10", "e")}
+_WAYS["°"] = ("1", "pi")
 
 Reading = Mapping[str, str]
-ARITHMETIC = (ArithmeticError, ValueError)  # Undefined is one; math.log raises the other
+ARITHMETIC = (ArithmeticError, ValueError)  # Undefined is one; mpmath raises the other
 
 
 @dataclass(slots=True)
 class Point:
-    """Where both are evaluated; ``plain``: all parts had a medium size there."""
+    """Where both are evaluated; ``widest``: log2 of the most extreme size of a part there."""
 
-    values: Mapping[str, float]
+    values: Mapping[str, Fraction]
     reading: Reading
-    plain: bool = True
+    widest: int = field(default=0)
 
 
 def equal(gold: str, answer: str) -> bool | None:
@@ -50,10 +52,22 @@ def equal(gold: str, answer: str) -> bool | None:
     (True, False, None)
     """
     left, right = parse(gold), parse(answer)
-    if left is None or right is None or symbols(left) != symbols(right):
+    if left is None or right is None:
         return None
-    found = {_same(left, right, reading, gold + answer) for reading in _readings(left, right)}
-    return found.pop() if len(found) == 1 else None
+    found = set()
+    for reading in _readings(left, right):
+        found.add(_same(left, right, reading, gold + answer))
+        if True in found:
+            return True
+    return False if found == {False} and _certain(left, right) else None
+
+
+def _certain(left: Node, right: Node) -> bool:
+    """Whether a difference counts: the names are the same, or one side has none at all."""
+    if has(left, "doubtful") or has(right, "doubtful"):
+        return False
+    ours, theirs = symbols(left), symbols(right)
+    return ours <= theirs or theirs <= ours
 
 
 def proportional(gold: str, answer: str) -> float | None:
@@ -66,38 +80,34 @@ def proportional(gold: str, answer: str) -> float | None:
     if left is None or right is None or not symbols(left) or symbols(left) != symbols(right):
         return None
     factors = []
+    how = arithmetic(BITS, complex_roots=False)
     try:
         for reading in _readings(left, right):
-            for point in _points(left, reading, gold + answer):
-                factors.append(div(_at(right, point), _at(left, point)))
-                if not point.plain:
+            for point in _points(left, right, reading, gold + answer):
+                factors.append(how.div(_at(right, point, how), _at(left, point, how)))
+                if SPARE + 4 * point.widest > BITS:
                     return None
     except ARITHMETIC:
         return None
-    first, _ = factors[0]
-    if first.imag or abs(first) < 1e-6 or not all(_agree(factors[0], x) for x in factors):
+    first = factors[0][0]
+    if not first or getattr(first, "imag", 0) or not all(how.agree(factors[0], x) for x in factors):
         return None
-    return first.real
+    return float(first)
 
 
-def constant(formula: str) -> float | None:
-    r"""The value of a formula without symbols, if it is real.
+def constant(formula: str) -> Fraction | None:
+    r"""The value of a formula without symbols, if it is real, to more than seventy digits.
 
-    >>> constant(r"\frac{\pi}{2}")
-    1.5707963267948966
+    >>> round(float(constant(r"\frac{\pi}{2}")), 4)
+    1.5708
     """
     tree = parse(formula)
     if tree is None or symbols(tree):
         return None
-    found = []
-    for reading in _readings(tree, tree):
-        if "symbol" in reading.values():
-            continue
-        try:
-            found.append(_at(tree, Point({}, reading))[0])
-        except ARITHMETIC:
-            return None
-    return found[0].real if len(found) == 1 and not found[0].imag else None
+    how = arithmetic(BITS, complex_roots=True)
+    readings = [one for one in _readings(tree, tree) if "symbol" not in one.values()]
+    found = [_value(tree, Point({}, one), how) for one in readings]
+    return how.fraction(found[0]) if len(found) == 1 and found[0] is not None else None
 
 
 def linear(formula: str) -> bool:
@@ -108,6 +118,25 @@ def linear(formula: str) -> bool:
     """
     tree = parse(formula)
     return tree is not None and _is_linear(tree)
+
+
+def line(formula: str) -> tuple[Fraction, Fraction, str] | None:
+    """(factor, offset, name) of a linear formula in one symbol, if its numbers are fractions.
+
+    >>> line("5 - 2x")
+    (Fraction(-2, 1), Fraction(5, 1), 'x')
+    """
+    tree = parse(formula)
+    if tree is None or len(names := symbols(tree)) != 1 or not _is_linear(tree):
+        return None
+    (name,), how = names, arithmetic(BITS, complex_roots=False)
+    try:
+        low, high = (_at(tree, Point({name: Fraction(x)}, {}), how) for x in (0, 1))
+    except (KeyError, *ARITHMETIC):  # e, i, log: two readings
+        return None
+    if not exact(low) or not exact(high) or low[0] == high[0]:
+        return None
+    return high[0] - low[0], low[0], name
 
 
 def _is_linear(tree: Node) -> bool:
@@ -122,40 +151,54 @@ def _is_linear(tree: Node) -> bool:
 
 
 def _same(left: Node, right: Node, reading: Reading, seed: str) -> bool | None:
-    found = [_compared(left, right, point) for point in _points(left, reading, seed)]
-    near, far, mixed = found[:POINTS], found[POINTS : POINTS + 1], found[POINTS + 1 :]
-    if all(x == "equal" for x in near) and "different" not in [*far, *mixed]:
-        return True if all(x in ("equal", "undefined") for x in mixed) else None
-    different = all(x == "different" for x in [*near, *far])
-    if different and not _whole_numbers(left) and not _whole_numbers(right):
-        return False
+    """By points: near ones where there are values, then others, where there may be none."""
+
+    def compared(point: Point) -> str:
+        return _compared(left, right, point)
+
+    points = _points(left, right, reading, seed)
+    inside = (one for one in map(compared, islice(points, 3 * POINTS)) if one != "undefined")
+    near = list(islice(inside, POINTS if symbols(left) | symbols(right) else 1))
+    if not near:
+        return None
+    if all(one == "equal" for one in near):
+        rest = set(map(compared, points))
+        if "half" in rest and has(left, "abs") != has(right, "abs"):
+            return None  # ln|x| has a value where ln x has none
+        return True if rest <= {"equal", "half", "undefined"} else None
+    if all(one == "different" for one in near):
+        whole = _whole_numbers(left) or _whole_numbers(right)
+        if whole or (reading.get("i") == "constant" and symbols(left)):
+            return None
+        return None if "equal" in map(compared, points) else False  # |x-5| is x-5 from 5 on
     return None
 
 
 def _compared(left: Node, right: Node, point: Point) -> str:
-    """``equal``, ``different``, ``undefined`` or, if rounding may explain it, ``unclear``."""
+    """``equal``, ``different``, ``undefined``, ``half`` defined, or ``unclear``."""
+    bits = BITS
+    while True:
+        how = arithmetic(bits, complex_roots=not point.values)
+        a, b = _value(left, point, how), _value(right, point, how)
+        if a is None or b is None:
+            return "undefined" if a is b else "half"
+        needed = SPARE + 4 * point.widest
+        if (exact(a) and exact(b)) or needed <= bits or needed > MOST_BITS:
+            break
+        bits = 1 << (needed - 1).bit_length()
+    if exact(a) and exact(b) and a[0] == b[0]:
+        return "equal"
+    if how.differ(a, b):
+        near = has(left, "decimal") or has(right, "decimal")
+        return "unclear" if near and how.close(a, b) else "different"
+    return "equal" if needed <= bits and how.agree(a, b) else "unclear"
+
+
+def _value(tree: Node, point: Point, how: Arithmetic) -> Valued | None:
     try:
-        a, b = _at(left, point), _at(right, point)
+        return _at(tree, point, how)
     except ARITHMETIC:
-        return "undefined"
-    if _differ(a, b):
-        near = has_decimals(left) or has_decimals(right)
-        return "unclear" if near and _close(a, b) else "different"
-    return "equal" if point.plain and _agree(a, b) else "unclear"
-
-
-def _differ(a: Valued, b: Valued) -> bool:
-    return abs(a[0] - b[0]) > 4 * (a[1] + b[1])
-
-
-def _agree(a: Valued, b: Valued) -> bool:
-    size = max(abs(a[0]), abs(b[0]), 1e-3)
-    return not _differ(a, b) and a[1] + b[1] <= SHARP * size
-
-
-def _close(a: Valued, b: Valued) -> bool:
-    """Whether one may be a rounding of the other."""
-    return abs(a[0] - b[0]) <= 0.05 * max(abs(a[0]), abs(b[0]), 0.1)
+        return None
 
 
 def _whole_numbers(tree: Node) -> bool:
@@ -164,66 +207,69 @@ def _whole_numbers(tree: Node) -> bool:
     return inside or (tree.kind in _PERIODIC and bool(symbols(tree) & _OFTEN_WHOLE))
 
 
-def _points(tree: Node, reading: Reading, seed: str) -> Iterator[Point]:
-    """POINTS near ones, one far out, POINTS of mixed signs; a single one if nothing varies.
+def _points(left: Node, right: Node, reading: Reading, seed: str) -> Iterator[Point]:
+    """POINTS near ones; then POINTS of mixed signs, and some far out; one if nothing varies.
 
     Drawn from both texts, so they are reproducible and an answer cannot be made to fit them.
     """
-    names = [*sorted(symbols(tree)), *(name for name in reading if reading[name] == "symbol")]
+    names = sorted(symbols(left) | symbols(right))
+    names += [name for name in reading if reading[name] == "symbol"]
     if not names:
         yield Point({}, reading)
         return
     draw = random.Random(crc32(seed.encode("utf-8", "replace")))
-    for number in range(2 * POINTS + 1):
-        size = FAR if number == POINTS else 1.0
-        signs = [draw.choice((-1.0, 1.0)) if number > POINTS else size for _ in names]
-        values = [sign * draw.uniform(0.3, 2.9) for sign in signs]
-        yield Point(dict(zip(names, values, strict=True)), reading)
+
+    def near(size: Fraction, *signs: int) -> Point:
+        values = [
+            draw.choice(signs) * size * Fraction(2 * draw.randint(20, 186) + 1, 128) for _ in names
+        ]
+        return Point(dict(zip(names, values, strict=True)), reading)
+
+    for number in range(3 * POINTS):
+        yield near(Fraction(1, 4 if number % 3 == 2 else 1), 1)
+    for _ in range(POINTS):
+        yield near(Fraction(1), 1, -1)
+    sizes = {abs(Fraction(x)) for tree in (left, right) for x in leaves(tree) if len(x) < 12}
+    for size in [Fraction(30), *sorted(sizes)[-CONSTANTS:]]:
+        if size:
+            yield near(size, 1)
+            yield near(size, 1, -1)
 
 
 def _readings(left: Node, right: Node) -> Iterator[Reading]:
-    """Euler's e or a name, the imaginary unit or a name, the logarithm to 10 or e."""
-    ways = {"e": ("constant", "symbol"), "i": ("constant", "symbol"), "log": ("10", "e")}
-    seen = _ambiguous(left) | _ambiguous(right)
-    names = sorted(seen)
-    for choice in product(*(ways[name] for name in names)):
+    """Euler's e or a name, the imaginary unit or a name, the logarithm to 10 or e, degrees."""
+    names = sorted(_ambiguous(left) | _ambiguous(right))
+    for choice in product(*(_WAYS[name] for name in names)):
         yield dict(zip(names, choice, strict=True))
 
 
 def _ambiguous(tree: Node) -> frozenset[str]:
     found = frozenset().union(*map(_ambiguous, tree.args))
-    if tree.kind == "constant" and tree.value in ("e", "i"):
+    if tree.kind == "constant" and tree.value in _WAYS:
         return found | {tree.value}
     return found | {"log"} if tree.kind == "log" and len(tree.args) == 1 else found
 
 
-def _at(tree: Node, point: Point) -> Valued:
-    if tree.args:
-        args = [_at(arg, point) for arg in tree.args]
-        if tree.kind == "log" and len(args) == 1:
-            args.append((10.0, 0.0) if point.reading["log"] == "10" else rounded(math.e))
-        value, error = OPERATIONS[tree.kind](*args)
-    else:
-        value, error = _leaf(tree, point)
-    size = abs(value)
-    if not size < HUGE or not error < HUGE:
-        raise Undefined
-    if size > LARGEST or error < size < SMALLEST:
-        point.plain = False
-    return value, error
+def _at(tree: Node, point: Point, how: Arithmetic) -> Valued:
+    if not tree.args:
+        return _leaf(tree, point, how)
+    args = [_at(arg, point, how) for arg in tree.args]
+    if tree.kind == "log" and len(args) == 1:
+        args.append((Fraction(10), 0) if point.reading["log"] == "10" else how.e)
+    found = how.operations[tree.kind](*args)
+    if not exact(found) or not all(map(exact, args)):
+        sizes = [how.size(one) for one in (*args, found)]
+        point.widest = max(point.widest, *sizes)
+    return found
 
 
-def _leaf(tree: Node, point: Point) -> Valued:
-    if tree.kind == "number":
-        if len(tree.value) > DIGITS:
-            raise Undefined
-        return rounded(float(tree.value))
-    if tree.kind == "factorial":
-        if int(tree.value[:3]) > 20:
-            raise Undefined
-        return rounded(float(math.factorial(int(tree.value))))
+def _leaf(tree: Node, point: Point, how: Arithmetic) -> Valued:
+    if tree.kind in ("number", "decimal"):
+        return Fraction(tree.value), 0
     if tree.value in point.values:
-        return point.values[tree.value], 0.0
+        return point.values[tree.value], 0
     if tree.value == "pi":
-        return rounded(math.pi)
-    return (1j, 0.0) if tree.value == "i" else rounded(math.e)
+        return how.pi
+    if tree.value == "°":
+        return how.div(how.pi, (Fraction(180), 0)) if point.reading["°"] == "pi" else ONE
+    return how.i if tree.value == "i" else how.e

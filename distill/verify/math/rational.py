@@ -6,8 +6,10 @@ answer can waste memory or hit Python's limit of 4,300 digits.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+
+from distill.verify.math.units import unit
 
 LONGEST = 1_000  # characters; well below the 4,300 digits that int() takes
 LARGEST = 300  # exponent of ten; the range of a double, far beyond any answer
@@ -20,28 +22,23 @@ _MIXED_LATEX = re.compile(rf"([0-9]+)\s?(?=\\frac\s?{_ARG}\s?{_ARG})")
 _MIXED = re.compile(r"([0-9]+) ([0-9]+)\s?/\s?([0-9]+)(?![0-9.,])")
 _SLASH = re.compile(rf"({DECIMAL})\s?/\s?([+-]?{DECIMAL})(?![0-9.,])")
 _POWER = re.compile(
-    rf"(?:({DECIMAL})\s?(?:\\times|\\cdot|\*|x)\s?)?10\s?\^\s?(?:\{{\s?([+-]?[0-9]{{1,4}})\s?\}}|([0-9]))"
+    rf"(?:({DECIMAL})\s?(?:\\times|\\cdot|\*|x)\s?)?(?:10|\{{10\}})\s?\^\s?(?:\{{\s?([+-]?[0-9]{{1,4}})\s?\}}|([0-9])(?![0-9]))"
 )
 _EXPONENT = re.compile(rf"({DECIMAL})[eE]([+-]?[0-9]{{1,4}})(?![0-9])")
 _PLAIN = re.compile(DECIMAL)
-_CURRENCY = re.compile(r"[€£¥₹]\s?|(?:USD|EUR|US)\s?(?=[0-9.])")
+# 1.250,75 and 1 250,75 (a decimal comma after groups), 12,34,567 (lakhs)
+_COMMA_DECIMAL = re.compile(r"([1-9][0-9]{0,2}(?:[. ][0-9]{3})+),([0-9]{1,6})(?![0-9,.])")
+_MONEY_COMMA = re.compile(r"([0-9]{1,9}),([0-9]{1,2})(?=\s?(?:[€£₽]|EUR|euros?|$))")  # €12,75
+_LAKHS = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?![0-9,])")
+# 0.1\overline{6}, 0.(3), 0.333\ldots: the digits before the repetition, and those that repeat
+_REPEATING = re.compile(
+    r"([0-9]{1,20})\.([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,40}\}|[0-9]))+"
+    r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,40})\)|(?<=[0-9]{3})\s?\\ldots)"
+)
+_AGAIN = re.compile(r"([0-9])\1{2,}$|([0-9]{2,20}?)\2+$")
+_CURRENCY = re.compile(r"(?:([€£¥₹₽])|(USD|EUR|GBP|INR|CNY|RMB|US|Rs\.?)(?=[ 0-9.]))\s?")
 _PERCENT = re.compile(r"\s?(?:%|percent(?:age)?\b|pct\b\.?)", re.IGNORECASE)
 _TIMES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_UNIT_WORD = re.compile(r"[A-Za-zµμ€£¥²³.'’&/()-]+(?:\^\{?[23]\}?)?|\^\{?[23]\}?")
-# A one-letter unit needs a space before it, because in 5m the letter may be a variable. Longer ones
-# may follow the number directly.
-_LETTER_UNITS = frozenset("msgLlh")
-_GLUED = frozenset({
-    "€", "£", "¥", "cm", "mm", "km", "dm", "m²", "m³", "cm²", "cm³", "km²", "kg", "mg", "lb", "lbs",
-    "oz", "ft", "mph", "km/h", "m/s", "min", "hrs", "kWh", "ml", "mL", "am", "pm",
-    "st", "nd", "rd", "th",
-})  # fmt: skip
-# Words that make the number another number, or one of several: 3 dozen, 5 or 6, 2 more than x.
-CHANGING = frozenset({
-    "or", "and", "to", "than", "plus", "minus", "times", "over", "pi", "sqrt", "dozen", "dozens",
-    "half", "hundred", "thousand", "million", "billion", "trillion", "squared", "cubed",
-    "mod", "base", "choose", "either", "between", "through",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +48,39 @@ class Number:
     value: Fraction
     percent: bool = False
     decimals: int | None = None  # digits after the point, if written as a decimal
+    unit: str = ""  # as written; "" if there is none
 
 
 def read_number(text: str) -> Number | None:
     r"""The number that the whole (plain) text states; None if it states anything else or more.
 
     >>> read_number(r"-1\frac{1}{2} cm")
-    Number(value=Fraction(-3, 2), percent=False, decimals=None)
+    Number(value=Fraction(-3, 2), percent=False, decimals=None, unit='cm')
     >>> read_number("2x") is None
     True
     """
     if len(text) > LONGEST:
         return None
-    text = _CURRENCY.sub("", text.strip(), count=1)
+    text = text.strip()
+    while text.startswith("{") and text.endswith("}") and "{" not in text[1:]:
+        text = text[1:-1].strip()
     sign = -1 if text.startswith("-") else 1
     if text.startswith(("+", "-")):
         text = text[1:].lstrip()
-    found = _leading(text)
-    if found is None:
+    money = _CURRENCY.match(text)
+    if money:
+        text = text[money.end() :]
+    comma = _MONEY_COMMA.match(text)
+    if comma and (money or comma.end() < len(text)):
+        value, end, decimals = Fraction(f"{comma[1]}.{comma[2]}"), comma.end(), len(comma[2])
+    elif (found := _leading(text)) is None:
         return None
-    value, end, decimals = found
-    return _with_rest(sign * value, text[end:], decimals)
+    else:
+        value, end, decimals = found
+    if money and text[end:].strip():
+        return None
+    number = _with_rest(sign * value, text[end:], decimals)
+    return replace(number, unit=money[1] or money[2].rstrip(".")) if money and number else number
 
 
 def _leading(text: str) -> tuple[Fraction, int, int | None] | None:
@@ -81,15 +90,34 @@ def _leading(text: str) -> tuple[Fraction, int, int | None] | None:
         value = _ratio(part) if part else None
         if part and value is not None:
             return int(match[1]) + value, part.end(), None
-    for pattern, read in ((_FRAC, _ratio), (_MIXED, _mixed), (_SLASH, _slash), (_POWER, _power)):
+    for pattern, read in _FORMS:
         if match := pattern.match(text):
             value = read(match)
             return None if value is None else (value, match.end(), None)
     if match := _EXPONENT.match(text):
         return _scaled(match[1], match[2], match.end())
+    if match := _COMMA_DECIMAL.match(text):
+        whole = match[1].replace(".", "").replace(" ", "")
+        return Fraction(f"{whole}.{match[2]}"), match.end(), len(match[2])
+    if match := _LAKHS.match(text):
+        return _fraction(match[0]), match.end(), 0
     if match := _PLAIN.match(text):
         return _fraction(match[0]), match.end(), len(match[0].partition(".")[2])
     return None
+
+
+def _repeating(match: re.Match[str]) -> Fraction | None:
+    whole, first, marked, bracketed = match.groups()
+    again = re.sub(r"[^0-9]", "", marked or bracketed or "")
+    if not again:  # 0.1666...: its last digits, if they do repeat
+        tail = _AGAIN.search(first)
+        if tail is None:
+            return None
+        again, first = tail[1] or tail[2], first[: tail.start()]
+    shift = 10 ** len(first)
+    return Fraction(int(whole + first)) / shift + Fraction(
+        int(again), (10 ** len(again) - 1) * shift
+    )
 
 
 def _fraction(text: str) -> Fraction:
@@ -126,27 +154,26 @@ def _scaled(digits: str, exponent: str, end: int) -> tuple[Fraction, int, None] 
     return _fraction(digits) * Fraction(10) ** power, end, None
 
 
+_FORMS = (
+    (_FRAC, _ratio),
+    (_MIXED, _mixed),
+    (_SLASH, _slash),
+    (_POWER, _power),
+    (_REPEATING, _repeating),
+)
+
+
 def _with_rest(value: Fraction, rest: str, decimals: int | None) -> Number | None:
     """The number together with what follows it; None if that is more than a unit."""
+    if not rest:
+        return Number(value, decimals=decimals)
     if match := _PERCENT.match(rest):
-        rest = rest[match.end() :]
-        return Number(value, percent=True, decimals=decimals) if is_unit(rest) else None
+        name = unit(rest[match.end() :])
+        return None if name is None else Number(value, percent=True, decimals=decimals, unit=name)
     words = rest.split(maxsplit=1)
     if rest[:1] == " " and words and words[0].lower() in _TIMES:
         value *= _TIMES[words[0].lower()]
         rest = " " + words[1] if len(words) > 1 else ""
-    return Number(value, decimals=decimals) if is_unit(rest) else None
-
-
-def is_unit(rest: str) -> bool:
-    """Whether what follows a number only says what is counted: nothing, `` cm^2``, `` apples``."""
-    if not rest.strip():
-        return True
-    words = rest.split()
-    if len(words) > 12 or not all(_UNIT_WORD.fullmatch(word) for word in words):
-        return False
-    first = words[0].rstrip(".")
-    known = first in _GLUED or (rest[0] == " " and first in _LETTER_UNITS)
-    if not known and (rest[0] != " " or sum(map(str.isalpha, first)) < 2):
-        return False
-    return not any(word.lower().strip(".()'") in CHANGING for word in words)
+        decimals = None
+    name = unit(rest)
+    return None if name is None else Number(value, decimals=decimals, unit=name)

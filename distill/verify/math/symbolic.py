@@ -1,4 +1,13 @@
-r"""Which texts are simple enough for Math-Verify, and how they are written for it."""
+r"""Which questions Math-Verify gets: what it can read whole, written as it expects it.
+
+Its yes is believed, so it must not be asked where it would drop a mark or compare two numbers to 15
+digits. Its no proves nothing: two equal formulas may be beyond sympy.
+"""
+
+import re
+
+from distill.verify.math.expression import is_product
+from distill.verify.math.latex import plain
 
 LONGEST = 512  # characters of a reference or an answer that is handed to sympy
 DEEPEST = 50  # brackets within brackets; its parser recurses
@@ -29,6 +38,37 @@ def too_complex(text: str) -> str | None:
                 return "tower"
         elif char in "+-*/=,<>":
             chain = 0
+    return None
+
+
+_READ = re.compile(
+    r"(?:\\(?:frac|sqrt|cdot|times|div|pi|a?r?c?(?:sin|cos|tan)|cot|sec|csc|ln|log|exp|le|ge|ne|cup|cap"
+    r"|infty|in|alpha|beta|gamma|delta|theta|lambda|mu|rho|sigma|phi|omega|quad)(?![a-zA-Z])"
+    r"|\\(?:begin|end)\s?\{[pb]?matrix\}|\\\\|[A-Za-z](?:_(?:[A-Za-z0-9]|\{[0-9A-Za-z]{1,3}\})(?![\w{]))?"
+    r"|(?<![0-9])[0-9]+(?:\.[0-9]+)?(?!_)|[-+*/^=<>(){}\[\],|&\s\ue000\ue001])*"
+)
+_TOGETHER = re.compile(r"[A-Za-z]\s?\(|[A-Z]\s?[A-Z]|\|\s?\|")
+_LETTERS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
+_RELATION = re.compile(r"\\(?:le|ge|ne|in)(?![a-zA-Z])|[=<>]")
+
+
+def mistaken(gold: str, answer: str) -> str | None:
+    r"""Why a yes of Math-Verify would not be believed; None if it would.
+
+    >>> mistaken("f'(x)", "f''(x)"), mistaken("x+y=2", "2"), mistaken(r"\frac{x}{2}+n", "n+x/2")
+    ('unread_mark', 'relation_or_value', None)
+    """
+    texts = [
+        plain(text) if r"\begin" not in text else text.replace("$", "") for text in (gold, answer)
+    ]
+    for text in texts:
+        bare = re.sub(r"\\(?:begin|end)\s?\{[pb]?matrix\}|(?<![A-Za-z\\])or(?![A-Za-z])", " ", text)
+        if _READ.fullmatch(text.replace(" or ", ",")) is None or _TOGETHER.search(bare):
+            return "unread_mark"
+        if not all(map(is_product, _LETTERS.findall(bare))):
+            return "unread_mark"
+    if not all(map(_RELATION.search, texts)) and any(map(_RELATION.search, texts)):
+        return "relation_or_value"
     return None
 
 

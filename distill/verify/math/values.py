@@ -1,59 +1,71 @@
-r"""Reads an answer as a number, a list of answers, or text.
+r"""Reads an answer as a number, a notation, a list of answers, one with a name or a letter, or text.
 
 Lists have at most DEEPEST levels and MOST elements; beyond that an answer is text.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from distill.verify.math import phrases
+from distill.verify.math.expression import is_product, parse, symbols
 from distill.verify.math.latex import SET_CLOSE, SET_OPEN, canonical, plain
-from distill.verify.math.rational import CHANGING, Number, read_number
+from distill.verify.math.notations import Based, Notation, Ratio, Residue, notation
+from distill.verify.math.probe import equal
+from distill.verify.math.rational import Number, read_number
+from distill.verify.math.units import DENYING, known, unit
 
 DEEPEST = 3  # a list of tuples of sets
 MOST = 200  # elements; longer lists are not answers
 LONGEST = 5_000  # characters; a longer answer is only compared as it is written
 
 _OPEN, _CLOSE = "([{" + SET_OPEN, ")]}" + SET_CLOSE
-_PARTS = re.compile(rf"[()\[\]{{}}{SET_OPEN}{SET_CLOSE},;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
+_PARTS = re.compile(rf"[()\[\]{{}}{SET_OPEN}{SET_CLOSE},;]|(?<![a-zA-Z\\])(?:and|or)(?![a-z])")
 _GROUPED = re.compile(r"(?<=[0-9]),[0-9]{3}(?![0-9])")
-# A left side that only names the answer: x, x_1, f(x), \theta, \angle ABC, |AB|, (x, y), Area. Not
-# 2x + z, because then the whole equation is the answer.
+_INDEX = r"(?:_ ?(?:\w|\{[\w ,+-]{1,12}\}))?"
+_ARGUMENTS = r"(?: ?[(\[] ?[^()\[\]=]{1,30} ?[)\]])?"
+_WORD_NAME = r"(?!(?:sin|cos|tan|ln|log|exp|lim|sqrt)\b)[A-Za-z]{2,20}(?:['-]?[A-Za-z]{0,20}|(?: [A-Za-z']{1,20}){0,6})"
+# A left side that only names the answer: x, x_1, f(x), f^{-1}(x), \theta, \angle ABC, |AB|, (x, y),
+# \gcd(9, 18), Area. Not 2x + z, because then the whole equation is the answer.
 _NAME = re.compile(
-    r"(?:\\[a-z]{2,8} ?)?[A-Za-z](?:_(?:\w|\{\w{1,8}\})|'|\^\*)?"
-    r"(?: ?\( ?\w{1,3}(?: ?, ?\w{1,3}){0,3} ?\))?"
-    r"|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|rho|sigma)"
+    rf"(?:m ?)?(?:\\(?:angle|triangle|vec|hat|bar|overline|overrightarrow|widehat|tilde|Delta|delta|mathbb|mathcal) ?)?"
+    rf"(?:\{{?(?:[A-Za-z]|[A-Z]{{2,4}})\}}?){_INDEX}(?:'{{1,3}}|\^ ?\*|\^ ?\{{-1\}})?{_ARGUMENTS}"
+    rf"|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|varphi|omega|rho|sigma|Delta|triangle|ell|epsilon|tau|psi){_INDEX}"
+    rf"|\\?(?:max|min|gcd|lcm|sup|inf|deg|dim|det|Pr|P){_INDEX}{_ARGUMENTS}"
+    rf"|{_WORD_NAME}{_ARGUMENTS}"
     # the ratio of two names
     r"|[A-Za-z](?:_(?:\w|\{\w{1,8}\}))? ?: ?[A-Za-z](?:_(?:\w|\{\w{1,8}\}))?"
     r"|\\frac ?\{ ?[A-Z]{1,3} ?\} ?\{ ?[A-Z]{1,3} ?\}"
-    r"|(?:\\angle )?\|?[A-Z]{2,4}\|?|\( ?[A-Za-z](?: ?, ?[A-Za-z]){1,5} ?\)"
-    r"|[A-Za-z]{2,20}(?: [A-Za-z]{1,20}){0,5}"
+    r"|\|[A-Z]{1,4}\||\[[A-Z]{3,6}\]|\( ?[A-Za-z](?: ?, ?[A-Za-z]){1,5} ?\)"
 )
+_LABEL = re.compile(r"([A-Za-z][A-Za-z ]{2,40}): ?(?=[-+\\(\[{0-9$.])")
+_MEMBER = re.compile(r"\\(?:in|to|rightarrow)(?![a-zA-Z])")
+_RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|equiv|sim|cong|lim)(?![a-zA-Z])")
 _COMMAND = re.compile(
     r"\\(?:frac|sqrt|cdot|times|div|binom|pm|mp|pi|approx|infty|log|ln|exp|(?:arc)?(?:sin|cos|tan)"
     r"|cot|sec|csc)(?![a-z])|(?<![A-Za-z\\])[ei](?![A-Za-z])"
 )
 _MATRIX = re.compile(
-    r"\\begin\s?\{(?:[pb]?matrix|array)\}(?:\s?\{[lcr| ]{1,40}\})?((?:(?!\\(?:begin|end)).)*)"
-    r"\\end\s?\{(?:[pb]?matrix|array)\}",
+    r"\\begin\s?\{(?:small|[pbB])?(?:matrix|array)\}(?:\s?\{[lcr| ]{1,40}\})?((?:(?!\\(?:begin|end)).)*)"
+    r"\\end\s?\{(?:small|[pbB])?(?:matrix|array)\}",
     re.DOTALL,
 )
-_AROUND = re.compile(r"\\left|\\right|\\?[$\[\]()]|\s")  # brackets and dollars around a matrix
-_ROWS = re.compile(r"\\\\(?!\\)")
+# brackets and dollars around a matrix, and its name before it
+_AROUND = re.compile(r"\\left|\\right|\\[bB]igg?[lr]?|\\?[$\[\]()]|\s|^[^=]{0,4}[A-Za-z]\}?\s?=")
+_ROWS = re.compile(r"\\\\(?:\s?\[[0-9.a-z ]{1,12}\])?(?!\\)")
 _WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}")
 _LETTER = re.compile(r"[A-Za-z]")
-# Operations that bind letters: a sum over i from 1 to 10 is a number.
-_OPERATION = re.compile(r"\\(?:sum|prod|i+nt|lim|max|min|gcd|lcm|det|l?floor|l?ceil|binom|vmatrix)")
-_LETTERS = re.compile(r"[^\W\d_]+")
+_OTHER_LETTER = re.compile(r"[^\W\d_a-zA-Zα-ωΑ-Ω]")  # of another script: a sentence, not a list
+_PROSE = re.compile(r"[A-Za-z]{2,}[ ,]+(?:[A-Za-z]+[ ,]+)*[A-Za-z]{2,}")
+_FRENCH = re.compile(r"(?<![\w)}])\](?=[^\[\]]*[,;][^\[\]]*[\[\]])|\[(?=$|\s*\\cup)")
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Anything that is neither number nor list: a formula, a word."""
+    """Anything else: a formula, a relation, a word."""
 
     text: str  # canonical
-    constant: bool  # only digits, operators and constants, so that its value may be a number
-    plain: str = field(default="", compare=False)  # without its name: 5 for x = 5
-    whole: str = field(default="", compare=False)  # with its name
+    plain: str = field(default="", compare=False)
+    unit: str = field(default="", compare=False)  # after a formula: cm in 2\pi cm
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +75,68 @@ class Listed:
     brackets: str  # "()", "[)", "{}", …; "" for a bare list
     items: "tuple[Value, ...]"
     text: str  # canonical, without the brackets
+    plain: str = field(default="", compare=False)  # with its brackets
 
 
-Value = Number | Listed | Text
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A value and what it is called: x = 5, Area = 12."""
+
+    name: str  # canonical
+    value: "Value"
+    plain: str = field(default="", compare=False)  # the whole equation
 
 
-def is_plain(value: Value) -> bool:
+@dataclass(frozen=True, slots=True)
+class Approximate:
+    r"""A value and its rounding: 3\pi \approx 9.42."""
+
+    exact: "Value"
+    rounded: Number
+
+
+Value = Number | Notation | Listed | Named | Approximate | Text
+
+
+def is_plain(value: Value | None) -> bool:
     """Whether it consists of numbers only."""
-    if isinstance(value, Listed):
-        return all(map(is_plain, value.items))
-    return isinstance(value, Number)
+    match value:
+        case Listed(items=items):
+            return all(map(is_plain, items))
+        case Named(value=inner) | Approximate(exact=inner):
+            return is_plain(inner)
+    return isinstance(value, Number | Based | Ratio | Residue)
+
+
+def understood(value: Value) -> bool:
+    """Whether every mark of it is read: numbers, and formulas with a meaning of their own."""
+    match value:
+        case Listed(items=items):
+            return all(map(understood, items))
+        case Named(value=inner) | Approximate(exact=inner):
+            return understood(inner)
+        case Text(plain=text):
+            return parse(text) is not None
+    return True
 
 
 def read(answer: str) -> Value | None:
     r"""The value of an answer; None if nothing is left without its typography.
 
-    >>> read(r"$x = \frac12$")
-    Number(value=Fraction(1, 2), percent=False, decimals=None)
+    >>> read(r"$\frac12$")
+    Number(value=Fraction(1, 2), percent=False, decimals=None, unit='')
     >>> read("3 or 4").brackets
     ''
     """
     if len(answer) > LONGEST:
-        return Text(answer, constant=True)
+        return Text(answer)
     if r"\begin" in answer and (matrix := _matrix(answer)) is not None:
         return matrix
     text = plain(answer)
-    return _read(text, DEEPEST) if text else None
+    found = _read(text, DEEPEST) if text else None
+    if r"\$" in answer and isinstance(found, Number) and not found.unit and not found.percent:
+        return replace(found, unit="$")
+    return found
 
 
 def _matrix(answer: str) -> Listed | None:
@@ -107,53 +155,125 @@ def _matrix(answer: str) -> Listed | None:
 
 
 def _read(text: str, depth: int) -> Value:
-    whole = text = text.strip().rstrip(" .")
-    if (number := read_number(text)) is not None:
-        return number
+    text = text.strip().rstrip(" .")
+    if (found := notation(text) or read_number(text)) is not None:
+        return found
+    if text[:1].isalpha() and (spelt := phrases.number(text[:100])) is not None:
+        return Number(spelt)
     if depth == 0:
-        return _text(text, whole)
+        return _text(text)
+    if "]" in text and _FRENCH.search(text):
+        text = _FRENCH.sub(lambda match: "(" if match[0] == "]" else ")", text)
     parts = split(text, grouped=True)
     if len(parts) > 1:
-        return _listed("", parts, text, depth)
-    text = unnamed(text)
-    if (number := read_number(text)) is not None:
-        return number
+        return _listed("", parts, text, depth, text)
+    if (named := _named(text, depth)) is not None:
+        return named
     inner = _inside(text)
     if inner is None:
-        return _text(text, whole)
+        return _text(text)
     brackets = (text[0] + text[-1]).replace(SET_OPEN, "{").replace(SET_CLOSE, "}")
     parts = split(inner, grouped=False)
     if len(parts) > 1:
         # {1, 3} without backslashes is not a set: these braces group
-        return _listed("" if text[0] == "{" else brackets, parts, inner, depth)
+        return _listed("" if text[0] == "{" else brackets, parts, inner, depth, text)
     if brackets in ("()", "{}") and text[0] != SET_OPEN:
         return _read(inner, depth - 1)
-    return (
-        _text(text, whole) if brackets in ("()", "{}") else _listed(brackets, parts, inner, depth)
-    )
+    return _text(text) if brackets in ("()", "{}") else _listed(brackets, parts, inner, depth, text)
 
 
 def words(value: Value) -> frozenset[str]:
     """Its words of three letters or more, in lower case; commands do not count."""
-    if isinstance(value, Number):
-        return frozenset()
-    if isinstance(value, Listed):
-        return frozenset().union(*map(words, value.items))
-    return frozenset(word.lower() for word in _WORDS.findall(value.plain[:LONGEST]))
+    match value:
+        case Listed(items=items):
+            return frozenset().union(*map(words, items))
+        case Named(value=inner) | Approximate(exact=inner):
+            return words(inner)
+        case Text(plain=text):
+            return frozenset(word.lower() for word in _WORDS.findall(text[:LONGEST]))
+    return frozenset()
 
 
-def _listed(brackets: str, parts: list[str], text: str, depth: int) -> Value:
+def _listed(brackets: str, parts: list[str], text: str, depth: int, whole: str) -> Value:
     if len(parts) > MOST:
-        return _text(text, text)
-    return Listed(brackets, tuple(_read(part, depth - 1) for part in parts), canonical(text))
+        return _text(whole)
+    items = tuple(_read(part, depth - 1) for part in parts)
+    if not brackets and any(isinstance(item, Text) and _is_prose(item.plain) for item in items):
+        return _text(whole)
+    return Listed(brackets, items, canonical(text), whole)
 
 
-def _text(text: str, whole: str) -> Text:
-    bare = _COMMAND.sub("", text)
-    ambiguous = any(word.lower() in CHANGING for word in _LETTERS.findall(text[:200]))
-    has_value = bare != text or any(map(str.isdigit, text))
-    evaluates = _LETTER.search(bare) is None or _OPERATION.search(bare) is not None
-    return Text(canonical(text), has_value and (ambiguous or evaluates), text, whole)
+def _is_prose(text: str) -> bool:
+    bare = re.sub(r"\\[a-zA-Z]+", " ", text)
+    return bool(_OTHER_LETTER.search(bare) or _PROSE.search(bare))
+
+
+def _text(text: str) -> Text:
+    name = _unit_after(text) if " " in text and text[-1:].isalnum() or text[-1:] in "}.²³" else ""
+    if name:
+        return Text(canonical(text), text[: -len(name)].strip(), name.strip())
+    return Text(canonical(text), text)
+
+
+def _unit_after(text: str) -> str:
+    """The known unit at the end of a formula, with the space before it; "" if there is none."""
+    for match in list(re.finditer(" ", text))[-5:]:
+        rest = text[match.start() :]
+        if rest[1:3].isalpha() and (found := unit(rest)) and known(found):
+            return rest
+    return ""
+
+
+def _named(text: str, depth: int) -> Value | None:
+    """What a name, a label or a chain of equal values stands for; None if it is none of these.
+
+    A chain counts only if it holds: ``x = 2 + 3 = 5``, not ``7 = 5``.
+    """
+    if (label := _LABEL.match(text)) and not _denies(label[1]):
+        return Named(canonical(label[1]), _read(text[label.end() :], depth - 1), text)
+    if r"\approx" in text:
+        return _approximate(text, depth)
+    for sign in _MEMBER.finditer(text[:80]):
+        name, right = text[: sign.start()].strip(), text[sign.end() :]
+        if _is_name(name) and not _MEMBER.search(right):
+            return Named(canonical(name), _read(right, depth), text)
+        return None
+    if "=" not in text or _RELATION.search(text.replace("|", "")):
+        return None
+    left, *others = [side.strip() for side in text.split("=")]
+    named = len(left) <= 80 and _is_name(left)
+    if not named and (_LETTER.search(_COMMAND.sub("", left)) or read_number(others[-1]) is None):
+        return None
+    steps = others[:-1] if named else [left, *others[:-1]]
+    last = read_number(others[-1])
+    value = others[-1] if last is None else rf"({last.value.numerator})/({last.value.denominator})"
+    if not others[-1] or not all(_holds(step, value) for step in steps):
+        return None
+    found = _read(others[-1], depth)
+    return Named(canonical(left), found, text) if named else found
+
+
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None and not _denies(text) and not is_product(text)
+
+
+def _denies(name: str) -> bool:
+    return not DENYING.isdisjoint(name.lower().split())
+
+
+def _holds(step: str, value: str) -> bool:
+    """Whether a step of a chain has the value; what varies may."""
+    tree = parse(step)
+    return tree is not None and bool(symbols(tree) or equal(step, value))
+
+
+def _approximate(text: str, depth: int) -> Value | None:
+    left, _, right = text.partition(r"\approx")
+    left = left.strip()
+    if not left or _is_name(left):
+        return _read(right, depth) if r"\approx" not in right else None
+    exact, rounded = _read(left, depth), read_number(right)
+    return None if rounded is None else Approximate(exact, rounded)
 
 
 def split(text: str, *, grouped: bool) -> list[str]:
@@ -176,26 +296,6 @@ def split(text: str, *, grouped: bool) -> list[str]:
     ends = [*(match.start() for match in found), len(text)]
     parts = (text[start:end].strip() for start, end in zip(starts, ends, strict=True))
     return [part for part in parts if part]
-
-
-def unnamed(text: str) -> str:
-    r"""The right side if the left only names it: ``x = 5``, ``x \in [0, 1]``, ``2+3 = 5``.
-
-    >>> unnamed("x = 2 + 3 = 5"), unnamed("2x = 5")
-    ('5', '2x = 5')
-    """
-    left, found, right = text.partition(r"\approx")
-    if found:  # the exact side of 1/3 \approx 0.33
-        named = not left.strip() or _NAME.fullmatch(left.strip())
-        text = (right if named else left).strip()
-    for sign in ("=", r"\in "):
-        left, found, _ = text.partition(sign)
-        if found and len(left) <= 80 and _NAME.fullmatch(left.strip()):
-            return text.rpartition(sign)[2].strip()
-    left, found, right = text.rpartition("=")
-    if found and not _LETTER.search(_COMMAND.sub("", left)) and read_number(right) is not None:
-        return right.strip()
-    return text
 
 
 def _inside(text: str) -> str | None:

@@ -10,7 +10,7 @@ from distill.verify.workers.asked import Answer, Said
 from distill.verify.workers.services import Kind
 
 # Why a "no" does not prove a wrong answer; "" if it does.
-Doubt = Literal["", "prose", "relation_or_value", "brackets", "rounded", "other_form"]
+Doubt = Literal["", "unproved", "other_form"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from distill.errors import UserError
 from distill.jail.mounts import PLAIN
 from distill.verify import Isolation, Verdict
 from distill.verify.code import check_all, compiled, own_answer
+from distill.verify.code.fences import blocks
 from distill.verify.code.languages import LANGUAGES, java_names, named, of_mark, toolchain
-from distill.verify.code.response import blocks, script
+from distill.verify.code.response import script
 from distill.verify.workers.threads import PROGRAM_THREADS
 from tests.builders.jails import needs_jail
 

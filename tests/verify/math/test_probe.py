@@ -21,6 +21,22 @@ EQUAL = [
     (r"\sin\frac{\pi}{6}", "1/2"),
     ("5!", "120"),
     (r"\log_2 8", "3"),
+    ("i^2", "-1"),  # the imaginary unit, not a name
+    (r"\log 100", "2"),  # to the base ten
+    (r"\sin^{-1} x", r"\arcsin x"),
+    (r"\sqrt{ab}", r"\sqrt a\sqrt b"),  # where all roots are real
+    (r"\sqrt{1/m}", r"\frac{1}{\sqrt{m}}"),
+    (r"2e^{i\pi/3}", r"1+\sqrt3 i"),
+    (r"\frac{2}{1+i}", "1-i"),
+    ("2cis 60°", r"1+\sqrt{3}i"),
+    ("60°", r"\frac{\pi}{3}"),
+    ("180°-x", "180-x"),
+    ("n!", "n(n-1)!"),
+    ("C_8^3", "56"),
+    ("{}_8C_3", "56"),
+    ("P(10,3)", "720"),
+    (r"\cosh^2 x - \sinh^2 x", "1"),
+    ("2xyz", "2zyx"),
 ]
 DIFFERENT = [
     ("x+1", "x+2"),
@@ -29,6 +45,19 @@ DIFFERENT = [
     (r"\frac{a}{b}", r"\frac{b}{a}"),
     ("-16i-1", "-16i+1"),
     ("2^{98}", "2^{91}"),
+    ("2^{100}+1", "2^{100}"),
+    ("1234567890123456789", "1234567890123456788"),
+    (r"\frac{1}{500!}", r"\frac{1}{501!}"),
+    ("2^{-1200}", "2^{-1201}"),
+    (r"1-\frac{2}{e}", r"1+\frac{2}{e}"),
+    (r"\frac{1}{2019!+1}", r"\frac{1}{2019!-1}"),
+    ("e^{-400}", "e^{-401}"),
+    (r"1-e^{-1000}", "1"),
+    (r"\pi+10^{-300}", r"\pi"),
+    (r"e^{\pi\sqrt{163}}", "640320^3+744"),  # equal to 12 decimals
+    ("n!", "(n-1)!"),
+    (r"\sin x^2", r"\sin^2 x"),
+    ("x", "2"),
 ]
 UNDECIDED = [
     (r"\sqrt{x^2}", "x"),  # where x is not negative
@@ -36,17 +65,22 @@ UNDECIDED = [
     ("1/2x", "x/2"),  # or one over 2x
     (r"2\frac{1}{3}", r"\frac{7}{3}"),  # or two thirds
     ("a+b", "b+c"),  # other symbols
-    ("i^2", "-1"),  # if i is the imaginary unit
-    (r"\log 100", "2"),  # if its base is ten
-    ("2^{100}+1", "2^{100}"),  # no double tells
-    ("1234567890123456789", "1234567890123456788"),
     ("0.33x", "x/3"),  # rounded
     (r"\cos(n\pi)", "(-1)^n"),  # for whole numbers
     (r"\cos(2n\pi)+n", "1+n"),
     ("f(x)", "f(x)"),  # a function, or a product
     ("10^{10^{10}}", "1"),
     ("odd", "even"),
-    (r"\sin^{-1} x", r"\arcsin x"),
+    ("100-x", "|x-100|"),  # equal up to 100
+    ("|2x-1000|", "1000-2x"),
+    (r"\ln|x|", r"\ln x"),
+    ("abc", "cab"),  # an order
+    ("LQSX", "SQLX"),
+    ("2^{1}0", "2^{10}"),
+    ("C_8^3", "57"),  # or a cube
+    ("f'", "f''"),
+    (r"\sum_{k=1}^{10} k", "55"),
+    ("52_8", "42"),
 ]
 
 

@@ -43,7 +43,7 @@ RIGHT = {"gold": r"$\begin{pmatrix}1\end{pmatrix}$", "answer": r"$\begin{bmatrix
 WRONG = {"gold": "$x+n$", "answer": "$x$"}
 HANGS = {"gold": "$5$", "answer": "$10^{10^{10}}!$"}
 # Only Math-Verify can tell: the letters differ.
-ASKED = Item("x+2n", r"\boxed{x+2}")
+ASKED = Item("xy=1", r"\boxed{xy=2}")
 
 
 def said(kind: Any, *jobs: Mapping[str, Any], workers: int = 1) -> list[Answer]:
@@ -367,7 +367,7 @@ def test_a_library_that_cannot_be_imported_is_missing_and_says_why(tmp_path: Pat
 @pytest.mark.parametrize("how", [Isolation(paranoid=True), Isolation(unsafe_no_sandbox=True)])
 def test_a_fresh_jail_and_none_say_the_same(how: Isolation) -> None:
     asked, own = grade_all([ASKED, Item("x+2n", r"\boxed{x+n+n}")], isolation=how)
-    assert (asked.label, own.label, asked.method) == ("wrong", "correct", "math_verify")
+    assert (asked.label, own.label, asked.method) == ("unverifiable", "correct", "unproved")
     assert asked.detail == ("unsafe_no_sandbox: boxed" if how.unsafe_no_sandbox else "boxed")
     assert own.detail == "boxed"
 
@@ -389,7 +389,7 @@ def test_without_a_jail_only_what_we_decide_ourselves_is_decided() -> None:
     with pytest.raises(UserError, match=r"cannot be run safely here: .*--unsafe-no-sandbox"):
         grade(ASKED.gold, ASKED.response)
     unsafe = Isolation(unsafe_no_sandbox=True)
-    assert grade(ASKED.gold, ASKED.response, isolation=unsafe).label == "wrong"
+    assert grade(ASKED.gold, ASKED.response, isolation=unsafe).method == "unproved"
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="no /proc here")
@@ -397,7 +397,7 @@ def test_jails_end_with_the_program_however_it_ends() -> None:
     code = (
         "import os\nfrom distill.verify import grade\n"
         "from tests.builders.jails import descendants\n"
-        "grade('x+2n', r'\\boxed{x+2}')\n"
+        "grade('xy=1', r'\\boxed{xy=2}')\n"
         "print(*descendants(os.getpid()), flush=True)\n"
     )
     for ending in ("", "os.kill(os.getpid(), 9)"):
@@ -411,25 +411,25 @@ def test_jails_end_with_the_program_however_it_ends() -> None:
 
 def test_threads_and_coroutines_share_the_jails() -> None:
     with ThreadPoolExecutor(8) as threads:
-        labels = list(threads.map(lambda _: grade_all([ASKED])[0].label, range(16)))
-    assert labels == ["wrong"] * 16
+        methods = list(threads.map(lambda _: grade_all([ASKED])[0].method, range(16)))
+    assert methods == ["unproved"] * 16
 
     async def several() -> list[str]:
         verdicts = await asyncio.gather(
             *(asyncio.to_thread(grade, ASKED.gold, ASKED.response) for _ in range(8))
         )
-        return [verdict.label for verdict in verdicts]
+        return [verdict.method for verdict in verdicts]
 
-    assert asyncio.run(several()) == ["wrong"] * 8
+    assert asyncio.run(several()) == ["unproved"] * 8
 
 
 def test_a_forked_child_does_not_speak_for_its_parent() -> None:
     code = (
         "import os; from distill.verify import grade\n"
-        "assert grade('x+2n', r'\\boxed{x+2}').label == 'wrong'\n"
+        "assert grade('xy=1', r'\\boxed{xy=2}').method == 'unproved'\n"
         "pid = os.fork()\n"
-        "label = grade('x+2n', r'\\boxed{x+3}').label\n"
-        "assert label == 'wrong'\n"
+        "method = grade('xy=1', r'\\boxed{xy=3}').method\n"
+        "assert method == 'unproved'\n"
         "if pid: assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
@@ -484,7 +484,7 @@ def test_without_math_verify_formulas_are_unverifiable(tmp_path: Path) -> None:
         f"import sys; sys.path += [{str(ROOT)!r}, {str(tmp_path)!r}]\n"
         "import logging; logging.basicConfig()\n"
         "from distill.verify import grade\n"
-        "for _ in range(2): print(grade('x+2n', r'\\boxed{x+2}').method)\n"
+        "for _ in range(2): print(grade('xy=1', r'\\boxed{xy=2}').method)\n"
         "print(grade('x^2-1', r'\\boxed{(x-1)(x+1)}').label)\n"
     )
     command = [sys.executable, "-S", "-c", code]

@@ -1,0 +1,137 @@
+r"""Golds that stand for a missing answer: proof, N/A, notfound, None, a dash, in many languages.
+
+Each is matched by its own word, so the check of golds by themselves lets it pass, and no honest
+answer is ever right by it. A word that can be an answer counts as one where its question gives a
+reason: it names the word, or asks for all of something, of which there may be none.
+"""
+
+import re
+
+import polars as pl
+
+from distill.problems.left_out import PLACEHOLDER, Tally
+
+KINDS = ("math", "exact", "choice")  # what compares texts; other golds are programs or the user's
+MOST_CHARS = 60  # of a gold that is looked at
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(" ".join(word.split()) for word in text.split(","))
+
+
+# Never an answer: NuminaMath has proof and notfound, the others are of the same kinds. "no
+# solution" is an answer.
+NEVER_ENGLISH = re.compile(
+    r"proof( (omitted|required|problem|question|only|needed))?|omitted|q ?e ?d|tbd|to be determined"
+    r"|placeholder|unavailable|open ended( question| answer)?|#?n/a[!?]|#(n/a|value|ref|name)"
+    r"|(the )?((final |correct |reference |expected )?(answer|solution|result)s? )?(is |was )?"
+    r"(not ?(found|provided|available|supplied|listed|shown|included)|missing|omitted|unavailable)"
+    r"|(the )?(answer|solution|result)s? (is |was )?"
+    r"(not (given|specified|stated)|none|unknown|null|n/a)"
+    r"|no (final |correct |reference |expected |numerical |valid )?(answer|result|gold)s?"
+    r"( (was )?(found|given|provided|available|specified|listed))?|noanswer"
+    r"|no solution (given|provided|available|listed)"
+    r"|answers? (may |will |can |could )?var(y|ies)"
+    r"|(failed|unable|could not|cannot|can't)( to)? (extract|parse)( .*)?"
+    r"|(extraction|parsing) failed"
+    r"|(see|refer to|check)( the)? (above|below|attached|attachment|solution|answer|explanation"
+    r"|figure|graph|diagram|image|picture|table|text|proof|work|details)s?"
+    r"( (above|below|attached|provided))?"
+)
+NEVER = _words(
+    """证明, 證明, 证明题, 證明題, 证明略, 见证明, 略, 答案略, 解答略, 见解析, 见解答, 见答案, 暂无,
+    暂无答案, 无答案, 無答案, 未找到, 没有答案, 証明, 証明略, 証明問題, 省略, 解答なし, 答えなし,
+    증명, 증명 문제, 풀이 참조, 생략, 정답 없음, 답 없음, доказательство, доказать, доказано,
+    см решение, смотри решение, не найдено, нет ответа, ответ не найден, н/д, demostración,
+    ver solución, no encontrado, no encontrada, sin respuesta, no disponible, preuve, démonstration,
+    non trouvé, introuvable, voir la solution, voir solution, sans réponse, non disponible, beweis,
+    siehe lösung, siehe beweis, nicht gefunden, keine antwort, keine angabe, nicht verfügbar,
+    demonstração, ver solução, não encontrado, sem resposta, não disponível, dimostrazione,
+    vedi soluzione, non trovato, nessuna risposta, n/d, bewijs, niet gevonden, dowód,
+    brak odpowiedzi, ispat, kanıt, chứng minh, không tìm thấy, برهان, إثبات"""
+)
+# An answer only where the question names it.
+NAMED = _words(
+    """n/a, na, n a, not applicable, does not apply, nan, null, unknown, not given, not specified,
+    not stated, not mentioned, varies, various, 不适用, 不適用, 未知, 不明, 該当なし, 해당 없음,
+    알 수 없음, неизвестно, не указано, no aplica, desconocido, sans objet, inconnu, unbekannt,
+    entfällt, não se aplica, desconhecido, non applicabile, sconosciuto"""
+)
+# So, or where the question asks for what there may be none of.
+NONE = _words(
+    """none, nil, nothing, 无, 無, 没有, 沒有, なし, ない, 없음, ninguno, ninguna, nada, aucun,
+    aucune, rien, keine, keiner, keines, nichts, nenhum, nenhuma, nessuno, nessuna, ничего, geen,
+    brak, yok"""
+)
+ALL_OF = re.compile(
+    r"\b(find|determine|list|name|give|state|write|identify)\s+(out\s+)?(all|any|every|each)\b"
+    r"|\bif any\b|\bwhich\b|\bhow many\b|\b(are|is) there\b|\b(return|print|output)s?\b"
+    r"|所有|哪些|哪个|多少|几个|有没有|すべて|どの|いくつ|모든|몇"
+    r"|\b(todos|todas|cuántos|cuáles|tous|toutes|quels|quelles|combien|alle|welche|wie viele)\b"
+    r"|\b(все|всех|какие|сколько|tutti|tutte|quali|quanti|quais|quantos)\b",
+    re.IGNORECASE,
+)
+SIGNS = frozenset("-‐‑‒–—−―_.…。?？*/\\#~|,;:!·•□■∎◻◼\"'“”‘’`")  # neither a number nor a word
+A_SIGN = re.compile("sign|symbol|operat|punctuation|character|mark|符号|符號|記号|기호|знак", re.I)
+# Sodium, and empty lists and sets.
+HONEST = ("Na", "[]", "{}", "()")
+_WRAPPED = re.compile(r"\\(?:text\w*|math\w+|boxed|fbox|operatorname)\s*\{([^{}]*)\}")
+_LATEX_SIGN = re.compile(r"\\(?:square|blacksquare|Box|qed|[lc]?dots)\b|\\[()\[\]]")
+_EDGES = " \t\r\n$\"'“”‘’`.,;:!。，、()[]{}<>（）【】「」*_-"
+
+
+def without_placeholders(table: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+    """The rows whose gold may be an answer; the others are left out and counted."""
+    short = pl.col("verify").is_in(KINDS) & (pl.col("gold").str.len_chars() <= MOST_CHARS)
+    looked_at = short & ~pl.col("gold").str.contains("[0-9]")
+    found = [
+        bool(look) and is_placeholder(gold, question)
+        for gold, question, look in table.select("gold", "question", look=looked_at).iter_rows()
+    ]
+    if not any(found):
+        return table
+    odd = pl.Series(found)
+    tally.leave(table.filter(odd).with_columns(reason=pl.lit(PLACEHOLDER)))
+    return table.filter(~odd)
+
+
+def is_placeholder(gold: str, question: str) -> bool:
+    """Whether a gold stands for a missing answer to its question.
+
+    >>> [is_placeholder(gold, "What is 1 + 1?") for gold in ("N/A", "2", "no solution")]
+    [True, False, False]
+    >>> is_placeholder("none", "Which of these are prime? If none is, write none.")
+    False
+    """
+    bare = _WRAPPED.sub(r"\1", _WRAPPED.sub(r"\1", gold))  # a command in a box
+    text = _LATEX_SIGN.sub("□", bare).strip()
+    if gold.strip() in HONEST:
+        return False
+    if all(char in SIGNS or char.isspace() for char in text):
+        return not _asks_for_sign(text, question)
+    bare = text.strip(_EDGES)
+    word = " ".join(re.sub("[_-]", " ", bare).lower().split())
+    words = {word, word.replace(".", "")}
+    if words & NEVER or any(map(NEVER_ENGLISH.fullmatch, words)):
+        return True
+    if words & NONE:
+        return not (ALL_OF.search(question) or _names(bare, question))
+    return bool(words & NAMED) and not _names(bare, question)
+
+
+def _names(word: str, question: str) -> bool:
+    """Whether a question has the word in it; of n/a also its letters, which may be variables."""
+    there = rf"(?<!\w){re.escape(word)}(?!\w)" if word.isascii() else re.escape(word)
+    if re.search(there, question, re.IGNORECASE):
+        return True
+    letters = set(filter(str.isalpha, word))
+    small = len(letters) <= 2
+    return small and all(re.search(rf"(?<![A-Za-z]){c}(?![A-Za-z])", question) for c in letters)
+
+
+def _asks_for_sign(sign: str, question: str) -> bool:
+    """Whether a question asks for a sign, quotes this one, or gives it to choose from."""
+    this = re.escape(sign)
+    quoted = rf"[\"'“‘`«(\[]\s*{this}\s*[\"'”’`»)\]]"
+    chosen = rf"(?:\bor|,|/)\s*{this}(?:\s|[.?!,)]|$)|(?:^|\s|\(){this}\s*(?:,|/|\bor\b)"
+    return bool(sign and (A_SIGN.search(question) or re.search(f"{quoted}|{chosen}", question)))

@@ -1,0 +1,154 @@
+r"""Notations that are more than a number: other bases, ratios and clock times, residues.
+
+``52_8`` is 42 and not 52; ``2:4`` is ``1:2``, but as a time 2:04 is not 1:02; ``2 \pmod 5`` is
+``7 \pmod 5`` and not ``2 \pmod 7``.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from distill.verify.math.rational import Number
+
+_NUMBER_NAMES = "two three four five six seven eight nine ten eleven twelve".split()
+_BASES = {name: base for base, name in enumerate(_NUMBER_NAMES, 2)} | {"sixteen": 16}
+_BASED = re.compile(
+    r"\(?([0-9](?:[0-9A-Fa-f]|[ ,](?=[0-9A-F]{3,4}(?![0-9A-F]))){0,60}|[A-F]{1,6}[0-9][0-9A-F]{0,60})\)?"
+    r" ?_ ?\{? ?([0-9]{1,2}|[a-z]{3,7}) ?\}?"
+)
+_RATIO = re.compile(
+    r"([0-9]{1,9}(?:\.[0-9]{1,9})?(?: ?: ?[0-9]{1,9}(?:\.[0-9]{1,9})?){1,7})(?: ?([aApP])\.? ?[mM]\b\.?)?"
+)
+_HOUR = re.compile(r"([0-9]{1,2}) ?([aApP])\.? ?[mM]\b\.?")
+_RESIDUE = re.compile(
+    r"(?:(-?[A-Za-z](?:\^\{?[0-9]\}?)?) ?\\equiv ?)?(-?[0-9]{1,20}) ?\(? ?(?:\\[bp]?)?mod(?:ulo)? ?\{?"
+    r" ?([0-9]{1,20}) ?\}? ?\)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Based:
+    """A whole number in another base than ten."""
+
+    digits: str
+    base: int
+
+    @property
+    def value(self) -> int:
+        return int(self.digits, self.base)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A ratio, or a clock time; which of the two is not always certain."""
+
+    parts: tuple[Fraction, ...]
+    half: str = ""  # of the day: "a" or "p"
+    clock: bool = False  # it can be a time
+
+    @property
+    def seconds(self) -> Fraction:
+        """Since midnight, as far as it says."""
+        hours, minutes, seconds = (*self.parts, Fraction(0), Fraction(0))[:3]
+        if self.half:
+            hours = hours % 12 + (12 if self.half == "p" else 0)
+        return hours * 3600 + minutes * 60 + seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """A class of whole numbers, all with the same remainder."""
+
+    value: int
+    modulus: int
+    name: str = ""
+
+
+Notation = Based | Ratio | Residue
+
+
+def notation(text: str) -> Notation | None:
+    """The reading of a whole (plain) text in one of them."""
+    if "_" in text:
+        return _based(text)
+    if "mod" in text:
+        match = _RESIDUE.fullmatch(text)
+        return (
+            Residue(int(match[2]), int(match[3]), match[1] or "")
+            if match and int(match[3])
+            else None
+        )
+    if ":" in text and (match := _RATIO.fullmatch(text)):
+        written = [part.strip() for part in match[1].split(":")]
+        parts = tuple(map(Fraction, written))
+        two = all(len(part) == 2 and int(part) < 60 for part in written[1:] if part.isdecimal())
+        clock = len(parts) < 4 and two and parts[0] <= 24 and match[1].count(".") == 0
+        return Ratio(parts, (match[2] or "").lower(), clock)
+    if text[-1:] in ("m", "M", ".") and (match := _HOUR.fullmatch(text)):
+        return Ratio((Fraction(match[1]), Fraction(0)), match[2].lower(), clock=True)
+    return None
+
+
+def _based(text: str) -> Based | None:
+    match = _BASED.fullmatch(text)
+    if match is None:
+        return None
+    base = int(match[2]) if match[2].isdecimal() else _BASES.get(match[2], 0)
+    digits = re.sub("[ ,]", "", match[1]).upper()
+    if not 2 <= base <= 16 or any(int(digit, 16) >= base for digit in digits):
+        return None
+    return Based(digits.lstrip("0") or "0", base)
+
+
+def alike(gold: Notation, answer: Notation) -> bool | None:
+    """Whether they are the same; None if that depends on how they are meant."""
+    if isinstance(gold, Based) and isinstance(answer, Based):
+        return gold.value == answer.value
+    if isinstance(gold, Residue) and isinstance(answer, Residue):
+        if gold.name and answer.name and gold.name != answer.name:
+            return None
+        same_modulus = gold.modulus == answer.modulus
+        return same_modulus and (gold.value - answer.value) % gold.modulus == 0
+    if isinstance(gold, Ratio) and isinstance(answer, Ratio):
+        return _ratios(gold, answer)
+    return None
+
+
+def _ratios(gold: Ratio, answer: Ratio) -> bool | None:
+    if gold.half or answer.half:
+        if gold.seconds == answer.seconds:
+            return True
+        if gold.parts == answer.parts and not (gold.half and answer.half):
+            return None if gold.half else True  # the half of the day left out, or added
+        return False if gold.clock and answer.clock else None
+    if gold.parts == answer.parts:
+        return True
+    if gold.clock and answer.clock and gold.seconds == answer.seconds:
+        return True  # 9:00 and 9:00:00
+    if len(gold.parts) != len(answer.parts):
+        return False
+    pairs = list(zip(gold.parts, answer.parts, strict=True))
+    (a, b), *_ = pairs
+    proportional = bool(a and b) and all(x * b == y * a for x, y in pairs)
+    return (None if gold.clock or answer.clock else True) if proportional else False
+
+
+def against(notation: Notation, number: Number, *, asked: bool) -> bool | None:
+    """Whether a number is the same; ``asked``: the notation is the reference, not the answer."""
+    if number.percent:
+        return None
+    if isinstance(notation, Based):
+        if notation.value == number.value:
+            return True
+        # 204 leaves out the base of 204_5; a reference of 204 may have left it out or not
+        return (asked or None) if notation.digits == str(number.value) else False
+    if isinstance(notation, Residue):
+        if notation.value == number.value:
+            return True
+        same = (number.value - notation.value) % notation.modulus == 0
+        return None if same else False
+    if len(notation.parts) == 2 and notation.parts[1] and not notation.half:
+        if notation.parts[0] / notation.parts[1] == number.value:
+            return None if notation.clock else True
+        return None if notation.clock else False
+    return None

@@ -1,0 +1,122 @@
+"""Answers in words: which say the same, which deny each other, and which say a number."""
+
+import re
+from fractions import Fraction
+
+from distill.verify.math.latex import SET_CLOSE, SET_OPEN
+from distill.verify.math.units import DENYING
+
+_SAME: dict[str, tuple[str, ...]] = {
+    r"\infty": (
+        r"+\infty", "infinity", "infinite", "infinitely many", "positive infinity", "无穷", "无数",
+        "infinitely many solutions", "infinite solutions", "an infinite number of solutions", "oo",
+    ),
+    r"-\infty": ("negative infinity", "minus infinity"),
+    r"\emptyset": (
+        "empty set", "empty", "no solution", "no solutions", "no real solution", "none", "无解",
+        "no real solutions", "there is no solution", "there are no solutions", "nil", "空集",
+        "there are no real solutions", "there is no real solution", "null set", "{}",
+        SET_OPEN + SET_CLOSE, f"{SET_OPEN} {SET_CLOSE}", "keine lösung", "нет решений", "해가 없다",
+    ),
+    r"\mathbb{R}": (
+        "all real numbers", "all reals", "all real", "real numbers", r"(-\infty,\infty)",
+        r"(-\infty,+\infty)", r"(-\infty, \infty)", r"(-\infty, +\infty)", "every real number",
+        r"\mathbf{R}", "全体实数", "any real number", "set of real numbers", "set of all real numbers",
+    ),
+    "does not exist": ("dne", "doesn't exist", "doesnt exist", "不存在"),
+    "undefined": ("not defined", "undef"),
+    "cannot be determined": ("can't be determined", "not enough information", "undetermined"),
+    "yes": ("是", "да", "sí", "oui", "ja"),
+    "no": ("nope", "否", "不是", "нет", "non", "nein"),
+    "true": ("正确", "对", "верно"),
+    "false": ("错误", "错", "неверно"),
+    "odd": ("奇数",),
+    "even": ("偶数",),
+}  # fmt: skip
+_MEANT = {said: meant for meant, all_ in _SAME.items() for said in (meant, *all_)}
+_CONTRARY = tuple(
+    frozenset(pair)
+    for pair in (("yes", "no"), ("true", "false"), ("odd", "even"), (r"\infty", r"-\infty"))
+)
+# None of these is a number.
+NO_NUMBER = frozenset(
+    (r"\infty", r"-\infty", "does not exist", "undefined", "cannot be determined", r"\mathbb{R}")
+    + ("yes", "no", "true", "false")
+)
+_LEAD = re.compile(r"(?:x ?\\in |(?:the|an?) )")
+_SENTENCE = re.compile(r"(?:the|this|it|that)(?: [a-z]{2,20}){0,2} is (?:an? |the )?([a-z]{2,30})")
+_FIRST = re.compile(r"(yes|no|true|false)\s?[,.:;!]\s?(?=\w)")
+
+_ONES = dict(
+    zip(
+        (
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+            " fifteen sixteen seventeen eighteen nineteen"
+        ).split(),
+        range(20),
+        strict=True,
+    )
+)
+_TENS = dict(
+    zip(
+        "twenty thirty forty fifty sixty seventy eighty ninety".split(),
+        range(20, 100, 10),
+        strict=True,
+    )
+)
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
+
+
+def meaning(text: str) -> str | None:
+    r"""What a known phrase means, in one form for all who mean the same; None if it is not known.
+
+    >>> meaning("There are no solutions") == meaning(r"\emptyset"), meaning("a circle")
+    (True, None)
+    """
+    if len(text) > 80:
+        return None
+    said = text.strip().rstrip(".!").lower() if "\\" not in text else text.strip()
+    if (known := _MEANT.get(said) or _MEANT.get(_LEAD.sub("", said, count=1))) is not None:
+        return known
+    first = _FIRST.match(said)
+    if first and not DENYING & set(said[first.end() :].split()) - {"not", "no"}:
+        return first[1]
+    return None
+
+
+def bare(text: str) -> str:
+    """A word without its article or the sentence around it: "the circle", "it is a circle"."""
+    said = text.strip().rstrip(".!").casefold()
+    if match := _SENTENCE.fullmatch(said):
+        return said if match[1] in DENYING else match[1]
+    return _LEAD.sub("", said, count=1)
+
+
+def contrary(left: str, right: str) -> bool:
+    """Whether one meaning excludes the other."""
+    return frozenset((left, right)) in _CONTRARY
+
+
+def number(text: str) -> Fraction | None:
+    """The number in English words and nothing else.
+
+    >>> number("twenty-one"), number("one hundred and five"), number("a dozen")
+    (Fraction(21, 1), Fraction(105, 1), None)
+    """
+    words = text.lower().replace("-", " ").replace(" and ", " ").split()
+    if not words or len(words) > 8 or words[0] in _SCALES:
+        return None
+    total = part = 0
+    last = 10**9
+    for word in words:
+        if word in _SCALES:
+            size = _SCALES[word]
+            if not part:
+                return None
+            total, part = (total, part * size) if size == 100 else (total + part * size, 0)
+            last = 100 if size == 100 else 10**3
+        elif (value := _ONES.get(word, _TENS.get(word))) is not None and value < last:
+            part, last = part + value, 10 if word in _TENS else 1
+        else:
+            return None
+    return Fraction(total + part)

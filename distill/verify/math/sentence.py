@@ -1,0 +1,179 @@
+r"""Takes the answer out of one sentence or line: all of it, its bold part, its formula, its number."""
+
+import re
+
+from distill.verify.math.denial import (
+    REASON,
+    affirmed,
+    denied_after,
+    denied_before,
+    doubted,
+    gives_up,
+    hedged,
+)
+from distill.verify.math.rational import DECIMAL
+from distill.verify.math.values import is_plain, read
+
+LONGEST_LINE = 4_000  # characters of a line that are searched for a number, from its end
+
+_BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*")
+_FORMULA = re.compile(r"\\\([^\n]{1,300}?\\\)|\\\[[^\n]{1,300}?\\\]|\$\$?([^$\n]{1,300})\$\$?")
+_NUMBER = re.compile(
+    rf"(?<![A-Za-z0-9_^{{}}\\/:*×÷.,])-?"
+    rf"(?:(?:[0-9]{{1,9}} ?)?\\frac ?\{{[0-9]{{1,20}}\}}\{{[0-9]{{1,20}}\}}"
+    rf"|[0-9]{{1,9}} [0-9]{{1,9}}/[0-9]{{1,9}}|{DECIMAL}(?: ?/ ?[0-9]{{1,20}})?)(?: ?%)?"
+)
+_CJK = "\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef"
+# What may follow at once: the end, space, punctuation, a unit, or another script, unless that
+# counts in myriads or fractions; not an operator or a variable.
+_AFTER = re.compile(
+    r"$|[\s);!?\]…]|[.:,](?![0-9])|(?:cm|mm|km|kg|m|g|ft)?[²³€£¥]|(?:cm|mm|km|kg|mph)\b"
+    rf"|(?![万千百十亿萬億兆分折成倍割만천백십억])[{_CJK}]"
+)
+_OPERATOR = re.compile(
+    r"(?:[-+*/×÷^<>≤≥≠]|<=|>=|!=|\\(?:times|cdot|div|leq?|geq?|neq?|lt|gt|pm))\s{0,4}$"
+)
+# Numbers of something else: problem 5, step 1 of 5.
+_NUMBERED = re.compile(
+    r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\.|figure"
+    r"|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage|iteration"
+    r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
+    r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#|(?:第|問題|问题)\s?|\d\s(?:of|out of|von|de|sur|из)\s|第\s?"
+    r")$",
+    re.IGNORECASE,
+)
+_TUPLE = re.compile(r"[(\[][^()\[\]\n]{1,80},[^()\[\]\n]{1,80}[)\]]$")
+_COMMAND = re.compile(
+    r"\\(?:text[a-z]{0,8}|begin|end)\s?\{[^{}]*\}|\\[a-zA-Z]+|\b(?:and|or)\b|[和或与と、，；（）：。]"
+)
+_WORD = re.compile(rf"[A-Za-z]{{2,}}|[\u0400-\u04ff]{{2,}}|[{_CJK}]")
+_ASIDE = re.compile(r"\s?\((or [^()]{1,40})\)")
+# No unit, although a word after a number may be one.
+_VERB = re.compile(r"\b(?:is|isn|are|was|wasn|can|cannot|be|not|wrong|incorrect|false)\b")
+_OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)\b|或|또는|か|和|/|\|")
+# Between two numbers of a list.
+_LISTED = re.compile(
+    r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或|또는|か)\W{0,4}"
+    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|\W{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b|和)?\W{1,4}"
+    r"|\s?[,;/|]\s?"
+)
+_OR_ELSE = re.compile(r"\W{0,3}or\b", re.IGNORECASE)
+_MORE = re.compile(r"\s?;|\s\(|\s—")
+
+_GUESSED = re.compile(r"(?<=[.!?;,])\s+|(?<=[，。；])")
+_BARE = re.compile(r"[-\d.,/]{1,20}|[^?]{0,200}\?")  # nothing but a number, or a question
+
+
+def answer_in(sentence: str) -> str | None:
+    """The answer in a sentence: all of it, its bold part, its last formula or last number."""
+    sentence = _ASIDE.sub(r" \1", sentence.strip().rstrip("。．"))
+    if is_answer(sentence):
+        return sentence
+    if (more := _MORE.search(sentence)) and is_answer(sentence[: more.start()]):
+        return sentence[: more.start()]
+    if (reason := REASON.search(sentence)) and is_answer(sentence[: reason.start()]):
+        return sentence[: reason.start()]
+    if (bold := bold_in(sentence)) is not None:
+        return bold
+    if (formula := last_formula(sentence)) is not None:
+        return formula
+    if (number := last_number(sentence)) is not None and not gives_up(sentence):
+        return number
+    short = 0 < len(sentence) <= 60 and len(sentence.split()) <= 4
+    return sentence if short and not any(map(str.isdigit, sentence)) else None
+
+
+def bold_in(line: str) -> str | None:
+    """The last bold text with a number."""
+    for match in reversed(list(_BOLD.finditer(line))):
+        if any(map(str.isdigit, match[1])):
+            if _is_denied(line, match):
+                return None
+            return match[1].strip() if is_answer(match[1]) else last_number(match[1])
+    return None
+
+
+def _is_denied(line: str, match: re.Match[str]) -> bool:
+    before, after = line[: match.start()], line[match.end() :][:60]
+    return denied_before(before) or denied_after(after) or doubted(before)
+
+
+def last_formula(line: str) -> str | None:
+    """The formula at the end of a line, if it reads as an answer."""
+    tail = line[-LONGEST_LINE:]
+    *_, last = [None, *_FORMULA.finditer(tail)]
+    if last is None or tail[last.end() :].strip(" .,;*。") or _is_denied(tail, last):
+        return None
+    return last[0] if is_answer(last[0]) else None
+
+
+def only_formula(line: str) -> str | None:
+    """The formula of a line that has exactly one: Therefore $x > 5$ is the solution."""
+    tail = line[-LONGEST_LINE:]
+    found = list(_FORMULA.finditer(tail))
+    if len(found) != 1 or not is_answer(found[0][0]) or _is_denied(tail, found[0]):
+        return None
+    return found[0][0]
+
+
+def is_answer(text: str) -> bool:
+    """Whether a whole text reads as an answer rather than a sentence that contains one."""
+    text = text.strip()
+    if len(text) > 2_000 or "?" in text or "\\boxed" in text:  # this box was never closed
+        return False
+    value = read(text)
+    if value is None or is_plain(value):
+        return value is not None and not _VERB.search(text)
+    formula = _FORMULA.fullmatch(text.rstrip("."))
+    if formula is None:
+        return not _WORD.search(_COMMAND.sub(" ", text))
+    if formula[0].rstrip("$) ]\\.").endswith(("+", "-", "=", "*", "/")):
+        return False  # $41.472+$ is money, part of a sum
+    # "$5 for one and $" is not a formula: dollars around words are amounts of money
+    return formula[1] is None or len(_WORD.findall(_COMMAND.sub(" ", formula[1]))) <= 1
+
+
+def last_number(line: str) -> str | None:
+    """The last number of a line that stands alone; both of "3 or 4".
+
+    None inside a formula, for the number of a problem or a step, and for what is denied.
+    """
+    tail = line[-LONGEST_LINE:].replace("−", "-").replace("{,}", ",").replace(r"\!", "")
+    tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail)
+    tail = affirmed(tail).rstrip(" .。")
+    found = list(_NUMBER.finditer(tail))
+    if not found or not _AFTER.match(tail, found[-1].end()):
+        return None
+    last, before = found[-1], tail[: found[-1].start()]
+    if (pair := _TUPLE.search(tail[: last.end() + 1])) and is_plain(read(pair[0])):
+        return pair[0]
+    if _OPERATOR.search(before[-12:]) or _NUMBERED.search(before[-20:]):
+        return None
+    if _is_denied(tail, last):
+        return None
+    return " or ".join(_alternatives(tail, found))
+
+
+def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:
+    """The last number with those that it is listed with: 3 or 4; 3, 4 and 5."""
+    first = len(found) - 1
+    while first > 0 and _LISTED.fullmatch(line[found[first - 1].end() : found[first].start()]):
+        first -= 1
+    gaps = line[found[first].end() : found[-1].start()]
+    if len(found) - first < 3 and not _OR.search(gaps):
+        first = len(found) - 1  # "In 2010, 5 people"
+    return [match[0].strip() for match in found[first:]]
+
+
+def guesses(lines: list[str]) -> list[str]:
+    """The different numbers of the last lines, or parts of one, that offer a guess."""
+    text = "\n".join(lines)
+    if not (hedged(text) or "?" in text or _BARE.fullmatch(lines[-1].strip())):
+        return []
+    parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:])]
+    asked = [part for part in parts if hedged(part) or _BARE.fullmatch(part.strip())]
+    numbers = [last_number(part.rstrip("? ")) for part in asked]
+    found = list(dict.fromkeys(one for one in numbers if one is not None))
+    if _OR_ELSE.match(parts[-1]):
+        found = list(dict.fromkeys([*filter(None, map(last_number, parts[-2:]))]))
+    return found if len(found) > 1 and asked and asked[-1] is parts[-1] else []

@@ -1,0 +1,173 @@
+r"""Finds the sentences that state an answer: "the answer is …", "Answer: …", "答案是…", "#### …"."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from distill.verify.math.denial import affirmed, denied_after, doubted, hedged, kept
+from distill.verify.math.sentence import LONGEST_LINE
+from distill.verify.math.values import is_plain, read
+
+LAST = 3  # statements that are searched for an answer, from the last
+
+_ENGLISH = re.compile(
+    r"(?<![/\\])\b(?:ans(?:wers?)?\b[\"'.]?|(?:correct|right|true|actual|best) (?:option|choice|alternative"
+    r"|value|result|letter)\b)"
+    r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\))?"
+    r"(?:[ *_]{0,6}(?:\b(?:is|are|was|be|equals|becomes|(?:would|should|must|will|has to) be"
+    r"|(?:comes|works|turns) out (?:to be|as|at)|as follows)\b|:|=|：|[-–—](?=\s))){1,2}[ *_:]{0,6}"
+    r"|\banswers?[ ]?:?\*\*[ :]{0,4}",
+    re.IGNORECASE,
+)
+# A text without these words has no such sentence; looking for them is quicker.
+_FIRST_WORDS = ("answer", "ans", "correct ", "right ", "true ", "actual ", "best ")
+_HEADED = ("answer", "result", "respuesta", "réponse", "reponse", "antwort", "ответ", "答", "정답")
+_FOREIGN_WORDS = (
+    *_HEADED[2:],
+    *("resposta", "risposta", "antwoord", "ergebnis", "lösung", "solución", "solução", "soluzione"),
+    *("wynik", "odpowied", "odpověď", "svar", "vastaus", "cevap", "yanıt", "jawaban", "đáp án"),
+    *(
+        "răspuns",
+        "válasz",
+        "відповідь",
+        "отговор",
+        "الجواب",
+        "الإجابة",
+        "उत्तर",
+        "คำตอบ",
+        "正解",
+        "解答",
+    ),
+    *("opción", "opção", "opzione", "alternativa", "вариант"),
+    *("답", "选", "選", "故", "应", "所以", "因此", "本题", "正确"),
+)
+# Other languages are only looked for in what has no statement in English.
+_OTHERS = re.compile(
+    r"(?:\b(?:respuesta|resposta|risposta|r[eé]ponse|antwort|antwoord|ergebnis|lösung|solución"
+    r"|solução|soluzione|wynik|odpowiedź|odpověď|svaret?|vastaus|cevap|yanıt|jawaban(?:nya)?"
+    r"|đáp án|răspuns(?:ul)?|válasz|ответ(?:ом)?|відповідь|отговор|вариант|opción|opção|opzione|alternativa)\b|الجواب|الإجابة|उत्तर|คำตอบ|答え"
+    r"|答案|正解|解答|정답|答)"
+    r"(?: (?:final|correct[aeo]?|richtig|finale|definitiva|est la|opción|vraie|richtige|corretta|correta))?"
+    r"(?:[ *_]{0,6}(?:\b(?:es|é|è|est|ist|lautet|is|to|brzmi|je|är|on|adalah|là|este|az|будет"
+    r"|является|равен|равно)\b|:|：|=|—|–|-(?=\s)|应该是|应为|选择|选|是|为|為|は|은|는|هو|هي|है|คือ"
+    r"|(?<=정답)\s)){1,2}[ *_:：]{0,6}"
+    r"|(?:故|所以|因此|应|本题|答案|正确的?)(?:答案)?(?:应)?(?:选项?|選)(?:择|擇)?(?:是|为)?[ ：:*]{0,6}"
+    r"|(?<![挑筛不])选\s?(?=[（(]?[A-J](?![A-Za-z]))",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(
+    r"^[#*_ ]{0,8}(?:(?:the )?final )?(?:answer|result|respuesta(?: final)?|r[eé]ponse(?: finale)?"
+    r"|antwort|ответ|答案|最终答案|答え|정답)[*_ :：]{0,8}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_HASHES = re.compile(r"^####[ \t]{1,8}(\S[^\n]{0,200})$", re.MULTILINE)
+_SENTENCE_END = re.compile(r"[.!?](?:\s{1,4}(?=[A-Z<¿¡А-Я])|$)|[。！？；]|[.!?]\*\*(?=\s|$)")
+# A formula, or a block, on lines of its own.
+_DISPLAYED = re.compile(
+    r"\s*(?:\$\$\s*([^$]+?)\s*\$\$|\\\[\s*((?:[^\\]|\\[^\]])+?)\s*\\\]|```[a-z]*\n([^`]+?)\n?```"
+    r"|\\begin\{(?:equation|align|gather)\*?\}\s*((?:[^\\]|\\[^e])+?)\s*\\end\{[a-z]{5,8}\*?\})"
+)
+_TAG = re.compile(r"[<\[](/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
+_OF_PART = re.compile(r"\b(?:to|for|of) |\(")
+_BETWEEN = re.compile(r"(?:the|final|correct|my|and|or|also|it|is|maybe|perhaps|\W)*", re.I)
+_FINAL = re.compile(r"final|correct|right|true|actual|<answer>|####|最终|正确", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence that states an answer."""
+
+    start: int  # where its words begin, in the text
+    end: int  # where what it states ends
+    words: str  # "the final answer is"
+    text: str  # what it states, without what it denies
+
+
+def statements(text: str) -> list[Statement]:
+    """The last statements of a text that do not only deny, in order."""
+    found = sorted(_all(text), key=lambda one: one.start)[-2 * LAST :]
+    return [
+        one
+        for one in found
+        if one.text
+        and not denied_after(text[one.end : one.end + 60])
+        and not doubted(text[max(0, one.start - 120) : one.start])
+    ]
+
+
+def is_final(one: Statement) -> bool:
+    """Whether its words say that it is the last one."""
+    return _FINAL.search(one.words) is not None and "value" not in one.words
+
+
+def rivals(text: str, found: list[Statement], value: Callable[[str], object]) -> list[str]:
+    """The different answers of the last statements if nothing leads from one to the next."""
+    first = len(found) - 1
+    while first > 0 and _is_rival(found[first - 1], found[first], text):
+        first -= 1
+    known = {value(one.text): one.text for one in found[first:]}
+    return list(known.values()) if len(known) > 1 and None not in known else []
+
+
+def _is_rival(one: Statement, other: Statement, text: str) -> bool:
+    gap = text[one.end : other.start][:100]
+    if (
+        len(gap) > 60
+        or kept(text[one.start : other.start]) is not None
+        or _OF_PART.search(other.words)
+    ):
+        return False
+    return _BETWEEN.fullmatch(gap) is not None or hedged(gap)
+
+
+def _all(text: str) -> Iterator[Statement]:
+    if tagged := list(_tagged(text)):
+        yield from tagged
+        return
+    low = text.lower()
+    matches: list[re.Match[str]] = []
+    if any(map(low.__contains__, _FIRST_WORDS)):
+        matches = list(_ENGLISH.finditer(text))
+    if not matches and any(map(low.__contains__, _FOREIGN_WORDS)):
+        matches = list(_OTHERS.finditer(text))
+    if matches or any(map(low.__contains__, _HEADED)):
+        matches = sorted([*matches, *_HEADING.finditer(text)], key=re.Match.start)[-2 * LAST :]
+    stops = [*(match.start() for match in matches[1:]), len(text)]
+    for match, stop in zip(matches, stops, strict=False):
+        yield _stated(text, match, stop)
+    for match in list(_HASHES.finditer(text))[-1:]:
+        if is_plain(read(match[1])):
+            yield Statement(match.start(), match.end(), "####", match[1])
+
+
+def _tagged(text: str) -> Iterator[Statement]:
+    """What <answer> tags hold."""
+    opened: re.Match[str] | None = None
+    for tag in _TAG.finditer(text) if "/" in text else ():
+        if opened and tag[1]:
+            inside = text[opened.end() : tag.start()].strip()
+            yield Statement(opened.start(), tag.end(), "<answer>", affirmed(inside[:LONGEST_LINE]))
+        opened = None if tag[1] else tag
+
+
+def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
+    """What follows the words: the rest of the line, or of the next one, or a formula on its own."""
+    start = match.end()
+    content = text[start : min(stop, start + LONGEST_LINE)]
+    if shown := _DISPLAYED.match(content):
+        inside = shown[shown.lastindex or 0]
+        if "\\begin" in shown[0][:20]:
+            inside = inside.replace("&", "").rstrip("\\ \n").rpartition("\\\\")[2].strip()
+        return _statement(match, start + shown.end(), inside)
+    lead = len(content) - len(content.lstrip())
+    line = content[lead:].partition("\n")[0]
+    end = _SENTENCE_END.search(line)
+    sentence = line[: end.start()] if end else line
+    return _statement(match, start + lead + len(sentence), sentence)
+
+
+def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
+    sentence = sentence.strip().rstrip(" /|")
+    denied = re.match(r"n['’]t\b|not\s?,", sentence) is not None
+    sentence = sentence.strip("\"“”«»„'}") if match[0].find('"') >= 0 else sentence.strip('"“”«»„')
+    return Statement(match.start(), end, match[0], "" if denied else affirmed(sentence))
