@@ -42,6 +42,7 @@ from distill.filtering.steps import Job
 from distill.filtering.units import Source, Unit, source, units
 from distill.filtering.workers import Workers
 from distill.filtering.write import KEPT, write, write_empty
+from distill.recipes.filters import FilterRecipe
 from distill.terminal.progress import progress
 from distill.verify.own import digests
 
@@ -89,7 +90,7 @@ def _result(
     folder = ready.job.folder
     wanted = _fingerprint(ready, found, limit)
     with folder_lock(folder):
-        if is_done(folder / REPORT, wanted, force=force or _kept_nothing(folder, wanted)):
+        if is_done(folder / REPORT, wanted, force=force or _kept_nothing(folder, ready.recipe)):
             (folder / UNFINISHED).unlink(missing_ok=True)  # a kill just before the end leaves it
             log.info("already done: %s", folder / REPORT)
             return Exit.DONE
@@ -111,11 +112,13 @@ def _result(
     return Exit.DONE
 
 
-def _kept_nothing(folder: Path, wanted: str) -> bool:
-    """Whether another result is there and kept no row: the first try of what is tried again."""
+def _kept_nothing(folder: Path, recipe: FilterRecipe) -> bool:
+    """Whether a result of another recipe is there and kept no row: the first try, changed now."""
     there = read_json(folder / REPORT)
     known = isinstance(there, dict) and isinstance(there.get("fingerprint"), str)
-    return known and there.get("kept") == 0 and there["fingerprint"] != wanted
+    return (
+        known and there.get("kept") == 0 and there.get("recipe") != recipe.model_dump(mode="json")
+    )
 
 
 def _fingerprint(ready: Prepared, found: Source, limit: int | None) -> str:
