@@ -15,10 +15,14 @@ from distill.verify.verdict import Verdict
 LETTERS = "ABCDEFGHIJ"  # MMLU-Pro has ten
 
 _ONE = r"[(（\[]?[A-J](?![A-Za-z0-9_'’])[)）\]]?"
-_AND = r"(?:\s?(?:[,;/&+，、；]\s?(?:and |or )?|\b(?:and|or|y|o|et|ou|und|oder|e|и|или)\b|和|或|及)\s?|\s)"
+_AND = (
+    r"(?:\s?(?:[,;/&+，、；]\s?(?:and |or )?|\b(?:and|or|y|o|et|ou|und|oder|e|и|или)\b|和|或|及)\s?"
+    r"|\s)"
+)
 _LEAD = (
-    r"(?:\W|\b(?:the|so|thus|hence|therefore|then|it|must|be|is|are|correct|right|best|final|answers?"
-    r"|options?|choices?|letters?|opción|opciones|option|i|we|would|['’]?d|will|choose|pick|select"
+    r"(?:\W|\b(?:the|so|thus|hence|therefore|then|it|must|be|is|are|correct|right|best|final"
+    r"|answers?"
+    r"|options?|choices?|letters?|opción|opciones|option|i|we|my|our|would|['’]?d|will|choose|pick|select"
     r"|go|going|with|opt|for|guess|think|s|should|clearly|certainly|definitely|indeed|obviously"
     r"|probably|both|only|la|le|correct[ao]|richtig|ist|es)\b|所以|因此|故|应|选项?|选择|是|为){0,12}"
 )
@@ -37,7 +41,8 @@ _OPTION_LINE = re.compile(r"\s*[-*•]?\s*\*{0,2}[(（]?[A-J][).:、）]")
 _MENTIONED = re.compile(r"\b(?:option|choice)s?\s{1,3}\(?([A-J])(?![\w'’])\)?", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;.!?，；。]|\bbut\b", re.IGNORECASE)
 _RULED_OUT = re.compile(
-    r"\b(?:cannot|eliminate|rul(?:e|ed|ing) out|exclude|distractor|wrong|incorrect|false|except|unlikely"
+    r"\b(?:cannot|eliminate|rul(?:e|ed|ing) out|exclude|distractor|wrong|incorrect|false|except"
+    r"|unlikely"
     r"|unless|if)|\bnot\b|n['’]t\b|不|排除|错|误",
     re.IGNORECASE,
 )
@@ -106,6 +111,9 @@ def _only_listed(response: str) -> bool:
 def _letters(text: str) -> tuple[frozenset[str], bool]:
     """The letters that a text gives, and whether it gives all of them rather than one of them."""
     text = text.strip()
+    first = _CLAUSE.split(text, maxsplit=1)[0]
+    if first != text and _RULED_OUT.search(text) and (given := _letters(first))[0]:
+        return given
     match = _LETTERS.fullmatch(text.upper() if re.fullmatch(r"\(?[a-j][).]?", text) else text)
     if match is None or not _ends(match) or denied_after(match[2][:60]):
         return _mentioned(text)

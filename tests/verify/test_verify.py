@@ -18,7 +18,8 @@ from distill.verify.math.values import Listed, read
 
 # (response, what is taken from it, where it stood)
 EXTRACTED = [
-    (r"So \boxed{12}. But no: \boxed{\frac{1}{2}}" + "\n", None, "several_boxes"),  # one line
+    (r"So \boxed{12}. But no: \boxed{\frac{1}{2}}" + "\n", r"\frac{1}{2}", "boxed"),  # corrected
+    (r"\boxed{12} \qquad width \boxed{3}", None, "several"),  # one line, nothing between them
     ("First \\boxed{3}.\nThen \\boxed{4}.", "4", "boxed"),  # the last box counts
     (r"\boxed{1} and \boxed{2}", "1, 2", "boxed"),  # joined: a list
     ("\\boxed{1}\nor\n\\boxed{2}", "1, 2", "boxed"),  # hedging over lines is a list too

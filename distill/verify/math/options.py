@@ -7,7 +7,8 @@ from distill.verify.math.values import LONGEST
 
 # (D) 24, D) 24, D. 24, D: 24, Option D; not D = 24, (D)(E), nor (A, B).
 _OPTION = re.compile(
-    r"(?:[Oo]ption |[Cc]hoice |选项? ?)?(?:[(\[（] ?([A-J]) ?[)\]）] ?[.:]?|([A-J])(?:[)）、]|[.:](?= )))"
+    r"(?:[Oo]ption |[Cc]hoice |选项? ?)?"
+    r"(?:[(\[（] ?([A-J]) ?[)\]）] ?[.:]?|([A-J])(?:[)）、]|[.:](?= )))"
     r" ?(.*)",
     re.DOTALL,
 )

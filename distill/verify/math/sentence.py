@@ -1,4 +1,4 @@
-r"""Takes the answer out of one sentence or line: all of it, its bold part, its formula, its number."""
+"""Takes the answer out of one sentence: all of it, its bold part, its formula or its number."""
 
 import re
 
@@ -9,9 +9,9 @@ from distill.verify.math.denial import (
     denied_before,
     doubted,
     gives_up,
-    hedged,
 )
 from distill.verify.math.rational import DECIMAL
+from distill.verify.math.signs import DENYING, quiet
 from distill.verify.math.values import is_plain, read
 
 LONGEST_LINE = 4_000  # characters of a line that are searched for a number, from its end
@@ -35,10 +35,13 @@ _OPERATOR = re.compile(
 )
 # Numbers of something else: problem 5, step 1 of 5.
 _NUMBERED = re.compile(
-    r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\.|figure"
+    r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\."
+    r"|figure"
     r"|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage|iteration"
     r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
-    r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#|(?:第|問題|问题)\s?|\d\s(?:of|out of|von|de|sur|из)\s|第\s?"
+    r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#"
+    r"|(?:第|問題|问题)\s?|\d\s(?:of"
+    r"|out of|von|de|sur|из)\s|第\s?"
     r")$",
     re.IGNORECASE,
 )
@@ -49,17 +52,33 @@ _COMMAND = re.compile(
 _WORD = re.compile(rf"[A-Za-z]{{2,}}|[\u0400-\u04ff]{{2,}}|[{_CJK}]")
 _ASIDE = re.compile(r"\s?\((or [^()]{1,40})\)")
 # No unit, although a word after a number may be one.
-_VERB = re.compile(r"\b(?:is|isn|are|was|wasn|can|cannot|be|not|wrong|incorrect|false)\b")
+_VERB = re.compile(
+    r"\b(?:is|isn|are|was|wasn|can|cannot|be|does|doesn|do|don|not|wrong|incorrect|false)\b"
+)
 _OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)\b|或|또는|か|和|/|\|")
 # Between two numbers of a list.
 _LISTED = re.compile(
-    r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或|또는|か)\W{0,4}"
-    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|\W{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b|和)?\W{1,4}"
+    r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或者?|또는|か)\W{0,4}"
+    r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|[\s,;]{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b"
+    r"|和)[\s,;]{0,4}"
     r"|\s?[,;/|]\s?"
 )
-_OR_ELSE = re.compile(r"\W{0,3}or\b", re.IGNORECASE)
+_FOREIGN_OR = re.compile(r"\d\s(?:o|ou|oder|или)\s[^\n]{0,20}\d")
+_OR_ELSE = re.compile(r"\W{0,3}or\W{1,4}\S{1,20}", re.IGNORECASE)
+_OFFERED = re.compile(
+    r"\b(?:(?:first|second|third|next|last|final|my|another) guess|(?:guess|try|candidate|attempt"
+    r"|option|answer|possibility)\s?#?(?:\d{1,2}\s?)?[:=]|(?:i|we) guess|maybe|perhaps|possibly"
+    r"|could be|may be|might be|quizás?|tal vez|peut-être|vielleicht|talvez|forse)\b"
+    r"|(?:guess|try|candidate|attempt|option|answer|possibility)\s?#?(?:\d{1,2}\s?)?[:=]"
+    r"|возможно|может быть|也许|可能|或者|猜|かもしれ|多分|아마",
+    re.IGNORECASE,
+)
 _MORE = re.compile(r"\s?;|\s\(|\s—")
 
+_ASIDE_OR_REASON = re.compile(rf"\s\(|{REASON.pattern}", re.IGNORECASE)
+_LEADS_ON = re.compile(
+    r"\b(?:so|thus|hence|therefore|then|leaves|is|are)\s[^.]*\d[^)]*$", re.IGNORECASE
+)
 _GUESSED = re.compile(r"(?<=[.!?;,])\s+|(?<=[，。；])")
 _BARE = re.compile(r"[-\d.,/]{1,20}|[^?]{0,200}\?")  # nothing but a number, or a question
 
@@ -80,7 +99,8 @@ def answer_in(sentence: str) -> str | None:
     if (number := last_number(sentence)) is not None and not gives_up(sentence):
         return number
     short = 0 < len(sentence) <= 60 and len(sentence.split()) <= 4
-    return sentence if short and not any(map(str.isdigit, sentence)) else None
+    whole = sentence[:1] in "$\\" or not any(map(str.isdigit, sentence))
+    return sentence if short and whole else None
 
 
 def bold_in(line: str) -> str | None:
@@ -119,7 +139,9 @@ def only_formula(line: str) -> str | None:
 def is_answer(text: str) -> bool:
     """Whether a whole text reads as an answer rather than a sentence that contains one."""
     text = text.strip()
-    if len(text) > 2_000 or "?" in text or "\\boxed" in text:  # this box was never closed
+    if (
+        len(text) > 2_000 or "?" in text or _FOREIGN_OR.search(text) or "\\boxed" in text
+    ):  # this box was never closed
         return False
     value = read(text)
     if value is None or is_plain(value):
@@ -140,7 +162,8 @@ def last_number(line: str) -> str | None:
     """
     tail = line[-LONGEST_LINE:].replace("−", "-").replace("{,}", ",").replace(r"\!", "")
     tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail)
-    tail = affirmed(tail).rstrip(" .。")
+    sure = quiet(tail)
+    tail = (tail if sure else affirmed(_without_reason(tail))).rstrip(" .。")
     found = list(_NUMBER.finditer(tail))
     if not found or not _AFTER.match(tail, found[-1].end()):
         return None
@@ -149,9 +172,18 @@ def last_number(line: str) -> str | None:
         return pair[0]
     if _OPERATOR.search(before[-12:]) or _NUMBERED.search(before[-20:]):
         return None
-    if _is_denied(tail, last):
+    if not sure and _is_denied(tail, last):
         return None
     return " or ".join(_alternatives(tail, found))
+
+
+def _without_reason(line: str) -> str:
+    """The line up to "since 7 is not possible" or "(not 7)", if a number stands before that."""
+    for match in _ASIDE_OR_REASON.finditer(line):
+        head, rest = line[: match.start()], line[match.start() :]
+        if any(map(str.isdigit, head)):
+            return head if not quiet(rest, DENYING) and not _LEADS_ON.search(rest) else line
+    return line
 
 
 def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:
@@ -167,13 +199,12 @@ def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:
 
 def guesses(lines: list[str]) -> list[str]:
     """The different numbers of the last lines, or parts of one, that offer a guess."""
-    text = "\n".join(lines)
-    if not (hedged(text) or "?" in text or _BARE.fullmatch(lines[-1].strip())):
+    if quiet(lines[-1]) and not _BARE.fullmatch(lines[-1].strip()):
         return []
-    parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:])]
-    asked = [part for part in parts if hedged(part) or _BARE.fullmatch(part.strip())]
+    parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:]) if part]
+    asked = [part for part in parts if _OFFERED.search(part) or _BARE.fullmatch(part.strip())]
+    if _OR_ELSE.fullmatch(parts[-1]):
+        asked = parts[-2:]
     numbers = [last_number(part.rstrip("? ")) for part in asked]
     found = list(dict.fromkeys(one for one in numbers if one is not None))
-    if _OR_ELSE.match(parts[-1]):
-        found = list(dict.fromkeys([*filter(None, map(last_number, parts[-2:]))]))
-    return found if len(found) > 1 and asked and asked[-1] is parts[-1] else []
+    return found if len(found) > 1 and asked[-1] is parts[-1] else []

@@ -1,0 +1,116 @@
+"""What counts as the final answer of a response: stated, denied, taken back, guessed, listed."""
+
+import time
+
+import pytest
+
+from distill.verify import grade
+from distill.verify.kinds import CHECKS
+from distill.verify.math import denial, extract, retraction, sentence
+from tests.verify.math.remarks import FIVE, NOT_TEN, TWELVE
+from tests.verify.math.responses import (
+    AFTER_THOUGHTS,
+    ANOTHER_DENIED,
+    CORRECTED,
+    DENIED,
+    GIVEN_UP,
+    GUESSES,
+    LISTED,
+    STATED,
+    STEPS,
+    TAKEN_BACK,
+    THOUGHTS,
+)
+
+
+@pytest.mark.parametrize("response", [*STATED, *ANOTHER_DENIED, *STEPS, *AFTER_THOUGHTS])
+def test_an_answer_is_found_where_it_is_stated(response: str) -> None:
+    assert grade("5", response).label == "correct"
+
+
+@pytest.mark.parametrize("response", [*DENIED, *GIVEN_UP, *TAKEN_BACK, *GUESSES, *THOUGHTS])
+def test_what_is_denied_taken_back_or_guessed_is_not_the_answer(response: str) -> None:
+    assert grade("5", response).label != "correct"
+
+
+@pytest.mark.parametrize("response", CORRECTED)
+def test_a_corrected_answer_counts_and_a_remark_does_not_take_it_back(response: str) -> None:
+    assert grade("12", response).label == "correct"
+
+
+@pytest.mark.parametrize(
+    ("gold", "response"), [*(("5", one) for one in FIVE), *(("12", one) for one in TWELVE)]
+)
+def test_remarks_on_other_values_change_nothing(gold: str, response: str) -> None:
+    assert grade(gold, response).label == "correct"
+
+
+@pytest.mark.parametrize("response", NOT_TEN)
+def test_a_box_that_is_denied_does_not_count(response: str) -> None:
+    assert grade("10", response).label != "correct"
+
+
+@pytest.mark.parametrize("response", LISTED)
+def test_several_answers_are_a_list_if_a_list_is_asked_for(response: str) -> None:
+    assert grade("3, 5", response).label == "correct"
+
+
+OPTION = r"\textbf{(D)}\ 24"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "label"),
+    [
+        *((gold, OPTION, "correct") for gold in ("D", "24", OPTION)),
+        *((OPTION, answer, "correct") for answer in ("D", "24", r"\text{(D) }24", "x = 24")),
+        *(("D", answer, "correct") for answer in ("D. 24", "D) 24", "D: 24", r"\text{Option D}")),
+        (OPTION, "C", "wrong"),
+        (OPTION, "25", "wrong"),
+        (OPTION, r"\textbf{(D)}\ 25", "wrong"),
+        (OPTION, "(C) 24", "wrong"),
+        ("24", r"\textbf{(D)}\ 25", "wrong"),
+        (r"\textbf{(D)}\ \frac{1}{2}", "0.5", "correct"),
+    ],
+)
+def test_an_option_is_its_letter_and_its_value(gold: str, answer: str, label: str) -> None:
+    assert grade(gold, rf"So it is $\boxed{{{answer}}}$.").label == label
+
+
+EVERY = [
+    *(*STATED, *ANOTHER_DENIED, *STEPS, *AFTER_THOUGHTS, *DENIED, *GIVEN_UP, *TAKEN_BACK),
+    *(*GUESSES, *THOUGHTS, *CORRECTED, *LISTED),
+]
+
+
+def test_the_quick_look_at_the_words_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = [extract.extract(response) for response in EVERY]
+    for module in (denial, extract, retraction, sentence):
+        monkeypatch.setattr(module, "quiet", lambda *_: False)
+    assert [extract.extract(response) for response in EVERY] == quick
+
+
+N = 1_000_000
+HOSTILE = (
+    *("answer of ", "the correct answer ", "answer: 5\n", "<answer>", "<answer>5</answer>"),
+    *(r"\boxed{1}" + "\n", r"not \boxed{1} ", r"\boxed{1} is wrong. ", "wait, this is wrong. "),
+    *(
+        "but wait no, ",
+        "so not 5 but ",
+        "maybe 5? ",
+        "many think ",
+        "\n",
+        "$$",
+        "the answer is\n\\[\n",
+    ),
+    *("答案是5。", "ответ: ", "A, ", "option C ", "3 or ", r"\begin{align} ", '"answer": '),
+)
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_megabyte_of_such_words_takes_linear_time(piece: str) -> None:
+    text = piece * (N // len(piece))
+    started = time.process_time()
+    for kind in ("math", "choice"):
+        CHECKS[kind]("5", text)
+    # 1 to 3 s on a busy machine; a quadratic pattern would take hours
+    assert time.process_time() - started < 20
