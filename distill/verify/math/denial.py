@@ -68,7 +68,12 @@ _DOUBTED = re.compile(
     r"|will |could |often )?(?:thinks?|says?|believes?|guess(?:es)?|assumes?|claims?))\b",
     re.IGNORECASE,
 )
-_THE_ANSWER = re.compile(r"\b(?:answer|result|value|it|this|that)\W[^.\n]{0,30}$", re.IGNORECASE)
+_THE_ANSWER_IS_NOT = re.compile(
+    r"\b(?:answer|result|it)"
+    r"(?:(?: is| was)(?: \w{1,12})? not|(?: isn| wasn)['’]t| can(?:no|['’])t be)"
+    r"[\s$*:]{0,6}$",
+    re.IGNORECASE,
+)
 _CLAUSE = re.compile(r"[,;.!?]\s|\b(?:but|so|hence|thus|therefore)\b", re.IGNORECASE)
 _CONTRAST = re.compile(
     rf"[\s,;:(—–，、-]{{0,6}}(?:(?:and|but|y|et|und|e|а|и|而)\s?)?"
@@ -141,7 +146,7 @@ def denied_later(after: str, answer: str) -> bool:
         return False
     matches = re.finditer(re.escape(answer) + r"(?![\w.]*\d)", after[:4_000])
     starts = (after[max(0, match.start() - 60) : match.start()] for match in matches)
-    return any(_THE_ANSWER.search(start) and denied_before(start) for start in starts)
+    return any(map(_THE_ANSWER_IS_NOT.search, starts))
 
 
 def doubted(before: str) -> bool:

@@ -13,7 +13,7 @@ DENYING = _words(
     "not t never neither nor cannot no non nicht kein keine pas inte nie niet rather instead "
     "opposed unlike en au statt anstatt except excluding but other different than longer wrong "
     "ne neq far nowhere unlikely fail fails reject rejected rule ruled discard discarded"
-    " eliminate eliminated exclude excluded impossible means keinesfalls keineswegs leads"
+    " eliminate eliminated exclude excluded impossible keinesfalls keineswegs leads"
 )
 DOUBTING = _words(
     "way doubt hardly t not cannot think thinks say says believe believes guess guesses assume "
