@@ -1,45 +1,32 @@
-"""Decides whether two answers are the same, if that can be done without a symbolic library.
-
-``wrong`` needs both sides read in full; where a mark of either is unknown, the outcome is open.
-"""
+"""Decides whether two answers are the same, if that can be done without a symbolic library."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
-from distill.verify.math import notations, phrases
-from distill.verify.math.expression import parse, symbols
+from distill.verify.math import phrases
 from distill.verify.math.notations import Based, Ratio, Residue
-from distill.verify.math.probe import constant, equal
+from distill.verify.math.probe import constant
 from distill.verify.math.rational import Number
-from distill.verify.math.relations import equivalent, same_set, solution
-from distill.verify.math.units import alike, convert, known, scales
-from distill.verify.math.values import (
-    Approximate,
-    Listed,
-    Named,
-    Text,
-    Value,
-    read,
-    understood,
+from distill.verify.math.relations import equivalent, same_set
+from distill.verify.math.scalars import (
+    UNKNOWN,
+    Outcome,
+    formula_and_number,
+    same_notations,
+    same_numbers,
+    same_texts,
 )
+from distill.verify.math.values import Approximate, Listed, Named, Text, Value, read, understood
 
-# (same, method): same is None if it is open.
-Outcome = tuple[bool | None, str]
-UNKNOWN: Outcome = (None, "needs_symbolic")
-# A value rounded to this many decimals or more counts as exact (Math-Verify's default).
-ROUNDED = 6
 MANY = 400  # pairs of elements that are compared; longer lists are only compared as a whole
-# Letters that may be a unit behind a number: 5m, 8N.
-_UNITS = frozenset("smglhLNJWVAKCFTHtRPBk")
 _RESULT = frozenset(("y", "f(x)"))  # names of what a function gives
-_INTEGRATION = str.maketrans("cKk", "CCC")
 
 
 def same(gold: Value, answer: Value) -> Outcome:
     """Whether they are equal, and how that was decided."""
     if isinstance(gold, Number) and isinstance(answer, Number):
-        return _numbers(gold, answer)
+        return same_numbers(gold, answer)
     if isinstance(gold, Named) or isinstance(answer, Named):
         return _named(gold, answer)
     if isinstance(gold, Approximate) or isinstance(answer, Approximate):
@@ -48,53 +35,14 @@ def same(gold: Value, answer: Value) -> Outcome:
     if isinstance(gold, Listed) and isinstance(answer, Listed):
         return _lists(gold, answer)
     if isinstance(gold, Based | Ratio | Residue) or isinstance(answer, Based | Ratio | Residue):
-        return _notations(gold, answer)
+        return same_notations(gold, answer)
     if isinstance(gold, Text) and isinstance(answer, Text):
-        return _texts(gold, answer)
+        return same_texts(gold, answer)
     if isinstance(gold, Number):
         return _against_number(gold, answer)
     if isinstance(answer, Number):
         return _number_against(gold, answer)
     return _list_or_text(gold, answer)
-
-
-def _numbers(gold: Number, answer: Number) -> Outcome:
-    """Equal as rationals; a percent sign on one side only may mean 1/100 or be left out."""
-    a, b = gold.value, answer.value
-    if gold.unit or answer.unit:
-        if gold.unit and answer.unit:
-            if (value := convert(b, answer.unit, gold.unit)) is not None:
-                answer = replace(answer, value=value)
-                b = value
-            elif known(gold.unit) or known(answer.unit) or not alike(gold.unit, answer.unit):
-                return None, "units"
-        elif a != b and scales(*((a, b, gold.unit) if gold.unit else (b, a, answer.unit))):
-            return None, "units"  # 2 minutes and 120
-    if a == b:
-        return True, "rational"
-    if gold.percent != answer.percent:
-        a, b = (a, b) if gold.percent else (b, a)
-        return a == b * 100, "percent"
-    for whole, decimal in ((gold, answer), (answer, gold)):
-        if not _is_finite_decimal(whole.value) and (found := _rounds(whole.value, decimal)):
-            return found
-    return False, "rational"
-
-
-def _rounds(whole: Fraction, decimal: Number, *, least: int = 2) -> Outcome | None:
-    """Compares a value with what may be its rounding (1/3, 0.33); None if it is not."""
-    places = decimal.decimals or 0
-    if places < least or places > 50 or abs(whole - decimal.value) > Fraction(1, 10**places):
-        return None
-    return (True, "rounded") if places >= ROUNDED else (None, "rounded")
-
-
-def _is_finite_decimal(value: Fraction) -> bool:
-    below = value.denominator
-    for prime in (2, 5):
-        while below % prime == 0:
-            below //= prime
-    return below == 1
 
 
 def _named(gold: Value, answer: Value) -> Outcome:
@@ -104,14 +52,14 @@ def _named(gold: Value, answer: Value) -> Outcome:
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name == answer.name or {gold.name, answer.name} <= _RESULT:
             return same(*inner)
-        if _letters(gold) and _letters(answer) or equivalent(*wholes) is True:
+        if (_letters(gold) and _letters(answer)) or equivalent(*wholes) is True:
             return same(_spread(gold), _spread(answer)) if _letters(gold) else (True, "relation")
         found = same(*inner)
         return found if found[0] is False and all(map(understood, inner)) else (None, "names")
     if _letters(gold) or _letters(answer):
         return same(*((_spread(one) if _letters(one) else one) for one in (gold, answer)))
-    if (found := same_set(gold, answer)) is not None:
-        return found, "interval"
+    if (as_sets := same_set(gold, answer)) is not None:
+        return as_sets, "interval"
     for one in (gold, answer):
         if isinstance(one, Text) and "=" in one.plain:
             alike_ = equivalent(*wholes)
@@ -152,60 +100,17 @@ def _approximate(gold: Value, answer: Value) -> Outcome:
     return found
 
 
-def _notations(gold: Value, answer: Value) -> Outcome:
-    kinds = (Based, Ratio, Residue)
-    if isinstance(gold, kinds) and isinstance(answer, kinds):
-        return notations.alike(gold, answer), "notation"
-    if isinstance(gold, kinds) and isinstance(answer, Number):
-        return notations.against(gold, answer, asked=True), "notation"
-    if isinstance(answer, kinds) and isinstance(gold, Number):
-        return notations.against(answer, gold, asked=False), "notation"
-    return None, "notation"
-
-
-def _texts(gold: Text, answer: Text) -> Outcome:
-    if gold.text == answer.text:
-        return True, "string"
-    if gold.unit != answer.unit and gold.unit and answer.unit:
-        if convert(Fraction(1), gold.unit, answer.unit) != 1:
-            return None, "units"
-    meant = phrases.meaning(gold.plain), phrases.meaning(answer.plain)
-    if meant[0] is not None and meant[1] is not None:
-        if meant[0] == meant[1]:
-            return True, "words"
-        return (False if phrases.contrary(*meant) else None), "words"  # type: ignore[arg-type]
-    if gold.text.isalpha() and len(gold.text) == 1 == len(answer.text) and answer.text.isalpha():
-        if gold.text.casefold() != answer.text.casefold():
-            return False, "letter"  # two different choices, or two different variables
-        return (True if gold.text in "ABCDEFGHIJ" else None), "letter"
-    if phrases.bare(gold.plain) == phrases.bare(answer.plain) and len(gold.text) > 1:
-        return (True, "words") if gold.text.isalpha() or answer.text.isalpha() else UNKNOWN
-    if (found := same_set(gold, answer)) is not None:
-        return found, "interval"
-    if (found := equivalent(gold.plain, answer.plain)) is not None:
-        return found, "relation"
-    for known_, other in (meant, (gold, answer)), (meant[::-1], (answer, gold)):
-        if known_[0] in phrases.NO_NUMBER and constant(other[1].plain) is not None:
-            return False, "words"
-    return _formulas(gold.plain, answer.plain)
-
-
-def _formulas(gold: str, answer: str) -> Outcome:
-    found = equal(gold, answer)
-    if found is not True and gold.endswith(("+C", "+ C", "+c", "+ c")):  # a constant of integration
-        found = equal(gold.translate(_INTEGRATION), answer.translate(_INTEGRATION)) or found
-    return UNKNOWN if found is None else (found, "probe")
-
-
 def _against_number(gold: Number, answer: Value) -> Outcome:
     if isinstance(answer, Listed):
         if gold.decimals and gold.value == _decimal_comma(answer):
             return True, "decimal_comma"
         if any(isinstance(item, Number) and item.unit for item in answer.items):
             return None, "compound"  # 18 hours and 48 minutes
+        if all(same(gold, item)[0] for item in answer.items):
+            return True, "list"  # twice the same
         return (False if understood(answer) else None), "list"
     if isinstance(answer, Text):
-        return _value(answer, gold, asked=False)
+        return formula_and_number(answer, gold)
     return UNKNOWN
 
 
@@ -214,37 +119,7 @@ def _number_against(gold: Value, answer: Number) -> Outcome:
         if answer.decimals and answer.value == _decimal_comma(gold):
             return True, "decimal_comma"
         return (False, "list") if understood(gold) and len(gold.items) > 1 else UNKNOWN
-    return _value(gold, answer, asked=True) if isinstance(gold, Text) else UNKNOWN
-
-
-def _value(formula: Text, number: Number, *, asked: bool) -> Outcome:
-    """Compares a formula with a number; ``asked``: the formula is the reference."""
-    if number.percent:
-        return None, "percent"
-    degrees = "°" if number.unit and convert(Fraction(1), number.unit, "°") == 1 else ""
-    radians = degrees and convert(Fraction(1), formula.unit, "rad") == 1
-    if number.unit and formula.unit and not radians:
-        if convert(Fraction(1), number.unit, formula.unit) != 1:
-            return None, "units"
-    meaning = phrases.meaning(formula.plain)
-    if meaning is not None:
-        certain = meaning in phrases.NO_NUMBER or (meaning == r"\emptyset" and number.value)
-        return (False, "not_a_number") if certain else (None, "not_a_number")
-    if len(formula.text) == 1 and formula.text in "ABCDEFGHIJ":
-        return None, "letter"  # of an option
-    tree = parse(formula.plain)
-    if tree is None:
-        solved = solution(formula.plain) if "=" in formula.plain else None
-        return UNKNOWN if solved in (None, number.value) else (False, "relation")
-    sign, n, d = "-" * (number.value < 0), abs(number.value.numerator), number.value.denominator
-    found = equal(formula.plain, rf"{sign}\frac{{{n}}}{{{d}}}{degrees}")
-    if found is not True and number.decimals and (value := constant(formula.plain)) is not None:
-        rounded = _rounds(value, number, least=1)
-        if rounded:
-            return rounded
-    if found is False and len(formula.text) > 1 and symbols(tree) and symbols(tree) <= _UNITS:
-        return None, "units"  # 5m may be five metres
-    return UNKNOWN if found is None else (found, "probe")
+    return formula_and_number(gold, answer) if isinstance(gold, Text) else UNKNOWN
 
 
 def _decimal_comma(value: Listed) -> Fraction | None:
@@ -292,11 +167,18 @@ def _lists(gold: Listed, answer: Listed) -> Outcome:
     if gold.brackets == answer.brackets and gold.text == answer.text:
         return True, "string"
     kinds = {gold.brackets, answer.brackets}
+    if (
+        any(
+            sign in text
+            for sign in ("<", ">", r"\ne", r"\le", r"\ge")
+            for text in (gold.text, answer.text)
+        )
+        and (found := same_set(gold, answer)) is not None
+    ):
+        return found, "interval"
     if (by_name := _by_name(gold, answer)) is not None:
         return by_name
     if kinds <= {"", "{}"}:
-        if (found := same_set(gold, answer)) is not None and any(x in gold.text for x in "<>\\"):
-            return found, "interval"
         found = _as_sets(gold, answer)
         return UNKNOWN if found is None else (found, "list")
     in_order, method = _in_order(gold, answer)
@@ -353,7 +235,7 @@ def _in_order(gold: Listed, answer: Listed) -> Outcome:
 
 def _closed(value: Listed) -> bool:
     """Whether it has the elements that it shows and no others."""
-    return all(understood(item) or isinstance(item, Text) and r"\ldots" not in item.text
+    return all(understood(item) or (isinstance(item, Text) and r"\ldots" not in item.text)
                for item in value.items)  # fmt: skip
 
 

@@ -7,6 +7,8 @@ product), words, units, bases, primes: anything whose meaning is not certain.
 import re
 from dataclasses import dataclass
 
+from distill.verify.math.notations import with_choices
+
 LONGEST = 512  # characters; nobody writes a longer formula as an answer
 DEEPEST = 50  # brackets within brackets
 
@@ -23,12 +25,6 @@ _FUNCTIONS = {
     r"\cis": "cis",
 }
 _INVERSE = {"sin": "asin", "cos": "acos", "tan": "atan"}  # \sin^{-1}
-# Choices and arrangements as other countries write them: C_8^3, C(8,3), {}_8C_3, ^{8}C_3, A_8^3.
-_INDEX = r"\{?([0-9]{1,4})\}?"
-_CHOICES = re.compile(
-    rf"(?:\{{\}})?[_^]{_INDEX} ?([CP]) ?_{_INDEX}"
-    rf"|(?<![A-Za-z\\])([CPA])(?: ?[_^]{_INDEX} ?[_^]{_INDEX}| ?\( ?([0-9]{{1,4}}) ?, ?([0-9]{{1,4}}) ?\))"
-)
 # Letters that stand side by side as factors: 6xyz, abc - 1. Others may be a word.
 _PRODUCT = re.compile("[abcd]{2,4}|[wxyz]{2,4}|[pqrs]{2,4}|[kmn]{2,3}")
 _TIMES = frozenset(("*", r"\cdot", r"\times"))
@@ -62,9 +58,7 @@ def parse(text: str) -> Node | None:
     """
     if len(text) > LONGEST or (len(text) > 1 and text.isalpha()):  # a word, or letters in order
         return None
-    if "C" in text or "P" in text or "A" in text:
-        text = _CHOICES.sub(_chosen, text)
-    reader = _Reader(_TOKEN.findall(text))
+    reader = _Reader(_TOKEN.findall(with_choices(text)))
     try:
         tree = reader.sum()
     except Refused:
@@ -89,13 +83,6 @@ def leaves(tree: Node) -> frozenset[str]:
     if tree.kind in ("number", "decimal"):
         return frozenset((tree.value,))
     return frozenset().union(*map(leaves, tree.args))
-
-
-def _chosen(match: re.Match[str]) -> str:
-    n, sign, k, other, *pairs = match.groups()
-    both = sorted((int(x) for x in (n, k, *pairs) if x), reverse=True)
-    name = "binom" if (sign or other) == "C" else "perm"
-    return rf"\{name}?{{{both[0]}}}{{{both[1]}}}"
 
 
 class _Reader:
@@ -138,6 +125,8 @@ class _Reader:
             token = self.peek()
             if token in _TIMES or token in _OVER:
                 over = self.take() in _OVER
+                if token == r"\times":
+                    self.refuse_sets(left)
                 right = self.signed_power()
                 left, divided = Node("div" if over else "mul", (left, right)), over
             elif self.starts_factor(token):
@@ -145,9 +134,15 @@ class _Reader:
                 digits = token[0] in ".0123456789" and self.tokens[self.at - 1] not in (")", "!")
                 if divided or mixed or digits:
                     raise Refused
+                self.refuse_sets(left)
                 left = Node("mul", (left, self.power()))
             else:
                 return left
+
+    def refuse_sets(self, left: Node) -> None:
+        r"""Capital letters side by side may be sets or matrices: A \times B is not B \times A."""
+        if left.kind == "symbol" and left.value.isupper() and self.peek().isupper():
+            raise Refused
 
     def signed_power(self) -> Node:
         if self.peek() == "-":

@@ -8,7 +8,7 @@ import unicodedata
 
 SET_OPEN, SET_CLOSE = "\ue000", "\ue001"  # replace \{ and \}, so that { } only group
 
-_SYMBOLS = str.maketrans({
+_SIGNS: dict[int | str, int | str] = {
     **{0xFF01 + place: 0x21 + place for place in range(94)},  # the full-width forms of ASCII
     **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad", ""),
     **dict.fromkeys("‐‑‒–—―−﹣", "-"),
@@ -21,7 +21,8 @@ _SYMBOLS = str.maketrans({
     "…": r"\ldots ", "⋯": r"\ldots ", "、": ",", "。": ".", "⁄": "/", "∶": ":", "％": "%",
     "〈": "(", "〉": ")", "⟨": "(", "⟩": ")", "∴": r"\therefore ", "⇒": r"\implies ", "∣": "|",
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ",
-})  # fmt: skip
+}  # fmt: skip
+_SYMBOLS = str.maketrans(_SIGNS)
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "₀₁₂₃₄₅₆₇₈₉₊₋ₙ"
 _LEVEL = str.maketrans(_RAISED + _LOWERED, "0123456789+-n" * 2)
 _HIGH, _LOW = re.compile(f"[{_RAISED}]{{1,40}}"), re.compile(f"[{_LOWERED}]{{1,40}}")
@@ -51,7 +52,7 @@ _DEGREES = re.compile(
     r"\s?\^\s?\\circ(?![a-zA-Z])|\s?\^\s?\{\s?\\circ\s?\}|\s?\\(?:degree|textdegree)(?![a-zA-Z])"
     r"|\s?\^\s?\{?°\}?"
 )
-_SPACE = re.compile(r"(?:\\[,;:> ~]|~|\\q?quad(?![a-zA-Z](?!_))|\\\\?(?=\s)|\s)+")
+_SPACE = re.compile(r"(?:\\[,;:> ~]|(?<=[^\s(,])~|\\q?quad(?![a-zA-Z](?!_))|\\\\?(?=\s)|\s)+")
 _FONT = re.compile(
     r"\\(?:text[a-z]{0,8}|math(?:rm|bf|it|sf|tt|cal|normal|up)|[mh]box|operatorname\*?)\s?\{([^{}]*)\}"
 )
@@ -73,7 +74,8 @@ _TIGHT = re.compile(r"(?<![0-9]) +| +(?![0-9])")
 # What stands before or after an answer and says nothing about it.
 _BEFORE = re.compile(
     r"\s{0,4}(?:(?:\\(?:therefore|implies|[rR]ightarrow|Longrightarrow|iff|hence)(?![a-z])|[=:])\s{0,4}"
-    r"|(?:exactly|is|only|just|simply|equals|thus|so|therefore|hence|(?:the )?(?:final |correct )?answer"
+    r"|(?:exactly|is|only|just|simply|equals|thus|so|therefore|hence|(?:the )?(?:final |correct )?"
+    r"answer"
     r"(?: is)?|result)\s{0,2}[:=]?\s{1,4}(?=[-+(\[0-9\\]))",
     re.IGNORECASE,
 )

@@ -1,4 +1,4 @@
-r"""Notations that are more than a number: other bases, ratios and clock times, residues.
+r"""Notations that are more than a number: other bases, ratios, times, residues, choices.
 
 ``52_8`` is 42 and not 52; ``2:4`` is ``1:2``, but as a time 2:04 is not 1:02; ``2 \pmod 5`` is
 ``7 \pmod 5`` and not ``2 \pmod 7``.
@@ -10,19 +10,26 @@ from fractions import Fraction
 
 from distill.verify.math.rational import Number
 
-_NUMBER_NAMES = "two three four five six seven eight nine ten eleven twelve".split()
-_BASES = {name: base for base, name in enumerate(_NUMBER_NAMES, 2)} | {"sixteen": 16}
+_NAMES = "two three four five six seven eight nine ten eleven twelve"
+_BASES = {name: base for base, name in enumerate(_NAMES.split(), 2)} | {"sixteen": 16}
+_GROUP = r"[ ,](?=[0-9A-F]{3,4}(?![0-9A-F]))"
 _BASED = re.compile(
-    r"\(?([0-9](?:[0-9A-Fa-f]|[ ,](?=[0-9A-F]{3,4}(?![0-9A-F]))){0,60}|[A-F]{1,6}[0-9][0-9A-F]{0,60})\)?"
-    r" ?_ ?\{? ?([0-9]{1,2}|[a-z]{3,7}) ?\}?"
+    rf"\(?([0-9](?:[0-9A-Fa-f]|{_GROUP}){{0,60}}|[A-F]{{1,6}}[0-9][0-9A-F]{{0,60}}"
+    r"|[A-F]{2,6}(?=_\{?1[1-6]))\)? ?_ ?\{? ?\(?([0-9]{1,2}|[a-z]{3,7})\)? ?\}?"
 )
-_RATIO = re.compile(
-    r"([0-9]{1,9}(?:\.[0-9]{1,9})?(?: ?: ?[0-9]{1,9}(?:\.[0-9]{1,9})?){1,7})(?: ?([aApP])\.? ?[mM]\b\.?)?"
-)
+_PART = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+_RATIO = re.compile(rf"({_PART}(?: ?: ?{_PART}){{1,7}})(?: ?([aApP])\.? ?[mM]\b\.?)?")
 _HOUR = re.compile(r"([0-9]{1,2}) ?([aApP])\.? ?[mM]\b\.?")
 _RESIDUE = re.compile(
-    r"(?:(-?[A-Za-z](?:\^\{?[0-9]\}?)?) ?\\equiv ?)?(-?[0-9]{1,20}) ?\(? ?(?:\\[bp]?)?mod(?:ulo)? ?\{?"
-    r" ?([0-9]{1,20}) ?\}? ?\)?"
+    r"(?:(-?[A-Za-z](?:\^\{?[0-9]\}?)?) ?\\equiv ?)?(-?[0-9]{1,20}) ?\(? ?(?:\\[bp]?)?mod(?:ulo)?"
+    r" ?\{? ?([0-9]{1,20}) ?\}? ?\)?"
+)
+# Choices and arrangements as other countries write them: C_8^3, C(8,3), {}_8C_3, ^{8}C_3, A_8^3.
+_INDEX = r"\{?([0-9]{1,4})\}?"
+_TWO = r"\( ?([0-9]{1,4}) ?, ?([0-9]{1,4}) ?\)"
+_CHOICES = re.compile(
+    rf"(?:\{{\}})?[_^]{_INDEX} ?([CP]) ?_{_INDEX}"
+    rf"|(?<![A-Za-z\\])([CPA])(?: ?[_^]{_INDEX} ?[_^]{_INDEX}| ?{_TWO})"
 )
 
 
@@ -35,6 +42,7 @@ class Based:
 
     @property
     def value(self) -> int:
+        """As a number."""
         return int(self.digits, self.base)
 
 
@@ -152,3 +160,19 @@ def against(notation: Notation, number: Number, *, asked: bool) -> bool | None:
             return None if notation.clock else True
         return None if notation.clock else False
     return None
+
+
+def with_choices(text: str) -> str:
+    r"""The formula with choices and arrangements as commands; ``?``: it may be something else.
+
+    >>> with_choices("2C_8^3")
+    '2\\binom?{8}{3}'
+    """
+    return _CHOICES.sub(_chosen, text) if "C" in text or "P" in text or "A" in text else text
+
+
+def _chosen(match: re.Match[str]) -> str:
+    n, sign, k, other, *pairs = match.groups()
+    both = sorted((int(x) for x in (n, k, *pairs) if x), reverse=True)
+    name = "binom" if (sign or other) == "C" else "perm"
+    return rf"\{name}?{{{both[0]}}}{{{both[1]}}}"

@@ -21,7 +21,8 @@ _SAME: dict[str, tuple[str, ...]] = {
     r"\mathbb{R}": (
         "all real numbers", "all reals", "all real", "real numbers", r"(-\infty,\infty)",
         r"(-\infty,+\infty)", r"(-\infty, \infty)", r"(-\infty, +\infty)", "every real number",
-        r"\mathbf{R}", "全体实数", "any real number", "set of real numbers", "set of all real numbers",
+        r"\mathbf{R}", "全体实数", "any real number", "set of real numbers",
+        "set of all real numbers",
     ),
     "does not exist": ("dne", "doesn't exist", "doesnt exist", "不存在"),
     "undefined": ("not defined", "undef"),
@@ -40,30 +41,28 @@ _CONTRARY = tuple(
 )
 # None of these is a number.
 NO_NUMBER = frozenset(
-    (r"\infty", r"-\infty", "does not exist", "undefined", "cannot be determined", r"\mathbb{R}")
-    + ("yes", "no", "true", "false")
+    (
+        r"\infty",
+        r"-\infty",
+        "does not exist",
+        "undefined",
+        "cannot be determined",
+        r"\mathbb{R}",
+        "yes",
+        "no",
+        "true",
+        "false",
+    )
 )
-_LEAD = re.compile(r"(?:x ?\\in |(?:the|an?) )")
+_LEAD = re.compile(r"(?:x ?\\in |(?:the|an?) (?=\w{3}))")
 _SENTENCE = re.compile(r"(?:the|this|it|that)(?: [a-z]{2,20}){0,2} is (?:an? |the )?([a-z]{2,30})")
 _FIRST = re.compile(r"(yes|no|true|false)\s?[,.:;!]\s?(?=\w)")
 
-_ONES = dict(
-    zip(
-        (
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
-            " fifteen sixteen seventeen eighteen nineteen"
-        ).split(),
-        range(20),
-        strict=True,
-    )
-)
-_TENS = dict(
-    zip(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(),
-        range(20, 100, 10),
-        strict=True,
-    )
-)
+_SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+fifteen sixteen seventeen eighteen nineteen"""
+_TENTHS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ONES = {word: value for value, word in enumerate(_SMALL.split())}
+_TENS = {word: 10 * value for value, word in enumerate(_TENTHS.split(), 2)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
 
 

@@ -90,7 +90,7 @@ def proportional(gold: str, answer: str) -> float | None:
     except ARITHMETIC:
         return None
     first = factors[0][0]
-    if not first or getattr(first, "imag", 0) or not all(how.agree(factors[0], x) for x in factors):
+    if not first or hasattr(first, "_mpc_") or not all(how.agree(factors[0], x) for x in factors):
         return None
     return float(first)
 

@@ -32,8 +32,8 @@ _MONEY_COMMA = re.compile(r"([0-9]{1,9}),([0-9]{1,2})(?=\s?(?:[€£₽]|EUR|eur
 _LAKHS = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?![0-9,])")
 # 0.1\overline{6}, 0.(3), 0.333\ldots: the digits before the repetition, and those that repeat
 _REPEATING = re.compile(
-    r"([0-9]{1,20})\.([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,40}\}|[0-9]))+"
-    r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,40})\)|(?<=[0-9]{3})\s?\\ldots)"
+    r"([0-9]{1,20})\.([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
+    r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,120})\)|(?<=[0-9]{3})\s?\\ldots)"
 )
 _AGAIN = re.compile(r"([0-9])\1{2,}$|([0-9]{2,20}?)\2+$")
 _CURRENCY = re.compile(r"(?:([€£¥₹₽])|(USD|EUR|GBP|INR|CNY|RMB|US|Rs\.?)(?=[ 0-9.]))\s?")
@@ -62,6 +62,8 @@ def read_number(text: str) -> Number | None:
     if len(text) > LONGEST:
         return None
     text = text.strip()
+    if text.isdecimal() and text.isascii():
+        return Number(Fraction(int(text)), decimals=0)
     while text.startswith("{") and text.endswith("}") and "{" not in text[1:]:
         text = text[1:-1].strip()
     sign = -1 if text.startswith("-") else 1
@@ -71,12 +73,14 @@ def read_number(text: str) -> Number | None:
     if money:
         text = text[money.end() :]
     comma = _MONEY_COMMA.match(text)
+    found: tuple[Fraction, int, int | None] | None
     if comma and (money or comma.end() < len(text)):
-        value, end, decimals = Fraction(f"{comma[1]}.{comma[2]}"), comma.end(), len(comma[2])
-    elif (found := _leading(text)) is None:
-        return None
+        found = Fraction(f"{comma[1]}.{comma[2]}"), comma.end(), len(comma[2])
     else:
-        value, end, decimals = found
+        found = _leading(text)
+    if found is None:
+        return None
+    value, end, decimals = found
     if money and text[end:].strip():
         return None
     number = _with_rest(sign * value, text[end:], decimals)
@@ -114,10 +118,9 @@ def _repeating(match: re.Match[str]) -> Fraction | None:
         if tail is None:
             return None
         again, first = tail[1] or tail[2], first[: tail.start()]
-    shift = 10 ** len(first)
-    return Fraction(int(whole + first)) / shift + Fraction(
-        int(again), (10 ** len(again) - 1) * shift
-    )
+    shift = int(10 ** len(first))
+    nines = Fraction(10 ** len(again) - 1)
+    return Fraction(int(whole + first), shift) + int(again) / nines / shift
 
 
 def _fraction(text: str) -> Fraction:

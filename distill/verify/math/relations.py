@@ -25,7 +25,8 @@ _JOINED = (
     ("minus", re.compile(r"\\(?:setminus|backslash)(?![a-zA-Z])|(?<=[})])\s?-\s?(?=\ue000)")),
 )
 _BUILDER = re.compile(
-    rf"{SET_OPEN} ?(?P<name>[A-Za-z]|\\[a-z]{{3,7}})(?: ?\\in ?(?:\\mathbb ?\{{?R\}}?|R))? ?[|:] ?(?P<condition>.+){SET_CLOSE}"
+    rf"{SET_OPEN} ?(?:[A-Za-z]|\\[a-z]{{3,7}})(?: ?\\in ?(?:\\mathbb ?\{{?R\}}?|R))? ?[|:] ?"
+    rf"(.+){SET_CLOSE}"
 )
 _VARIABLE = re.compile(r"\\?[A-Za-z]{1,7}(?:_\w|_\{\w{1,8}\})?(?: ?\([A-Za-z]\))?")
 _POSITIVE = re.compile(r"\\mathbb ?\{?R\}?(?:\^\{?\+\}?|_\{?(?:\+|> ?0)\}?)")
@@ -47,10 +48,12 @@ class Reals:
     name: str = ""  # of the variable, where it has one
 
     def ends(self) -> list[Any]:
+        """The ends of all its intervals."""
         inner = [end for part in self.parts for end in part.ends()]
         return inner + [end for end in (self.low, self.high) if end is not None]
 
     def names(self) -> set[str]:
+        """The variables in it."""
         return set().union(*(part.names() for part in self.parts), {self.name} - {""})
 
 
@@ -180,7 +183,7 @@ def _text(text: str, depth: int) -> Reals | None:
     if depth == 0 or not text or len(text) > 400:
         return None
     if match := _BUILDER.fullmatch(text):
-        return _text(match["condition"], depth - 1)
+        return _text(match[1], depth - 1)
     if phrases.meaning(text) == r"\mathbb{R}":
         return EVERYTHING
     if text == r"\emptyset":

@@ -6,7 +6,7 @@ digits. Its no proves nothing: two equal formulas may be beyond sympy.
 
 import re
 
-from distill.verify.math.expression import is_product
+from distill.verify.math.expression import is_product, parse, symbols
 from distill.verify.math.latex import plain
 
 LONGEST = 512  # characters of a reference or an answer that is handed to sympy
@@ -47,7 +47,7 @@ _READ = re.compile(
     r"|\\(?:begin|end)\s?\{[pb]?matrix\}|\\\\|[A-Za-z](?:_(?:[A-Za-z0-9]|\{[0-9A-Za-z]{1,3}\})(?![\w{]))?"
     r"|(?<![0-9])[0-9]+(?:\.[0-9]+)?(?!_)|[-+*/^=<>(){}\[\],|&\s\ue000\ue001])*"
 )
-_TOGETHER = re.compile(r"[A-Za-z]\s?\(|[A-Z]\s?[A-Z]|\|\s?\|")
+_TOGETHER = re.compile(r"[A-Za-z]\s?\(|[A-Z]\s?(?:\\times\s?)?[A-Z]|\|\s?\|")
 _LETTERS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _RELATION = re.compile(r"\\(?:le|ge|ne|in)(?![a-zA-Z])|[=<>]")
 
@@ -65,8 +65,11 @@ def mistaken(gold: str, answer: str) -> str | None:
         bare = re.sub(r"\\(?:begin|end)\s?\{[pb]?matrix\}|(?<![A-Za-z\\])or(?![A-Za-z])", " ", text)
         if _READ.fullmatch(text.replace(" or ", ",")) is None or _TOGETHER.search(bare):
             return "unread_mark"
-        if not all(map(is_product, _LETTERS.findall(bare))):
+        if bare.strip().isalpha() or not all(map(is_product, _LETTERS.findall(bare))):
             return "unread_mark"
+    trees = list(map(parse, texts))
+    if all(tree is not None and not symbols(tree) for tree in trees):
+        return "unclear_value"  # it would compare 15 digits
     if not all(map(_RELATION.search, texts)) and any(map(_RELATION.search, texts)):
         return "relation_or_value"
     return None

@@ -8,21 +8,28 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-# Words that make the number another number, or a sentence about it: 3 dozen, 5 or 6, 2 more than x,
-# 3 thirds, 5 is wrong. Beside them nothing is certain.
-DENYING = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words that deny, in a few languages; beside them nothing is certain.
+DENYING = _words(
     """not no never none nor cannot can't isn't aren't doesn't don't wrong incorrect false invalid
     fails fail failed rejected impossible excluded mistake nicht kein falsch non pas faux falso
-    errado incorrecto incorreto mal""".split()
+    errado incorrecto incorreto mal"""
 )
-CHANGING = DENYING | frozenset(
-    """or and to than plus minus times over pi sqrt dozen dozens half halves hundred hundreds thousand
-    thousands million billion trillion squared cubed mod modulo base choose either between through
-    gross score scores factorial thirds third fourths quarter quarters fifth fifths sixths sevenths
-    eighths ninths tenths hundredths thousandths pair pairs couple triple double twice power root
-    remainder by divided multiplied if unless except but without instead error
-    is are was were be does do did too almost nearly about around approximately roughly maybe perhaps
-    possibly probably least most more less fewer greater smaller above below under""".split()
+# Words that make the number another number, or a sentence about it: 3 dozen, 5 or 6, 2 more than x,
+# 3 thirds, 5 is wrong.
+CHANGING = DENYING | _words(
+    """or and to than plus minus times over pi sqrt dozen dozens half halves
+    hundred hundreds thousand thousands million billion trillion squared cubed mod modulo base
+    choose either between through gross score scores brace trio trios quartet twins triplets
+    fortnight grand ream factorial thirds third fourths quarter quarters fifth fifths sixths
+    sevenths eighths ninths tenths hundredths thousandths pair pairs couple triple double twice
+    power root remainder by divided multiplied if unless except but without instead error is are
+    was were be does do did too almost nearly about around approximately roughly maybe perhaps
+    possibly probably least most more less fewer greater smaller above below under"""
 )
 _METRIC = {"k": 3, "h": 2, "d": -1, "c": -2, "m": -3, "µ": -6, "n": -9, "M": 6, "G": 9}
 _LONG = {"kilo": 3, "deci": -1, "centi": -2, "milli": -3, "micro": -6, "nano": -9, "mega": 6}
@@ -30,7 +37,8 @@ _LONG = {"kilo": 3, "deci": -1, "centi": -2, "milli": -3, "micro": -6, "nano": -
 _SIZES: Mapping[str, Mapping[str, Fraction | int]] = {
     "length": {
         "m": 1, "meter": 1, "metre": 1, "inch": Fraction(254, 10_000), "in": Fraction(254, 10_000),
-        "ft": Fraction(3048, 10_000), "foot": Fraction(3048, 10_000), "feet": Fraction(3048, 10_000),
+        "ft": Fraction(3048, 10_000), "foot": Fraction(3048, 10_000),
+        "feet": Fraction(3048, 10_000),
         "yard": Fraction(9144, 10_000), "yd": Fraction(9144, 10_000),
         "mile": Fraction(1_609_344, 1000), "mi": Fraction(1_609_344, 1000),
         "米": 1, "厘米": Fraction(1, 100), "毫米": Fraction(1, 1000), "千米": 1000, "公里": 1000,
@@ -41,14 +49,16 @@ _SIZES: Mapping[str, Mapping[str, Fraction | int]] = {
     },
     "months": {"month": 1, "year": 12, "decade": 120, "century": 1200, "centurie": 1200, "年": 12},
     "mass": {
-        "g": 1, "gram": 1, "gramme": 1, "t": 10**6, "ton": 0, "tonne": 10**6, "lb": Fraction("453.59237"),
+        "g": 1, "gram": 1, "gramme": 1, "tonne": 10**6, "lb": Fraction("453.59237"),
         "pound": Fraction("453.59237"), "oz": Fraction("28.349523125"),
         "ounce": Fraction("28.349523125"), "克": 1, "千克": 1000, "公斤": 1000,
     },
     "volume": {"l": 1, "L": 1, "liter": 1, "litre": 1, "cc": Fraction(1, 1000)},
     "angle": {"°": 1, "degree": 1, "deg": 1, "度": 1},
     "radians": {"rad": 1, "radian": 1},
-    "dollars": {"$": 1, "dollar": 1, "USD": 1, "usd": 1, "cent": Fraction(1, 100), "¢": Fraction(1, 100)},
+    "dollars": {
+        "$": 1, "dollar": 1, "USD": 1, "usd": 1, "cent": Fraction(1, 100), "¢": Fraction(1, 100),
+    },
     "euros": {"€": 1, "euro": 1, "EUR": 1}, "pounds": {"£": 1, "GBP": 1},
     "yen": {"¥": 1, "yen": 1, "円": 1}, "yuan": {"元": 1, "yuan": 1, "RMB": 1, "CNY": 1},
     "rupees": {"₹": 1, "Rs": 1, "rupee": 1, "INR": 1}, "roubles": {"₽": 1}, "won": {"원": 1},
@@ -60,10 +70,8 @@ _SIZES: Mapping[str, Mapping[str, Fraction | int]] = {
     "kelvin": {"K": 1, "kelvin": 1}, "celsius": {"°C": 1}, "fahrenheit": {"°F": 1},
     "units": {"unit": 1}, "percent": {"%": 1},
 }  # fmt: skip
-_PREFIXED = frozenset("m g l L W J N V A Ω Hz Pa mol s C".split())
-_LONG_PREFIXED = frozenset(
-    "meter metre gram gramme liter litre watt joule newton volt ampere second".split()
-)
+_PREFIXED = _words("m g l L W J N V A Ω Hz Pa mol s C")
+_LONG_PREFIXED = _words("meter metre gram gramme liter litre watt joule newton volt ampere second")
 # Signs and words of other scripts that may follow a number at once.
 _GLUED = re.compile(
     r"(?:€|£|¥|₹|₽|Ω|µ?m²|¢|[元个個米克秒度岁歳年月日天人只本次名张條条件块种支套组位双頁页点點时時分円원개명년월일번마리권]"
@@ -71,9 +79,9 @@ _GLUED = re.compile(
 )
 # A one-letter unit needs a space before it, because in 5m the letter may be a variable.
 _LETTERS = frozenset("msgLlhNJWVAKCFTH")
-_SHORT = frozenset(
-    "cm mm km dm nm kg mg lb lbs oz ft in yd mi mph kph km/h m/s min hr hrs kWh ml mL cl dl am pm st"
-    " nd rd th kN kJ kW kV Hz kHz MHz Pa kPa mol eV USD EUR GBP usd".split()
+_SHORT = _words(
+    "cm mm km dm nm kg mg lb lbs oz ft in yd mi mph kph km/h m/s min hr hrs kWh ml mL cl dl am pm"
+    " st nd rd th kN kJ kW kV Hz kHz MHz Pa kPa mol eV USD EUR GBP usd"
 )
 _WORD = re.compile(
     r"[A-Za-z$°Ωµ€£¥₹₽²³.'·&/()-]+(?:\^-?[0-9])?(?:[·/]?[A-Za-z]+(?:\^-?[0-9])?)*|\^-?[23]"
@@ -102,8 +110,10 @@ def unit(rest: str) -> str | None:
         return None
     first = re.split(r"[\^·/]", words[0])[0].rstrip(".")
     spaced = rest[:1] in " ^"
-    known = first in _SHORT or (spaced and (first in _LETTERS or first in ("Ω", "°")))
-    if not known and (not spaced or sum(map(str.isalpha, first)) < 2):
+    short = first in _SHORT or (spaced and (first in _LETTERS or first in ("Ω", "°")))
+    if not short and (not spaced or sum(map(str.isalpha, first)) < 2):
+        return None
+    if "^" in text and not known(text):
         return None
     changed = any(word.lower().strip(".()'") in CHANGING for word in words)
     return None if changed and words[0] != "in" else text
@@ -131,12 +141,14 @@ def known(name: str) -> bool:
 def scales(value: Fraction, other: Fraction, name: str) -> bool:
     """Whether one value in this unit may be the other in another unit: 2 minutes and 120."""
     measured = _measure(name)
-    if measured is None or not other or len(measured[0]) != 1:
+    if measured is None or not other or len(measured[0]) > 2:
         return False
-    (dimension, power), *_ = measured[0]
-    sizes = {_size(dimension, one) ** power for one in _SIZES.get(dimension, {})} - {0}
-    sizes |= {Fraction(10) ** (n * power) for n in _METRIC.values()} if len(sizes) > 2 else set()
-    return value != other and any(value * measured[1] == other * size for size in sizes)
+    factors = {measured[1]}
+    for dimension, power in measured[0]:
+        sizes = {_size(dimension, one) for one in _SIZES[dimension]}
+        sizes |= {Fraction(10) ** n for n in _METRIC.values()} if len(sizes) > 2 else set()
+        factors = {factor / size**power for factor in factors for size in sizes}
+    return value != other and value / other in {1 / factor for factor in factors}
 
 
 def _size(dimension: str, name: str) -> Fraction:

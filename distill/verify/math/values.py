@@ -1,4 +1,4 @@
-r"""Reads an answer as a number, a notation, a list of answers, one with a name or a letter, or text.
+r"""Reads an answer as a number, a notation, a list of answers, one with a name, or text.
 
 Lists have at most DEEPEST levels and MOST elements; beyond that an answer is text.
 """
@@ -23,13 +23,24 @@ _PARTS = re.compile(rf"[()\[\]{{}}{SET_OPEN}{SET_CLOSE},;]|(?<![a-zA-Z\\])(?:and
 _GROUPED = re.compile(r"(?<=[0-9]),[0-9]{3}(?![0-9])")
 _INDEX = r"(?:_ ?(?:\w|\{[\w ,+-]{1,12}\}))?"
 _ARGUMENTS = r"(?: ?[(\[] ?[^()\[\]=]{1,30} ?[)\]])?"
-_WORD_NAME = r"(?!(?:sin|cos|tan|ln|log|exp|lim|sqrt)\b)[A-Za-z]{2,20}(?:['-]?[A-Za-z]{0,20}|(?: [A-Za-z']{1,20}){0,6})"
+_WORD_NAME = (
+    r"(?!(?:sin|cos|tan|ln|log|exp|lim|sqrt)\b)"
+    r"[A-Za-z]{2,20}(?:['-]?[A-Za-z]{0,20}|(?: [A-Za-z']{1,20}){0,6})"
+)
+_GREEK = (
+    r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|varphi|omega|rho|sigma|Delta|triangle|ell"
+    r"|epsilon|tau|psi)"
+)
+_MARKED = (
+    r"\\(?:angle|triangle|vec|hat|bar|overline|overrightarrow|widehat|tilde|Delta|delta|mathbb"
+    r"|mathcal)"
+)
 # A left side that only names the answer: x, x_1, f(x), f^{-1}(x), \theta, \angle ABC, |AB|, (x, y),
 # \gcd(9, 18), Area. Not 2x + z, because then the whole equation is the answer.
 _NAME = re.compile(
-    rf"(?:m ?)?(?:\\(?:angle|triangle|vec|hat|bar|overline|overrightarrow|widehat|tilde|Delta|delta|mathbb|mathcal) ?)?"
-    rf"(?:\{{?(?:[A-Za-z]|[A-Z]{{2,4}})\}}?){_INDEX}(?:'{{1,3}}|\^ ?\*|\^ ?\{{-1\}})?{_ARGUMENTS}"
-    rf"|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|varphi|omega|rho|sigma|Delta|triangle|ell|epsilon|tau|psi){_INDEX}"
+    rf"(?:m ?)?(?:{_MARKED} ?)?\{{?(?:[A-Za-z]|[A-Z]{{2,4}})\}}?"
+    rf"{_INDEX}(?:'{{1,3}}|\^ ?\*|\^ ?\{{-1\}})?{_ARGUMENTS}"
+    rf"|{_GREEK}{_INDEX}"
     rf"|\\?(?:max|min|gcd|lcm|sup|inf|deg|dim|det|Pr|P){_INDEX}{_ARGUMENTS}"
     rf"|{_WORD_NAME}{_ARGUMENTS}"
     # the ratio of two names
@@ -45,14 +56,14 @@ _COMMAND = re.compile(
     r"|cot|sec|csc)(?![a-z])|(?<![A-Za-z\\])[ei](?![A-Za-z])"
 )
 _MATRIX = re.compile(
-    r"\\begin\s?\{(?:small|[pbB])?(?:matrix|array)\}(?:\s?\{[lcr| ]{1,40}\})?((?:(?!\\(?:begin|end)).)*)"
+    r"\\begin\s?\{(?:small|[pbB])?(?:matrix|array)\}(?:\s?\{[lcr| ]{1,40}\})?"
+    r"((?:(?!\\(?:begin|end)).)*)"
     r"\\end\s?\{(?:small|[pbB])?(?:matrix|array)\}",
     re.DOTALL,
 )
 # brackets and dollars around a matrix, and its name before it
 _AROUND = re.compile(r"\\left|\\right|\\[bB]igg?[lr]?|\\?[$\[\]()]|\s|^[^=]{0,4}[A-Za-z]\}?\s?=")
 _ROWS = re.compile(r"\\\\(?:\s?\[[0-9.a-z ]{1,12}\])?(?!\\)")
-_WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}")
 _LETTER = re.compile(r"[A-Za-z]")
 _OTHER_LETTER = re.compile(r"[^\W\d_a-zA-Zα-ωΑ-Ω]")  # of another script: a sentence, not a list
 _PROSE = re.compile(r"[A-Za-z]{2,}[ ,]+(?:[A-Za-z]+[ ,]+)*[A-Za-z]{2,}")
@@ -158,11 +169,14 @@ def _read(text: str, depth: int) -> Value:
     text = text.strip().rstrip(" .")
     if (found := notation(text) or read_number(text)) is not None:
         return found
-    if text[:1].isalpha() and (spelt := phrases.number(text[:100])) is not None:
-        return Number(spelt)
+    if text[:1].isalpha():
+        if (spelt := phrases.number(text[:100])) is not None:
+            return Number(spelt)
+        if phrases.meaning(text) is not None:
+            return _text(text)
     if depth == 0:
         return _text(text)
-    if "]" in text and _FRENCH.search(text):
+    if ("]" in text or text[-1] == "[") and _FRENCH.search(text):
         text = _FRENCH.sub(lambda match: "(" if match[0] == "]" else ")", text)
     parts = split(text, grouped=True)
     if len(parts) > 1:
@@ -182,18 +196,6 @@ def _read(text: str, depth: int) -> Value:
     return _text(text) if brackets in ("()", "{}") else _listed(brackets, parts, inner, depth, text)
 
 
-def words(value: Value) -> frozenset[str]:
-    """Its words of three letters or more, in lower case; commands do not count."""
-    match value:
-        case Listed(items=items):
-            return frozenset().union(*map(words, items))
-        case Named(value=inner) | Approximate(exact=inner):
-            return words(inner)
-        case Text(plain=text):
-            return frozenset(word.lower() for word in _WORDS.findall(text[:LONGEST]))
-    return frozenset()
-
-
 def _listed(brackets: str, parts: list[str], text: str, depth: int, whole: str) -> Value:
     if len(parts) > MOST:
         return _text(whole)
@@ -209,7 +211,7 @@ def _is_prose(text: str) -> bool:
 
 
 def _text(text: str) -> Text:
-    name = _unit_after(text) if " " in text and text[-1:].isalnum() or text[-1:] in "}.²³" else ""
+    name = _unit_after(text) if (" " in text and text[-1:].isalnum()) or text[-1:] in "}.²³" else ""
     if name:
         return Text(canonical(text), text[: -len(name)].strip(), name.strip())
     return Text(canonical(text), text)
@@ -219,7 +221,14 @@ def _unit_after(text: str) -> str:
     """The known unit at the end of a formula, with the space before it; "" if there is none."""
     for match in list(re.finditer(" ", text))[-5:]:
         rest = text[match.start() :]
-        if rest[1:3].isalpha() and (found := unit(rest)) and known(found):
+        short = rest[1:] in ("m", "s", "g", "h", "L") or rest[1:3] in ("m^", "m ")
+        if short and _LETTER.search(_COMMAND.sub("", text[: match.start()])):
+            continue
+        if (
+            (short or (len(rest) > 2 and rest[1:3].isalpha()))
+            and (found := unit(rest))
+            and known(found)
+        ):
             return rest
     return ""
 

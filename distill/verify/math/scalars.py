@@ -1,0 +1,154 @@
+"""Compares single values: numbers with their units, formulas, words.
+
+``wrong`` needs both sides read in full; where a mark of either is unknown, the outcome is open.
+"""
+
+from dataclasses import replace
+from fractions import Fraction
+
+from distill.verify.math import notations, phrases
+from distill.verify.math.expression import parse, symbols
+from distill.verify.math.notations import Based, Ratio, Residue
+from distill.verify.math.probe import constant, equal
+from distill.verify.math.rational import Number
+from distill.verify.math.relations import equivalent, same_set, solution
+from distill.verify.math.units import alike, convert, known, scales
+from distill.verify.math.values import Text, Value
+
+# (same, method): same is None if it is open.
+Outcome = tuple[bool | None, str]
+UNKNOWN: Outcome = (None, "needs_symbolic")
+# A value rounded to this many decimals or more counts as exact (Math-Verify's default).
+ROUNDED = 6
+# Letters that may be a unit behind a number: 5m, 8N.
+_UNITS = frozenset("smglhLNJWVAKCFTHtRPBk")
+_INTEGRATION = str.maketrans("cKk", "CCC")
+
+
+def same_numbers(gold: Number, answer: Number) -> Outcome:
+    """Equal as rationals; a percent sign on one side only may mean 1/100 or be left out."""
+    a, b = gold.value, answer.value
+    if gold.unit or answer.unit:
+        if gold.unit and answer.unit:
+            if (value := convert(b, answer.unit, gold.unit)) is not None:
+                if value not in (a, b) and abs(value - a) * 100 < abs(a):
+                    return None, "units"  # 32.8 ft are about 10 m
+                answer = replace(answer, value=value)
+                b = value
+            elif known(gold.unit) or known(answer.unit) or not alike(gold.unit, answer.unit):
+                return None, "units"
+        elif a != b and scales(*((a, b, gold.unit) if gold.unit else (b, a, answer.unit))):
+            return None, "units"  # 2 minutes and 120
+    if a == b and not ((gold.percent and answer.unit) or (answer.percent and gold.unit)):
+        return True, "rational"
+    if gold.percent != answer.percent:
+        if gold.unit or answer.unit:
+            return None, "units"
+        a, b = (a, b) if gold.percent else (b, a)
+        return a == b * 100, "percent"
+    for whole, decimal in ((gold, answer), (answer, gold)):
+        if not _is_finite_decimal(whole.value) and (found := _rounds(whole.value, decimal)):
+            return found
+    thousand = {a, b} == {a, a * 1000} or {a, b} == {b, b * 1000}
+    if thousand and 3 in (gold.decimals, answer.decimals):
+        return None, "separator"  # 1.234 may be 1,234
+    return False, "rational"
+
+
+def _rounds(whole: Fraction, decimal: Number, *, least: int = 2) -> Outcome | None:
+    """Compares a value with what may be its rounding (1/3, 0.33); None if it is not."""
+    places = decimal.decimals or 0
+    if places < least or places > 50 or abs(whole - decimal.value) > Fraction(1, 10**places):
+        return None
+    return (True, "rounded") if places >= ROUNDED else (None, "rounded")
+
+
+def _is_finite_decimal(value: Fraction) -> bool:
+    below = value.denominator
+    for prime in (2, 5):
+        while below % prime == 0:
+            below //= prime
+    return below == 1
+
+
+def same_notations(gold: Value, answer: Value) -> Outcome:
+    """Compares a number in another base, a ratio, a time or a residue."""
+    kinds = (Based, Ratio, Residue)
+    if isinstance(gold, kinds) and isinstance(answer, kinds):
+        return notations.alike(gold, answer), "notation"
+    if isinstance(gold, kinds) and isinstance(answer, Number):
+        return notations.against(gold, answer, asked=True), "notation"
+    if isinstance(answer, kinds) and isinstance(gold, Number):
+        return notations.against(answer, gold, asked=False), "notation"
+    return None, "notation"
+
+
+def same_texts(gold: Text, answer: Text) -> Outcome:
+    """Compares formulas by their values, relations and sets as such, and words by their meaning."""
+    if gold.text == answer.text:
+        return True, "string"
+    if _differ(gold.unit, answer.unit):
+        return None, "units"
+    meant = phrases.meaning(gold.plain), phrases.meaning(answer.plain)
+    if meant[0] is not None and meant[1] is not None:
+        if meant[0] == meant[1]:
+            return True, "words"
+        return (False if phrases.contrary(*meant) else None), "words"  # type: ignore[arg-type]
+    if gold.text.isalpha() and len(gold.text) == 1 == len(answer.text) and answer.text.isalpha():
+        if gold.text.casefold() != answer.text.casefold():
+            return False, "letter"  # two different choices, or two different variables
+        return (True if gold.text in "ABCDEFGHIJ" else None), "letter"
+    wordy = len(gold.text) > 1 and (gold.text.isalpha() or answer.text.isalpha())
+    if wordy and phrases.bare(gold.plain) == phrases.bare(answer.plain):
+        return True, "words"
+    if (found := same_set(gold, answer)) is not None:
+        return found, "interval"
+    if (found := equivalent(gold.plain, answer.plain)) is not None:
+        return found, "relation"
+    for known_, other in (meant, (gold, answer)), (meant[::-1], (answer, gold)):
+        if known_[0] in phrases.NO_NUMBER and constant(other[1].plain) is not None:
+            return False, "words"
+    return _formulas(gold.plain, answer.plain)
+
+
+def _formulas(gold: str, answer: str) -> Outcome:
+    found = equal(gold, answer)
+    if found is not True and gold.endswith(("+C", "+ C", "+c", "+ c")):  # a constant of integration
+        found = equal(gold.translate(_INTEGRATION), answer.translate(_INTEGRATION)) or found
+    return UNKNOWN if found is None else (found, "probe")
+
+
+def formula_and_number(formula: Text, number: Number) -> Outcome:
+    """Compares a formula, or a word, with a number."""
+    if number.percent:
+        return None, "percent"
+    degrees = "°" if number.unit and convert(Fraction(1), number.unit, "°") == 1 else ""
+    radians = degrees and convert(Fraction(1), formula.unit, "rad") == 1
+    if not radians and _differ(number.unit, formula.unit):
+        return None, "units"
+    meaning = phrases.meaning(formula.plain)
+    if meaning is not None:
+        certain = meaning in phrases.NO_NUMBER or (meaning == r"\emptyset" and number.value)
+        return (False, "not_a_number") if certain else (None, "not_a_number")
+    if len(formula.text) == 1 and formula.text in "ABCDEFGHIJ":
+        return None, "letter"  # of an option
+    tree = parse(formula.plain)
+    if tree is None:
+        solved = solution(formula.plain) if "=" in formula.plain else None
+        return UNKNOWN if solved in (None, number.value) else (False, "relation")
+    sign, n, d = "-" * (number.value < 0), abs(number.value.numerator), number.value.denominator
+    written = rf"{sign}\frac{{{n}}}{{{d}}}"
+    found = equal(formula.plain, written + degrees)
+    if found is not True and number.decimals and (value := constant(formula.plain)) is not None:
+        rounded = _rounds(value, number, least=1)
+        if rounded:
+            return rounded
+    if found is False and not degrees and equal(formula.plain, f"{written}°"):
+        return None, "units"  # 90 for pi/2
+    if found is False and len(formula.text) > 1 and symbols(tree) and symbols(tree) <= _UNITS:
+        return None, "units"  # 5m may be five metres
+    return UNKNOWN if found is None else (found, "probe")
+
+
+def _differ(ours: str, theirs: str) -> bool:
+    return bool(ours and theirs) and convert(Fraction(1), ours, theirs) != 1
