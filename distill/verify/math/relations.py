@@ -5,7 +5,7 @@ A set may be written as an interval, an inequality, a union or with a condition:
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -245,7 +245,7 @@ def end(text: str) -> Any:
 def _inequality(text: str) -> Reals | None:
     r"""``-2 < x \le 7``, ``2x > 6``, ``|x-5| < 3``, ``x \ne 0``: one variable, linear in it."""
     sides, signs = relation(text)
-    if not signs or len(signs) > 2 or not all(sides) or "=" in signs:
+    if not signs or len(signs) > 2 or not all(sides):
         return None
     if len(signs) == 2:
         falling = all(sign in (">", r"\ge") for sign in signs)
@@ -282,6 +282,8 @@ def _solved(side: str, sign: str, limit: Any) -> Reals | None:
     limit = (limit - offset) / factor
     if factor < 0:
         sign = _FLIPPED.get(sign, sign)
+    if sign == "=":
+        return replace(_point(limit), name=name)
     if sign == r"\ne":
         return Reals("minus", (EVERYTHING, _point(limit)), name=name)
     closed = sign in (r"\le", r"\ge")
