@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 DISTILL := $(BIN)/distill
 DEMO := demo
 
-.PHONY: demo test lint fix docs coverage real weights clean
+.PHONY: demo busy test lint fix docs coverage real weights clean
 
 # Exit status 1 says that some rows failed for good: the rows that did not are worth going on with.
 demo: $(VENV)/.ready
@@ -18,6 +18,10 @@ demo: $(VENV)/.ready
 	$(DISTILL) eval eval/demo --model smollm2-135m-instruct -o $(DEMO)/scores-base
 	$(DISTILL) eval eval/demo --model $(DEMO)/student -o $(DEMO)/scores-student
 	$(DISTILL) status $(addprefix $(DEMO)/,run set student scores-base scores-student)
+
+# The demo alone and beside a process that takes a core: seconds, ratio, peak memory. For a quiet machine.
+busy: $(VENV)/.ready
+	$(BIN)/python -m bench.busy
 
 # On every core, because the tests mostly wait for processes that they start; on four at most, because
 # each worker collects all tests (15 s, up to 1 GB). worksteal keeps the tests of a file together, so

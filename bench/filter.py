@@ -18,7 +18,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +29,7 @@ import yaml
 
 from bench.machine import ROOT, header
 from bench.table import table
+from bench.tree import Tree
 from distill.files.write import read_json
 
 SIZES = (5_000, 20_000, 50_000)
@@ -170,7 +170,7 @@ def _filter(
         shutil.rmtree(out, ignore_errors=True)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with _started(options, data, out, *more) as process:
-        tree = _Tree(process.pid)
+        tree = Tree(process.pid)
         tree.start()
         process.wait()
     wall = time.monotonic() - began
@@ -181,44 +181,6 @@ def _filter(
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     rows = read_json(out / "report.json")["read"]
     return Spent(rows, cpu, wall, tree.pss_mb, tree.rss_mb)
-
-
-class _Tree(threading.Thread):
-    """Watches the memory of a process and all below it until it is gone."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self.pid, self.pss_mb, self.rss_mb = pid, 0.0, 0.0
-
-    def run(self) -> None:
-        while Path(f"/proc/{self.pid}/stat").exists():
-            found = [_memory(pid) for pid in _below(self.pid)]
-            self.pss_mb = max(self.pss_mb, sum(pss for pss, _ in found))
-            self.rss_mb = max([self.rss_mb, *(rss for _, rss in found)])
-            time.sleep(0.5)
-
-
-def _below(pid: int) -> list[int]:
-    """A process and its descendants."""
-    found, left = [], [pid]
-    while left:
-        one = left.pop()
-        found.append(one)
-        for task in Path(f"/proc/{one}/task").glob("*/children"):
-            with suppress(OSError):
-                left += map(int, task.read_text().split())
-    return found
-
-
-def _memory(pid: int) -> tuple[float, float]:
-    """(PSS, RSS) in MB; nothing of a process that has just ended."""
-    sizes = {"Pss:": 0.0, "Rss:": 0.0}
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            name, *rest = line.split()
-            if name in sizes:
-                sizes[name] = int(rest[0]) / 1024
-    return sizes["Pss:"], sizes["Rss:"]
 
 
 def _phases(options: argparse.Namespace) -> None:

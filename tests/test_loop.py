@@ -1,5 +1,6 @@
 """The whole loop, small: a real local teacher, real rules, a real student, real scores."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -30,11 +31,24 @@ def test_real_prompts_become_a_student_with_scores(tmp_path: Path) -> None:
     report = read_json(tmp_path / "set/report.json")
     assert report["read"] == 16 == report["kept"] + report["dropped"]
     assert report["kept"] > 0
-    quick = ("--set", "sft.max_steps=2", "--set", "sft.per_device_train_batch_size=2")
-    run("train", "smollm2-135m-lora", folders["set"], "-o", folders["student"], *quick)
+    quick = (
+        "--set",
+        "threads=1",
+        "--set",
+        "sft.max_steps=2",
+        "--set",
+        "sft.per_device_train_batch_size=2",
+    )
+    said = run("train", "smollm2-135m-lora", folders["set"], "-o", folders["student"], *quick)
+    assert "trains with 1 thread, " in said
     assert read_json(tmp_path / "student/train.json")["examples"] == report["kept"]
     words = ("eval", "eval/demo", "--model", folders["student"], "-o", folders["scores"])
-    run(*words, "--limit", "4", "--set", "sampling.max_tokens=16")
+    said = run(
+        *words, "--limit", "4", "--set", "sampling.max_tokens=16", "--set", "serve.threads=1"
+    )
+    assert "serves with 1 thread, as serve.threads says" in said
+    largest_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert largest_kb < 2.5e6  # the whole machine's memory is not needed for 0.1 GB of weights
     found = read_json(tmp_path / "scores/scores.json")["benchmarks"]["demo"]
     assert found["n"] == 4
     low, high = found["pass@1"]["ci95"]

@@ -172,7 +172,7 @@ def test_a_changed_byte_measures_again_and_nothing_else() -> None:
     assert distill.filter("f.yaml", data, out="out", allow_code=True) == Exit.DONE
     assert calls() == (3, 3)
     filters(signal=SIGNAL + "# another byte")
-    with pytest.raises(UserError, match="another recipe, input or option"):
+    with pytest.raises(UserError, match="another recipe, input, option or version"):
         distill.filter("f.yaml", data, out="out", allow_code=True)
     distill.filter("f.yaml", data, out="out", allow_code=True, force=True)
     assert calls() == (6, 3)
@@ -355,7 +355,7 @@ def test_scores_of_another_check_are_not_taken_for_these() -> None:
         found = read_json(Path("scores/scores.json"))["benchmarks"]["recipe"]
         assert found["labels"] == {"correct": 3}
         asking(server, CHECK.replace("== gold", "!= gold"))
-        with pytest.raises(UserError, match="another recipe, input or option"):
+        with pytest.raises(UserError, match="another recipe, input, option or version"):
             distill.eval(name, **run)  # type: ignore[arg-type]
         distill.eval(name, force=True, **run)  # type: ignore[arg-type]
         found = read_json(Path("scores/scores.json"))["benchmarks"]["recipe"]

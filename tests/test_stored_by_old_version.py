@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import distill
-from distill.errors import Exit
+from distill.errors import Exit, UserError
 from tests.builders.hub_server import hub_server
 from tests.builders.hub_state import Hub
 from tests.builders.teacher_server import TeacherServer, completion, teacher_server
@@ -84,14 +84,12 @@ def test_a_run_without_anything_open_exports_the_same_traces(old: Path) -> None:
         assert (old / "run/traces" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_finished_set_and_student_are_known_to_be_done(
+def test_a_finished_student_is_known_to_be_done(
     old: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    pytest.importorskip("trl")
     before = files(old)
     with caplog.at_level(logging.INFO, "distill"):
-        assert distill.filter("filters.yaml", "run", out="set") == Exit.DONE
-        assert "already done: set/report.json" in caplog.text
-        pytest.importorskip("trl")
         assert distill.train("student.yaml", "set", out="student") == Exit.DONE
         assert "student is already done" in caplog.text
     assert files(old) == before
@@ -116,7 +114,26 @@ def test_finished_scores_are_known_to_be_done_and_are_gone_on_with(
     assert (bench["n"], bench["labels"]["correct"]) == (12, first["correct"] + 9)
 
 
+def test_a_set_of_older_checks_is_kept_until_it_is_filtered_again(old: Path) -> None:
+    before = files(old / "set")
+    with pytest.raises(UserError, match=r"set: holds a result of .* or version; .*--force"):
+        distill.filter("filters.yaml", "run", out="set")
+    assert files(old / "set") == before
+
+
+def test_newer_checks_judge_a_set_again_and_measure_the_same(old: Path) -> None:
+    report = json.loads((old / "set/report.json").read_text())
+    distill.filter("filters.yaml", "run", out="set", force=True)
+    assert rows(old / "set/signals").equals(rows(STORED / "set/signals"))
+    found = json.loads((old / "set/report.json").read_text())
+    assert found.pop("fingerprint") != report.pop("fingerprint")
+    assert found == report
+    for part in ("kept", "dropped"):
+        assert rows(old / "set" / part).equals(rows(STORED / "set" / part))
+
+
 def test_another_threshold_measures_nothing_again(old: Path) -> None:
+    distill.filter("filters.yaml", "run", out="set", force=True)
     before, report = files(old / "set/signals"), json.loads((old / "set/report.json").read_text())
     change = ["rules.short=reasoning_chars > 1000"]
     distill.filter("filters.yaml", "run", out="set", overrides=change, force=True)
@@ -125,12 +142,6 @@ def test_another_threshold_measures_nothing_again(old: Path) -> None:
     assert found["kept"] == 0
     assert found["reasons"] == {"short": report["read"] - cut, "truncated": cut}
     assert files(old / "set/signals") == before
-    distill.filter("filters.yaml", "run", out="set", force=True)
-    assert files(old / "set/signals") == before
-    assert json.loads((old / "set/report.json").read_text()) == report
-    parts = ("kept", "dropped")
-    same = rows(*(STORED / "set" / part for part in parts))
-    assert rows(*(old / "set" / part for part in parts)).equals(same)
 
 
 def test_a_run_gone_on_with_is_filtered_trained_on_and_pushed(old: Path, hub: Hub) -> None:

@@ -48,7 +48,7 @@ def is_done(manifest: Path, wanted: str, *, force: bool) -> bool:
         if found["fingerprint"] == wanted:
             return True
     msg = (
-        f"{manifest.parent}: holds a result of another recipe, input or option; "
+        f"{manifest.parent}: holds a result of another recipe, input, option or version; "
         "choose another -o, or --force to replace it"
     )
     raise UserError(msg)

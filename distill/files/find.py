@@ -11,7 +11,8 @@ from distill.files.write import read_json
 
 log = logging.getLogger("distill")
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".csv")
-# Read if it is named, or if a folder has nothing else: beside other data it is often a description.
+# Read if the user names it, or a data set of the Hub has nothing else: in a folder of this machine
+# it is often a description, or credentials.
 WHOLE = (".json", ".json.gz", ".json.zst")
 READ = (*SUFFIXES, *WHOLE)
 CODE = (".pkl", ".pickle", ".py", ".pt", ".bin", ".joblib")  # pickles and scripts: never opened
@@ -95,8 +96,10 @@ def _known(path: Path) -> Path:
     return path
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Path, *, whole: bool = False) -> list[Path]:
     """A run's traces/, a filtered set's kept/, or else every data file in the folder.
+
+    With ``whole``, .json files count where there is nothing else.
 
     Hidden files, and those in hidden folders, are not data.
     """
@@ -111,14 +114,16 @@ def _in_folder(folder: Path) -> list[Path]:
     if linked := [p for p in there if p.is_symlink() and p.is_dir()]:
         msg = f"{linked[0]}: a link to a folder is not followed; give that folder, or copy it here"
         raise UserError(msg)
-    found = [p for p in there if p.is_file() and is_known(p)] or [
-        p for p in there if p.is_file() and is_readable(p) and not _describes(p)
-    ]
+    found = [p for p in there if p.is_file() and is_known(p)]
+    if whole and not found:
+        found = [p for p in there if p.is_file() and is_readable(p) and not _describes(p)]
     if root == folder:
         _refuse_unclear(folder, found)
     _refuse_missing(root, {p.relative_to(root).as_posix() for p in found})
     if not found:
-        msg = f"{root}: no data in it; looked for {', '.join(READ)}"
+        msg = f"{root}: no data in it; looked for {', '.join(SUFFIXES)}"
+        if any(is_readable(path) and not _describes(path) for path in there):
+            msg += f"; for its .json: give {root}/*.json"
         raise UserError(msg)
     return found
 
@@ -150,8 +155,7 @@ def left_out(data: str | Path) -> list[str]:
     if not folder.is_dir():
         return []
     root = _root(folder)
-    read = set(_in_folder(folder))
-    shown = (p for p in root.rglob("*") if p not in read and not _is_hidden(p.relative_to(root)))
+    shown = (p for p in root.rglob("*") if not _is_hidden(p.relative_to(root)))
     names = (p for p in shown if p.is_file() and p.name.lower().endswith(UNREAD))
     return sorted(str(p) for p in names if not is_known(p) and not _describes(p))
 
@@ -190,4 +194,4 @@ def _from_hub(repo: str) -> list[Path]:
     except (HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         msg = f"{HUB}{repo}: cannot be read from the Hub: {first_line(error)}"
         raise UserError(msg) from None
-    return _in_folder(Path(folder))
+    return _in_folder(Path(folder), whole=True)

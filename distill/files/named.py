@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from distill.files.find import HUB, READ, matching
+from distill.files.find import HUB, SUFFIXES, matching
 from distill.recipes.places import Kind, Origin, own, pattern, place
 
-ROWS = "JSONL(.gz, .zst), Parquet, CSV or JSON"
-TABLE = Kind(wanted=ROWS, suffixes=READ)
-DATA = Kind(wanted=f"{ROWS}, or a folder", suffixes=READ, folder=True)
+ROWS = "JSONL(.gz, .zst), Parquet or CSV"
+TABLE = Kind(wanted=ROWS, suffixes=SUFFIXES)
+DATA = Kind(wanted=f"{ROWS}, or a folder", suffixes=SUFFIXES, folder=True)
 # Or a recipe with its questions.
-BENCHMARK = Kind(wanted=f"{ROWS}, .yaml, or a folder", suffixes=(*READ, ".yaml"), folder=True)
+BENCHMARK = Kind(wanted=f"{ROWS}, .yaml, or a folder", suffixes=(*SUFFIXES, ".yaml"), folder=True)
 
 
 def data_at(text: str, key: str, origin: Origin, kind: Kind = DATA) -> str | Path | None:

@@ -24,6 +24,7 @@ from distill.files.mapped import Mapped
 from distill.files.objects import json_object
 from distill.files.reading import Reading
 from distill.files.traces import own_values, rows_of, sample_of
+from distill.files.values import is_deep
 from distill.rows import SCHEMA, to_frame
 
 BATCH = 2_000  # rows of one table: about 40 MB of text at R1's mean length
@@ -219,6 +220,7 @@ def _to_rows(
         if not mapped and are_ours(lines.columns) and _has_plain_turns(lines.schema):
             return _cast(lines)
         lines = lines.to_dicts()
+    lines = [{k: None if is_deep(v) else v for k, v in line.items()} for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line))
     if are_ours(names):
         return _own(mapped.own(lines, str(path)) if mapped else lines)

@@ -13,6 +13,7 @@ _WORDS = frozenset(
         *("enabled", "disabled", "enable", "disable", "active", "inactive", "with", "without"),
         *("minimal", "minimum", "low", "medium", "mid", "high", "xhigh", "max", "maximum", "full"),
         *("auto", "adaptive", "dynamic", "default", "always", "never", "budget", "unlimited"),
+        *("used", "unused", "not_used", "with_reasoning", "without_reasoning"),
         *("think", "no_think", "nothink", "thinking", "no_thinking", "non_thinking", "nonthinking"),
         *("reasoning", "no_reasoning", "non_reasoning", "short", "long", "brief", "detailed"),
         *("ein", "aus", "an", "ja", "nein", "oui", "non", "si", "sí", "да", "нет", "вкл", "выкл"),
@@ -22,7 +23,9 @@ _WORDS = frozenset(
 )
 _BUDGET = re.compile(r"[-+]?\d[\d.,_]*\s?(?:k|m|%|tokens?)?")  # of thinking tokens, or a share
 # "Reasoning: high" and "detailed thinking on", as system prompts say it.
-_TOLD = re.compile(r"(?:\w+ )?(?:reason|think|thought|effort|mode)\w*(?: effort| mode)?\s?[:=]? ?")
+_TOLD = re.compile(
+    r"(?:\w\w+ )?(?:reason|think|thought|effort|mode|level|budget)\w*(?: effort| mode)?\s?[:=]? ?"
+)
 LONGEST = 40  # characters: "thinking budget: 32,768 tokens"
 _WORD = re.compile(r"[\w/+-]{2,24}")
 # A column of so many single words that repeat is a switch, whatever its words are.
@@ -42,7 +45,7 @@ def is_switch(value: Any) -> bool:
     told = _TOLD.match(plain)
     said = (plain, plain[told.end() :]) if told else (plain,)
     known = any(re.sub(r"[\s-]+", "_", one) in _WORDS or one in _WORDS for one in said)
-    return known or _BUDGET.fullmatch(plain) is not None
+    return known or any(_BUDGET.fullmatch(one) for one in said)
 
 
 def switches_in(values: Iterable[Any]) -> tuple[str, ...] | None:

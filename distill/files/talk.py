@@ -22,6 +22,8 @@ SPEAKER = {
     **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai"), "assistant"),
     "system": "system",
 }
+OTHERS = ("developer", "tool", "function", "ipython", "observation")  # who else may speak
+REQUESTS = ("prompt", "input")  # of a request without a conversation
 # Under these a turn, a part of its content or an answer holds its thought.
 THOUGHT = ("reasoning", "reasoning_content", "thinking", "thought")
 ALSO_THOUGHT = ("reasoning_text", "think_content", "thoughts", "think")
@@ -115,11 +117,15 @@ def user_text(talk: Any) -> str:
 
 
 def question_of(value: Any) -> tuple[Message, ...] | None:
-    """What a value asks: a text, or a conversation, whatever it ends with; None if nothing."""
-    if turns := tuple(filter(None, map(message, turns_of(value)))):
-        return turns
+    """What a value asks: a text, a conversation whatever it ends with, or a request with one."""
+    turns = tuple(filter(None, map(message, turns_of(value))))
     said = text(value)
-    return None if said is None else (Message(role="user", content=said),)
+    if said is not None:  # JSON in a text may be a question about it
+        ours = turns and {turn.role for turn in turns} <= {*SPEAKER.values(), *OTHERS}
+        return turns if ours else (Message(role="user", content=said),)
+    if not turns and isinstance(value, dict):
+        return question_of(first(value, REQUESTS))
+    return turns or None
 
 
 def message(turn: Any) -> Message | None:

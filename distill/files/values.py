@@ -1,11 +1,12 @@
 """Single values of other people's lines: as text, as a number, or opened if they are JSON."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+DEEPEST = 32  # levels of lists and objects; a reply in a batch has ten
 # Beginnings of lists and objects as Python prints them; JSON has no single quotes.
 _PRINTED = ("[{'", "['", "{'", "[ {'", "array([")
 
@@ -28,6 +29,7 @@ def text(value: Any) -> str | None:
 
 def number(value: Any) -> int | None:
     """A whole number of 32 bits without a sign; None for everything else."""
+    value = _read(value)
     if isinstance(value, float) and value.is_integer():  # pandas writes 12.0 beside nulls
         value = int(value)
     whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
@@ -36,8 +38,19 @@ def number(value: Any) -> int | None:
 
 def real(value: Any) -> float | None:
     """A finite number; None for everything else."""
+    value = _read(value)
     found = float(value) if isinstance(value, (int, float)) else math.nan
     return found if math.isfinite(found) else None
+
+
+def _read(value: Any) -> Any:
+    """A number that a text holds, as all of a CSV's do; else the value itself."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def first(line: Mapping[str, Any], names: Sequence[str]) -> Any:
@@ -51,9 +64,26 @@ def opened(value: Any) -> Any:
     if found is None or not found.lstrip().startswith(("[", "{")):
         return value
     try:
-        return orjson.loads(found)
+        inner = orjson.loads(found)
     except orjson.JSONDecodeError:
         return value
+    return value if is_deep(inner) else inner
+
+
+def is_deep(value: Any) -> bool:
+    """Whether it has more than DEEPEST levels: nothing that is read has, and they would end us."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner for one in level for inner in _inside(one) if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def is_printed(value: Any) -> bool:

@@ -11,6 +11,7 @@ from distill.terminal.progress import clock
 
 log = logging.getLogger("distill")
 SAY_AFTER_S = 10.0  # without an answer: longer than a connection takes, sooner than people give up
+SHOW_AFTER_S = 2.0  # in the live line: a failure at a run's very end is no silence
 SHOWN_CHARS = 80  # of a reason, in the live line
 WAIT_SHOWN_S = 1.0  # a shorter pause is not shown
 
@@ -24,7 +25,7 @@ def note(asked: Pool, now: float) -> list[str]:
         parts.append(f"{tried:,} tried again" + (f" ({limited:,} × 429)" if limited else ""))
     silent = [silent_s(state, now) for state in left]
     known = [seconds for seconds in silent if seconds is not None]
-    if known and len(known) == len(left):
+    if known and len(known) == len(left) and min(known) >= SHOW_AFTER_S:
         last = max(left, key=lambda state: state.health.since or 0.0).health.last
         parts.append(f"nobody answers for {clock(min(known))}: {last:.{SHOWN_CHARS}}")
         waits_s = min(state.asked_to_wait for state in left) - now

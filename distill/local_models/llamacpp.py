@@ -5,17 +5,15 @@ server is the one built into the xllamacpp wheel; it runs until the process is e
 """
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
 
 from distill.errors import UserError, missing_extra
+from distill.local_models.threads import chosen
 
 
-def serve(
-    model: Path, *, port: int, slots: int, context: int, threads: int | None, alias: str
-) -> object:
+def serve(model: Path, *, port: int, slots: int, context: int, threads: int, alias: str) -> object:
     """The running server; it stops when this object is deleted.
 
     Args:
@@ -23,7 +21,7 @@ def serve(
         port: of 127.0.0.1.
         slots: answers written at the same time.
         context: tokens a slot, prompt and answer together.
-        threads: None for every core this process may use.
+        threads: that compute.
         alias: the model's name in requests and answers.
 
     Raises:
@@ -41,7 +39,8 @@ def serve(
     params.port = port
     params.n_parallel = slots
     params.n_ctx = slots * context
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or _cores()
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cpuparams.poll = params.cpuparams_batch.poll = 0  # sleep rather than spin between steps
     # Only what a request asks for: the server's defaults of 40 and 0.05 would cut the tails of the
     # distribution on which pass@k is estimated.
     params.sampling.top_k = 0
@@ -56,12 +55,6 @@ def serve(
         raise UserError(msg) from None
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def main() -> int:
     """Serves until a signal ends the process."""
     parser = argparse.ArgumentParser(prog="python -m distill.local_models.llamacpp")
@@ -69,7 +62,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True, help="of 127.0.0.1")
     parser.add_argument("--slots", type=int, default=8, help="answers at the same time")
     parser.add_argument("--context", type=int, default=2048, help="tokens a slot")
-    parser.add_argument("--threads", type=int, help="default: every core")
+    parser.add_argument("--threads", type=int, help="default: the cores that are free")
     parser.add_argument("--alias", help="the model's name; default: the file's")
     given = parser.parse_args()
     try:
@@ -78,7 +71,7 @@ def main() -> int:
             port=given.port,
             slots=given.slots,
             context=given.context,
-            threads=given.threads,
+            threads=chosen(given.threads, key="--threads").count,
             alias=given.alias or given.model.name,
         )
     except UserError as error:

@@ -1,6 +1,7 @@
 """Runs a model's server while a block runs."""
 
 import importlib.util
+import logging
 import os
 import shutil
 import socket
@@ -9,7 +10,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -19,12 +20,15 @@ from urllib.request import ProxyHandler, build_opener
 from distill.credentials.environment import ENDINGS
 from distill.errors import UserError, missing_extra
 from distill.local_models import leash
+from distill.local_models.cache import bounds
 from distill.local_models.open import OR_ADAPTER, open_model
 from distill.local_models.servable import servable, served_name
+from distill.local_models.threads import chosen, patient
 from distill.local_models.weights import SHIPPED, resolve
 from distill.recipes.teachers import Engine, Serve
 from distill.teachers.endpoint import Endpoint
 
+log = logging.getLogger("distill")
 HOST = "127.0.0.1"  # never on a network
 PREPARED = ".serve-"  # prefix of temporary folders with a prepared model
 LOOK_S = 0.2  # between two health checks
@@ -65,8 +69,16 @@ def serving(serve: Serve, *, model: str, log_file: Path) -> Iterator[Endpoint]:
         # transformers reports its model argument as the model's name, so it is started in the
         # folder above, where the path is just the name.
         beside = serve.engine == "transformers"
-        port, env = _free_port(), child_env(os.environ)
-        line = command(serve, name if beside else source, port=port, name=name)
+        port, threads = _free_port(), _threads(serve)
+        env = child_env(os.environ, threads=threads)
+        line = command(
+            serve,
+            name if beside else source,
+            port=port,
+            name=name,
+            threads=threads,
+            bounds=bounds(serve, Path(source)) if beside else (),
+        )
         cwd = Path(work) if beside else None
         with _running(line, env=env, cwd=cwd, log_file=log_file) as process:
             _wait_until_healthy(process, port=port, serve=serve, log_file=log_file)
@@ -78,13 +90,31 @@ def serving(serve: Serve, *, model: str, log_file: Path) -> Iterator[Endpoint]:
             )
 
 
-def command(serve: Serve, model: str, *, port: int, name: str) -> list[str]:
-    """The engine's exact command line; ``name`` is what requests call the model."""
+def command(
+    serve: Serve,
+    model: str,
+    *,
+    port: int,
+    name: str,
+    threads: int | None = None,
+    bounds: Sequence[str] = (),
+) -> list[str]:
+    """The engine's exact command line.
+
+    Args:
+        serve: the recipe's block.
+        model: what the engine loads.
+        port: of 127.0.0.1.
+        name: what requests call the model.
+        threads: None: the engine, or ``serve.args``, decides.
+        bounds: of the cache of transformers.
+    """
     slots, context = str(serve.concurrency), str(serve.context)
     match serve.engine:
         case "llama.cpp":
             line = [sys.executable, "-P", "-m", "distill.local_models.llamacpp", "--model", model]
             line += ["--port", str(port), "--alias", name, "--slots", slots, "--context", context]
+            line += [] if threads is None else ["--threads", str(threads)]
         case "vllm":
             line = [_script("vllm"), "serve", model, "--host", HOST, "--port", str(port)]
             line += ["--served-model-name", name, "--max-model-len", context]
@@ -95,19 +125,33 @@ def command(serve: Serve, model: str, *, port: int, name: str) -> list[str]:
             line += ["--context-length", context, "--max-running-requests", slots]
         case "transformers":
             line = [_script("transformers"), "serve", model, "--host", HOST, "--port", str(port)]
-            line += ["--continuous-batching"]
+            line += ["--continuous-batching", *bounds]
     return [*line, *serve.args]
 
 
-def child_env(parent: Mapping[str, str]) -> dict[str, str]:
+def child_env(parent: Mapping[str, str], *, threads: int | None = None) -> dict[str, str]:
     """The server's environment: the parent's without keys, telemetry and the Hub.
 
     What a model needs from the Hub has already been fetched and checked; kernels, which are code,
-    are not fetched.
+    are not fetched. ``threads``: for OpenMP; None: the server decides.
     """
     env = {name: value for name, value in parent.items() if not name.upper().endswith(ENDINGS)}
     quiet = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
-    return env | quiet | {"HF_HUB_OFFLINE": "1", "USE_HUB_KERNELS": "NO"}
+    few = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    return env | quiet | patient(env) | few | {"HF_HUB_OFFLINE": "1", "USE_HUB_KERNELS": "NO"}
+
+
+def _threads(serve: Serve) -> int | None:
+    """How many threads the server computes with, said in one line; None: it decides itself.
+
+    vllm and sglang leave the processor to what they start for each GPU, and know what that needs.
+    """
+    ours = serve.engine in ("llama.cpp", "transformers")
+    if serve.threads is None and (not ours or any(a.startswith("--threads") for a in serve.args)):
+        return None
+    found = chosen(serve.threads, key="serve.threads")
+    log.info("serves with %s", found)
+    return found.count
 
 
 def _is_gguf(found: Path | str) -> bool:

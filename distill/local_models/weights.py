@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from distill.errors import UserError, missing_extra, nearest
+from distill.local_models.threads import patient
 from distill.recipes.teachers import Engine
 
 BLOCK = 1 << 22  # bytes read at a time
@@ -178,7 +179,10 @@ def run_quietly(command: list[str], *, failed: str) -> None:
     Raises:
         UserError: it did not exit with 0; the text is ``failed``, then that line.
     """
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    env = {**os.environ, **patient(os.environ)}
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, env=env, check=False
+    )
     if done.returncode:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         msg = f"{failed}: {lines[-1].strip() if lines else f'exit {done.returncode}'}"

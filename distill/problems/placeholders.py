@@ -22,20 +22,24 @@ def _words(text: str) -> frozenset[str]:
 # Never an answer: NuminaMath has proof and notfound, the others are of the same kinds. "no
 # solution" is an answer.
 NEVER_ENGLISH = re.compile(
-    r"proof( (omitted|required|problem|question|only|needed))?|omitted|q ?e ?d|tbd|to be determined"
-    r"|placeholder|unavailable|open ended( question| answer)?|#?n/a[!?]|#(n/a|value|ref|name)"
+    r"proof( (omitted|required|problem|question|only|needed))?|omitted|redacted|q ?e ?d|tbd"
+    r"|to be determined|placeholder|unavailable|open ended( question| answer)?"
+    r"|#?n/a[!?]|#(n/a|value|ref|name)"
     r"|(the )?((final |correct |reference |expected )?(answer|solution|result)s? )?(is |was )?"
     r"(not ?(found|provided|available|supplied|listed|shown|included)|missing|omitted|unavailable)"
     r"|(the )?(answer|solution|result)s? (is |was )?"
     r"(not (given|specified|stated)|none|unknown|null|n/a)"
-    r"|no (final |correct |reference |expected |numerical |valid )?(answer|result|gold)s?"
+    r"|((the|your|insert|final) )*answer(( goes)? here)?"
+    r"|(multiple|many|various) (possible )?answers"
+    r"|no (final |correct |reference |expected |numerical |valid )?"
+    r"(answer|result|response|data|gold)s?"
     r"( (was )?(found|given|provided|available|specified|listed))?|noanswer"
     r"|no solution (given|provided|available|listed)"
     r"|answers? (may |will |can |could )?var(y|ies)"
     r"|(failed|unable|could not|cannot|can't)( to)? (extract|parse)( .*)?"
     r"|(extraction|parsing) failed"
     r"|(see|refer to|check)( the)? (above|below|attached|attachment|solution|answer|explanation"
-    r"|figure|graph|diagram|image|picture|table|text|proof|work|details)s?"
+    r"|figure|graph|diagram|image|picture|table|text|proof|work|details)s?( [0-9.]{1,4}| [a-z])?"
     r"( (above|below|attached|provided))?"
 )
 NEVER = _words(
@@ -52,10 +56,11 @@ NEVER = _words(
 )
 # An answer only where the question names it.
 NAMED = _words(
-    """n/a, na, n a, not applicable, does not apply, nan, null, unknown, not given, not specified,
-    not stated, not mentioned, varies, various, 不适用, 不適用, 未知, 不明, 該当なし, 해당 없음,
-    알 수 없음, неизвестно, не указано, no aplica, desconocido, sans objet, inconnu, unbekannt,
-    entfällt, não se aplica, desconhecido, non applicabile, sconosciuto"""
+    r"""n/a, na, n a, n\a, blank, idk, i don't know, i do not know, not sure, not applicable,
+    does not apply, nan, null, unknown, not given, not specified, not stated, not mentioned,
+    varies, various, 不适用, 不適用, 未知, 不明, 該当なし, 해당 없음, 알 수 없음, неизвестно,
+    не указано, no aplica, desconocido, sans objet, inconnu, unbekannt, entfällt, não se aplica,
+    desconhecido, non applicabile, sconosciuto"""
 )
 # So, or where the question asks for what there may be none of.
 NONE = _words(
@@ -83,7 +88,8 @@ _EDGES = " \t\r\n$\"'“”‘’`.,;:!。，、()[]{}<>（）【】「」*_-"
 def without_placeholders(table: pl.DataFrame, tally: Tally) -> pl.DataFrame:
     """The rows whose gold may be an answer; the others are left out and counted."""
     short = pl.col("verify").is_in(KINDS) & (pl.col("gold").str.len_chars() <= MOST_CHARS)
-    looked_at = short & ~pl.col("gold").str.contains("[0-9]")
+    gold = pl.col("gold").str
+    looked_at = short & (~gold.contains("[0-9]") | gold.contains(r"(?i)\b(see|refer|check)\b"))
     found = [
         bool(look) and is_placeholder(gold, question)
         for gold, question, look in table.select("gold", "question", look=looked_at).iter_rows()

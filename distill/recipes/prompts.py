@@ -49,7 +49,7 @@ class GymTask(Strict):
 class Problems(Strict):
     """Where the questions come from: exactly one of file, dataset, reasoning_gym, traces."""
 
-    file: str | None = None  # JSONL(.gz, .zst), Parquet, CSV, JSON; beside the recipe or as given
+    file: str | None = None  # JSONL(.gz, .zst), Parquet or CSV; beside the recipe or as given
     dataset: HubId | None = None
     config: str | None = None  # of the Hub data set
     split: str = "train"

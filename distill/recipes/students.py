@@ -1,6 +1,8 @@
 """The students recipe: which base model to train, and how."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from distill.recipes.strict import Strict
 
@@ -17,3 +19,6 @@ class StudentRecipe(Strict):
     # Options of peft.LoraConfig and trl.SFTConfig that recipes.lora and recipes.sft know to be safe
     lora: dict[str, Any] | None = None  # None: full fine-tuning
     sft: dict[str, Any] = {}
+    # Of training on a CPU. None: one for each core that is free, looked at again before each step.
+    # About this machine, so in no fingerprint
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(default=None, exclude=True)

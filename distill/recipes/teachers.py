@@ -133,6 +133,8 @@ class Serve(Strict):
     timeout_s: Annotated[float, Field(gt=0)] = 600.0
     start_timeout_s: Annotated[float, Field(gt=0)] = 300.0
     args: tuple[str, ...] = ()  # further arguments of the engine that are known to be safe
+    # None: one for each core that is free. About this machine, so in no fingerprint
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _safe_arguments(self) -> Self:

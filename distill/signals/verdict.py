@@ -3,6 +3,7 @@
 import polars as pl
 
 from distill.signals.settings import Settings
+from distill.verify import VERSION as VERSION
 from distill.verify import Isolation, Item, Verdict, grade_all
 from distill.verify.batch import SEVERAL
 from distill.verify.kinds import KINDS
@@ -14,7 +15,6 @@ COLUMNS: dict[str, pl.DataType] = {
     "verdict_method": pl.String(),
     "verdict_detail": pl.String(),
 }
-VERSION = 5
 COST = 2
 # Methods of ``unverifiable`` that mean something is not installed here: it may be next time.
 LACKING = ("no_compiler", "needs_symbolic")

@@ -19,7 +19,10 @@ STOP, LENGTH, FILTERED = "stop", "length", "content_filter"
 # What an answer may end with and count; anything else is kept, and is not a success.
 FINISHED: Final = (STOP, LENGTH, FILTERED)
 UNKNOWN = "unknown"  # there was no word
-_ENDED = (*ENDED, "complete", "completed", "end_of_text", "endoftext", "stop_token", "normal")
+_ENDED = (
+    *(*ENDED, "complete", "completed", "end_of_text", "endoftext", "stop_token", "normal", "end"),
+    *("stop_string", "stop_str", "stop_word", "stop_token_ids", "eos_found", "finished", "natural"),
+)
 _LIMIT = (
     *("length", "limit", "truncated", "max_tokens", "max_output_tokens", "max_new_tokens"),
     *("max_length", "length_limit", "token_limit", "maximum_tokens", "model_length", "error_limit"),
@@ -45,13 +48,20 @@ MEANING: Final = {
 }
 # Words that no list has yet, by what they are made of; the first that fits.
 _LIKE = (
-    (LENGTH, re.compile("(?=.*(max|limit|exceed|reach|trunc))(?=.*(token|length|context|output))")),
-    (FILTERED, re.compile("safety|filter|moderat|prohibit|guardrail|toxic|policy")),
+    (BROKEN, re.compile("rate_limit|quota")),
+    (
+        LENGTH,
+        re.compile(
+            "(?=.*(max|limit|exceed|reach|trunc|full|cap|out_of|exhaust))"
+            "(?=.*(token|length|context|output|cache|predict))"
+        ),
+    ),
+    (FILTERED, re.compile("safety|filter|moderat|prohibit|guardrail|toxic|policy|censor|blocked")),
     (
         BROKEN,
         re.compile(
             "error|abort|cancel|fail|time_?out|overload|insufficient|unavailable|crash|exception"
-            "|disconnect|interrupt"
+            "|disconnect|interrupt|kill|preempt|reset|shutdown|unexpected_e"
         ),
     ),
 )

@@ -14,7 +14,16 @@ STOP_ROW = (400, 413, 422)
 # What servers call an error and its words: {error: {message}}, {error: text}, {message}, {detail};
 # Cloudflare, Baidu, MiniMax and Apigee.
 ERRORS_IN = ("error", "errors", "base_resp", "fault")
-WORDS_IN = ("message", "detail", "msg", "error_msg", "error_message", "status_msg", "faultstring")
+WORDS_IN = (
+    "message",
+    "detail",
+    "msg",
+    "error_msg",
+    "error_message",
+    "status_msg",
+    "faultstring",
+    "exception",
+)
 CODES_IN = ("code", "status", "status_code", "http_code", "http_status", "error_code", "type")
 # What the words of an error mean, the first that fits; None: worth another try. Codes and types of
 # OpenAI, Anthropic (overloaded_error), Google (RESOURCE_EXHAUSTED), Moonshot
@@ -22,10 +31,14 @@ CODES_IN = ("code", "status", "status_code", "http_code", "http_status", "error_
 MEANS = tuple(
     (re.compile(words.replace("_", "[ _-]?"), re.IGNORECASE), status)
     for words, status in (
-        ("rate_limit|too_many_requests|resource_exhausted|throttl", 429),
-        ("overload|unavailable|server_error|internal|time[ds]?_?out|upstream|try_again", None),
-        ("insufficient_(quota|balance|fund|credit)|payment|arrear|billing|current_quota", 402),
-        ("authentic|unauthori[sz]ed|(invalid|incorrect)_api_key|api_key_not_valid", 401),
+        ("rate_limit|too_many_requests|resource_exhausted|throttl|速率|频率|限流|频繁", 429),
+        ("overload|unavailable|server_error|internal|time[ds]?_?out|upstream|try_again|繁忙", None),
+        (
+            "insufficient_(quota|balance|fund|credit)|payment|arrear|billing|current_quota"
+            "|余额|欠费",
+            402,
+        ),
+        ("authentic|unauthori[sz]ed|(invalid|incorrect)_api_key|api_key_not_valid|密钥|鉴权", 401),
         ("permission|forbidden|access_denied", 403),
         ("model_(is_)?not_(found|exist)|invalid_model|no_such_model|not_found_error", 404),
         (
@@ -130,7 +143,10 @@ def _codes(error: Any) -> Iterator[str]:
         return
     for name in ERRORS_IN:
         yield from _codes(error.get(name))
-    yield from (str(error[name])[:SHOWN_CHARS] for name in CODES_IN if error.get(name))
+    for code in filter(None, map(error.get, CODES_IN)):
+        yield str(int(code) if isinstance(code, float) and code.is_integer() else code)[
+            :SHOWN_CHARS
+        ]
 
 
 def sdk_error(status: int, said: str) -> Exception:

@@ -88,8 +88,10 @@ def _is_thought(part: Any) -> bool:
 
 
 def _plain(part: Any) -> str:
-    text = part.get("text") if isinstance(part, dict) else part
-    return text if isinstance(text, str) else ""
+    """The text of a part: of OpenAI's assistants it is an object with a value."""
+    for name in ("text", "content", "value"):
+        part = part.get(name, part) if isinstance(part, dict) else part
+    return part if isinstance(part, str) else ""
 
 
 def _text(value: Any, depth: int = DEPTH) -> str:

@@ -18,6 +18,8 @@ from distill.think import split_think
 # The names of the word for how it ended, the chat API's own first: proxies leave those of Gemini,
 # Anthropic, OpenRouter's vendors and Ollama. vLLM's stop_reason is the text that it stopped at.
 REASONS = ("finish_reason", "finishReason", "stop_reason", "native_finish_reason", "done_reason")
+# Where other APIs than the chat API put an answer: Anthropic, Ollama, OpenAI's responses, Gemini.
+ANSWERS = ("content", "message", "output", "candidates", "response")
 SHOWN_CHARS = 200  # of a body that is not a completion
 AN_ERROR = "an error in a 200"
 # Stands for what is not a count: "many", -1, true, 1e400.
@@ -126,7 +128,9 @@ def _completion(values: Iterable[Any]) -> Opened:
     if not parts or not found:
         listed = any(part.get("choices") for part in parts)
         msg = "no message in it" if listed else "no choices in it"
-        raise MalformedReply(msg if parts else f"{AN_ERROR}: no object in it")
+        # what was paid for, perhaps in the shape of another API, is not bought eight times
+        holds = any(_used(part.get("usage")) or any(map(part.get, ANSWERS)) for part in parts)
+        raise MalformedReply(msg if parts else f"{AN_ERROR}: no object in it", holds=holds)
     if told is None and len(found) > 1 and finish == UNKNOWN:
         msg = "a stream without its end"
         raise MalformedReply(msg, holds=True)
@@ -158,14 +162,18 @@ def _chosen(whole: dict[str, Any]) -> Chosen | None:
     for choice in choices if isinstance(choices, list) else ():
         if not isinstance(choice, dict):
             continue
-        for message in (choice.get("message"), choice.get("delta")):
-            if isinstance(message, dict):
-                return choice, message
-        if isinstance(choice.get("text"), str):
-            return choice, {"content": choice["text"]}
+        if (message := _message(choice)) is not None:
+            beside = {name: choice[name] for name in FIELDS if name in choice}
+            return choice, {**beside, **message} if beside else message
         if found is None and _finish(choice) != UNKNOWN:
             found = choice, {}
     return found
+
+
+def _message(choice: dict[str, Any]) -> dict[str, Any] | None:
+    places = [choice.get(name) for name in ("message", "delta", "text")]
+    texts = ({"content": text} for text in places if isinstance(text, str))
+    return next((place for place in places if isinstance(place, dict)), next(texts, None))
 
 
 def _streamed(found: list[Opened]) -> Opened:

@@ -6,6 +6,7 @@ neither tokenised nor masked again) and no ``max_length`` unless it packs, so no
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,6 +16,7 @@ from distill.errors import UserError, first_line
 from distill.local_models.open import Model, opened
 from distill.terminal.progress import progress
 from distill.training.base import ChatFormat
+from distill.training.cores import Between, on_free_cores
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
 from distill.training.store import Store
@@ -94,8 +96,10 @@ def build_trainer(
     return trainer
 
 
-def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
+def fit(trainer: Any, *, checkpoints: Path, threads: int | None = None) -> Fitted:
     """Trains to the end, starting from the last of the ``checkpoints``, if there are any.
+
+    ``threads``: on a CPU; None: one for each core that is free.
 
     Raises:
         UserError: the loss is no longer a number, there is not enough memory, or a checkpoint is
@@ -105,8 +109,10 @@ def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
     from transformers.trainer_utils import get_last_checkpoint
 
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    with progress("train", None) as shown:
-        trainer.add_callback(_callback(shown))
+    on_cpu = trainer.args.device.type == "cpu"
+    cores = on_free_cores(threads) if on_cpu else nullcontext(lambda: None)
+    with progress("train", None) as shown, cores as between_steps:
+        trainer.add_callback(_callback(shown, between_steps))
         try:
             trainer.train(resume_from_checkpoint=last)
         except torch.OutOfMemoryError:
@@ -127,7 +133,7 @@ def fit(trainer: Any, *, checkpoints: Path) -> Fitted:
     )
 
 
-def _callback(shown: Any) -> Any:
+def _callback(shown: Any, between_steps: Between) -> Any:
     from transformers import TrainerCallback
 
     class Shown(TrainerCallback):  # type: ignore[misc]
@@ -136,6 +142,7 @@ def _callback(shown: Any) -> Any:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             shown.advance()
+            between_steps()
 
         def on_log(
             self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any

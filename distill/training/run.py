@@ -16,6 +16,7 @@ from distill.files.read import frames
 from distill.files.write import write_json
 from distill.local_models.named import model_at, say_hub
 from distill.local_models.open import Model, open_model
+from distill.local_models.threads import patient
 from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
@@ -57,6 +58,7 @@ def run(
     Raises:
         UserError: as ``distill.train``.
     """
+    os.environ.update(patient(os.environ))  # OpenMP reads it when torch is imported
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
     job = _job(loaded, data, limit)
     if dry_run:
@@ -140,7 +142,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             arguments=args,
             quantize=job.recipe.quantize,
         )
-        done = fit(trainer, checkpoints=checkpoints)
+        done = fit(trainer, checkpoints=checkpoints, threads=job.recipe.threads)
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
         return

@@ -22,7 +22,7 @@ _AND = (
 _LEAD = (
     r"(?:\W|\b(?:the|so|thus|hence|therefore|then|it|must|be|is|are|correct|right|best|final"
     r"|answers?"
-    r"|options?|choices?|letters?|opción|opciones|option|i|we|would|['’]?d|will|choose|pick|select"
+    r"|options?|choices?|letters?|opción|opciones|option|i|we|my|our|would|['’]?d|will|choose|pick|select"
     r"|go|going|with|opt|for|guess|think|s|should|clearly|certainly|definitely|indeed|obviously"
     r"|probably|both|only|la|le|correct[ao]|richtig|ist|es)\b|所以|因此|故|应|选项?|选择|是|为){0,12}"
 )
@@ -111,6 +111,9 @@ def _only_listed(response: str) -> bool:
 def _letters(text: str) -> tuple[frozenset[str], bool]:
     """The letters that a text gives, and whether it gives all of them rather than one of them."""
     text = text.strip()
+    first = _CLAUSE.split(text, maxsplit=1)[0]
+    if first != text and _RULED_OUT.search(text) and (given := _letters(first))[0]:
+        return given
     match = _LETTERS.fullmatch(text.upper() if re.fullmatch(r"\(?[a-j][).]?", text) else text)
     if match is None or not _ends(match) or denied_after(match[2][:60]):
         return _mentioned(text)

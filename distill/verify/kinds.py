@@ -16,7 +16,13 @@ from distill.verify.math.symbolic import displayed, mistaken, too_complex
 from distill.verify.math.values import LONGEST, Listed, is_plain, read
 from distill.verify.verdict import Verdict
 from distill.verify.workers.pending import Doubt, PendingCheck
-from distill.verify.workers.reasoning_gym import TAKES_ANYTHING, entry, fits_anything, would_execute
+from distill.verify.workers.reasoning_gym import (
+    TAKES_ANYTHING,
+    entry,
+    fits_anything,
+    may_say_more,
+    would_execute,
+)
 
 _SPACE = re.compile(r"\s+")
 
@@ -110,7 +116,8 @@ def _scored(task: dict[str, object], response: str) -> Verdict | PendingCheck:
     """By the scorer, whose "no" proves nothing about LaTeX or the last of several lines."""
     gold, name = str(task["answer"]), str(task["task"])
     first = _exact(gold, response)
-    if first.label != "wrong" or first.answer is None:
+    known = task["answer"] is not None  # else the text None would be right
+    if (first.label != "wrong" and known) or first.answer is None:
         return first
     given = first.answer if "\n" in first.answer else plain(first.answer[:LONGEST])
     if name in TAKES_ANYTHING:
@@ -119,7 +126,10 @@ def _scored(task: dict[str, object], response: str) -> Verdict | PendingCheck:
         return first
     if would_execute(name, given):
         return Verdict("unverifiable", first.answer, "would_execute", first.detail)
+    if may_say_more(name, task, given):
+        return Verdict("unverifiable", first.answer, "prose", first.detail)
     part = first.detail == "last_line" and "\n" in response.strip()
+    part = part or ("\n" in gold.strip() and "\n" not in given)
     doubt: Doubt = "other_form" if part or "\\" in given else ""
     return PendingCheck("gym", {**task, "given": given}, first.answer, first.detail, doubt)
 

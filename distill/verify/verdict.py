@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 # One for all checks: raised whenever an answer may get another label than before.
-VERSION = 5
+VERSION = 6
 Label = Literal["correct", "wrong", "no_answer", "unverifiable", "timeout", "error"]
 LABELS: tuple[str, ...] = get_args(Label)
 

@@ -135,16 +135,18 @@ def test_an_element_that_never_ends_is_refused(
         lines_of(put(tmp_path / "a.json", '[{"a": "' + "x" * 5_000 + '"}]'))
 
 
-def test_json_in_a_folder_is_read_only_where_there_is_nothing_else(tmp_path: Path) -> None:
+def test_json_in_a_folder_is_read_only_where_it_is_named(tmp_path: Path) -> None:
+    """There it may be anything: a description, a password."""
     json_file = put(tmp_path / "a.json", json.dumps(ROWS))
     put(tmp_path / "manifest.json", '{"shards": {}}')
-    put(tmp_path / "dataset_infos.json", "{}")
-    assert data_files(tmp_path) == [json_file]
-    assert left_out(tmp_path) == []
+    with pytest.raises(UserError, match=r"no data in it; .*for its .json: give .*/\*.json"):
+        data_files(tmp_path)
+    assert data_files(tmp_path / "a*.json") == data_files(json_file) == [json_file]
     lines = put(tmp_path / "b.jsonl", json.dumps(ROWS[0]))
     assert data_files(tmp_path) == [lines]
+    assert left_out(tmp_path) == [str(json_file)]
 
 
 def test_a_folder_of_a_student_has_no_data_in_it() -> None:
-    with pytest.raises(UserError, match="no data in it"):
+    with pytest.raises(UserError, match=r"no data in it; looked for .*\.csv$"):
         data_files(Path(__file__).parent.parent / "stored" / "student")

@@ -149,7 +149,9 @@ def test_a_result_is_done_only_when_its_manifest_says_so(tmp_path: Path) -> None
 def test_another_result_is_replaced_only_by_force(tmp_path: Path, other: object) -> None:
     manifest = tmp_path / "report.json"
     write_json(manifest, other)
-    with pytest.raises(UserError, match="holds a result of another recipe, input or option; "):
+    with pytest.raises(
+        UserError, match="holds a result of another recipe, input, option or version; "
+    ):
         is_done(manifest, "f", force=False)
     assert not is_done(manifest, "f", force=True)
 

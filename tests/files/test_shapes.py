@@ -118,6 +118,7 @@ SWITCHES: list[list[Any]] = [
     ["2048 tokens"],
     ["/think", "/no_think"],
     ["Reasoning: high"],
+    ["level 5", "budget: 1,024 tokens", "not used", "Thinking: OFF"],
     ["detailed thinking on", "detailed thinking off"],
     ["none", "auto"],
     ["N/A"],
@@ -347,3 +348,52 @@ def test_a_conversation_in_a_csv_of_our_own_columns_is_read(tmp_path: Path) -> N
     line = {"id": "a", "sample": 1, "messages": ASKED, "reasoning": THOUGHT, "response": "2"}
     (row,) = read_lines(tmp_path, line, form="csv")
     assert (row["id"], row["sample"], row["messages"]) == ("a", 1, ASKED)
+
+
+# Questions that are JSON, and requests.
+QUESTIONS: list[tuple[Any, str | None]] = [
+    ('[{"from": "Rome", "text": "Paris"}]', '[{"from": "Rome", "text": "Paris"}]'),
+    ('{"a": 1}', '{"a": 1}'),
+    ("[1, 2]", "[1, 2]"),
+    ("[not JSON", "[not JSON"),
+    (json.dumps(ASKED), "1 + 1?"),
+    ({"model": "m", "input": "1 + 1?"}, "1 + 1?"),
+    ({"model": "m", "input": ASKED}, "1 + 1?"),
+    ({"model": "m", "prompt": "1 + 1?"}, "1 + 1?"),
+    ({"model": "m"}, None),
+    (5, "5"),
+]
+
+
+@pytest.mark.parametrize(("value", "asked"), QUESTIONS)
+def test_a_question_may_be_json_and_a_request_holds_one(
+    value: Any, asked: str | None, tmp_path: Path
+) -> None:
+    (row,) = read_lines(tmp_path, {"prompt": value, "response": "2"})
+    assert row["messages"] == (None if asked is None else [{"role": "user", "content": asked}])
+
+
+def nested(name: str, depth: int) -> Any:
+    value: Any = "2"
+    for _ in range(depth):
+        value = {name: value} if name else [value]
+    return value
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("name", ["", "content", "response", "reasoning", "text"])
+@pytest.mark.parametrize("column", ["reasoning", "response", "prompt", "generations", "messages"])
+def test_what_is_nested_without_end_costs_only_its_own_value(
+    column: str, name: str, form: str, tmp_path: Path
+) -> None:
+    good: dict[str, Any] = {"question": "1 + 1?", "response": "2"}
+    if column == "generations":
+        good = {"question": "1 + 1?", "generations": ["2"]}
+    deep = nested(name, 900)
+    line = good | {"question" if column == "prompt" else column: deep}
+    rows = read_lines(tmp_path, line, good, form=form)
+    assert len(rows) == 2
+    assert rows[1]["response"] == "2"
+    ours = {"id": "a", "sample": 0, "reasoning": "r", "response": "2", "messages": [deep]}
+    (row,) = read_lines(tmp_path, ours, form=form)
+    assert (row["response"], row["messages"]) == ("2", None)

@@ -118,7 +118,9 @@ def test_a_file_of_another_name_is_another_source_where_rows_are_named_after_it(
     distill.filter(name, data, out=out)
     before = pl.read_parquet(out / "kept/*.parquet")
     later = data.rename(tmp_path / "b.jsonl")
-    with pytest.raises(UserError, match="holds a result of another recipe, input or option"):
+    with pytest.raises(
+        UserError, match="holds a result of another recipe, input, option or version"
+    ):
         distill.filter(name, later, out=out)
     distill.filter(name, later, out=out, force=True)
     after = pl.read_parquet(out / "kept/*.parquet")

@@ -172,7 +172,7 @@ def test_another_benchmark_under_the_same_name_is_another_result(tmp_path: Path)
     assert fates(tmp_path / "out") == {"asks": None}
     bench.write_text(json.dumps({"question": ASKED.format(n=5)}))
     again = (str(tmp_path / "recipe.yaml"), tmp_path / "data.parquet")
-    with pytest.raises(UserError, match="another recipe, input or option"):
+    with pytest.raises(UserError, match="another recipe, input, option or version"):
         distill.filter(*again, out=tmp_path / "out")
     distill.filter(*again, out=tmp_path / "out", force=True)
     assert fates(tmp_path / "out") == {"asks": "contaminated"}

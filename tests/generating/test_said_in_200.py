@@ -38,6 +38,7 @@ PASSING: dict[str, tuple[Any, str]] = {
     "Cloudflare": ({"success": False, "errors": [{"code": 524, "message": "late"}]}, "524 late"),
     "MiniMax": ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, "429 rate limit"),
     "Baidu": ({"error_code": 18, "error_msg": "Open api qps too many requests"}, "429 Open api"),
+    "Zhipu": ({"error": {"code": "1302", "message": "您的账户已达到速率限制"}}, "429 您的"),
     "with empty choices": ({"choices": [], "error": {"code": 502, "message": "x"}}, "502 x"),
     "with a usage of zeros": (
         {"error": {"message": "x"}, "usage": {"prompt_tokens": 0, "completion_tokens": 0}},
@@ -146,6 +147,23 @@ def test_what_is_paid_for_and_would_be_refused_again_is_bought_twice_at_most(
 ) -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
     with teacher_server(lambda body, n: {**error(code=400), "usage": usage}) as server:
+        path = recipe(tmp_path, server, problems=1)
+        assert distill.generate(path, out=tmp_path / "run") == Exit.ROWS_FAILED
+        assert server.asked.total() == 2
+
+
+OTHER_APIS: list[dict[str, Any]] = [
+    {"type": "message", "content": [{"type": "text", "text": "4"}], "stop_reason": "end_turn"},
+    {"message": {"role": "assistant", "content": "4"}, "done": True},
+    {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}},
+]
+
+
+@pytest.mark.parametrize("body", OTHER_APIS)
+def test_what_was_paid_for_and_is_no_completion_is_bought_twice_at_most(
+    body: dict[str, Any], tmp_path: Path
+) -> None:
+    with teacher_server(lambda asked, n: body) as server:
         path = recipe(tmp_path, server, problems=1)
         assert distill.generate(path, out=tmp_path / "run") == Exit.ROWS_FAILED
         assert server.asked.total() == 2

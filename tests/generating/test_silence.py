@@ -150,6 +150,7 @@ def test_a_mistyped_port_is_said_long_before_the_run_gives_up(
 ) -> None:
     monkeypatch.setattr(dispatch, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(silence, "SAY_AFTER_S", 0.05)
+    monkeypatch.setattr(silence, "SHOW_AFTER_S", 0.0)
     monkeypatch.setattr(pool, "GIVE_UP_S", 0.6)
     monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.2)
     name = recipe(tmp_path, f"http://127.0.0.1:{free_port()}/v1", problems=40)

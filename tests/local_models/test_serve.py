@@ -156,6 +156,21 @@ def test_a_healthy_server_is_an_endpoint(
     assert [path.name for path in log.parent.iterdir()] == ["serve.log"]
 
 
+@pytest.mark.parametrize(("asked", "told"), [(3, "3"), (None, None)])
+def test_vllm_chooses_its_threads_unless_the_recipe_does(
+    asked: int | None,
+    told: str | None,
+    tmp_path: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    note = stub(tmp_path, monkeypatch)
+    serve = Serve(engine="vllm", threads=asked)
+    with serving(serve, model=str(model), log_file=tmp_path / "serve.log"):
+        assert json.loads(note.read_text())["env"].get("OMP_NUM_THREADS") == told
+
+
 def test_a_server_that_dies_while_starting_is_one_clear_error(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,13 +259,14 @@ def test_a_missing_engine_says_how_to_get_it(
 
 
 def test_llama_cpp_answers_under_the_shipped_name(gguf: Path, tmp_path: Path) -> None:
-    serve = Serve(concurrency=2, context=256)
+    serve = Serve(concurrency=2, context=256, threads=1)
     with serving(serve, model=SHIPPED, log_file=tmp_path / "serve.log") as endpoint:
         answer = chat(endpoint, temperature=0.6, seed=1)
         again = chat(endpoint, temperature=0.6, seed=1)
     assert answer["model"] == endpoint.model == SHIPPED
     assert answer["usage"]["completion_tokens"] > 0
     assert answer["choices"][0]["message"]["content"]
+    assert "n_threads = 1" in (tmp_path / "serve.log").read_text()
     assert again["usage"]["prompt_tokens"] == answer["usage"]["prompt_tokens"]
 
 

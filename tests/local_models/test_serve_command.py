@@ -55,6 +55,29 @@ def test_no_engine_is_told_to_trust_remote_code(engine: Engine) -> None:
     ]
 
 
+def test_threads_are_told_to_the_engine_that_has_a_flag_before_the_recipes_arguments() -> None:
+    serve = Serve(engine="llama.cpp", args=("--threads", "9"))
+    line = command(serve, "/m", port=9, name="m", threads=3)
+    assert line[-4:] == ["--threads", "3", "--threads", "9"]
+    others: list[Engine] = ["vllm", "sglang", "transformers"]
+    for engine in others:
+        assert "3" not in command(Serve(engine=engine), "/m", port=9, name="m", threads=3)
+
+
+def test_a_servers_threads_are_few_and_sleep_while_they_wait() -> None:
+    env = child_env({}, threads=3)
+    assert env["OMP_NUM_THREADS"] == "3"
+    assert int(env["GOMP_SPINCOUNT"]) <= 1000
+    assert "GOMP_SPINCOUNT" not in child_env({"OMP_WAIT_POLICY": "ACTIVE"}, threads=3)
+    assert "OMP_NUM_THREADS" not in child_env({})
+
+
+def test_the_cache_of_transformers_is_bounded() -> None:
+    serve = Serve(engine="transformers")
+    flags = ["--cb-num-blocks", "16"]
+    assert command(serve, "m", port=9, name="m", bounds=flags)[-2:] == flags
+
+
 def test_a_servers_environment_holds_no_keys() -> None:
     parent = {
         "OPENAI_API_KEY": "a",

@@ -20,13 +20,13 @@ MISSING = [
     r"\boxed{}", '""', "''", "see solution", "See the solution below", "refer to the solution",
     "TBD", "to be determined", "unknown", "not applicable", "not available", "not provided",
     "Answers may vary", "answers will vary", "open-ended", "failed to extract answer", "omitted",
-    "QED", "Q.E.D.", "placeholder", "solution not provided", "no reference answer",
-    "the answer is not given",
-    "证明", "证明略", "略", "见解析", "无", "暂无答案", "証明", "なし",
-    "該当なし", "증명", "없음", "доказательство",
-    "н/д", "см. решение", "нет ответа", "demostración", "ninguno",
-    "preuve", "aucune", "Beweis", "keine", "siehe Lösung", "demonstração", "nessuno", "не найдено",
-    "n/d",
+    "QED", "Q.E.D.", "see figure 3", "(See Table 2.1)", "{{answer}}", "<answer>",
+    "[your answer here]", "I don't know", "idk", "no response", "multiple answers", r"n\a",
+    "[redacted]", "(blank)", "placeholder", "solution not provided", "no reference answer",
+    "the answer is not given", "证明", "证明略", "略", "见解析", "无", "暂无答案", "証明", "なし",
+    "該当なし", "증명", "없음", "доказательство", "н/д", "см. решение", "нет ответа",
+    "demostración", "ninguno", "preuve", "aucune", "Beweis", "keine", "siehe Lösung",
+    "demonstração", "nessuno", "не найдено", "n/d",
 ]  # fmt: skip
 ANSWERS = [
     "0", "x", "no solution", "No solutions", "no real solutions", "does not exist", "DNE",
@@ -34,9 +34,10 @@ ANSWERS = [
     r"\varnothing", "∅", "[]", "{}", "()", "no", "yes", "None of the above", "zero", "Na", "n",
     "a", "-1", "-x", r"\pi", "+", "<", "=", ">", "A", "(A)", "all", "empty", "never", "nope",
     "proof by induction", "нет", "waterproof", "nonempty", "no integers",
-    "There are none such numbers", "nullity", "80 proof", "the solution", "found", "available",
-    "varied", "solution", "error", "false", "e", "NaCl", "无理数", "無限", "略大于", "1/2", "n/b",
-    r"\frac{n}{a}", "not prime", "not possible", "unanswerable",
+    "There are none such numbers", "nullity", "80 proof", "the answers", "infinitely many",
+    "the solution", "found", "available", "varied", "solution", "error", "false", "e", "NaCl",
+    "无理数", "無限", "略大于", "1/2", "n/b", r"\frac{n}{a}", "not prime", "not possible",
+    "unanswerable",
 ]  # fmt: skip
 # answers for a reason that the question gives
 ASKED = [
@@ -81,7 +82,7 @@ def test_a_proof_is_no_answer_although_the_question_asks_for_one() -> None:
     assert is_placeholder("proof", "Give a proof that sqrt(2) is irrational.")
 
 
-GOLDS = ("4", "proof", "proof", "N/A", "5", "-")
+GOLDS = ("4", "proof", "proof", "N/A", "5", "see figure 3")
 
 
 def asked(folder: Path, server: TeacherServer) -> str:
@@ -118,5 +119,5 @@ def test_they_are_listed_and_not_bought(tmp_path: Path) -> None:
         assert server.asked.total() == 2
     lines = (tmp_path / "run/left_out.jsonl").read_text().splitlines()
     listed = sorted((one["gold"], one["reason"]) for one in map(json.loads, lines))
-    golds = ("-", "N/A", "proof", "proof")
+    golds = ("N/A", "proof", "proof", "see figure 3")
     assert listed == [(gold, "placeholder_gold") for gold in golds]

@@ -466,3 +466,22 @@ def test_a_name_that_is_no_repository_is_refused(at: Hub, made: Path, repo_id: s
     assert TOKEN not in str(said.value)
     assert HUB_KEY not in str(said.value)
     assert at.requests == []
+
+
+def test_a_data_set_of_the_hub_that_is_json_is_read(hub: Hub, tmp_path: Path) -> None:
+    """An array beside what the package datasets says of it; nothing else is there."""
+    row = json.dumps([{"question": "1 + 1?", "response": "2"}])
+    files = {"data/train.json": row, "dataset_infos.json": "{}"}
+    put = "".join(
+        f"api.upload_file(path_or_fileobj={text.encode()!r}, path_in_repo={name!r}, "
+        "repo_id='ada/raw', repo_type='dataset')\n"
+        for name, text in files.items()
+    )
+    made = "from huggingface_hub import HfApi; api = HfApi()\n"
+    made += "api.create_repo('ada/raw', repo_type='dataset')\n"
+    client(QUIET + made + put, hub, tmp_path / "pusher")
+    code = (
+        "from distill.files.read import frames\n"
+        "print([row for part in frames('hf://datasets/ada/raw') for row in part['response']])"
+    )
+    assert client(code, hub, tmp_path / "reader").strip() == "['2']"

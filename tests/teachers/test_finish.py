@@ -12,7 +12,8 @@ CUT = [
     "length", "max_tokens", "MAX_TOKENS", "FINISH_REASON_MAX_TOKENS", "FinishReason.MAX_TOKENS",
     "FinishReasonType.length", "model_length", "max_output_tokens", "maxTokens", "length_limit",
     "Length", "token_limit", "ERROR_LIMIT", "model_context_window_exceeded", "limit",
-    "max_completion_tokens", "MAX-TOKENS", "context_window_reached", "TRUNCATED",
+    "max_completion_tokens", "MAX-TOKENS", "out_of_tokens", "TokenLimitReached", "context_full",
+    "context_window_reached", "TRUNCATED",
     {"type": "length", "length": 100},
 ]  # fmt: skip
 FILTERED = [
@@ -23,6 +24,7 @@ ENDED = ["stop", "STOP", "end_turn", "COMPLETE", "stop_sequence", "eos", "Finish
 BROKEN = [
     "error", "ERROR", "abort", "aborted", "insufficient_system_resource", "network_error",
     "cancelled", "USER_CANCEL", "time_limit", "server-error", "provider_overloaded", "load",
+    "token_rate_limit", "server_shutdown", "connection reset",
 ]  # fmt: skip
 # words that say neither: kept as they are, and no success
 OTHERS = ["tool_calls", "function_call", "pause_turn", "banana", "OTHER", "repetition", "", "☃"]

@@ -74,6 +74,8 @@ SHAPES: dict[str, Message] = {
     "Bedrock": {
         "content": [{"reasoningContent": {"reasoningText": {"text": T, "signature": "x"}}}, TEXT],
     },
+    "a part's value": {"content": [{"type": "text", "text": {"value": A}}], "reasoning": T},
+    "a part's content": {"content": [{"type": "text", "content": A}], "reasoning": T},
     "one part": {"content": TEXT, "reasoning_content": T},
     "parts of both": {"content": [{"type": "reasoning_text", "text": T}, TEXT], "reasoning": T},
 }  # fmt: skip
@@ -106,6 +108,13 @@ def test_the_thought_is_there_once_and_the_answer_without_it(shape: str, how: An
     assert " ".join(reply.reasoning.split()) == " ".join(T.split())
     assert (reply.response, reply.finish_reason) == (A, "stop")
     assert len("".join(reply.texts)) < 1.2 * len(T + A)  # and is counted once
+
+
+def test_a_choice_may_hold_the_thought_itself_or_be_a_text() -> None:
+    for message in ({"message": {"content": A}}, {"message": A}, {"text": A}):
+        choice = {**message, "reasoning_content": T, "finish_reason": "stop"}
+        reply = parse(orjson.dumps({"choices": [choice]}))
+        assert (reply.reasoning, reply.response) == (T, A)
 
 
 def test_two_different_thoughts_are_not_taken_for_one() -> None:

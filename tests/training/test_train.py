@@ -18,10 +18,14 @@ import transformers
 from distill.commands import train as command
 from distill.errors import Exit, UserError
 from distill.files.read import frames
+from distill.local_models.open import open_model
+from distill.local_models.threads import choose
 from distill.recipes.students import StudentRecipe
+from distill.recipes.teachers import Serve
 from distill.rows import from_frame
+from distill.training import cores
 from distill.training.base import open_chat_format
-from distill.training.fit import arguments, build_trainer
+from distill.training.fit import arguments, build_trainer, fit
 from distill.training.options import checked
 from distill.training.quiet import quiet
 from distill.training.store import store
@@ -240,6 +244,63 @@ def test_an_interrupted_training_goes_on_to_the_same_student(
     assert manifest(out)["loss"] == {"first": 123.0, "last": losses["last"]}
     again = weights(out)
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def threads_while_training(trainer: Any, checkpoints: Path, *, asked: int | None) -> list[int]:
+    """torch's threads in each step."""
+    seen = []
+
+    class Seen(transformers.TrainerCallback):  # type: ignore[misc]
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            seen.append(torch.get_num_threads())
+
+    trainer.add_callback(Seen())
+    fit(trainer, checkpoints=checkpoints, threads=asked)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("asked", "busy", "expected"),
+    [
+        (None, [0, 0, 0, 0], [4, 4, 4]),
+        (None, [3, 3, 3, 3], [1, 1, 1]),
+        (None, [0, 3, 3, 3], [4, 1, 1]),  # fewer from the next step on
+        (None, [3, 0, 0, 0], [1, 1, 4]),  # more after two looks
+        (2, [3, 0, 3, 0], [2, 2, 2]),  # as the recipe says, whatever others do
+    ],
+)
+def test_training_keeps_to_the_cores_that_are_free(
+    asked: int | None,
+    busy: list[int],
+    expected: list[int],
+    base: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    looks = iter([choose(cores=4, taken=taken) for taken in busy])
+    monkeypatch.setattr(cores, "LOOK_S", 0.0)
+    monkeypatch.setattr(cores, "free", lambda *_: next(looks))
+    if asked is None:
+        monkeypatch.setattr(cores, "chosen", lambda *_, **__: next(looks))
+    was = torch.get_num_threads()
+    with quiet(), store() as examples:
+        recipe = StudentRecipe(base=str(base), lora=None, sft={"max_steps": 3, "use_cpu": True})
+        options = checked(recipe, tmp_path / "s.yaml")
+        chat = open_chat_format(open_model(str(base), at="base"), chat_template=None)
+        for frame in frames(data, limit=4):
+            found = tokenize(from_frame(frame), chat, prompt=recipe.prompt, max_length=512)
+            examples.add(example for _, example in found.examples)
+        sft = arguments(options, tmp_path)
+        trainer = build_trainer(str(base), options, chat, examples, arguments=sft)
+        assert threads_while_training(trainer, tmp_path / "none", asked=asked) == expected
+    assert torch.get_num_threads() == was
+
+
+def test_threads_are_about_the_machine_and_in_no_fingerprint() -> None:
+    for recipe in (StudentRecipe(base="b"), Serve(model="m")):
+        assert recipe.model_copy(update={"threads": 3}).model_dump() == recipe.model_dump()
 
 
 def test_a_dry_run_counts_and_writes_nothing(

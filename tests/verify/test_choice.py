@@ -162,6 +162,36 @@ NOT_BOTH = (
     "A, not C",
     "The answer is A, C or D",
 )
+B_IS_RIGHT = (
+    "The answer is B.\n\nA is wrong because it is not prime; C and D are too large.",
+    "**Answer: B**\n\nExplanation: Option A is incorrect, Option C is incorrect.",
+    "Answer: B. Because A is false.",
+    "A: no. B: yes. C: no.\n\nAnswer: B",
+    "After eliminating A, C, and D, the answer is B.",
+    "Let's eliminate A and C. Between B and D, B is better. So the answer is B.",
+    "The correct answer is (B), not (A).",
+    "\\boxed{B}\n\nOption A is wrong since it ignores gravity.",
+    r"The answer is \boxed{\text{(B) }}",
+    "**(B)**",
+    "Final answer: (B)",
+    "I would choose (B).",
+    "选 B，因为 A 错误。",
+    "答案为B，A不正确。",
+    "Ответ: B.",
+    "B. 因为...",
+    "The answer is B — the mitochondria.",
+    "The answer is B, the mitochondria.",
+    "The answer is B (the mitochondria).",
+    "(B) 12",
+    "B) 12",
+    "Option (B) is correct",
+    "The best option is B",
+    "It must be B.",
+    "It's B.",
+    "So it's (B)!",
+    "My choice is B",
+    "B is true, the others are false.",
+)
 
 
 @pytest.mark.parametrize("response", RIGHT)
@@ -188,3 +218,8 @@ def test_other_letters_than_those_of_the_reference_are_not_right(response: str) 
 def test_a_reference_may_write_several_letters_in_any_way(gold: str) -> None:
     assert grade(gold, r"\boxed{C, A}", kind="choice").label == "correct"
     assert grade(gold, r"\boxed{A}", kind="choice").label == "wrong"
+
+
+@pytest.mark.parametrize("response", B_IS_RIGHT)
+def test_remarks_on_other_options_change_nothing(response: str) -> None:
+    assert grade("B", response, kind="choice").label == "correct"

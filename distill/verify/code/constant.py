@@ -4,44 +4,68 @@
 those of the tests. The right results for them are unknown and not needed.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from distill.jail.inside.codec import decode, encode
+from distill.jail.inside.codec import CodecError, decode, encode
 from distill.jail.program import Call, Program, Returned
 from distill.jail.session import Jail
 from distill.verify.code.plain import plainly
 
 MOST = 64  # calls with other arguments; of HumanEval's and MBPP's functions all vary within 30
 EACH = 8  # other values of one argument, or calls that are varied
-ENOUGH = 8  # calls that are enough to decide, if there was no time for all
-LIMIT_S = 1.0  # of all of them: with -1 a function may never end
+LIMIT_S = 4.0  # of all of them
+RUN_S = 1.0  # of those in one process: with -1 a function may never end
 
 
 def one_value(returned: Sequence[Returned]) -> bool:
-    """Whether all calls returned the same value."""
-    return len({one.value for one in returned}) == 1
+    """Whether all calls returned the same value; 0, -0.0 and False are the same."""
+    return len({_frozen(one) for one in returned}) == 1
 
 
 def only_constant(jail: Jail, source: str, calls: Sequence[Call], *, reference: str | None) -> bool:
-    """Whether the program returns that value for everything, and should not.
+    """Whether the program was not seen to return another value, and should have been.
 
-    False too if there are no other arguments to try, if it takes too long to find out, or if the
-    ``reference``, a correct program, also returns only one value for them.
+    A program that is too slow to find out was not. False if there are no other arguments to try, or
+    if the ``reference``, a correct program, was not seen to return another value either.
     """
     others = list(islice(_others(calls), MOST))
-    if not others or _given(jail, source, [*calls[:1], *others]) != 1:
+    if not others or _varies(jail, source, [*calls[:1], *others]):
         return False
-    return reference is None or _given(jail, reference, [*calls[:1], *others]) > 1
+    return reference is None or _varies(jail, reference, [*calls[:1], *others])
 
 
-def _given(jail: Jail, source: str, calls: Sequence[Call]) -> int:
-    """How many different values it returns for these; 0 if time ran out early."""
-    ran = jail.run(plainly(Program(source, tuple(calls))), timeout_s=LIMIT_S)
-    if len(ran.returned) < ENOUGH and ran.status != "ended":
-        return 0
-    return len({one.value for one in ran.returned if one.value is not None})
+def _varies(jail: Jail, source: str, calls: Sequence[Call]) -> bool:
+    """Whether it returns different values for these; a call that it does not survive is skipped."""
+    until, found = time.monotonic() + LIMIT_S, set[object]()
+    while calls and len(found) < 2 and (left := until - time.monotonic()) > 0:
+        ran = jail.run(plainly(Program(source, tuple(calls))), timeout_s=min(left, RUN_S))
+        found |= {_frozen(one) for one in ran.returned if one.value is not None}
+        calls = calls[len(ran.returned) + 1 :]
+    return len(found) > 1
+
+
+def _frozen(returned: Returned) -> object:
+    """The value as a key: what is equal in Python is equal, but a list is not a tuple."""
+    try:
+        return _key(decode(returned.value or b""))
+    except (CodecError, RecursionError, TypeError):
+        return returned.value
+
+
+def _key(value: object) -> object:
+    match value:
+        case list() | tuple():
+            return (type(value), tuple(map(_key, value)))
+        case dict():
+            return (dict, frozenset((_key(key), _key(one)) for key, one in value.items()))
+        case set() | frozenset():
+            return (set, frozenset(map(_key, value)))
+        case float() | complex() if value != value:
+            return repr(value)
+    return value
 
 
 def _others(calls: Sequence[Call]) -> Iterator[Call]:

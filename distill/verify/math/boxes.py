@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from distill.verify.math.denial import denied_after, denied_before, hedged, kept
+from distill.verify.math.denial import denied_after, denied_before, hedged
 from distill.verify.math.latex import plain
+from distill.verify.math.retraction import kept
 from distill.verify.math.values import LONGEST
 
 MANY = 4  # labelled or neighbouring boxes that are no steps to one answer any more
@@ -26,7 +27,8 @@ _PART = re.compile(
 # Between two boxes of a line: a new sentence, or a word that goes on from the first to the second.
 _ONWARDS = re.compile(
     r"[.!?;。！？；](?:\s|[*$]|$)|→|\\(?:Right|right)arrow|\\implies"
-    r"|\b(?:so|then|thus|hence|therefore|giv(?:es|ing)|yields?|which|now|answer|finally|total)\b"
+    r"|\bbut(?! also)\b|\b(?:after|so|then|thus|hence|therefore|giv(?:es|ing)|yields?|which|now"
+    r"|answer|finally|total)\b"
     r"|所以|因此|因而|则|得|donc|also|daher|luego|entonces|portanto|значит|поэтому",
     re.IGNORECASE,
 )
@@ -83,7 +85,8 @@ def affirmed_boxes(text: str) -> list[Box]:
     return [
         box
         for box in found
-        if not denied_before(text[max(0, box[0] - 40) : box[0]])
+        if not text.startswith("~~", box[1])  # struck out
+        and not denied_before(text[max(0, box[0] - 40) : box[0]])
         and not denied_after(text[box[1] : box[1] + 60])
     ]
 

@@ -1,59 +1,24 @@
-r"""Words that deny an answer, take it back, give up, or offer it as one guess of several.
+r"""Words that deny an answer, give up, or offer it as one guess of several.
 
 Every pattern starts at a word or a sentence and has bounded loops, so that all take linear time.
 """
 
 import re
 
+from distill.verify.math.signs import DENYING, DOUBTING, GIVING_UP, GUESSING, quiet
+
 LINKS = 4  # of a chain of "not 5 but 6" that is followed
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Of all that one of the patterns below finds in a text of ASCII letters, at least one word is here.
-_DENYING = _words(
-    "not t never neither nor cannot no non nicht kein keine pas inte nie niet rather instead "
-    "opposed unlike en au statt anstatt except excluding but other different than longer wrong "
-    "ne neq"
-)
-_DOUBTING = _words(
-    "way doubt hardly t not cannot think thinks say says believe believes guess guesses assume "
-    "assumes expect expects claim claims claimed false wrong untrue incorrect"
-)
-_GIVING_UP = _words(
-    "give gave giving idea not cannot t couldn could unable fail failed won refuse impossible "
-    "ran running out skip pass quit stuck lost insufficient continued rindo no puedo sais peux "
-    "abandonne kann gebe sei non desisto arrendo"
-)
-_GUESSING = _words(
-    "guess guesses maybe perhaps possibly possibility might may could either alternatively "
-    "attempt candidate option answer otherwise not try or plan vez vielleicht talvez forse"
-)
-_TAKING_BACK = _words(
-    "wait actually rather scratch strike forget never nevermind disregard ignore back retract "
-    "withdraw not no t wrong mistaken mistake mistakes error slip typo corrected correct "
-    "correction revised updated meant mean misread miscounted miscalculated mistook misspoke "
-    "misinterpreted misunderstood misapplied forgot messed edit erratum redo rethink fix revise "
-    "reconsider try thought thoughts reflection closer cannot false incorrect erroneous invalid "
-    "inaccurate should sorry bad counted doublecounted overcounted undercounted missed "
-    "overlooked mixed confused dropped swapped mal falso erreur erro errei fehler corrijo faux "
-    "falsch stimmt geirrt vertan verrechnet korrektur sbagliato correzione incorrecto incorreto "
-    "equivocado errado mind over"
-)
-_SIGNS = _DENYING | _DOUBTING | _GIVING_UP | _GUESSING | _TAKING_BACK
-_WORD = re.compile("[a-z]+")
-_FOREIGN = re.compile(r"[^\W\d_a-zA-Zµ]")
-
 # What a value begins with: a number, a formula, bold text, the letter of an option.
-_VALUE = r"(?-i:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d|\([A-J]\)|[A-J](?![\w'’]))"
+VALUE = r"(?-i:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d|\([A-J]\)|[A-J](?![\w'’]))"
 _NOT = (
     r"(?:\bnot|n['’]t|\b(?:never|neither|cannot|nor|nicht|keine?|non|pas|não|nao|nunca|не|ні|niet"
     r"|inte|nie|değil|no(?= (?:es|son|era)\b))|不是|不为|不等于|并非|而非|不選|不选)"
 )
 _ADVERB = (
-    r"(?:\s(?:be|equal(?: to)?|the|a|an|just|simply|exactly|actually|really|option|choice|answer"
+    r"(?:\s(?:be|equal(?: to)?|say|write|answer with|put|choose|pick|accept|the|a|an|just|simply"
+    r"|exactly|actually|really|option|choice|answer"
     r"|value|number|es|é|è|est|la|el|die|der|opción|option|вариант)){0,4}"
 )
 _BEFORE = re.compile(
@@ -62,17 +27,18 @@ _BEFORE = re.compile(
     r"|no longer|except|excluding"
     r"|(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger) than|wrong to (?:say"
     r"|answer)))"
-    r"[\s$*:(]{0,6}|(?:\\neq?|≠|!=)\s{0,3})$",
+    r"[\s$*:(]{0,6}|(?:\\neq?|≠|\s!=)\s{0,3})$",
     re.IGNORECASE,
 )
-_WRONG = (
+WRONG = (
     r"(?:not (?:quite |actually |really )?(?:right|correct|it|(?:the|my|our) (?:right |correct "
     r"|final |actual )?(?:answer|one|value|result|option|choice|solution))"
     r"|wrong|incorrect|false|mistaken|erroneous|a mistake|an error|in error|invalid|inaccurate)\b"
 )
 _AFTER = re.compile(
-    r"[\s$*)\]}'\"`\\,]{0,6}(?:(?:is|was|are|seems|looks|would be)(?: (?:clearly|definitely|also"
-    rf"|certainly|obviously|actually|simply|the))? {_WRONG}(?! to )"
+    r"[\s$*)\]}'\"`\\,]{0,6}(?:(?:is|was|are|seems|looks|would be|must be|has to be)(?: (?:an?"
+    r"|clearly|definitely|also"
+    rf"|certainly|obviously|actually|simply|the))? {WRONG}(?! to )"
     r"|(?:isn['’]t|wasn['’]t|can['’]t be|cannot be|could not be) (?:right|correct|it\b|(?:the|my) "
     r"(?:right |correct |final )?(?:answer|one|value|result|option|choice|solution))"
     r"|(?:is|are)(?:n['’]t| not) a (?:valid |real |possible |correct )?(?:solution|root|answer"
@@ -86,21 +52,23 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 _DOUBTED = re.compile(
-    r"\b(?:no way|doubt|hardly|(?:don['’]t|do not|can['’]t|cannot|didn['’]t"
+    r"\b(?:no way|(?<!without a )(?<!no )doubt|if you (?:answer|say|write|put)|hardly"
+    r"|(?:don['’]t|do not|can['’]t|cannot|didn['’]t"
     r"|wouldn['’]t) (?:think|believe"
     r"|say|agree|claim)|(?:false|wrong|untrue|incorrect|not true|not the case) (?:that|to)"
-    r"|claim(?:s|ed)?"
+    r"|claim (?:that|the answer)"
     r"|(?:many|some|others|people|students|you|one|they|someone) (?:\w{1,12} )?(?:might |may "
     r"|would "
-    r"|will |could |often )?(?:thinks?|says?|believes?|guess(?:es)?|assumes?|expects?|claims?))\b",
+    r"|will |could |often )?(?:thinks?|says?|believes?|guess(?:es)?|assumes?|claims?))\b",
     re.IGNORECASE,
 )
+_THE_ANSWER = re.compile(r"\b(?:answer|result|value|it|this|that)\W[^.\n]{0,30}$", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;.!?]\s|\b(?:but|so|hence|thus|therefore)\b", re.IGNORECASE)
 _CONTRAST = re.compile(
     rf"[\s,;:(—–，、-]{{0,6}}(?:(?:and|but|y|et|und|e|а|и|而)\s?)?"
-    rf"(?:{_NOT}{_ADVERB}\s?(?={_VALUE})|(?:\bno|\bsino que no)\s(?={_VALUE})"
+    rf"(?:{_NOT}{_ADVERB}\s?(?={VALUE})|(?:\bno|\bsino que no)\s(?={VALUE})"
     r"|\b(?:rather than|instead of|as opposed to|unlike|en lugar de|en vez de|au lieu de|statt"
-    r"|anstatt|вместо)\b|而不是|并非|而非|不是)",
+    r"|anstatt|вместо)\b(?=[^=\n]{0,40}$)|而不是|并非|而非|不是)",
     re.IGNORECASE,
 )
 _BUT = re.compile(
@@ -115,26 +83,35 @@ _SO = re.compile(
 )
 REASON = re.compile(
     r"[\s,(]{1,3}(?:since|because|where|which|whenever|if|given that|puisque|car|weil|da|porque"
-    r"|так как"
+    r"|parce que|denn|ya que|puesto que|pois|poiché|perché|ponieważ|çünkü|так как|потому что"
     r"|поскольку)\b|因为",
     re.IGNORECASE,
 )
 _VERB_LAST = re.compile(r"(?:\b(?:is|was|are|be|equals|es|ist|est|é|è)|=|是|为)$", re.IGNORECASE)
+_FAILS_TO = (
+    r"(?:cannot|can['’]t|can not|couldn['’]t|could not|(?:am |are |was |were )?(?:unable"
+    r"|not able) to"
+    r"|fail(?:ed)? to|won['’]t|refuse to|impossible to)"
+)
 _GIVES_UP = re.compile(
-    r"\b(?:(?:i|we|ll|must|to) give up|(?:i|we) gave up|giving up|give up[.!,;]|(?:don['’]t"
-    r"|do not|didn['’]t|did not) know|no idea|not know"
-    r"|(?:cannot|can['’]t|can not|couldn['’]t|could not|unable to|not able to|failed to|fail to"
-    r"|won['’]t|refuse to|impossible to) (?:\w+ )?(?:solve|answer|determine|compute|find|help"
-    r"|complete"
-    r"|provide|say|tell|figure|decide|be (?:solved|determined|answered)|finish|do|see|assist"
-    r"|continue)"
-    r"|failed after|ran out|running out|out of (?:time|tokens|space)|(?:i|i['’]m) (?:skip|pass"
-    r"|quit|stuck|lost)"
-    r"|not enough (?:info|data|time)|insufficient|to be continued|me rindo|no (?:lo )?sé"
+    r"\b(?:(?:i|we|ll|must|to) give up|(?:i|we) gave up|giving up|give up[.!,;]"
+    r"|(?:i|we) (?:don['’]t|do not|didn['’]t|did not) know|no idea|not known"
+    rf"|(?:(?:i|we) (?:\w{{1,12}} )?|sorry,? ){_FAILS_TO} (?:\w{{1,12}} )?(?:solve|answer|determine"
+    r"|compute|find|help|complete|provide|say|tell|figure|decide|finish|do|see|assist|continue)"
+    rf"|{_FAILS_TO} (?:be (?:solved|determined|answered|found)|(?:solve|answer|determine"
+    rf"|complete|finish"
+    r"|do|find|say|help)(?: with)? (?:it|this|that|(?:the )?(?:problem|question|exercise|task"
+    r"|step)))"
+    r"|unable to (?:determine|solve|answer|complete)|not able to (?:finish|solve|answer)"
+    r"|failed after|(?:i|we) (?:ran|have run) out|(?:ran|running) out of (?:time|tokens|space)"
+    r"|(?:i|i['’]m|i am) (?:skip|pass|quit|stuck|lost|stopped)|skipping (?:this|it|question"
+    r"|problem|exercise)"
+    r"|not enough (?:info|data|time)|insufficient (?:info|data)|to be continued|me rindo"
+    r"|no (?:lo )?sé"
     r"|no puedo|je ne (?:sais|peux)|j['’]abandonne|ich (?:weiß|kann) (?:es )?nicht|ich gebe auf"
-    r"|não sei|desisto|non (?:lo )?so|mi arrendo)\b"
-    r"|не знаю|сдаюсь|не могу|我不知道|不会做|放弃"
-    r"|无法|不能确定|解け|わかりません|分かりません|모르겠|포기",
+    r"|ich kann [^.\n]{0,40} nicht lösen|não sei|desisto|non (?:lo )?so|mi arrendo)\b"
+    r"|не знаю|сдаюсь|не могу|我不知道|不会做|放弃|无法|不能确定|解け|わかりません|分かりません"
+    r"|모르겠|포기",
     re.IGNORECASE,
 )
 _GUESS = re.compile(
@@ -145,112 +122,26 @@ _GUESS = re.compile(
     re.IGNORECASE,
 )
 
-_ADV = (
-    r"(?: (?:all|clearly|actually|obviously|still|also|definitely|certainly|simply|just|probably"
-    r"|totally|completely|quite|really))?"
-)
-_IS_WRONG = (
-    rf"(?:(?:['’]s| is| was| seems| looks| must be| has to be| turns out to be){_ADV} {_WRONG}"
-    rf"|(?: isn['’]t| wasn['’]t| can['’]?t be| cannot be| could not be| couldn['’]t be){_ADV}"
-    r" (?:right|correct)\b"
-    r"|(?: does| did)(?:n['’]t| not)(?: actually)? (?:work|match|add up|make sense|look right|fit"
-    r"|seem right|satisfy|check out)\b)"
-)
-# Where a sentence begins, or what follows a comma or a dash, with what people exclaim before they
-# correct themselves.
-_START = re.compile(
-    r"[.!?;:,…—–。！？；，、\n)\]*$}-][\s*_>\"“(\[#\\$.]{0,12}"
-    r"(?:\b(?:but|oh|ah|wait|hold on|hang on|hm{1,4}|no|nope|oops|whoops|actually|sorry|apologies"
-    r"|my apologies|my bad|however|unfortunately|well|uh|um|ok|okay|so|and|in fact|a|small|minor"
-    r"|quick|please|i (?:now )?(?:see|think|realize|realise|notice)(?: that)?"
-    r"|(?:on|after|upon|when) [a-z]{1,12}ing(?: [a-z]{1,9})?"
-    r"|espera|perdón|attendez|pardon|moment|halt|nein|non|não|стоп|подожди(?:те)?|нет|espere"
-    r"|aspetta)\b"
-    r"[\s,.!:;…—–-]{1,6}|(?:等等|等一下|抱歉)[\s，。！,]{0,3}){0,4}$",
-    re.IGNORECASE,
-)
-_EXCLAIMED = re.compile(
-    r"\b(?:wait|hold on|hang on|hm+|no|nope|oops|whoops|actually|sorry)\b", re.I
-)
-_THIS_IS_WRONG = re.compile(
-    rf"\b(?:(?:this|that|it)(?: (?:answer|result|value|one))?{_IS_WRONG}|wrong|incorrect)"
-    r"(?=\W{0,3}(?:$|[.,;:!?…—–\n-]|because|since|as\b|and|but|so\b|though))",
-    re.IGNORECASE,
-)
-_TAKEN_BACK = re.compile(
-    r"\b(?:(?:no|oh),? wait\b|wait,? no\b|actually,? no\b|no,? (?:actually|sorry)\b"
-    rf"|actually,? (?={_VALUE}[^\s]{{0,12}}(?:[.!]\s|[.!]?$))"
-    r"|actually,? (?:it|the (?:answer|value|result)|that|this)(?:['’]s| is)(?=\s{0,2}(?-i:"
-    rf"{_VALUE}))|(?:or )?rather[,:]? (?={_VALUE})"
-    r"|(?:scratch|strike|forget) (?:that|this|it)\b|never ?mind\b"
-    r"|(?:disregard|ignore) (?:that|this|it|my|the (?:above|previous|last|first|earlier"
-    r"|box|answer))\b"
-    r"|i (?:(?:take|took) (?:that|this|it) back|retract\b|withdraw\b|(?:was|am) (?:wrong"
-    r"|mistaken)\b"
-    r"|stand corrected|(?:have )?changed? my mind|meant\b|need to (?:correct|fix|revise)"
-    r"|mis(?:read|counted|calculated|took|spoke|interpreted|understood|applied)\b|miscounted"
-    r"|forgot to (?:add|divide|multiply|subtract|include|count|account|square|carry|take)"
-    r"|messed up|got (?:that|this|it) wrong)"
-    r"|i(?:['’]m|['’]ve| have| just| also){0,2} (?:wrong|mistaken)\b"
-    r"|i(?:['’]ve| have| just| also){0,2} (?:made|found|spotted|noticed|see) (?:a|an|my|the)"
-    r" (?:\w{1,20} )?(?:mistake|error|slip|typo)"
-    r"|there(?:['’]s| is| was) (?:a|an) (?:\w{1,20} )?(?:mistake|error) in (?:my|the (?:above"
-    r"|calc|comp|reasoning|work|solution|previous))"
-    r"|correction\b|edit:|erratum|(?:corrected|revised|updated)(?: (?:answer|result|value"
-    r"|solution))?\s?:"
-    rf"|my (?:mistake|bad|error)\b|i mean,? (?:it['’]s )?(?={_VALUE})"
-    r"|i (?:double|over|under)[- ]?counted|i (?:missed|overlooked|mixed up|confused|dropped"
-    r"|swapped)\b"
-    rf"|not (?={_VALUE}[^\s]{{0,12}},? but\b)"
-    rf"|no[,:.—–-]{{1,3}}\s?(?={_VALUE}[^\s]{{0,12}}(?:[.!]\s|[.!]?$))"
-    r"|let me (?:re-?do|re-?think|correct|fix|revise|re-?consider|start over"
-    r"|try (?:this |it |that )?(?:once )?(?:more|again))"
-    r"|on (?:second thoughts?|(?:further )?reflection|closer (?:look|inspection|examination))\b"
-    r"|(?:my|the|this|that)(?: (?:above|previous|earlier|first|last|boxed|final|initial|given"
-    r"|original))*"
-    r" (?:answer|result|value|solution|calculation|computation|reasoning|work|box|claim|guess"
-    rf"|number|option|choice)(?: above| i gave| given| in the box)?{_IS_WRONG}"
-    rf"|the (?:above|previous){_IS_WRONG}"
-    r"|(?:it|that|this|the (?:answer|value|result|box)) should (?:have been|read|(?:actually "
-    r"|rather "
-    rf"|really |instead )?be (?={_VALUE}))"
-    r"|(?:that|this) (?:was|is) a (?:\w{1,12} )?(?:mistake|error|slip)\b"
-    # other languages
-    r"|(?:esto|eso|isso|isto) (?:es|está|é) (?:incorrect|mal\b|equivocad|falso|errad)|me equivoqué"
-    r"|(?:cometí|cometi|j['’]ai fait|ho fatto|ich habe) (?:un|une|einen)? ?(?:error|erro|erreur"
-    r"|errore"
-    r"|fehler)|correc(?:ción|ção|tion)\b|corrijo|errei\b|c['’]est (?:faux|incorrect)"
-    r"|je me suis trompé"
-    r"|das (?:ist falsch|stimmt (?:so )?nicht)|ich habe mich (?:geirrt|vertan|verrechnet)"
-    r"|korrektur\b"
-    r"|(?:questo )?è sbagliato|ho sbagliato|correzione\b"
-    r"|(?:это )?(?:неверно|неправильно|ошибка|не так)|я ошиб|исправ"
-    r")|(?:不对|不對|错了|錯了|这是错|這是錯|这不对|更正|我算错|我错|算错了|上面(?:的?答案)?(?:是)?(?:错|有误)"
-    r"|答案(?:有误|错)|間違(?:い|え)|違います|訂正|틀렸|틀린|잘못|정정|아니,"
-    r")",
-    re.IGNORECASE,
-)
-
-
-def quiet(text: str, signs: frozenset[str] = _SIGNS) -> bool:
-    """Whether no function here can find anything in it; much quicker than to ask each of them."""
-    if "?" in text or "!=" in text or "≠" in text:
-        return False
-    if not text.isascii() and _FOREIGN.search(text):
-        return False
-    return signs.isdisjoint(_WORD.findall(text.lower()))
-
 
 def denied_before(text: str) -> bool:
     """Whether the end of ``text`` denies what follows it: "it is not "."""
     near = text[-40:]
-    return not quiet(near, _DENYING) and _BEFORE.search(near) is not None
+    return not quiet(near, DENYING) and _BEFORE.search(near) is not None
+
+
+def denied_later(after: str, answer: str) -> bool:
+    """Whether ``after`` says that the answer is not ``answer``."""
+    if not answer or len(answer) > 80 or quiet(after, DENYING):
+        return False
+    matches = re.finditer(re.escape(answer) + r"(?![\w.]*\d)", after[:4_000])
+    starts = (after[max(0, match.start() - 60) : match.start()] for match in matches)
+    return any(_THE_ANSWER.search(start) and denied_before(start) for start in starts)
 
 
 def doubted(before: str) -> bool:
     """Whether the clause at the end of ``before`` doubts what follows or leaves it to others."""
     near = before[-120:]
-    return not quiet(near, _DOUBTING) and _DOUBTED.search(_CLAUSE.split(near)[-1]) is not None
+    return not quiet(near, DOUBTING) and _DOUBTED.search(_CLAUSE.split(near)[-1]) is not None
 
 
 def denied_after(text: str) -> bool:
@@ -260,12 +151,12 @@ def denied_after(text: str) -> bool:
 
 def hedged(text: str) -> bool:
     """Whether it offers a guess, or one of several."""
-    return not quiet(text, _GUESSING) and _GUESS.search(text) is not None
+    return not quiet(text, GUESSING) and _GUESS.search(text) is not None
 
 
 def gives_up(text: str) -> bool:
     """Whether it says that there is no answer."""
-    return not quiet(text, _GIVING_UP) and _GIVES_UP.search(text) is not None
+    return not quiet(text, GIVING_UP) and _GIVES_UP.search(text) is not None
 
 
 def affirmed(sentence: str) -> str:
@@ -274,7 +165,7 @@ def affirmed(sentence: str) -> str:
     >>> affirmed("7, not 5"), affirmed("not 5 but 7"), affirmed("not 5"), affirmed("not possible")
     ('7', '7', '', 'not possible')
     """
-    if quiet(sentence, _DENYING):
+    if quiet(sentence, DENYING):
         return sentence
     for _ in range(LINKS):
         denial = _CONTRAST.search(sentence)
@@ -290,29 +181,3 @@ def affirmed(sentence: str) -> str:
             return "" if _VERB_LAST.search(before) else before
         sentence = sentence[onwards.end() :]
     return ""
-
-
-def kept(after: str, *, at_once: int = 20) -> str | None:
-    """What follows the last words that take an answer back; None if there are none.
-
-    ``after`` follows the answer; "this is wrong" is about it within ``at_once`` characters, or
-    after "wait" and the like.
-    """
-    if quiet(after, _TAKING_BACK):
-        return None
-    last = -1
-    for match in _TAKEN_BACK.finditer(after):
-        if _start_of(after, match) is not None:
-            last = match.end()
-    for match in _THIS_IS_WRONG.finditer(after):
-        said = _start_of(after, match)
-        if said is not None and (match.start() <= at_once or _EXCLAIMED.search(said)):
-            last = max(last, match.end())
-    return after[last:] if last >= 0 else None
-
-
-def _start_of(text: str, match: re.Match[str]) -> str | None:
-    """What is exclaimed between the start of its sentence and the match; None in mid-sentence."""
-    before = text[max(0, match.start() - 80) : match.start()]
-    found = _START.search("\n" + before if match.start() <= 80 else before)
-    return None if found is None else found[0]

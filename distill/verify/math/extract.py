@@ -20,9 +20,10 @@ import re
 from dataclasses import dataclass
 
 from distill.verify.math.boxes import Box, affirmed_boxes, boxes, last_boxes
-from distill.verify.math.denial import gives_up, kept, quiet
+from distill.verify.math.denial import denied_later, gives_up
 from distill.verify.math.latex import plain
 from distill.verify.math.rational import Number
+from distill.verify.math.retraction import kept
 from distill.verify.math.sentence import (
     LONGEST_LINE,
     answer_in,
@@ -33,6 +34,7 @@ from distill.verify.math.sentence import (
     last_number,
     only_formula,
 )
+from distill.verify.math.signs import quiet
 from distill.verify.math.statements import is_final, rivals, statements
 from distill.verify.math.values import LONGEST, read
 
@@ -70,6 +72,8 @@ def extract(response: str, *, listed: bool = False) -> Found | None:
         after = response[last.end :]
         if (rest := kept(after)) is not None:
             return _unboxed(rest)
+        if denied_later(after, last.text):
+            return None
         later = _later(after, found[-1])
         if later is not None:
             return later
@@ -132,7 +136,7 @@ def _in_last_lines(text: str) -> Found | None:
     if not lines:
         return None
     if len(lines) == 1 and len(lines[0]) <= SHORT_LINE:
-        line = lines[0].strip().lstrip("∴⇒⟹→ ").strip('"“”«»`')
+        line = lines[0].strip().lstrip("∴⇒⟹→ ").strip('"“”«»`✅✔✓☑🎉🙂😊️ ')
         if is_answer(line) or _ONE_WORD.fullmatch(line):
             return Found(line, "whole")
     if several := guesses(lines[-MOST_GUESSES:]):

@@ -9,10 +9,9 @@ from distill.verify.math.denial import (
     denied_before,
     doubted,
     gives_up,
-    hedged,
-    quiet,
 )
 from distill.verify.math.rational import DECIMAL
+from distill.verify.math.signs import DENYING, quiet
 from distill.verify.math.values import is_plain, read
 
 LONGEST_LINE = 4_000  # characters of a line that are searched for a number, from its end
@@ -65,9 +64,21 @@ _LISTED = re.compile(
     r"|\s?[,;/|]\s?"
 )
 _FOREIGN_OR = re.compile(r"\d\s(?:o|ou|oder|или)\s[^\n]{0,20}\d")
-_OR_ELSE = re.compile(r"\W{0,3}or\b", re.IGNORECASE)
+_OR_ELSE = re.compile(r"\W{0,3}or\W{1,4}\S{1,20}", re.IGNORECASE)
+_OFFERED = re.compile(
+    r"\b(?:(?:first|second|third|next|last|final|my|another) guess|(?:guess|try|candidate|attempt"
+    r"|option|answer|possibility)\s?#?(?:\d{1,2}\s?)?[:=]|(?:i|we) guess|maybe|perhaps|possibly"
+    r"|could be|may be|might be|quizás?|tal vez|peut-être|vielleicht|talvez|forse)\b"
+    r"|(?:guess|try|candidate|attempt|option|answer|possibility)\s?#?(?:\d{1,2}\s?)?[:=]"
+    r"|возможно|может быть|也许|可能|或者|猜|かもしれ|多分|아마",
+    re.IGNORECASE,
+)
 _MORE = re.compile(r"\s?;|\s\(|\s—")
 
+_ASIDE_OR_REASON = re.compile(rf"\s\(|{REASON.pattern}", re.IGNORECASE)
+_LEADS_ON = re.compile(
+    r"\b(?:so|thus|hence|therefore|then|leaves|is|are)\s[^.]*\d[^)]*$", re.IGNORECASE
+)
 _GUESSED = re.compile(r"(?<=[.!?;,])\s+|(?<=[，。；])")
 _BARE = re.compile(r"[-\d.,/]{1,20}|[^?]{0,200}\?")  # nothing but a number, or a question
 
@@ -88,7 +99,8 @@ def answer_in(sentence: str) -> str | None:
     if (number := last_number(sentence)) is not None and not gives_up(sentence):
         return number
     short = 0 < len(sentence) <= 60 and len(sentence.split()) <= 4
-    return sentence if short and not any(map(str.isdigit, sentence)) else None
+    whole = sentence[:1] in "$\\" or not any(map(str.isdigit, sentence))
+    return sentence if short and whole else None
 
 
 def bold_in(line: str) -> str | None:
@@ -151,7 +163,7 @@ def last_number(line: str) -> str | None:
     tail = line[-LONGEST_LINE:].replace("−", "-").replace("{,}", ",").replace(r"\!", "")
     tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail)
     sure = quiet(tail)
-    tail = (tail if sure else affirmed(tail)).rstrip(" .。")
+    tail = (tail if sure else affirmed(_without_reason(tail))).rstrip(" .。")
     found = list(_NUMBER.finditer(tail))
     if not found or not _AFTER.match(tail, found[-1].end()):
         return None
@@ -163,6 +175,15 @@ def last_number(line: str) -> str | None:
     if not sure and _is_denied(tail, last):
         return None
     return " or ".join(_alternatives(tail, found))
+
+
+def _without_reason(line: str) -> str:
+    """The line up to "since 7 is not possible" or "(not 7)", if a number stands before that."""
+    for match in _ASIDE_OR_REASON.finditer(line):
+        head, rest = line[: match.start()], line[match.start() :]
+        if any(map(str.isdigit, head)):
+            return head if not quiet(rest, DENYING) and not _LEADS_ON.search(rest) else line
+    return line
 
 
 def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:
@@ -181,9 +202,9 @@ def guesses(lines: list[str]) -> list[str]:
     if quiet(lines[-1]) and not _BARE.fullmatch(lines[-1].strip()):
         return []
     parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:]) if part]
-    asked = [part for part in parts if hedged(part) or _BARE.fullmatch(part.strip())]
+    asked = [part for part in parts if _OFFERED.search(part) or _BARE.fullmatch(part.strip())]
+    if _OR_ELSE.fullmatch(parts[-1]):
+        asked = parts[-2:]
     numbers = [last_number(part.rstrip("? ")) for part in asked]
     found = list(dict.fromkeys(one for one in numbers if one is not None))
-    if _OR_ELSE.match(parts[-1]):
-        found = list(dict.fromkeys([*filter(None, map(last_number, parts[-2:]))]))
-    return found if len(found) > 1 and asked and asked[-1] is parts[-1] else []
+    return found if len(found) > 1 and asked[-1] is parts[-1] else []

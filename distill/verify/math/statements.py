@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from distill.verify.math.denial import affirmed, denied_after, doubted, hedged, kept
+from distill.verify.math.denial import affirmed, denied_after, doubted, hedged
+from distill.verify.math.retraction import kept
 from distill.verify.math.sentence import LONGEST_LINE
 from distill.verify.math.values import is_plain, read
 
@@ -15,23 +16,54 @@ _ENGLISH = re.compile(
     r"|alternative"
     r"|value|result|letter)\b)"
     r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\))?"
-    r"(?:[ *_]{0,6}(?:\b(?:is|are|was|be|equals|becomes|(?:would|should|must|will|has to) be"
+    r"(?:[ *_]{0,6}(?:\b(?:is|are|be|equals|becomes|(?:would|should|must|will|has to) be"
     r"|(?:comes|works|turns) out (?:to be|as|at)|as follows)\b|:|=|：|[-–—](?=\s))){1,2}[ *_:]{0,6}"
     r"|\banswers?[ ]?:?\*\*[ :]{0,4}",
     re.IGNORECASE,
 )
 # A text without these words has no such sentence; looking for them is quicker.
-_FIRST_WORDS = ("answer", "ans", "correct ", "right ", "true ", "actual ", "best ")
+_FIRST_WORDS = (
+    "answer",
+    "ans:",
+    "ans.",
+    "ans =",
+    "correct ",
+    "right ",
+    "true ",
+    "actual ",
+    "best ",
+)
 _HEADED = ("answer", "result", "respuesta", "réponse", "reponse", "antwort", "ответ", "答", "정답")
-_FOREIGN_WORDS = (
-    *_HEADED[2:],
-    *("resposta", "risposta", "antwoord", "ergebnis", "lösung", "solución", "solução", "soluzione"),
-    *("wynik", "odpowied", "odpověď", "svar", "vastaus", "cevap", "yanıt", "jawaban", "đáp án"),
+_LATIN_WORDS = (
     *(
+        "respuesta",
+        "reponse",
+        "resposta",
+        "risposta",
+        "antwort",
+        "antwoord",
+        "ergebnis",
+        "soluzione",
+    ),
+    *("wynik", "odpowied", "svar", "vastaus", "cevap", "jawaban", "opzione", "alternativa"),
+)
+_FOREIGN_WORDS = (
+    *(
+        "réponse",
+        "lösung",
+        "solución",
+        "solução",
+        "odpověď",
+        "yanıt",
+        "đáp án",
         "răspuns",
         "válasz",
+    ),
+    *(
         "відповідь",
         "отговор",
+        "ответ",
+        "вариант",
         "الجواب",
         "الإجابة",
         "उत्तर",
@@ -39,8 +71,8 @@ _FOREIGN_WORDS = (
         "正解",
         "解答",
     ),
-    *("opción", "opção", "opzione", "alternativa", "вариант"),
-    *("답", "选", "選", "故", "应", "所以", "因此", "本题", "正确"),
+    *("opción", "opção", "答", "답", "选", "選", "故", "应", "所以", "因此", "本题", "正确"),
+    *_LATIN_WORDS,
 )
 # Other languages are only looked for in what has no statement in English.
 _OTHERS = re.compile(
@@ -72,6 +104,10 @@ _DISPLAYED = re.compile(
     r"|\\begin\{(?:equation|align|gather)\*?\}\s*((?:[^\\]|\\[^e])+?)\s*\\end\{[a-z]{5,8}\*?\})"
 )
 _TAG = re.compile(r"[<\[](/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
+_ADVERB = re.compile(
+    r"(?:(?:therefore|thus|then|hence|so|clearly|simply|indeed)\b[\s,:]{0,3}){1,2}"
+)
+_EMOJI = "✅✔✓☑🎉🙂😊️ "
 _OF_PART = re.compile(r"\b(?:to|for|of) |\(")
 _BETWEEN = re.compile(r"(?:the|final|correct|my|and|or|also|it|is|maybe|perhaps|\W)*", re.I)
 _FINAL = re.compile(r"final|correct|right|true|actual|<answer>|####|最终|正确", re.IGNORECASE)
@@ -94,6 +130,7 @@ def statements(text: str) -> list[Statement]:
         one
         for one in found
         if one.text
+        and text[one.end : one.end + 1] not in ("?", "？")
         and not denied_after(text[one.end : one.end + 60])
         and not doubted(text[max(0, one.start - 120) : one.start])
     ]
@@ -125,14 +162,17 @@ def _is_rival(one: Statement, other: Statement, text: str) -> bool:
 
 
 def _all(text: str) -> Iterator[Statement]:
-    if tagged := list(_tagged(text)):
-        yield from tagged
-        return
     low = text.lower()
+    if "answer>" in low or "answer]" in low:
+        tagged = list(_tagged(text))
+        yield from tagged
+        if tagged:
+            return
     matches: list[re.Match[str]] = []
     if any(map(low.__contains__, _FIRST_WORDS)):
         matches = list(_ENGLISH.finditer(text))
-    if not matches and any(map(low.__contains__, _FOREIGN_WORDS)):
+    foreign = _LATIN_WORDS if low.isascii() else _FOREIGN_WORDS
+    if not matches and any(map(low.__contains__, foreign)):
         matches = list(_OTHERS.finditer(text))
     if matches or any(map(low.__contains__, _HEADED)):
         matches = sorted([*matches, *_HEADING.finditer(text)], key=re.Match.start)[-2 * LAST :]
@@ -147,7 +187,7 @@ def _all(text: str) -> Iterator[Statement]:
 def _tagged(text: str) -> Iterator[Statement]:
     """What <answer> tags hold."""
     opened: re.Match[str] | None = None
-    for tag in _TAG.finditer(text) if "/" in text else ():
+    for tag in _TAG.finditer(text):
         if opened and tag[1]:
             inside = text[opened.end() : tag.start()].strip()
             yield Statement(opened.start(), tag.end(), "<answer>", affirmed(inside[:LONGEST_LINE]))
@@ -171,7 +211,7 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
 
 
 def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
-    sentence = sentence.strip().rstrip(" /|")
+    sentence = _ADVERB.sub("", sentence.strip().strip(_EMOJI).rstrip(" /|"))
     denied = re.match(r"n['’]t\b|not\s?,", sentence) is not None
     if '"' in match[0]:  # JSON
         sentence = re.split(r",\s|}", sentence)[0]

@@ -8,6 +8,7 @@ take lists of them, because sympy would parse a text as a formula again.
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 # reasoning-gym 0.1.25: scorers that call eval, or sympy's parse_expr, which does, on the answer.
@@ -21,6 +22,20 @@ _OF_TEXTS = frozenset(("binary_matrix", "n_queens", "spiral_matrix", "string_ins
 NEVER = frozenset(("codeio",))  # runs code from its entry
 # Accepts any answer that is not empty: it compares bool("True") with bool("False").
 TAKES_ANYTHING = frozenset(("game_of_life_halting",))
+# Scorers that find the right answer within another one, such as "either 5 or 7".
+_FINDING = frozenset((
+    "advanced_geometry", "fraction_simplification", "gsm_symbolic", "knights_knaves",
+    "letter_jumble", "quantum_lock", "sokoban", "spell_backward", "time_intervals", "word_sorting",
+))  # fmt: skip
+# Words that turn an answer round or leave it open.
+_HEDGES = re.compile(
+    r"\b(?:not?|\w+n['’]t|cannot|never|neither|nor|either|or|doubt\w*|unless|except|wrong|incorrect"
+    r"|false|maybe|perhaps|possibly|nicht|kein\w*|pas|não|не)\b|不|没|否|非",
+    re.IGNORECASE,
+)
+_TOKENS = re.compile(r"[^\W\d_]+|[0-9]+")
+_FILLERS = frozenset(("a", "an", "and", "are", "is", "so", "the", "text", "frac", "dfrac"))
+_DIGITS = re.compile("[0-9]+")
 # No two alternatives can match the same character, so it never backtracks.
 _HARMLESS = re.compile(r"(?:[0-9A-Za-z+\-*/^(), \[\]\n'\"]|\.(?=[0-9])|(?<=[0-9])\.(?![0-9]))*+")
 _NAMES = re.compile(r"[A-Za-z]{2,}")  # of functions, or words
@@ -45,6 +60,29 @@ def fits_anything(gold: str, answer: str) -> bool:
     A word ladder may contain the letters "nan", but then its reference has words too.
     """
     return "nan" in answer.lower() and _NAMES.search(gold) is None
+
+
+def may_say_more(task: str, entry: Mapping[str, Any], answer: str) -> bool:
+    """Whether a scorer's yes would prove little: it hedges, or has parts that the reference lacks.
+
+    Words of the question, such as a unit, do not count as parts. One word alone does not hedge.
+    """
+    gold = entry["answer"] if isinstance(entry["answer"], str) else ""
+    several = len(_TOKENS.findall(answer)) > 1
+    if several and len(_HEDGES.findall(answer)) > len(_HEDGES.findall(gold)):
+        return True
+    if task == "puzzle24":  # whose scorer does not look at which numbers are used
+        return sorted(_DIGITS.findall(answer)) != sorted(_DIGITS.findall(gold))
+    if task not in _FINDING:
+        return False
+    known = set(_TOKENS.findall(str(entry.get("question", "")).lower())) | _FILLERS
+    return _parts(answer, known) > _parts(gold, known)
+
+
+def _parts(text: str, known: set[str]) -> int:
+    """How many numbers and unknown words there are; 02:58 and 02:58:00 are as many."""
+    found = _TOKENS.findall(text.lower())
+    return sum(bool(one.strip("0")) if one.isdecimal() else one not in known for one in found)
 
 
 def would_execute(task: str, answer: str) -> bool:

@@ -129,6 +129,33 @@ def test_a_constant_is_not_correct_where_tests_expect_one_value(gold: Any, refer
 
 @needs_jail
 @pytest.mark.parametrize(
+    "body",
+    [
+        "    import time\n    time.sleep(0.3)\n    return False",
+        "    import time\n    time.sleep(1.5)\n    return False",
+        "    for _ in range(2 * 10**7): pass\n    return False",
+        "    return [0, 0, 0, False][n % 4]",
+        "    return [0.0, -0.0, 0, False][n % 4]",
+        "    return 0 if n in (3, 5) else 0j",
+        "    while n not in (3, 5): pass\n    return False",
+        "    if n not in (3, 5): import os; os._exit(0)\n    return False",
+    ],
+)
+def test_a_constant_that_is_slow_or_spelled_in_several_ways_is_not_correct(body: str) -> None:
+    for gold in (ODD_ONLY, ODD_ONLY | {"code": EVEN}):
+        assert says(gold, f"def even(n):\n{body}").method == "weak_tests"
+
+
+@needs_jail
+def test_an_honest_program_that_is_slow_or_never_ends_for_some_is_correct() -> None:
+    slow = "import time\n" + EVEN.replace("    return", "    time.sleep(0.1)\n    return")
+    ends = "def even(n):\n    while n not in (0, 1): n -= 2\n    return n == 0"
+    for source in (slow, ends, EVEN.replace("n % 2 == 0", "1 - n % 2")):
+        assert says(ODD_ONLY, source).label == "correct"
+
+
+@needs_jail
+@pytest.mark.parametrize(
     ("test", "source", "reference"),
     [
         ("assert f() == 42", "def f():\n    return 42", None),  # there is nothing to vary

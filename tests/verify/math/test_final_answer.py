@@ -6,6 +6,8 @@ import pytest
 
 from distill.verify import grade
 from distill.verify.kinds import CHECKS
+from distill.verify.math import denial, extract, retraction, sentence
+from tests.verify.math.remarks import FIVE, NOT_TEN, TWELVE
 from tests.verify.math.responses import (
     AFTER_THOUGHTS,
     ANOTHER_DENIED,
@@ -36,6 +38,18 @@ def test_a_corrected_answer_counts_and_a_remark_does_not_take_it_back(response: 
     assert grade("12", response).label == "correct"
 
 
+@pytest.mark.parametrize(
+    ("gold", "response"), [*(("5", one) for one in FIVE), *(("12", one) for one in TWELVE)]
+)
+def test_remarks_on_other_values_change_nothing(gold: str, response: str) -> None:
+    assert grade(gold, response).label == "correct"
+
+
+@pytest.mark.parametrize("response", NOT_TEN)
+def test_a_box_that_is_denied_does_not_count(response: str) -> None:
+    assert grade("10", response).label != "correct"
+
+
 @pytest.mark.parametrize("response", LISTED)
 def test_several_answers_are_a_list_if_a_list_is_asked_for(response: str) -> None:
     assert grade("3, 5", response).label == "correct"
@@ -60,6 +74,19 @@ OPTION = r"\textbf{(D)}\ 24"
 )
 def test_an_option_is_its_letter_and_its_value(gold: str, answer: str, label: str) -> None:
     assert grade(gold, rf"So it is $\boxed{{{answer}}}$.").label == label
+
+
+EVERY = [
+    *(*STATED, *ANOTHER_DENIED, *STEPS, *AFTER_THOUGHTS, *DENIED, *GIVEN_UP, *TAKEN_BACK),
+    *(*GUESSES, *THOUGHTS, *CORRECTED, *LISTED),
+]
+
+
+def test_the_quick_look_at_the_words_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = [extract.extract(response) for response in EVERY]
+    for module in (denial, extract, retraction, sentence):
+        monkeypatch.setattr(module, "quiet", lambda *_: False)
+    assert [extract.extract(response) for response in EVERY] == quick
 
 
 N = 1_000_000

@@ -1,0 +1,119 @@
+"""Finds where a text takes its answer back: "wait, this is wrong", "correction:"."""
+
+import re
+
+from distill.verify.math.denial import VALUE, WRONG
+from distill.verify.math.signs import TAKING_BACK, quiet
+
+_ADV = (
+    r"(?: (?:all|clearly|actually|obviously|still|also|definitely|certainly|simply|just|probably"
+    r"|totally|completely|quite|really))?"
+)
+_IS_WRONG = (
+    rf"(?:(?:['’]s| is| was| seems| looks| must be| has to be| turns out to be){_ADV} {WRONG}"
+    rf"|(?: isn['’]t| wasn['’]t| can['’]?t be| cannot be| could not be| couldn['’]t be){_ADV}"
+    r" (?:right|correct|it|the (?:answer|case))\b"
+    r"|(?: does| did)(?:n['’]t| not)(?: actually)? (?:work|match|add up|make sense|look right|fit"
+    r"|seem right|satisfy|check out)\b)"
+)
+# Where a sentence begins, or what follows a comma or a dash, with what people exclaim before they
+# correct themselves.
+_START = re.compile(
+    r"[.!?;:,…—–。！？；，、\n)\]*$}-][\s*_>\"“(\[#\\$.]{0,12}"
+    r"(?:\b(?:but|oh|ah|wait|hold on|hang on|hm{1,4}|no|nope|oops|whoops|actually|sorry|apologies"
+    r"|my apologies|my bad|however|unfortunately|well|uh|um|ok|okay|so|and|in fact|a|small|minor"
+    r"|quick|please|i (?:now )?(?:see|think|realize|realise|notice)(?: that)?"
+    r"|(?:on|after|upon|when) [a-z]{1,12}ing(?: [a-z]{1,9})?"
+    r"|espera|perdón|attendez|pardon|moment|halt|nein|non|não|стоп|подожди(?:те)?|нет|espere"
+    r"|aspetta)\b"
+    r"[\s,.!:;…—–-]{1,6}|(?:等等|等一下|抱歉)[\s，。！,]{0,3}){0,4}$",
+    re.IGNORECASE,
+)
+_EXCLAIMED = re.compile(
+    r"\b(?:wait|hold on|hang on|hm+|no|nope|oops|whoops|actually|sorry)\b", re.I
+)
+_THIS_IS_WRONG = re.compile(
+    rf"\b(?:(?:this|that|it)(?: (?:answer|result|value|one))?{_IS_WRONG}|wrong|incorrect)"
+    r"(?=\W{0,3}(?:$|[.,;:!?…—–\n-]|because|since|as\b|and|but|so\b|though))",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(
+    r"\b(?:(?:no|oh),? wait\b|wait,? no\b|actually,? no\b|no,? (?:actually|sorry)\b"
+    rf"|actually,? (?={VALUE}[^\s]{{0,12}}(?:[.!]\s|[.!]?$))"
+    r"|actually,? (?:it|the (?:answer|value|result)|that|this)(?:['’]s| is)(?=\s{0,2}(?-i:"
+    rf"{VALUE}))|(?:or )?rather[,:]? (?={VALUE})"
+    r"|(?:scratch|strike|forget) (?:that|this|it)\b|never ?mind\b"
+    r"|(?:disregard|ignore) (?:that|this|it|my|the (?:above|previous|last|first|earlier"
+    r"|box|answer))\b"
+    r"|i (?:(?:take|took) (?:that|this|it) back|retract\b|withdraw\b|(?:was|am) (?:wrong"
+    r"|mistaken)\b"
+    r"|stand corrected|(?:have )?changed? my mind|meant\b|need to (?:correct|fix|revise)"
+    r"|mis(?:read|counted|calculated|took|spoke|interpreted|understood|applied)\b|miscounted"
+    r"|forgot to (?:add|divide|multiply|subtract|include|count|account|square|carry|take)"
+    r"|messed up|got (?:that|this|it) wrong)"
+    r"|i(?:['’]m|['’]ve| have| just| also){0,2} (?:wrong|mistaken)\b"
+    r"|i(?:['’]ve| have| just| also){0,2} (?:made|found|spotted|noticed|see) (?:a|an|my|the)"
+    r" (?:\w{1,20} )?(?:mistake|error|slip|typo)"
+    r"|there(?:['’]s| is| was) (?:a|an) (?:\w{1,20} )?(?:mistake|error) in (?:my|the (?:above"
+    r"|calc|comp|reasoning|work|solution|previous))"
+    r"|correction\b|edit:|erratum|(?:corrected|revised|updated)(?: (?:answer|result|value"
+    r"|solution))?\s?:"
+    rf"|(?:it|that|this)(?:['’]s| is) actually (?={VALUE})|my (?:mistake|bad|error)\b"
+    rf"|i mean,? (?:it['’]s )?(?={VALUE})"
+    r"|i (?:double|over|under)[- ]?counted|i (?:missed|overlooked|mixed up|confused|dropped"
+    r"|swapped)\b"
+    rf"|not (?={VALUE}[^\s]{{0,12}},? but\b)"
+    rf"|no[,:.—–-]{{1,3}}\s?(?={VALUE}[^\s]{{0,12}}(?:[.!]\s|[.!]?$))"
+    r"|let me (?:re-?do|re-?think|correct|fix|revise|re-?consider|start over"
+    r"|try (?:this |it |that )?(?:once )?(?:more|again))"
+    r"|on (?:second thoughts?|(?:further )?reflection|closer (?:look|inspection|examination))\b"
+    r"|(?:my|the|this|that)(?: (?:above|previous|earlier|first|last|boxed|final|initial|given"
+    r"|original))*"
+    r" (?:answer|result|value|solution|calculation|computation|reasoning|work|box|claim|guess"
+    rf"|number|option|choice)(?: above| i gave| given| in the box)?{_IS_WRONG}"
+    rf"|the (?:above|previous){_IS_WRONG}"
+    r"|(?:it|that|this|the (?:answer|value|result|box)) should (?:have been|read|(?:actually "
+    r"|rather "
+    rf"|really |instead )?be (?={VALUE}))"
+    r"|(?:that|this) (?:was|is) a (?:\w{1,12} )?(?:mistake|error|slip)\b"
+    # other languages
+    r"|(?:esto|eso|isso|isto) (?:es|está|é) (?:incorrect|mal\b|equivocad|falso|errad)|me equivoqué"
+    r"|(?:cometí|cometi|j['’]ai fait|ho fatto|ich habe) (?:un|une|einen)? ?(?:error|erro|erreur"
+    r"|errore"
+    r"|fehler)|correc(?:ción|ção|tion)\b|corrijo|errei\b|c['’]est (?:faux|incorrect)"
+    r"|je me suis trompé"
+    r"|das (?:ist falsch|stimmt (?:so )?nicht)|ich habe mich (?:geirrt|vertan|verrechnet)"
+    r"|korrektur\b"
+    r"|(?:questo )?è sbagliato|ho sbagliato|correzione\b"
+    r"|(?:это )?(?:неверно|неправильно|ошибка|не так)|я ошиб|исправ"
+    r")|(?:不对|不對|错了|錯了|这是错|這是錯|这不对|更正|我算错|我错|算错了|上面(?:的?答案)?(?:是)?(?:错|有误)"
+    r"|答案(?:有误|错)|間違(?:い|え)|違います|訂正|틀렸|틀린|잘못|정정|아니,"
+    r")",
+    re.IGNORECASE,
+)
+
+
+def kept(after: str, *, at_once: int = 20) -> str | None:
+    """What follows the last words that take an answer back; None if there are none.
+
+    ``after`` follows the answer; "this is wrong" is about it within ``at_once`` characters, or
+    after "wait" and the like.
+    """
+    if quiet(after, TAKING_BACK):
+        return None
+    last = -1
+    for match in _TAKEN_BACK.finditer(after):
+        if _start_of(after, match) is not None:
+            last = match.end()
+    for match in _THIS_IS_WRONG.finditer(after):
+        said = _start_of(after, match)
+        if said is not None and (match.start() <= at_once or _EXCLAIMED.search(said)):
+            last = max(last, match.end())
+    return after[last:] if last >= 0 else None
+
+
+def _start_of(text: str, match: re.Match[str]) -> str | None:
+    """What is exclaimed between the start of its sentence and the match; None in mid-sentence."""
+    before = text[max(0, match.start() - 80) : match.start()]
+    found = _START.search("\n" + before if match.start() <= 80 else before)
+    return None if found is None else found[0]
