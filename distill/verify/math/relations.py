@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from distill.verify.math import phrases
+from distill.verify.math.expression import is_product
 from distill.verify.math.latex import SET_CLOSE, SET_OPEN
 from distill.verify.math.probe import constant, equal, line, linear, proportional
 from distill.verify.math.rational import Number
@@ -273,7 +274,7 @@ def _half(left: str, sign: str, right: str) -> Reals | None:
 
 
 def _solved(side: str, sign: str, limit: Any) -> Reals | None:
-    if _VARIABLE.fullmatch(side):
+    if _VARIABLE.fullmatch(side) and not is_product(side):
         factor, offset, name = Fraction(1), Fraction(0), side
     elif (found := line(side)) is not None:
         factor, offset, name = found
