@@ -100,6 +100,11 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     # messages with descriptors: what two sockets send each other can outlive their program
     "sendmsg": (46, 211),
     "sendmmsg": (307, 269),
+    # what is sent to a socket with a name or in a queue of connections is charged to no process
+    # and stays when the sender has gone; pairs of sockets hold little
+    "bind": (49, 200),
+    "listen": (50, 201),
+    "connect": (42, 203),
     # the machine
     "kexec_load": (246, 104),
     "kexec_file_load": (320, 294),
@@ -133,12 +138,14 @@ LAST_KNOWN = 450
 # AUDIT_ARCH_* of linux/audit.h, and the column above.
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 # (call, (x86_64, aarch64), argument, test, value): refused if the test of the argument holds.
-# clone: any CLONE_NEW* flag. socket: all but AF_UNIX. prlimit64: the limits of another process.
+# clone: any CLONE_NEW* flag. socket: all but AF_UNIX. sendto: with an address.
+# prlimit64: the limits of another process.
 # ioctl: TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR (lasting marks on folders). prctl:
 # PR_SET_SECCOMP. mmap: MAP_SHARED with MAP_ANONYMOUS, memory that no process is charged for.
 BY_ARGUMENT: tuple[tuple[str, tuple[int, int], int, str, int], ...] = (
     ("clone", (56, 220), 0, "any", 0x7E020000),
     ("socket", (41, 198), 0, "not", 1),
+    ("sendto", (44, 206), 5, "not", 0),
     ("prlimit64", (302, 261), 0, "not", 0),
     ("ioctl", (16, 29), 1, "is", 0x5412),
     ("ioctl", (16, 29), 1, "is", 0x541C),

