@@ -39,6 +39,9 @@ NO_MONEY = re.compile(
 # Alibaba's word for a minute's tokens that are used up is the one that others have for no money.
 RATE_ONLY = re.compile("aliyuncs|dashscope|qwen", re.IGNORECASE)
 ADD_CREDIT = "too little money is left in the account; add credit, then the same command goes on"
+# A refusal for want of a key, in whatever status: Gemini's is a 400.
+ABOUT_KEYS = re.compile("api.?key|authori[sz]ation|authenticat|credential|bearer", re.IGNORECASE)
+NOTHING_SENT = "no key was sent; set teacher.key_env to the name of the variable that holds it"
 # What the words of an error mean, the first that fits; None: worth another try. Codes and types of
 # OpenAI, Anthropic (overloaded_error), Google (RESOURCE_EXHAUSTED), Moonshot
 # (exceeded_current_quota_error), DashScope (Arrearage, DataInspectionFailed).
