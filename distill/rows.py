@@ -16,6 +16,8 @@ import polars as pl
 ENDED: Final = ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "eot", "done")
 
 Domain = Literal["math", "code", "stem", "logic", "general"]
+# The domain of a row that names none, by its kind of check; "general" for the others.
+DOMAINS: Final = {"math": "math", "code": "code"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import orjson
 import polars as pl
 
 from distill.errors import first_line
+from distill.sql_size import refuse_deep, refuse_growth, refuse_large
 
 _READERS = re.compile(r"(?:read|scan)_", re.IGNORECASE)  # how polars' table functions begin
 _OPERATORS = {
@@ -26,6 +27,7 @@ _FUNCTIONS = {
     *("Floor", "ListExpr", "Log", "Log1p", "MaxHorizontal", "MinHorizontal", "Pow", "Sign"),
     *("StringExpr", "StructExpr", "TemporalExpr", "Trigonometry", "Truncate"),
 }
+DIVISIONS = 8  # each writes what it divides several times, to tell NaN apart
 _HERE = "_"  # stands for a part of an expression in the two that follow
 _SIGNED = pl.col(_HERE) + pl.lit(0, pl.Int64)  # an integer gets a sign, a float stays one
 _NUMBER = pl.col(_HERE).fill_nan(None)
@@ -35,8 +37,10 @@ def parse_sql(text: str) -> pl.Expr:
     """The expression that a text is.
 
     Raises:
-        PolarsError: it is none, or holds a query or what would open a file.
+        PolarsError: it is none, is larger than ``sql_size`` allows, or holds a query or what would
+            open a file.
     """
+    refuse_large(text)  # polars crashes at 10,000 terms, and not with an error
     # polars opens files and addresses while it parses. So it first gets the text with longer names,
     # which open nothing: whether such a name is called or only quoted does not depend on its length
     longer = "z" * (len(text) + 1)  # in no text of this length, so different names stay different
@@ -57,9 +61,12 @@ def _parsed(text: str) -> pl.Expr:
     except pl.exceptions.PanicException as error:  # no Exception: GREATEST(), say
         msg = f"polars cannot read it: {error}"
         raise pl.exceptions.SQLSyntaxError(msg) from None
-    if '{"SubPlan":' in made.meta.serialize(format="json"):  # in a literal, quotes are escaped
+    written = made.meta.serialize(format="json")
+    if '{"SubPlan":' in written:  # in a literal, quotes are escaped
         msg = "holds a query; write an expression over one row's columns"
         raise pl.exceptions.SQLSyntaxError(msg)
+    refuse_deep(written)
+    refuse_growth(orjson.loads(written))
     return made
 
 
@@ -110,8 +117,17 @@ def exact(expression: pl.Expr) -> pl.Expr:
 
     polars counts lengths without a sign, so that 3 - 5 is 4294967294, and takes NaN for larger than
     every number. For expressions that do not look across rows.
+
+    Raises:
+        PolarsError: it nests too deeply, or divides too often.
     """
-    return pl.Expr.deserialize(orjson.dumps(_exact(_tree(expression))), format="json")
+    tree = _tree(expression)
+    if (times := orjson.dumps(tree).count(b'"Binary":"Div"')) > DIVISIONS:
+        msg = f"divides {times} times; at most {DIVISIONS}; split it"
+        raise pl.exceptions.SQLSyntaxError(msg)
+    written = orjson.dumps(_exact(tree))
+    refuse_deep(written.decode())
+    return pl.Expr.deserialize(written, format="json")
 
 
 def _exact(tree: Any) -> Any:

@@ -24,7 +24,7 @@ LAYERS = (
     ("files", "jail", "near"),
     ("recipes",),
     ("credentials", "imports", "intervals", "rows", "sql", "think"),
-    ("errors",),
+    ("errors", "sql_size"),
     ("terminal",),
 )
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}

@@ -162,3 +162,59 @@ def test_what_is_not_known_counts_as_looking_across() -> None:
     """Such as what a later polars calls by another name: better refused than judged wrongly."""
     assert looks_across(pl.col("a") > pl.col("a").cum_sum()) == "CumSum"
     assert looks_across(pl.col("a") / 2) == "BinaryExpr"
+
+
+TOO_LARGE = {  # what crashed polars, filled the memory or ended in a traceback
+    "terms": "sample" + " + sample" * 10_000 + " > 0",
+    "conditions": "sample = 1" + " OR sample = 1" * 2_000,
+    "brackets": "(" * 9_000 + "sample" + ")" * 9_000 + " = 1",
+    "levels": "sample = 1" + " AND sample = 1" * 90,
+    "casts": "sample" + "::int" * 90 + " = 1",
+    "concatenated": "response" + " || response" * 60 + " = 'x'",
+    "divided": "sample" + " / 2" * 30 + " > 1",  # deep only once signs are added
+    "copies": "NULLIF(" * 24 + "sample" + ", 1)" * 24 + " = 1",
+    "copies of copies": "SPLIT_PART(" * 14 + "response" + ", 'x', 1)" * 14 + " = 'x'",
+    "copies in a chain": "sample" + " IN (sample, prompt_tokens)" * 24,
+    "characters": "id IN (" + ", ".join(f"'{n:016x}'" for n in range(9_000)) + ")",
+    "pad": "LPAD(response, 4000000000, 'x') = 'x'",
+    "pad that is measured": "LENGTH(RPAD(response, 2000000000)) > 1",
+    "pad by a value": "RPAD(response, LENGTH(response) * 1000000) = 'x'",
+    "replaced by itself": "REPLACE(response, '', response) = 'x'",
+    "replaced thrice": "REPLACE(" * 3 + "response" + f", 'a', '{'a' * 99}')" * 3 + " = 'x'",
+    "groups": f"REGEXP_REPLACE(response, '(.*)', '{'$1' * 300}') = 'x'",
+    "joined": f"ARRAY_TO_STRING(STRING_TO_ARRAY(response, ''), '{'x' * 300}') = 'x'",
+    "series": "ARRAY_LENGTH(generate_series(1, 1000000000000)) > 1",
+    "series of a value": "ARRAY_LENGTH(generate_series(1, sample)) > 1",
+}
+
+
+@pytest.mark.parametrize("text", TOO_LARGE.values(), ids=TOO_LARGE.keys())
+def test_what_would_crash_or_fill_the_memory_is_refused_before_a_row_is_read(
+    text: str, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        UserError, match=r"^r\.yaml: rules\.sly: .*(at most|BETWEEN|long as)"
+    ) as said:
+        compile({"sly": text}, "r.yaml")
+    assert len(str(said.value)) < 300
+    if "levels" not in str(said.value):  # the signs that a rule adds nest too
+        for part in ({"where": text}, {"map": {"question": text}}):
+            with pytest.raises(UserError, match=r"r\.yaml: problems\.(where|map\.question): "):
+                problems(tmp_path, part)
+
+
+LARGE = [
+    "id IN (" + ", ".join(f"'{n:016x}'" for n in range(4_000)) + ")",
+    "sample IN (" + ", ".join(map(str, range(9_000))) + ")",
+    "response LIKE '%" + "x y " * 400 + "%'",
+    " AND ".join(f"response NOT LIKE '%{n} of them%'" for n in range(40)),
+    "total_tokens BETWEEN 1 AND 9 AND sample NOT BETWEEN 4 AND 5 AND prompt_tokens BETWEEN 1 AND 9",
+    "SPLIT_PART(source, '/', 2) = 'x' AND SUBSTR(response, 1, 9) IN ('a b', 'c')",
+    "REPLACE(REPLACE(REPLACE(response, ',', ' and '), 'é', 'e'), '$', ' dollars') != 'x'",
+    "LPAD(id, 20, '0') != 'x' AND CONCAT(id, '/', source, '/', response) != 'x'",
+]
+
+
+@pytest.mark.parametrize("text", LARGE)
+def test_long_lists_and_ordinary_texts_are_not_too_large(text: str) -> None:
+    compile({"long": text}, "r.yaml")

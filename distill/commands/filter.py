@@ -4,11 +4,11 @@ What was measured stays in OUT/signals/: after a crash, or for another recipe, o
 is measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from distill.errors import Exit
-from distill.files.inputs import Data
+from distill.files.inputs import Data, inputs_of
 from distill.filtering.prepare import prepare
 from distill.filtering.run import run_filter
 from distill.filtering.workers import Engine, Workers
@@ -58,6 +58,10 @@ def filter(
     ready = prepare(
         recipe, Path(out), overrides, settings, all_signals=all_signals, allow_code=allow_code
     )
+    running = {"unsafe-no-sandbox": unsafe_no_sandbox, "paranoid": paranoid}
+    running |= {"all-signals": all_signals, "allow-code": allow_code}
+    more: dict[str, object] = {"limit": limit, "workers": workers if workers > 1 else None}
+    more["engine"] = engine if engine != "local" else None
     return run_filter(
         ready,
         data,
@@ -65,4 +69,21 @@ def filter(
         workers=Workers(workers, engine),
         dry_run=dry_run,
         force=force,
+        again=_command(recipe, data, out, overrides, running, more),
     )
+
+
+def _command(
+    recipe: str,
+    data: Data,
+    out: str | Path,
+    overrides: Sequence[str],
+    running: Mapping[str, bool],
+    more: Mapping[str, object],
+) -> list[str]:
+    """The words of a command that does the same."""
+    words = ["distill", "filter", recipe, *map(str, inputs_of(data)), "-o", str(out)]
+    words += [word for override in overrides for word in ("--set", override)]
+    words += [f"--{name}" for name, on in running.items() if on]
+    given = {name: value for name, value in more.items() if value is not None}
+    return words + [word for name in given for word in (f"--{name}", str(given[name]))]

@@ -18,6 +18,10 @@ class Input:
     data: str | Path
     name: str | None = None
 
+    def __str__(self) -> str:
+        """As it is written on the command line."""
+        return str(self.data) if self.name is None else f"{self.name}={self.data}"
+
 
 # What a Python caller may pass: a name for each, or NAME=DATA as on the command line.
 Data = str | Path | Sequence[str | Path | Input] | Mapping[str, str | Path]

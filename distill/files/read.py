@@ -28,7 +28,7 @@ from distill.files.reading import Reading
 from distill.files.slices import BATCH, BYTES, height, readable, slices
 from distill.files.traces import own_values, rows_of, sample_of
 from distill.files.values import is_deep
-from distill.rows import SCHEMA, to_frame
+from distill.rows import DOMAINS, SCHEMA, to_frame
 
 SHORT = 128  # bytes of an id that is remembered as it is
 # defaults for values that a row of our schema lacks
@@ -238,6 +238,9 @@ def _own(lines: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def _fill(table: pl.DataFrame) -> pl.DataFrame:
+    if "domain" in table.columns and "verify" in table.columns:
+        checked = pl.col("verify").replace_strict(DOMAINS, default=None, return_dtype=pl.String)
+        table = table.with_columns(pl.col("domain").fill_null(checked))
     there = [name for name in INSTEAD if name in table.columns]
     return table.with_columns(pl.col(name).fill_null(INSTEAD[name]) for name in there)
 

@@ -19,7 +19,7 @@ from distill.files.talk import (
     turns_of,
 )
 from distill.files.values import first, number, opened, real, text, words
-from distill.rows import SCHEMA, Message, Row, row_id
+from distill.rows import DOMAINS, SCHEMA, Message, Row, row_id
 
 REFERENCES = ("ground_truth", "reference_answer", "answer")  # in objects
 
@@ -37,20 +37,20 @@ def rows_of(line: Mapping[str, Any], columns: Columns, source: str) -> Iterator[
     source = text(line.get("source")) or text(beside.get("source")) or source
     gold = _gold(line, columns) or text(beside.get("reference_answer"))
     tests = None if gold else text(beside.get("test_case"))
+    # A reference answer without a named check is compared as mathematics, which also compares
+    # numbers and strings.
+    guess = "math" if gold else "code" if tests else None
+    verify = text(line.get("verify")) if "verify" in line else guess
     for i, answer in enumerate(answers):
         said = answer.reasoning + answer.response
         yield Row(
             id=text(first(line, ("custom_id", "id"))) or row_id(source, question or said),
             sample=number(line.get("sample")) or i,
-            domain=text(line.get("domain")) or ("code" if tests else "general"),
+            domain=text(line.get("domain")) or DOMAINS.get(verify or "", "general"),
             source=source,
             messages=asked,
             gold=gold or tests,
-            # A reference answer without a named check is compared as mathematics, which also
-            # compares numbers and strings.
-            verify=text(line.get("verify"))
-            if "verify" in line
-            else ("math" if gold else "code" if tests else None),
+            verify=verify,
             reasoning=answer.reasoning,
             response=answer.response,
             finish_reason=_finish(line, columns, i) or answer.finish_reason,

@@ -1,6 +1,7 @@
 """The parts of ``distill filter``, in the order in which they run.
 
 run         one filter, from DATA to the report
+lacks       what no row of DATA says, and the command that fits
 prepare     a recipe, checked and ready
 folder      what in OUT may be replaced
 units       DATA as ranges of rows of Parquet files

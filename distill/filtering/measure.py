@@ -18,6 +18,14 @@ def measure(unit: Unit, job: Job) -> pl.DataFrame:
     Raises:
         UserError: the file cannot be read, or a rule fails on a value.
     """
+    try:
+        return _measured(unit, job)
+    except (MemoryError, OSError) as error:  # they seldom say of what
+        error.add_note(f"in the rows {unit.start:,} to {unit.stop:,} of {unit.path}")
+        raise
+
+
+def _measured(unit: Unit, job: Job) -> pl.DataFrame:
     path = job.folder / stored.FOLDER / f"{unit.name}.parquet"
     old = stored.load(path, unit.key, job.tags)
     table = None if old is None else judged(old, None, job)

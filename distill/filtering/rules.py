@@ -103,14 +103,15 @@ def _rule(name: str, sql: str, known: Mapping[str, Any], at: str) -> Rule:
         what = f"looks at other rows, or distill does not know it ({part})"
         msg = f"{at}: {sql!r}: {what}; a rule judges each row by itself"
         raise UserError(msg)
-    _check_type(exact(expression), {column: known[column] for column in columns}, at)
+    _check_type(expression, {column: known[column] for column in columns}, at)
     return Rule(name, sql, columns)
 
 
 def _check_type(expression: pl.Expr, schema: Mapping[str, Any], at: str) -> None:
     blank = _signed(pl.DataFrame(schema=schema))
     try:
-        results = [frame.select(expression) for frame in (blank, blank.clear(2))]
+        signed = exact(expression)
+        results = [frame.select(signed) for frame in (blank, blank.clear(2))]
     except pl.exceptions.PolarsError as error:
         msg = f"{at}: cannot be evaluated: {first_line(error)}"
         raise UserError(msg) from None

@@ -3,8 +3,8 @@
 A template is the text of one user turn, with ``{{ question }}`` in it; where traces are the
 prompts it can use their ``gold``, ``reasoning`` and ``response`` too. A template that needs more
 turns wraps each in ``{% call system() %}``, ``{% call user() %}`` or ``{% call assistant() %}``.
-Templates run in Jinja's sandbox, which loads no other file and holds nothing but the problem. The
-question is data and is never rendered as a template.
+Templates run in Jinja's sandbox, which loads no other file and holds nothing but the problem, and
+stop where they do too much (``bounded``). The question is data and is never rendered as a template.
 """
 
 import re
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import orjson
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError
 
 from distill.errors import UserError, nearest
+from distill.generating.bounded import Bounded
 from distill.recipes.find import names, own_file, shipped_file
 from distill.recipes.places import TEMPLATE, Origin, missing, place
 from distill.rows import Message, Problem
@@ -25,7 +25,10 @@ GLOBALS = ("range", "dict", "namespace")
 ROLES = ("system", "user", "assistant")
 _TAG = re.compile(r"</([A-Za-z_][\w-]{0,40})>")
 # What a template's own expressions raise: 1/0, a missing item, a call of the wrong form, …
-FAULTS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
+FAULTS = (
+    *(TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError),
+    MemoryError,
+)
 
 
 def template_text(name: str, origin: Origin) -> str:
@@ -59,12 +62,10 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
         UserError: the template cannot be read; later, from the function: it fails, or makes
             no turn, or its last turn is not the user's.
     """
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, loader=None
-    )
+    environment = Bounded()
     environment.globals = {name: environment.globals[name] for name in GLOBALS}
     try:
-        template = environment.from_string(text)
+        template = environment.from_string(environment.bounded(text))
         template.globals = dict(template.globals)  # a ChainMap takes as long as the rendering
     except TemplateError as error:
         raise _unusable(where, error) from None
@@ -79,6 +80,7 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
         fields["question"] = problem.question
         if closing and problem.fields:
             fields = {key: _framed(closing, value) for key, value in fields.items()}
+        environment.begin()
         try:
             plain = template.render({**fields, **speakers})
         except FAULTS as error:

@@ -111,7 +111,7 @@ class FilterRecipe(Strict):
 
     # Polars SQL over DATA's columns, for parts of a row that the columns' names do not tell
     map: dict[Part, str] = {}
-    # reason → polars SQL that must be true; the first broken rule is the row's reason
+    # reason → polars SQL that must be true; the first broken rule is the row's reason; null: off
     rules: dict[str, str]
     measure: tuple[str, ...] = ()  # signals to measure although no rule reads them
     tokenizer: str | None = None  # file or folder to count tokens with; None: they are estimated
@@ -129,6 +129,14 @@ class FilterRecipe(Strict):
         """Leaves out unset keys that older results lack, so that their digests stay valid."""
         values: dict[str, Any] = whole(self)
         return {k: v for k, v in values.items() if v or k not in ("map", "signals", "checks")}
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _without_switched_off(cls, rules: Any) -> Any:
+        """A rule that is null is none, so that one of a shipped recipe can be switched off."""
+        if not isinstance(rules, dict):
+            return rules
+        return {name: sql for name, sql in rules.items() if sql is not None}
 
     @field_validator("rules")
     @classmethod

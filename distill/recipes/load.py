@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import yaml
 from pydantic import BaseModel
 
-from distill.errors import UserError
+from distill.errors import UserError, nearest
 from distill.recipes.filters import FilterRecipe
 from distill.recipes.find import find
 from distill.recipes.places import Keys, Origin
@@ -138,6 +138,9 @@ def _apply(values: dict[str, Any], override: str) -> None:
         msg = f"--set {shown}: write it as key.path=value"
         raise UserError(msg)
     value = _value(override)
+    if value is None and parents == ["rules"] and last not in (values.get("rules") or {}):
+        msg = f"--set {override}: no such rule; {nearest(last, values.get('rules') or {})}"
+        raise UserError(msg)
     if value is not None:  # null chooses nothing
         _drop_alternatives(values, keys)
     block = values

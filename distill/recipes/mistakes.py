@@ -25,6 +25,8 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
     # a pasted key is most likely in key_env: never echo it
     if at.endswith("key_env"):
         return f"{at}: must be the NAME of an environment variable, e.g. DEEPSEEK_API_KEY{more}"
+    if isinstance(first["input"], bool) and first["type"] == "string_type":
+        message += "; YAML reads yes, no, on and off as truth values: quote them"
     prefix = f"{at}:{_shown(first['input'])} " if at else ""
     return f"{prefix}{message[0].lower() + message[1:]}{more}"
 

@@ -14,8 +14,16 @@ from distill.recipes.secrets import refuse_secrets
 B = TypeVar("B", bound=BaseModel)
 
 
+LARGEST = 1 << 20  # bytes of a recipe; the largest shipped one has 6,000
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_ODD = re.compile(r".*:|[-+]?0[0-9_]+$")  # of base 60 (a time) or 8 (a number with leading zeros)
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (no expansion bombs) or repeated keys, with 1e-4 as a number."""
+    """Safe YAML without aliases (no expansion bombs) or repeated keys, with 1e-4 as a number.
+
+    Numbers that only YAML 1.1 knows (1:30 is 90, 017 is 15) are refused.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
@@ -24,6 +32,9 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag in _NUMBERS and _ODD.match(node.value):
+            problem = f"{node.value} is no plain number; write it as one, or quote it as text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         try:
             value = super().construct_object(node, deep)
             if isinstance(value, int):
@@ -66,10 +77,19 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """The keys and values of a recipe.
 
     Raises:
-        UserError: not UTF-8, not YAML by these rules, or not a mapping; with the line's number.
+        UserError: unreadable, too large, not UTF-8, not YAML by these rules, or not a mapping; with
+            the line's number.
     """
     try:
-        values = parse_yaml(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            msg = f"{path}: not a recipe: has more than {LARGEST:,} bytes; name data as a file"
+            raise UserError(msg)
+        values = parse_yaml(content.decode("utf-8-sig"))
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise UserError(msg) from None
     except UnicodeDecodeError as error:
         msg = f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"
         raise UserError(msg) from None

@@ -12,6 +12,7 @@ from typing import Protocol
 import polars as pl
 
 from distill.signals import (
+    ending,
     finish,
     format,
     gibberish,
@@ -56,6 +57,7 @@ class Signal(Protocol):
 COSTLY = 2  # from this cost on, only rows that passed the rules before are measured
 MODULES: tuple[Signal, ...] = (
     finish,
+    ending,
     format,
     length,
     question,

@@ -1,8 +1,9 @@
 """How much of a trace is in a script that its question does not use.
 
-Latin and Greek letters are at home everywhere (formulas, code). Another script is at home if it
-makes up at least HOME_SHARE of the letters of the question; where the question is unknown, if the
-trace itself is mostly written in it. Kana brings Han with it, as in Japanese.
+Latin and Greek letters are at home everywhere (formulas, code). Another script is at home if the
+question has a letter of it, asks for a translation or names a language that is written in it; where
+the question is unknown, if the trace itself is mostly written in it. Kana brings Han with it, as in
+Japanese.
 """
 
 import numpy as np
@@ -18,13 +19,10 @@ COLUMNS: dict[str, pl.DataType] = {
     "script_switches": pl.UInt32(),
     "home_share": pl.Float64(),
 }
-VERSION = 3
+VERSION = 4
 COST = 1
 
-# A question that quotes a word is not written in its script; one of mixed scripts may be answered
-# in each. A choice, not a measurement.
-HOME_SHARE = 0.1
-HOME_SHARE_OF_TRACE = 0.5  # "mostly"
+MOSTLY = 0.5  # of the letters
 
 _KNOWN = ("Han", "Hangul", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Thai")
 _ANY = r"[\p{L}--\p{Latin}--\p{Greek}--\p{Common}--\p{Inherited}]"
@@ -35,6 +33,56 @@ SCRIPTS = {
     + "".join(rf"--\p{{{name}}}" for name in _KNOWN)
     + "]",
 }
+# The languages of each script, as questions in English, German, French, Spanish, Italian and
+# Portuguese name them, and as those in Han, Japanese, Korean and Cyrillic do.
+_LANGUAGES = {
+    "Han": (
+        "chinese|mandarin|cantonese|hanzi|kanji|japanese|chinesisch|chinois|chino|cinese|chinês"
+        "|japanisch|japonais|japonés|giapponese|japonês",
+        "日语|日文|日語|中国語|중국어|일본어|по-китайски|китайск|по-японски|японск",
+    ),
+    "Kana": (
+        "japanese|hiragana|katakana|japanisch|japonais|japonés|giapponese|japonês",
+        "日语|日文|日語|일본어|по-японски|японск",
+    ),
+    "Hangul": (
+        "korean|hangul|koreanisch|coréen|coreano",
+        "韩语|韩文|韓語|韓国語|по-корейски|корейск",
+    ),
+    "Cyrillic": (
+        "russian|ukrainian|bulgarian|serbian|macedonian|belarusian|kazakh|mongolian|cyrillic"
+        "|russisch|russe|ruso|russo",
+        "俄语|俄文|俄語|ロシア語|러시아어|烏克蘭|乌克兰语",
+    ),
+    "Arabic": (
+        "arabic|persian|farsi|urdu|pashto|uyghur|arabisch|arabe|árabe|arabo",
+        "阿拉伯语|阿拉伯文|アラビア語|아랍어|арабск|波斯语",
+    ),
+    "Hebrew": (
+        "hebrew|yiddish|hebräisch|hébreu|hebreo|ebraico",
+        "希伯来|ヘブライ語|히브리어|иврит",
+    ),
+    "Devanagari": ("hindi|sanskrit|marathi|nepali|devanagari", "印地语|ヒンディー語|힌디어|хинди"),
+    "Thai": ("thai|thailändisch|thaï|tailandés", "泰语|泰文|タイ語|태국어|тайск"),
+    "other": (
+        "georgian|armenian|tamil|telugu|kannada|malayalam|bengali|bangla|gujarati|punjabi|sinhala"
+        "|burmese|khmer|lao|amharic|tibetan",
+        "грузинск|армянск|格鲁吉亚语|亚美尼亚语",
+    ),
+}
+# The Chinese remainder theorem is no language: a name counts where a language is meant.
+_NAMED = (
+    r"(?i)\b(?:in|into|to|from|auf|ins|aus|en|al|au|em|ao|speaks?|learn|write)\s+(?:the\s+)?"
+    r"(?:\p{L}+\s+)?(?:%s)\s*(?:$|[^\p{L}\s]|(?:and|or|with|the|as|for|by|using|und|et|y|e)\b)"
+    r"|\b(?:%s)\s+(?:words?|names?|terms?|phrases?|sentences?|characters?|letters?|scripts?|poems?"
+    r"|alphabet|language|translations?|equivalents?|idioms?|proverbs?|sayings?|verbs?|nouns?"
+    r"|expressions?|spelling|grammar|text|for)\b|(?:%s)"
+)
+# What may be answered in any script.
+_TRANSLATES = (
+    r"(?i)\b(?:translat|transliterat|etymolog|übersetz|tradui|traduc|traduz|tradur)|\blanguages\b"
+    r"|翻译|翻譯|译成|翻訳|訳し|번역|перевед|перевод"
+)
 # What is Latin in any language's thought: code, formulas and their commands, names of variables.
 _NEUTRAL = plain(
     r"(?s)```.*?(?:```|$)|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\\[A-Za-z]+"
@@ -103,9 +151,8 @@ def _abroad(texts: pl.DataFrame) -> pl.DataFrame:
     seen = texts.select(
         "row",
         "reasoning",
+        "asked",
         trace=trace,
-        basis=pl.coalesce("asked", trace),
-        least=pl.when(pl.col("asked").is_null()).then(HOME_SHARE_OF_TRACE).otherwise(HOME_SHARE),
     ).with_columns(letters=_not_at_home())
     some = pl.col("letters") != ""
     strange = pl.concat_str(pl.lit("["), "letters", pl.lit("]"))
@@ -118,12 +165,16 @@ def _abroad(texts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _not_at_home() -> pl.Expr:
-    """The classes of letters that the basis has too few of, side by side."""
-    home = {
-        name: (_share("basis", script) >= pl.col("least")).fill_null(False)
-        for name, script in SCRIPTS.items()
-    }
-    home["Han"] |= home["Kana"] & (pl.col("least") == HOME_SHARE)
+    """The classes of letters that are not at home in a row, side by side."""
+    asked = pl.col("asked")
+    anything = asked.str.contains(_TRANSLATES)
+    home = {}
+    for name, script in SCRIPTS.items():
+        latin, others = _LANGUAGES[name]
+        named = asked.str.contains(plain(_NAMED % (latin, latin, others)))
+        told = asked.str.contains(script) | named | anything
+        home[name] = pl.coalesce(told, _share("trace", script) >= MOSTLY).fill_null(value=False)
+    home["Han"] |= (home["Kana"] & asked.is_not_null()).fill_null(value=False)
     return pl.concat_str(
         pl.when(home[name]).then(pl.lit("")).otherwise(pl.lit(script))
         for name, script in SCRIPTS.items()
@@ -133,19 +184,20 @@ def _not_at_home() -> pl.Expr:
 def _home_shares(frame: pl.DataFrame) -> pl.Series:
     r"""Of a thought's letters, the share that is in the question's script, 0..1.
 
-    1 where the question is mostly Latin or Greek (``foreign_share`` is for those) or unknown, and
-    where the thought has no letters. Code, formulas, LaTeX commands, addresses and words of one or
-    two Latin letters do not count.
+    1 where the question is mostly Latin or Greek (``foreign_share`` is for those) or unknown, where
+    it asks for a translation, and where the thought has no letters. Code, formulas, LaTeX commands,
+    addresses and words of one or two Latin letters do not count.
     """
     texts = frame.select(
         pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"), "reasoning", asked=all_turns()
     )
     asked = texts.filter(pl.col("asked").str.len_bytes() > pl.col("asked").str.len_chars())
-    asked = asked.filter(_share("asked", _ANY) >= HOME_SHARE_OF_TRACE)
-    plain = asked.with_columns(
+    asked = asked.filter(_share("asked", _ANY) >= MOSTLY)
+    asked = asked.filter(~pl.col("asked").str.contains(_TRANSLATES))
+    bare = asked.with_columns(
         thought=pl.col("reasoning").fill_null("").str.replace_all(_NEUTRAL, " ")
     )
-    shares = plain.select("row", share=_share("thought", _ANY).fill_nan(None))
+    shares = bare.select("row", share=_share("thought", _ANY).fill_nan(None))
     joined = texts.select("row").join(shares, on="row", how="left", maintain_order="left")
     return joined["share"].fill_null(1.0)
 

@@ -180,14 +180,25 @@ def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
     chat = open_chat_format(job.base, chat_template=job.template)
     proof = Proof(chat=chat)
     longest = _longest(job)
+    thoughtless = 0
     for frame in frames(job.data, limit=job.limit):
         found = tokenize(from_frame(frame), chat, prompt=job.recipe.prompt, max_length=longest)
         proof.add(found)
+        thoughtless += found.thoughtless
         examples.add(example for _, example in found.examples)
         examples.skipped.update(found.skipped)
     if not examples.examples:
         msg = f"{job.data}: no row can be trained on: {_listed(examples.skipped)}"
         raise UserError(msg)
+    if thoughtless and job.main:
+        log.warning(
+            "train: %s of %s examples (%.1f %%) have no thought, so the student learns to answer "
+            "without one; to leave them out: distill filter with the rule "
+            "no_thought: reasoning_chars > 0",
+            f"{thoughtless:,}",
+            f"{examples.examples:,}",
+            100 * thoughtless / examples.examples,
+        )
     return chat, proof
 
 

@@ -60,6 +60,11 @@ class Tokenized:
     examples: list[tuple[Asked, Example]]
     skipped: Counter[str]  # Reason → rows
 
+    @property
+    def thoughtless(self) -> int:
+        """Examples that answer without a thought."""
+        return sum(not asked.row.reasoning.strip() for asked, _ in self.examples)
+
 
 def tokenize(
     rows: Sequence[Row],

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import distill
+from distill.cli import main
 from distill.errors import Exit, UserError
 from distill.files.write import read_json
 from distill.filtering.workers import Engine
@@ -104,10 +106,23 @@ def test_data_that_does_not_say_how_it_ended_is_named_with_the_way_to_let_it_pas
     with caplog.at_level("WARNING", "distill"):
         distill.filter(filters(tmp_path), data, out=tmp_path / "out")
     (said,) = caplog.messages
+    assert said.startswith("no row says how its answer ended (finish_reason), so none passes trunc")
+    assert main(shlex.split(said.partition("; to judge by the rest: distill ")[2])) == Exit.DONE
+    assert read(tmp_path / "out")[2]["kept"] == 3
+
+
+def test_rows_that_do_not_say_what_others_say_are_counted_with_the_way_to_let_them_pass(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [row(i, finish_reason=None if i < 3 else "stop") for i in range(5)]
+    data = jsonl(tmp_path / "data.jsonl", *rows)
+    with caplog.at_level("WARNING", "distill"):
+        distill.filter(filters(tmp_path), data, out=tmp_path / "out")
+    (said,) = caplog.messages
     assert said.startswith("3 rows do not say what rule truncated asks for")
     advised = said.partition('--set "')[2].rstrip('"')
     distill.filter(filters(tmp_path), data, out=tmp_path / "again", overrides=[advised])
-    assert read(tmp_path / "again")[2]["kept"] == 3
+    assert read(tmp_path / "again")[2]["kept"] == 5
 
 
 def test_selection_speaks_after_the_rules(tmp_path: Path) -> None:

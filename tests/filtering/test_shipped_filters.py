@@ -43,6 +43,14 @@ TRUTHS = "\n".join(
     for a, b, c, d in product("TF", repeat=4)
 )
 COUNTED = "\n\n".join(f"Let me try n = {n}, which gives {3 * n}: no." for n in range(40))
+POEM = "\n".join(
+    f"The {day} was a grey and quiet one, and nobody came by the {place} before the evening."
+    for day, place in zip(
+        ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "last"),
+        ("gate", "mill", "bridge", "church", "well", "school", "market", "harbour"),
+        strict=True,
+    )
+)
 CHINESE = "让我再想一想这个问题，首项为三公差为五，前二十项的和是多少呢。"
 TABLE = "| a | b |\n|---|---|\n| 1 | 2 |\n"
 # (recipe, what the row says, its reason)
@@ -53,6 +61,24 @@ CASES: list[tuple[str, dict[str, object], str | None]] = [
     ("r1", {"question": "一加一等于多少？", "reasoning": "一加一等于二。"}, None),
     ("r1", {"reasoning": LOOP * 9}, "repetitive"),
     ("r1", {"reasoning": "So it is 2. " * 3 + "Done."}, None),  # short, and said thrice
+    ("general", {"reasoning": f"A draft:\n\n{POEM}\n\nGood.", "response": POEM}, None),
+    ("label-all", {"reasoning": POEM, "response": POEM}, None),
+    ("general", {"reasoning": f"{POEM}\n\nOnce more:\n\n{POEM}", "response": POEM}, None),
+    ("general", {"reasoning": "\n\n".join([POEM] * 4), "response": POEM}, "repetitive"),
+    ("general", {"reasoning": f"{POEM}\n\n" * 3 + "Hm, no.", "response": POEM}, "repetitive"),
+    ("r1", {"question": "How do you say “yes” in Russian?", "reasoning": "It is да."}, None),
+    ("r1", {"question": "What does 好 mean here? " * 9, "reasoning": "好 is good, 好好好."}, None),
+    (
+        "r1",
+        {"question": "Use the Chinese remainder theorem.", "reasoning": "让我再想想"},
+        "mixed_language",
+    ),
+    ("r1", {"reasoning": ""}, "no_thought"),
+    ("open-r1", {"reasoning": ""}, "no_thought"),
+    ("openthoughts", {"reasoning": ""}, "no_thought"),
+    ("code", {"reasoning": ""}, "no_thought"),
+    ("general", {"reasoning": ""}, None),  # a greeting
+    ("label-all", {"reasoning": ""}, None),  # its label says so
     ("r1", {"reasoning": DIVISION.replace("\n", "\n\n")}, None),  # an honest list
     ("r1", {"reasoning": TRUTHS}, None),
     ("demo", {"reasoning": TRUTHS, "completion_tokens": 900}, None),

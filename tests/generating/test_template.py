@@ -209,3 +209,52 @@ def test_a_trace_as_the_prompt_brings_its_parts() -> None:
 def test_the_reference_answer_of_a_first_round_is_not_to_be_had() -> None:
     with pytest.raises(UserError, match="gold"):
         renderer("{{ question }} {{ gold }}", "t")(problem("1 + 1?"))
+
+
+ENDLESS = {  # what only ``kill -9`` ended, or the memory
+    "loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}x",
+    "loops over the question": "{% for a in question * 200 %}{% for b in question * 200 %}{{ a }}"
+    "{% endfor %}{% endfor %}",
+    "loops in a turn": "{% call user() %}{% for a in range(9999) %}{{ 'y' * 9000 }}{% endfor %}"
+    "{% endcall %}",
+    "a loop in itself": "{% for i in range(99) recursive %}{{ loop(range(99)) if loop.depth < 9 }}"
+    "{% endfor %}",
+    "a macro twice in itself": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}"
+    "{% endmacro %}{{ f(60) }}",
+    "doubled text": "{% set n = namespace(x='a') %}{% for i in range(60) %}{% set n.x = n.x~n.x %}"
+    "{% endfor %}{{ n.x }}",
+    "doubled list": "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = n.x+n.x %}"
+    "{% endfor %}{{ n.x }}",
+    "lists in lists": "{% set n = namespace(x=[1]) %}{% for i in range(60) %}"
+    "{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+    "times": "{{ 'x' * 3000000000 }}",
+    "a power": "{{ 10 ** 30000000 }}",
+    "a width": "{{ '%1000000000d' % 3 }}",
+    "a width of a filter": "{{ 'x'|center(1000000000) }}",
+    "a width of a method": "{{ 'x'.ljust(1000000000) }}",
+    "a width of a format": "{{ '{:1000000000}'.format(3) }}",
+    "a width from a value": "{{ '%*d'|format(1000000000, 3) }}",
+    "indents": "{{ question|indent(1000000000) }}",
+    "replaced": "{{ question|replace('', 'x' * 50000)|replace('x', 'x' * 50000) }}",
+    "joined": "{{ range(99999)|map('string')|join('x' * 9000) }}",
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS.keys())
+def test_a_template_that_would_not_end_or_fill_the_memory_is_one_line(text: str) -> None:
+    with pytest.raises(UserError, match="t: unusable template: does too much for one question"):
+        renderer(text, "t")(problem("What is 1 + 1?"))
+
+
+def test_examples_in_a_loop_and_long_questions_are_rendered_again_and_again() -> None:
+    text = (
+        "{% for q, a in [('1+1', 2), ('2+2', 4)] %}{% call user() %}{{ q }}{% endcall %}"
+        "{% call assistant() %}{{ '%03d' % a }}{{ q|upper ~ '!' }}{% endcall %}{% endfor %}"
+        "{% call user() %}{% for l in question.split('\\n') %}{{ loop.index }}. {{ l|indent(4) }} "
+        "{{ '{:>5}'.format(l)|replace('x', 'one ') }}{{ '-' * 40 }}{% endfor %}{% endcall %}"
+    )
+    render = renderer(text, "t")
+    for _ in range(20):
+        turns = render(problem("x = 1\n" * 300 + "y" * 200_000))
+    assert [turn.content for turn in turns[:2]] == ["1+1", "0021+1!"]
+    assert turns[-1].content.count("-" * 40) == 301

@@ -110,6 +110,10 @@ YAML_MISTAKES = [
     ("a: !!python/object/apply:os.system [id]", 1, "could not determine a constructor"),
     # what looks like a date, a number or a switch and is none
     ("samples: 1\ndomain: 2024-13-45", 2, "looks like a value of kind timestamp"),
+    ("samples: 1:30", 1, "1:30 is no plain number; write it as one, or quote it as text"),
+    ("budget_usd: 190:20:30.15", 1, "is no plain number"),
+    ("samples: !!int 1:30", 1, "is no plain number"),
+    ("samples: 017", 1, "017 is no plain number"),
     ("a: !!bool perhaps", 1, "looks like a value of kind bool"),
     ("a: !!timestamp soon", 1, "looks like a value of kind timestamp"),
     ("a: " + "1" * 5000, 1, "looks like a value of kind int"),
@@ -379,6 +383,43 @@ def test_the_name_of_a_variable_is_no_key(tmp_path: Path) -> None:
 def test_a_rule_is_named_as_the_reason_it_gives(tmp_path: Path) -> None:
     said = mistake(write(tmp_path, "rules: {Too-Long: 'x > 1'}"), model=FilterRecipe)
     assert "rules: 'Too-Long': a rule's name is its reason" in said
+
+
+TRUTHS = ["samples: {}", "budget_usd: {}", "sampling: {{temperature: {}}}"]
+
+
+@pytest.mark.parametrize("text", TRUTHS)
+@pytest.mark.parametrize("truth", ["yes", "No", "on", "off", "true"])
+def test_a_truth_value_is_no_number(text: str, truth: str, tmp_path: Path) -> None:
+    given = "problems: {file: a.jsonl}\nserve: {}\n" + text.format(truth)
+    assert "is a truth value (as yes, no" in mistake(write(tmp_path, given))
+
+
+def test_a_truth_value_stays_one_where_it_is_wanted_and_is_no_text(tmp_path: Path) -> None:
+    rules = "rules: {a: sample > 0}\n"
+    for text in ("words: yes", "fuzzy: off"):
+        path = write(tmp_path, rules + f"decontaminate: {{against: [a], {text}}}")
+        assert "is a truth value" in mistake(path, model=FilterRecipe)
+    path = write(tmp_path, rules + "select: {quota: {math: {sources: {a: yes}}}}")
+    assert "is a truth value" in mistake(path, model=FilterRecipe)
+    path = write(tmp_path, rules + "select: {shuffle: yes}\ntokenizer: no")
+    assert "tokenizer: False" in mistake(path, model=FilterRecipe)
+    assert "quote them" in mistake(path, model=FilterRecipe)
+    loaded = load(str(path), FilterRecipe, ["tokenizer='no'"]).recipe
+    assert (loaded.select.shuffle, loaded.tokenizer) == (True, "no")
+
+
+def test_a_rule_is_switched_off_by_null(tmp_path: Path) -> None:
+    path = write(tmp_path, "rules: {a: sample > 0, b: sample > 1, c: null}")
+    assert load(str(path), FilterRecipe).recipe.rules == {"a": "sample > 0", "b": "sample > 1"}
+    assert list(load(str(path), FilterRecipe, ["rules.a=null"]).recipe.rules) == ["b"]
+    assert list(load("r1", FilterRecipe, ["rules.wrong=null"]).recipe.rules)[-1] == "no_answer"
+    said = mistake(path, "rules.bb=null", model=FilterRecipe)
+    assert said == "--set rules.bb=null: no such rule; did you mean 'b'?"
+
+
+def test_a_recipe_of_any_size_is_not_read_whole(tmp_path: Path) -> None:
+    assert "more than 1,048,576 bytes" in mistake(write(tmp_path, "#" * 2_000_000))
 
 
 def test_a_quota_is_for_a_domain(tmp_path: Path) -> None:

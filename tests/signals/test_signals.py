@@ -44,6 +44,26 @@ CASES = [
     ("finished", row(finish_reason=None), None),  # not told: not known
     ("finished", row(finish_reason=" "), None),  # nor here
     ("finished", row(finish_reason="STOP"), True),
+    ("looks_whole", row("So 2.", "It is 2."), True),
+    ("looks_whole", row("So 2.", "2"), True),
+    ("looks_whole", row("So 2.", r"Hence\n\n$$x = \frac{1}{2}$$"), True),
+    ("looks_whole", row("So 2.", "So:\n```py\nprint(2)\n```"), True),
+    ("looks_whole", row("So 2.", "Thus\n**Answer: 42**"), True),
+    ("looks_whole", row("So 2.", "It follows at once.\n\nAnswer: x = 4"), True),
+    ("looks_whole", row("So 2.", "Buy these:\n- milk\n- a loaf of bread"), True),
+    ("looks_whole", row("So 2.", "因此答案是二。"), True),
+    ("looks_whole", row("So 2.", "Dear Ann,\nit works.\n\nYours\nBob"), True),
+    ("looks_whole", row("So 2.", ""), False),
+    ("looks_whole", row("So 2.", "It is 2. Now we have that the"), False),
+    (
+        "looks_whole",
+        row("So 2.", "The number of apples that Tom bought in the morning is mo"),
+        False,
+    ),
+    ("looks_whole", row("So 2.", "So:\n```py\nprint(2)"), False),
+    ("looks_whole", row("So 2.", r"Hence \boxed{\frac{1}{2}"), False),
+    ("looks_whole", row("So 2.", "Hence\n\\[\nx = 4"), False),
+    ("looks_whole", row("So 2.", "1. It is so.\n2. **The sec"), False),
     ("thought_closed", row("So 2.", "2"), True),
     ("thought_closed", row("So 2 and", ""), False),  # all thought, no end
     ("thought_closed", row("So 2 and", " \n"), False),
@@ -97,7 +117,20 @@ CASES = [
     ("script_switches", row("By Чебышёв's inequality"), 0),
     ("foreign_chars", row(CHINESE, CHINESE, question=CHINESE), 0),  # asked in Chinese
     ("foreign_chars", row(CHINESE, question="Why 好?"), 0),  # a third of the question's letters
-    ("foreign_chars", row(CHINESE, question="Why " + "so " * 20 + "好?"), 6),  # a quoted word
+    ("foreign_chars", row(CHINESE, question="Why " + "so " * 20 + "好?"), 0),  # a quoted word
+    ("foreign_chars", row(CHINESE, question="Why " + "so " * 20 + "да?"), 6),  # in another script
+    ("foreign_chars", row("Это да.", question='Translate "it is" into Russian.'), 0),
+    ("foreign_chars", row("Это да.", question="What is the Russian word for yes?"), 0),
+    ("foreign_chars", row("Это да.", question="How do you say yes in Russian"), 0),
+    ("foreign_chars", row("Это да.", question="Wie sagt man ja auf Russisch?"), 0),
+    ("foreign_chars", row("Это да.", question="“是的”用俄语怎么说？"), 0),
+    ("foreign_chars", row("これは", question="Write yes in Japanese, please."), 0),
+    ("foreign_chars", row("日本", question="Write yes in Japanese, please."), 0),
+    ("foreign_chars", row("да 是 نعم", question="Say yes in ten languages."), 0),
+    ("foreign_chars", row("да", question="Say yes in Arabic."), 2),  # another language's script
+    ("foreign_chars", row(CHINESE, question="Use the Chinese remainder theorem."), 6),
+    ("foreign_chars", row("Это", question="A Russian plane flies to Paris."), 3),
+    ("foreign_chars", row(CHINESE, question="Write 3 in Arabic numerals."), 6),
     ("foreign_chars", row(JAPANESE, question=JAPANESE), 0),  # kana bring Han
     ("foreign_chars", row(JAPANESE, question=CHINESE), 6),  # Han does not bring kana
     ("foreign_chars", row(CHINESE, "ok", question=None), 0),  # mostly Chinese by itself
@@ -113,6 +146,8 @@ CASES = [
     ("home_share", row(CHINESE + r" $abc = \\frac{x}{y}$, AB", question=CHINESE), 1.0),
     ("home_share", row(CHINESE + " abcdef", question=CHINESE), 0.5),
     ("home_share", row(ENGLISH), 1.0),  # asked in Latin letters
+    ("home_share", row(ENGLISH, question="翻译成英文：" + CHINESE), 1.0),
+    ("home_share", row(ENGLISH, question="Translate to English: " + CHINESE * 9), 1.0),
     ("home_share", row("123", question=CHINESE), 1.0),  # no letters
     ("repeat_20gram", row(ENGLISH), 0.0),  # too short to repeat
     ("repeat_20gram", row(" ".join(map(str, range(200)))), 0.0),

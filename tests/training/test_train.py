@@ -319,6 +319,23 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_the_share_of_examples_without_a_thought_is_said(
+    base: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = write(tmp_path, base, LORA)
+    lines = [json.loads(line) for line in data.read_text().splitlines()]
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_text("".join(json.dumps(x | {"reasoning": ""}) + "\n" for x in lines[:1]))
+    mixed.write_text(mixed.read_text() + "".join(json.dumps(x) + "\n" for x in lines[1:]))
+    for given, said in ((data, []), (mixed, ["train: 1 of 6 examples (16.7 %)"])):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "distill"):
+            train(recipe, given, out=tmp_path / "s", dry_run=True)
+        found = [line for line in caplog.messages if "have no thought" in line]
+        assert [part for part in said if part in "".join(found)] == said
+        assert len(found) == len(said)
+
+
 def test_the_announced_steps_are_the_steps_taken(
     base: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
