@@ -95,11 +95,11 @@ def _read(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
 
 def _zstd(path: Path) -> Iterator[bytes]:
     """Frame by frame, because zstandard's own reader does not notice a file that is cut short."""
-    frame = None
+    engine, frame = zstandard.ZstdDecompressor(), None
     with path.open("rb") as file:
         while data := file.read(ZSTD_PIECE):
             while data:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                frame = frame or engine.decompressobj()
                 yield frame.decompress(data)
                 data, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
     if frame is not None:
