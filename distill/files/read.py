@@ -19,10 +19,11 @@ from distill.files.arrays import json_rows
 from distill.files.columns import are_ours
 from distill.files.find import WHOLE, data_files
 from distill.files.inputs import Data, Input, inputs_of, said
-from distill.files.lines import text_lines
+from distill.files.lines import separator_of, text_lines
 from distill.files.mapped import Mapped
 from distill.files.objects import json_object
 from distill.files.reading import Reading
+from distill.files.switches import switched
 from distill.files.traces import own_values, rows_of, sample_of
 from distill.files.values import is_deep
 from distill.rows import DOMAINS, SCHEMA, to_frame
@@ -105,8 +106,11 @@ def is_own(path: Path) -> bool:
     if not path.name.lower().endswith(".parquet"):
         return False
     with _readable(path, "Parquet"):
-        schema = pl.scan_parquet(path, glob=False).collect_schema()
-    return are_ours(schema) and _has_plain_turns(schema)
+        scan = pl.scan_parquet(path, glob=False)
+        schema = scan.collect_schema()
+        ours = are_ours(schema) and _has_plain_turns(schema)
+        shown = scan.select("reasoning").head(FIRST) if ours else scan.head(0)
+        return ours and not switched(schema, shown.collect().iter_rows(named=True))
 
 
 def _has_plain_turns(schema: Mapping[str, pl.DataType]) -> bool:
@@ -184,9 +188,8 @@ def _readable(path: Path, kind: str) -> Iterator[None]:
 
 def _csv(path: Path) -> Iterator[pl.DataFrame]:
     with _readable(path, "CSV"), suppress(pl.exceptions.NoDataError):
-        yield from pl.scan_csv(path, infer_schema=False, glob=False).collect_batches(
-            chunk_size=BATCH, maintain_order=True
-        )
+        scan = pl.scan_csv(path, infer_schema=False, glob=False, separator=separator_of(path))
+        yield from scan.collect_batches(chunk_size=BATCH, maintain_order=True)
 
 
 def _jsonl(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
@@ -217,12 +220,13 @@ def _to_rows(
 ) -> pl.DataFrame:
     mapped = reading.mapped
     if isinstance(lines, pl.DataFrame):
-        if not mapped and are_ours(lines.columns) and _has_plain_turns(lines.schema):
+        ours = not mapped and are_ours(lines.columns) and _has_plain_turns(lines.schema)
+        if ours and not switched(lines.columns, lines.select("reasoning").iter_rows(named=True)):
             return _cast(lines)
         lines = lines.to_dicts()
     lines = [{k: None if is_deep(v) else v for k, v in line.items()} for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line))
-    if are_ours(names):
+    if are_ours(names) and not switched(names, lines):
         return _own(mapped.own(lines, str(path)) if mapped else lines)
     lines = mapped.added(lines, str(path)) if mapped else lines
     return _foreign(lines, path, reading, reading.numbers(one.name))
