@@ -224,7 +224,10 @@ def _to_rows(
         if ours and not switched(lines.columns, lines.select("reasoning").iter_rows(named=True)):
             return _cast(lines)
         lines = lines.to_dicts()
-    lines = [{k: None if is_deep(v) else v for k, v in line.items()} for line in lines]
+    lines = [
+        {k: None if isinstance(v, (dict, list)) and is_deep(v) else v for k, v in line.items()}
+        for line in lines
+    ]
     names = list(dict.fromkeys(name for line in lines for name in line))
     if are_ours(names) and not switched(names, lines):
         return _own(mapped.own(lines, str(path)) if mapped else lines)
@@ -290,7 +293,8 @@ def _foreign(
         made = list(rows_of(line, columns, path.name))
         reading.count(line, made, columns, str(path))
         for row in made:
-            rows.append(replace(row, sample=samples[row.id] if given is None else given))
+            sample = samples[row.id] if given is None else given
+            rows.append(row if row.sample == sample else replace(row, sample=sample))
             samples[row.id] += given is None
     return to_frame(rows)
 

@@ -62,9 +62,10 @@ class Reading:
             if not row.response:
                 self._note(THOUGHT_ONLY if row.reasoning else NOTHING, path)
         value = line.get(columns.talk) if columns.talk else None
-        if value and not turns_of(value):
+        asked = any(row.messages for row in rows)
+        if value and (columns.question or not asked) and not turns_of(value):
             self._note(NO_TURNS, path)
-        elif any(row.response and not row.messages for row in rows):
+        elif not asked and any(row.response for row in rows):
             self._note(NO_QUESTION, path)
         if columns.gold and line.get(columns.gold) and not any(row.gold for row in rows):
             self._note(NO_GOLD, path)
