@@ -106,11 +106,10 @@ def is_own(path: Path) -> bool:
     if not path.name.lower().endswith(".parquet"):
         return False
     with _readable(path, "Parquet"):
-        scan = pl.scan_parquet(path, glob=False)
-        schema = scan.collect_schema()
+        schema = (scan := pl.scan_parquet(path, glob=False)).collect_schema()
         ours = are_ours(schema) and _has_plain_turns(schema)
-        shown = scan.select("reasoning").head(FIRST) if ours else scan.head(0)
-        return ours and not switched(schema, shown.collect().iter_rows(named=True))
+        first = scan.select("reasoning").head(FIRST).collect() if ours else pl.DataFrame()
+    return ours and not switched(schema, first["reasoning"].to_list())
 
 
 def _has_plain_turns(schema: Mapping[str, pl.DataType]) -> bool:
@@ -221,15 +220,12 @@ def _to_rows(
     mapped = reading.mapped
     if isinstance(lines, pl.DataFrame):
         ours = not mapped and are_ours(lines.columns) and _has_plain_turns(lines.schema)
-        if ours and not switched(lines.columns, lines.select("reasoning").iter_rows(named=True)):
+        if ours and not switched(lines.columns, lines["reasoning"].to_list()):
             return _cast(lines)
         lines = lines.to_dicts()
-    lines = [
-        {k: None if isinstance(v, (dict, list)) and is_deep(v) else v for k, v in line.items()}
-        for line in lines
-    ]
+    lines = [{k: None if is_deep(v) else v for k, v in line.items()} for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line))
-    if are_ours(names) and not switched(names, lines):
+    if are_ours(names) and not switched(names, [line.get("reasoning") for line in lines]):
         return _own(mapped.own(lines, str(path)) if mapped else lines)
     lines = mapped.added(lines, str(path)) if mapped else lines
     return _foreign(lines, path, reading, reading.numbers(one.name))

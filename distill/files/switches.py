@@ -1,7 +1,7 @@
 """Tells a switch (``reasoning: on``) from a thought: both stand in columns of the same names."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from distill.files.values import words
@@ -66,7 +66,7 @@ def switches_in(values: Iterable[Any]) -> tuple[str, ...] | None:
     return tuple(sorted(different)) if repeat else None
 
 
-def switched(names: Iterable[str], lines: Iterable[Mapping[str, Any]]) -> bool:
+def switched(names: Iterable[str], values: Iterable[Any]) -> bool:
     """Whether a table like ours has known switches in place of thoughts.
 
     One with all of our columns is our own. Numbers alone do not count: a small model may think no
@@ -74,6 +74,6 @@ def switched(names: Iterable[str], lines: Iterable[Mapping[str, Any]]) -> bool:
     """
     if set(SCHEMA) <= set(names):
         return False
-    there = [value for line in lines if (value := line.get("reasoning")) not in (None, "")]
+    there = [value for value in values if value is not None and value != ""]
     named = any(char.isalpha() for value in there[:100] for char in str(value)[:LONGEST])
     return named and all(map(is_switch, there))

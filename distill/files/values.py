@@ -80,6 +80,8 @@ def opened(value: Any) -> Any:
 
 def is_deep(value: Any) -> bool:
     """Whether it has more than DEEPEST levels: nothing that is read has, and they would end us."""
+    if not isinstance(value, (dict, list)):
+        return False
     level = [value]
     for _ in range(DEEPEST):
         level = [
