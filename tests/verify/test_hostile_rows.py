@@ -324,7 +324,7 @@ def test_rows_that_a_scorer_judged_without_a_jail_are_marked(tmp_path: Path) -> 
     rows = [
         row(1, r"\boxed{4}", "4"),
         row(2, r"\boxed{\begin{bmatrix}x\end{bmatrix}}", r"\begin{pmatrix}x\end{pmatrix}"),
-        row(3, r"\boxed{x+2}", "x+2n"),
+        row(3, r"\boxed{xy=2}", "xy=1"),
     ]
     (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "recipe.yaml").write_text(

@@ -155,8 +155,16 @@ def _is_rival(text: str, one: Box, other: Box) -> bool:
         return True
     if other[0] - one[1] > LONGEST or "\n" in (gap := text[one[1] : other[0]]):
         return _is_alike(text, one, other)
+    if gap.lstrip(" $*)").startswith("?") or _repeats(text, one, gap):
+        return True
     led = _ONWARDS.search(gap) is not None or "=" in gap
     return not led or hedged(gap) or _IF_NOT.search(_line(text, one)) is not None
+
+
+def _repeats(text: str, one: Box, gap: str) -> bool:
+    """Whether the other box is introduced by the same words: The answer is …. The answer is …."""
+    here, there = (_COUNTED.sub("", part.lower()) for part in (gap, _line(text, one)))
+    return len(here) > 3 and there.endswith(here)
 
 
 def _is_alike(text: str, one: Box, other: Box) -> bool:

@@ -14,17 +14,20 @@ LINKS = 4  # of a chain of "not 5 but 6" that is followed
 VALUE = r"(?-i:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d|\([A-J]\)|[A-J](?![\w'’]))"
 _NOT = (
     r"(?:\bnot|n['’]t|\b(?:never|neither|cannot|nor|nicht|keine?|non|pas|não|nao|nunca|не|ні|niet"
-    r"|inte|nie|değil|no(?= (?:es|son|era)\b))|不是|不为|不等于|并非|而非|不選|不选)"
+    r"|inte|nie|değil"
+    r"|no(?= (?:es|son|era|puede)\b)|keinesfalls|keineswegs)|不是|不为|不等于|并非|而非|不選|不选)"
 )
 _ADVERB = (
-    r"(?:\s(?:be|equal(?: to)?|say|write|answer with|put|choose|pick|accept|the|a|an|just|simply"
+    r"(?:\s(?:be|equal(?: to)?|puede|ser|sein|être|kann|peut|равен|равна|является|say|write"
+    r"|answer with|put|choose|pick|accept|the|a|an|just|simply"
     r"|exactly|actually|really|option|choice|answer"
     r"|value|number|es|é|è|est|la|el|die|der|opción|option|вариант)){0,4}"
 )
 _BEFORE = re.compile(
     rf"(?:(?<!if )(?:{_NOT}{_ADVERB}|\b(?:(?:any|every)thing (?:but|except)|all (?:but|except)"
     rf"|(?<!none )(?<!no )other than|different from"
-    r"|no longer|except|excluding"
+    r"|by no means|far from|nowhere near|unlikely to be|never been|fails? to be|reject|rule out"
+    r"|discard|eliminate|exclude|no longer|except|excluding"
     r"|(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger) than|wrong to (?:say"
     r"|answer)))"
     r"[\s$*:(]{0,6}|(?:\\neq?|≠|\s!=)\s{0,3})$",
@@ -44,10 +47,13 @@ _AFTER = re.compile(
     r"|(?:is|are)(?:n['’]t| not) a (?:valid |real |possible |correct )?(?:solution|root|answer"
     r"|option)"
     r"|(?:do|does|did)(?:n['’]t| not) (?:work|satisfy|fit|hold|match)|\?\s{0,3}(?:no|nope|wrong)\b"
-    r"|(?:no es|não é|non è|n['’]est pas) (?:la|a|une?|correct|válid)|ist (?:falsch|nicht (?:die"
+    r"|(?:no es|não é|non è|n['’]est pas) (?:la|a|une?|correct|válid)|(?:is|are) (?:excluded"
+    r"|not possible|impossible|rejected|ruled out|discarded)|can be (?:ruled out|excluded"
+    r"|eliminated|discarded)|(?:fails|leads to a contradiction)\b|(?:— )?не(?: ответ"
+    r"|правильный ответ)|ist (?:falsch|nicht (?:die"
     r"|richtig))"
     r"|(?:es|está|é|è|est) (?:incorrect|fau[sx]|errad|sbagliat|mal\b)|(?:неверн|неправил|не подход)"
-    r"|(?:是|为)?(?:不对|不正确|错误|错的|不是)|では(?:ない|ありません|なく)|じゃない|は(?:間違|誤|違|答えではな|答えではあり)"
+    r"|(?:是|为)?(?:不对|不正确|错误|错的|不是)|では(?:ない|ありません|なく)|じゃない|は(?:間違|誤|違|(?:答え|正解)ではな|答えではあり)"
     r"|[이가은는]? ?(?:아니|아닙|틀[렸린]))",
     re.IGNORECASE,
 )
@@ -62,13 +68,18 @@ _DOUBTED = re.compile(
     r"|will |could |often )?(?:thinks?|says?|believes?|guess(?:es)?|assumes?|claims?))\b",
     re.IGNORECASE,
 )
-_THE_ANSWER = re.compile(r"\b(?:answer|result|value|it|this|that)\W[^.\n]{0,30}$", re.IGNORECASE)
+_THE_ANSWER_IS_NOT = re.compile(
+    r"\b(?:answer|result|it)"
+    r"(?:(?: is| was)(?: \w{1,12})? not|(?: isn| wasn)['’]t| can(?:no|['’])t be)"
+    r"[\s$*:]{0,6}$",
+    re.IGNORECASE,
+)
 _CLAUSE = re.compile(r"[,;.!?]\s|\b(?:but|so|hence|thus|therefore)\b", re.IGNORECASE)
 _CONTRAST = re.compile(
     rf"[\s,;:(—–，、-]{{0,6}}(?:(?:and|but|y|et|und|e|а|и|而)\s?)?"
     rf"(?:{_NOT}{_ADVERB}\s?(?={VALUE})|(?:\bno|\bsino que no)\s(?={VALUE})"
     r"|\b(?:rather than|instead of|as opposed to|unlike|en lugar de|en vez de|au lieu de|statt"
-    r"|anstatt|вместо)\b(?=[^=\n]{0,40}$)|而不是|并非|而非|不是)",
+    r"|anstatt|вместо)\b(?=[^=\n]{0,40}$)|(?:而不是|并非|而非|不是)(?=\s?(?:是|为)?\s?[\d$*\\A-J-]))",
     re.IGNORECASE,
 )
 _BUT = re.compile(
@@ -135,7 +146,7 @@ def denied_later(after: str, answer: str) -> bool:
         return False
     matches = re.finditer(re.escape(answer) + r"(?![\w.]*\d)", after[:4_000])
     starts = (after[max(0, match.start() - 60) : match.start()] for match in matches)
-    return any(_THE_ANSWER.search(start) and denied_before(start) for start in starts)
+    return any(map(_THE_ANSWER_IS_NOT.search, starts))
 
 
 def doubted(before: str) -> bool:

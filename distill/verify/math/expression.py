@@ -131,7 +131,7 @@ class _Reader:
                 left, divided = Node("div" if over else "mul", (left, right)), over
             elif self.starts_factor(token):
                 mixed = left.kind in ("number", "decimal") and token == r"\frac"
-                digits = token[0] in ".0123456789" and self.tokens[self.at - 1] not in (")", "!")
+                digits = token[0] in ".0123456789" and self.tokens[self.at - 1] != "!"
                 if divided or mixed or digits:
                     raise Refused
                 self.refuse_sets(left)
@@ -164,6 +164,9 @@ class _Reader:
             base = Node("factorial", (base,))
         if self.peek() == "^":
             self.take()
+            marked = self.tokens[self.at : self.at + 2] == ["{", "("]
+            if base.kind == "symbol" and marked and self.tokens[self.at + 3 :][:2] == [")", "}"]:
+                raise Refused  # the n-th derivative
             base = Node("pow", (base, self.argument()))
             if self.peek() in ("^", "!"):
                 raise Refused

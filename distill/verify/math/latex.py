@@ -50,7 +50,7 @@ _GONE = re.compile(
 )
 _DEGREES = re.compile(
     r"\s?\^\s?\\circ(?![a-zA-Z])|\s?\^\s?\{\s?\\circ\s?\}|\s?\\(?:degree|textdegree)(?![a-zA-Z])"
-    r"|\s?\^\s?\{?°\}?"
+    r"|\s?\^\s?\{?°\}?|(?<=[0-9])\^\{?o\}?(?![A-Za-z0-9])"
 )
 _SPACE = re.compile(r"(?:\\[,;:> ~]|(?<=[^\s(,])~|\\q?quad(?![a-zA-Z](?!_))|\\\\?(?=\s)|\s)+")
 _FONT = re.compile(
@@ -92,7 +92,7 @@ def plain(text: str) -> str:
     """
     if not text.isascii():
         text = _ascii(text)
-    if "\\" in text or "$" in text or "°" in text:
+    if "\\" in text or "$" in text or "°" in text or "^" in text:
         text = _DOUBLED.sub(r"\\", text)
         text = text.replace(r"\{", SET_OPEN).replace(r"\}", SET_CLOSE)
         text = _DEGREES.sub("°", _FOREIGN.sub(_joined, text))
@@ -106,12 +106,14 @@ def plain(text: str) -> str:
             text = text.replace(written, meant)
     if not text.isascii():
         text = _AND_OR.sub(_joined, text)
-    text = _SPACE.sub(" ", text).rstrip(" .,;:*`").lstrip(" ,;:*`")
+    text = _SPACE.sub(" ", text).rstrip(" .,;:*`")
+    text = _LEADING.sub("", text)
     if match := _BEFORE.match(text):
         text = text[match.end() :]
     return _AFTER.sub("", text) if text.endswith(_ENDS) else text
 
 
+_LEADING = re.compile(r"^(?:[ ;:*`]|,(?![0-9]))+")
 _ENDS = ("e", "d", "k", "x", *"■□∎✓✅")  # of what _AFTER removes
 
 

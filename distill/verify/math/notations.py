@@ -15,7 +15,8 @@ _BASES = {name: base for base, name in enumerate(_NAMES.split(), 2)} | {"sixteen
 _GROUP = r"[ ,](?=[0-9A-F]{3,4}(?![0-9A-F]))"
 _BASED = re.compile(
     rf"\(?([0-9](?:[0-9A-Fa-f]|{_GROUP}){{0,60}}|[A-F]{{1,6}}[0-9][0-9A-F]{{0,60}}"
-    r"|[A-F]{2,6}(?=_\{?1[1-6]))\)? ?_ ?\{? ?\(?([0-9]{1,2}|[a-z]{3,7})\)? ?\}?"
+    r"|[A-F]{2,6}(?=_\{?1[1-6]))\)? ?(?:_ ?\{? ?\(?(?:base )?|\(?(?:in )?base )"
+    r"([0-9]{1,2}|[a-z]{3,7})\)? ?\}?"
 )
 _PART = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _RATIO = re.compile(rf"({_PART}(?: ?: ?{_PART}){{1,7}})(?: ?([aApP])\.? ?[mM]\b\.?)?")
@@ -77,7 +78,7 @@ Notation = Based | Ratio | Residue
 
 def notation(text: str) -> Notation | None:
     """The reading of a whole (plain) text in one of them."""
-    if "_" in text:
+    if "_" in text or "base" in text:
         return _based(text)
     if "mod" in text:
         match = _RESIDUE.fullmatch(text)
@@ -135,6 +136,8 @@ def _ratios(gold: Ratio, answer: Ratio) -> bool | None:
         return True  # 9:00 and 9:00:00
     if len(gold.parts) != len(answer.parts):
         return False
+    if gold.clock and answer.clock and abs(gold.seconds - answer.seconds) == 12 * 3600:
+        return None  # 1:45 and 13:45
     pairs = list(zip(gold.parts, answer.parts, strict=True))
     (a, b), *_ = pairs
     proportional = bool(a and b) and all(x * b == y * a for x, y in pairs)

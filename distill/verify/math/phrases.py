@@ -56,7 +56,7 @@ NO_NUMBER = frozenset(
 )
 _LEAD = re.compile(r"(?:x ?\\in |(?:the|an?) (?=\w{3}))")
 _SENTENCE = re.compile(r"(?:the|this|it|that)(?: [a-z]{2,20}){0,2} is (?:an? |the )?([a-z]{2,30})")
-_FIRST = re.compile(r"(yes|no|true|false)\s?[,.:;!]\s?(?=\w)")
+_FIRST = re.compile(r"(yes|no|true|false)\s?[,.:;!]\s?(?=[^\W\d])")
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
 fifteen sixteen seventeen eighteen nineteen"""

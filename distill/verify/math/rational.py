@@ -29,10 +29,11 @@ _PLAIN = re.compile(DECIMAL)
 # 1.250,75 and 1 250,75 (a decimal comma after groups), 12,34,567 (lakhs)
 _COMMA_DECIMAL = re.compile(r"([1-9][0-9]{0,2}(?:[. ][0-9]{3})+),([0-9]{1,6})(?![0-9,.])")
 _MONEY_COMMA = re.compile(r"([0-9]{1,9}),([0-9]{1,2})(?=\s?(?:[€£₽]|EUR|euros?|$))")  # €12,75
+_GROUPS = re.compile(r"[1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}|(?:'[0-9]{3})+)(?![0-9.,'])")
 _LAKHS = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?![0-9,])")
 # 0.1\overline{6}, 0.(3), 0.333\ldots: the digits before the repetition, and those that repeat
 _REPEATING = re.compile(
-    r"([0-9]{1,20})\.([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
+    r"([0-9]{1,20})[.,]([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
     r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,120})\)|(?<=[0-9]{3})\s?\\ldots)"
 )
 _AGAIN = re.compile(r"([0-9])\1{2,}$|([0-9]{2,20}?)\2+$")
@@ -103,6 +104,8 @@ def _leading(text: str) -> tuple[Fraction, int, int | None] | None:
     if match := _COMMA_DECIMAL.match(text):
         whole = match[1].replace(".", "").replace(" ", "")
         return Fraction(f"{whole}.{match[2]}"), match.end(), len(match[2])
+    if match := _GROUPS.match(text):
+        return Fraction(re.sub("[.']", "", match[0])), match.end(), 0
     if match := _LAKHS.match(text):
         return _fraction(match[0]), match.end(), 0
     if match := _PLAIN.match(text):

@@ -5,11 +5,12 @@ A set may be written as an interval, an inequality, a union or with a condition:
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from distill.verify.math import phrases
+from distill.verify.math.expression import is_product
 from distill.verify.math.latex import SET_CLOSE, SET_OPEN
 from distill.verify.math.probe import constant, equal, line, linear, proportional
 from distill.verify.math.rational import Number
@@ -245,7 +246,7 @@ def end(text: str) -> Any:
 def _inequality(text: str) -> Reals | None:
     r"""``-2 < x \le 7``, ``2x > 6``, ``|x-5| < 3``, ``x \ne 0``: one variable, linear in it."""
     sides, signs = relation(text)
-    if not signs or len(signs) > 2 or not all(sides) or "=" in signs:
+    if not signs or len(signs) > 2 or not all(sides):
         return None
     if len(signs) == 2:
         falling = all(sign in (">", r"\ge") for sign in signs)
@@ -273,7 +274,7 @@ def _half(left: str, sign: str, right: str) -> Reals | None:
 
 
 def _solved(side: str, sign: str, limit: Any) -> Reals | None:
-    if _VARIABLE.fullmatch(side):
+    if _VARIABLE.fullmatch(side) and not is_product(side):
         factor, offset, name = Fraction(1), Fraction(0), side
     elif (found := line(side)) is not None:
         factor, offset, name = found
@@ -282,6 +283,8 @@ def _solved(side: str, sign: str, limit: Any) -> Reals | None:
     limit = (limit - offset) / factor
     if factor < 0:
         sign = _FLIPPED.get(sign, sign)
+    if sign == "=":
+        return replace(_point(limit), name=name)
     if sign == r"\ne":
         return Reals("minus", (EVERYTHING, _point(limit)), name=name)
     closed = sign in (r"\le", r"\ge")

@@ -42,7 +42,8 @@ _TAKEN_BACK = re.compile(
     rf"|actually,? (?={VALUE}[^\s]{{0,12}}(?:[.!]\s|[.!]?$))"
     r"|actually,? (?:it|the (?:answer|value|result)|that|this)(?:['’]s| is)(?=\s{0,2}(?-i:"
     rf"{VALUE}))|(?:or )?rather[,:]? (?={VALUE})"
-    r"|(?:scratch|strike|forget) (?:that|this|it)\b|never ?mind\b"
+    rf"|(?:oops|sorry)[,.!]\s{{1,2}}(?:it['’]s |it is )?(?={VALUE})"
+    r"|(?:scratch|strike|forget|cancel) (?:that|this|it)\b|never ?mind\b"
     r"|(?:disregard|ignore) (?:that|this|it|my|the (?:above|previous|last|first|earlier"
     r"|box|answer))\b"
     r"|i (?:(?:take|took) (?:that|this|it) back|retract\b|withdraw\b|(?:was|am) (?:wrong"
@@ -86,7 +87,7 @@ _TAKEN_BACK = re.compile(
     r"|korrektur\b"
     r"|(?:questo )?è sbagliato|ho sbagliato|correzione\b"
     r"|(?:это )?(?:неверно|неправильно|ошибка|не так)|я ошиб|исправ"
-    r")|(?:不对|不對|错了|錯了|这是错|這是錯|这不对|更正|我算错|我错|算错了|上面(?:的?答案)?(?:是)?(?:错|有误)"
+    r")|(?:不对|不對|错了|錯了|这是错|這是錯|这不对|更正|等一下|等等|我算错|我错|算错了|上面(?:的?答案)?(?:是)?(?:错|有误)"
     r"|答案(?:有误|错)|間違(?:い|え)|違います|訂正|틀렸|틀린|잘못|정정|아니,"
     r")",
     re.IGNORECASE,

@@ -145,8 +145,10 @@ def formula_and_number(formula: Text, number: Number) -> Outcome:
             return rounded
     if found is False and not degrees and equal(formula.plain, f"{written}°"):
         return None, "units"  # 90 for pi/2
-    if found is False and len(formula.text) > 1 and symbols(tree) and symbols(tree) <= _UNITS:
-        return None, "units"  # 5m may be five metres
+    letters = symbols(tree)
+    doubtful = "(" in formula.plain or all(one in _UNITS or one.isupper() for one in letters)
+    if found is False and len(formula.text) > 1 and letters and doubtful:
+        return None, "units"  # 5m may be five metres, 5M five millions, 5 (a) a part
     return UNKNOWN if found is None else (found, "probe")
 
 

@@ -181,7 +181,7 @@ def _without_reason(line: str) -> str:
     """The line up to "since 7 is not possible" or "(not 7)", if a number stands before that."""
     for match in _ASIDE_OR_REASON.finditer(line):
         head, rest = line[: match.start()], line[match.start() :]
-        if any(map(str.isdigit, head)):
+        if any(map(str.isdigit, head)) and "which" not in match[0]:
             return head if not quiet(rest, DENYING) and not _LEADS_ON.search(rest) else line
     return line
 

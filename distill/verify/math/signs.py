@@ -12,7 +12,8 @@ def _words(text: str) -> frozenset[str]:
 DENYING = _words(
     "not t never neither nor cannot no non nicht kein keine pas inte nie niet rather instead "
     "opposed unlike en au statt anstatt except excluding but other different than longer wrong "
-    "ne neq"
+    "ne neq far nowhere unlikely fail fails reject rejected rule ruled discard discarded"
+    " eliminate eliminated exclude excluded impossible keinesfalls keineswegs leads"
 )
 DOUBTING = _words(
     "way doubt hardly t not cannot think thinks say says believe believes guess guesses assume "
@@ -29,7 +30,8 @@ GUESSING = _words(
     "attempt candidate option answer otherwise not try or plan vez vielleicht talvez forse"
 )
 TAKING_BACK = _words(
-    "wait actually rather scratch strike forget never nevermind disregard ignore back retract "
+    "cancel oops wait actually rather scratch strike forget never nevermind disregard ignore"
+    " back retract "
     "withdraw not no t wrong mistaken mistake mistakes error slip typo corrected correct "
     "correction revised updated meant mean misread miscounted miscalculated mistook misspoke "
     "misinterpreted misunderstood misapplied forgot messed edit erratum redo rethink fix revise "

@@ -21,7 +21,7 @@ LONGEST = 5_000  # characters; a longer answer is only compared as it is written
 _OPEN, _CLOSE = "([{" + SET_OPEN, ")]}" + SET_CLOSE
 _PARTS = re.compile(rf"[()\[\]{{}}{SET_OPEN}{SET_CLOSE},;]|(?<![a-zA-Z\\])(?:and|or)(?![a-z])")
 _GROUPED = re.compile(r"(?<=[0-9]),[0-9]{3}(?![0-9])")
-_INDEX = r"(?:_ ?(?:\w|\{[\w ,+-]{1,12}\}))?"
+_INDEX = r"(?:_ ?(?:\w|\{[\w ,+\\-]{1,16}\}))?"
 _ARGUMENTS = r"(?: ?[(\[] ?[^()\[\]=]{1,30} ?[)\]])?"
 _WORD_NAME = (
     r"(?!(?:sin|cos|tan|ln|log|exp|lim|sqrt)\b)"
