@@ -243,6 +243,11 @@ ENDLESS = {  # what only ``kill -9`` ended, or the memory
 }
 
 
+def test_a_template_too_deep_to_be_read_is_one_line() -> None:
+    with pytest.raises(UserError, match="t: unusable template: maximum recursion depth"):
+        renderer("{{ " + "(" * 3_000 + "1" + ")" * 3_000 + " }}", "t")
+
+
 @pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS.keys())
 def test_a_template_that_would_not_end_or_fill_the_memory_is_one_line(text: str) -> None:
     with pytest.raises(UserError, match="t: unusable template: does too much for one question"):
