@@ -68,13 +68,23 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def _measured(pieces: Iterator[bytes], path: Path) -> Iterator[bytes]:
-    most = max(EXPANSION_FROM, EXPANSION * path.stat().st_size)
+    left = most_unpacked(path)
     for piece in pieces:
-        most -= len(piece)
-        if most < 0:
-            msg = f"{path}: expands to more than {EXPANSION} times its size; unpack it yourself"
-            raise UserError(msg)
+        left -= len(piece)
+        if left < 0:
+            raise too_dense(path)
         yield piece
+
+
+def most_unpacked(path: Path) -> int:
+    """Bytes to which it may expand."""
+    return max(EXPANSION_FROM, EXPANSION * path.stat().st_size)
+
+
+def too_dense(path: Path) -> UserError:
+    """The error for a file that expands to more."""
+    text = f"{path}: expands to more than {EXPANSION} times its size"
+    return UserError(f"{text} ({most_unpacked(path) >> 20:,} MB); unpack it yourself")
 
 
 def _read(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
@@ -85,11 +95,11 @@ def _read(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
 
 def _zstd(path: Path) -> Iterator[bytes]:
     """Frame by frame, because zstandard's own reader does not notice a file that is cut short."""
-    frame = None
+    engine, frame = zstandard.ZstdDecompressor(), None
     with path.open("rb") as file:
         while data := file.read(ZSTD_PIECE):
             while data:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                frame = frame or engine.decompressobj()
                 yield frame.decompress(data)
                 data, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
     if frame is not None:

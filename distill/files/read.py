@@ -6,32 +6,32 @@ reason. An unreadable file is one clear error that names the file and line.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from distill.errors import UserError, first_line
+from distill.errors import UserError
 from distill.files.arrays import json_rows
 from distill.files.columns import are_ours
 from distill.files.find import WHOLE, data_files
+from distill.files.footer import refuse_bomb
 from distill.files.inputs import Data, Input, inputs_of, said
 from distill.files.lines import separator_of, text_lines
 from distill.files.mapped import Mapped
 from distill.files.objects import json_object
 from distill.files.reading import Reading
+from distill.files.slices import BATCH, BYTES, FIRST, height, readable, slices
 from distill.files.switches import switched
 from distill.files.traces import own_values, rows_of, sample_of
 from distill.files.values import is_deep
 from distill.rows import DOMAINS, SCHEMA, to_frame
 
-BATCH = 2_000  # rows of one table: about 40 MB of text at R1's mean length
-BYTES = 48 << 20  # of text in one table, unless a single row is larger
-# For the first table of a part: its most rows, and how much traces shrink in a Parquet file.
-FIRST, PACKED = 100, 3
+SHORT = 128  # bytes of an id that is remembered as it is
 # defaults for values that a row of our schema lacks
 INSTEAD = {"sample": 0, "domain": "general", "source": "", "reasoning": "", "response": ""}
 
@@ -88,7 +88,8 @@ def _named(table: pl.DataFrame, name: str | None) -> pl.DataFrame:
 def records(path: Path) -> Iterator[pl.DataFrame | list[dict[str, Any]]]:
     """A file's content in batches of at most BATCH: tables (Parquet, CSV) or lists of objects."""
     if path.name.lower().endswith(".parquet"):
-        yield from _slices(path, 0, height(path))
+        refuse_bomb(path)
+        yield from slices(path, 0, height(path))
     elif path.name.lower().endswith(".csv"):
         yield from _csv(path)
     elif path.name.lower().endswith(WHOLE):
@@ -101,11 +102,12 @@ def is_own(path: Path) -> bool:
     """Whether it is a Parquet file of our schema, so that any part can be read separately.
 
     Raises:
-        UserError: a Parquet file that cannot be read.
+        UserError: a Parquet file that cannot be read, or expands to an absurd size.
     """
     if not path.name.lower().endswith(".parquet"):
         return False
-    with _readable(path, "Parquet"):
+    refuse_bomb(path)
+    with readable(path, "Parquet"):
         schema = (scan := pl.scan_parquet(path, glob=False)).collect_schema()
         ours = are_ours(schema) and _has_plain_turns(schema)
         first = scan.select("reasoning").head(FIRST).collect() if ours else pl.DataFrame()
@@ -127,23 +129,13 @@ def _has_plain_turns(schema: Mapping[str, pl.DataType]) -> bool:
     return fields.get("role") == pl.String and fields.get("content") == pl.String
 
 
-def height(path: Path) -> int:
-    """Rows of a Parquet file, from its footer.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    with _readable(path, "Parquet"):
-        return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-
-
 def own_rows(path: Path, start: int, stop: int) -> Iterator[pl.DataFrame]:
     """The rows ``start`` to ``stop`` of such a file, in tables as ``frames`` gives them.
 
     Raises:
         UserError: the file cannot be read.
     """
-    for table in _slices(path, start, stop):
+    for table in slices(path, start, stop):
         yield _cast(table)
 
 
@@ -153,40 +145,17 @@ def own_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
     Raises:
         UserError: the file cannot be read.
     """
-    with _readable(path, "Parquet"):
-        scan = pl.scan_parquet(path, glob=False)
-        there = set(scan.collect_schema())
-        table = scan.select(name for name in names if name in there).collect()
+    with readable(path, "Parquet"):
+        schema = pl.scan_parquet(path, glob=False).collect_schema()
+    there = [name for name in names if name in schema]
+    rows = height(path)
+    tables = list(slices(path, 0, rows, names=there, most_rows=rows)) if there else []
+    table = pl.concat(tables) if tables else pl.DataFrame()
     return _fill(pl.DataFrame([_column(table, name) for name in names]))
 
 
-def _slices(path: Path, start: int, stop: int) -> Iterator[pl.DataFrame]:
-    """Tables of as many rows as fit: a guess at first, then by the size of earlier rows."""
-    with _readable(path, "Parquet"):
-        scan = pl.scan_parquet(path, glob=False)
-        packed = path.stat().st_size // max(height(path), 1)
-        step = max(1, min(FIRST, BYTES // max(PACKED * packed, 1)))
-        while start < stop:
-            table = scan.slice(start, min(step, stop - start)).collect()
-            if not table.height:
-                return
-            yield table
-            start += table.height
-            fitting = BYTES * table.height // max(int(table.estimated_size()), 1)
-            step = max(1, min(BATCH, fitting))
-
-
-@contextmanager
-def _readable(path: Path, kind: str) -> Iterator[None]:
-    try:
-        yield
-    except (pl.exceptions.PolarsError, OSError) as error:
-        msg = f"{path}: not a readable {kind} file: {first_line(error)}"
-        raise UserError(msg) from None
-
-
 def _csv(path: Path) -> Iterator[pl.DataFrame]:
-    with _readable(path, "CSV"), suppress(pl.exceptions.NoDataError):
+    with readable(path, "CSV"), suppress(pl.exceptions.NoDataError):
         scan = pl.scan_csv(path, infer_schema=False, glob=False, separator=separator_of(path))
         yield from scan.collect_batches(chunk_size=BATCH, maintain_order=True)
 
@@ -299,6 +268,7 @@ def _refuse_repeats(frame: pl.DataFrame, seen: set[bytes], data: str) -> None:
     refuse_no_id(frame["id"], data)
     for name, sample in zip(frame["id"], frame["sample"], strict=True):
         key = f"{name}\0{sample}".encode("utf-8", "surrogatepass")
+        key = key if len(key) < SHORT else sha256(key).digest()
         if key in seen:
             raise twice(name, sample, data)
         seen.add(key)

@@ -17,15 +17,14 @@ from distill.files.find import data_files
 from distill.files.inputs import Data, Input, inputs_of, said
 from distill.files.mapped import Mapped
 from distill.files.read import (
-    BATCH,
     frames,
-    height,
     is_own,
     own_columns,
     own_rows,
     refuse_no_id,
     twice,
 )
+from distill.files.slices import BATCH, height
 from distill.files.write import read_json, write_json, write_parquet
 
 MANIFEST = "manifest.json"

@@ -139,7 +139,8 @@ LAST_KNOWN = 450
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 # (call, (x86_64, aarch64), argument, test, value): refused if the test of the argument holds.
 # clone: any CLONE_NEW* flag. socket: all but AF_UNIX. sendto: with an address.
-# prlimit64: the limits of another process.
+# prlimit64: the limits of another process. setsockopt: SO_SNDBUF, since what is on its way
+# between two sockets is charged to no process.
 # ioctl: TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR (lasting marks on folders). prctl:
 # PR_SET_SECCOMP. mmap: MAP_SHARED with MAP_ANONYMOUS, memory that no process is charged for.
 BY_ARGUMENT: tuple[tuple[str, tuple[int, int], int, str, int], ...] = (
@@ -147,6 +148,7 @@ BY_ARGUMENT: tuple[tuple[str, tuple[int, int], int, str, int], ...] = (
     ("socket", (41, 198), 0, "not", 1),
     ("sendto", (44, 206), 5, "not", 0),
     ("prlimit64", (302, 261), 0, "not", 0),
+    ("setsockopt", (54, 208), 2, "is", 7),
     ("ioctl", (16, 29), 1, "is", 0x5412),
     ("ioctl", (16, 29), 1, "is", 0x541C),
     ("ioctl", (16, 29), 1, "is", 0x40086602),
@@ -154,6 +156,9 @@ BY_ARGUMENT: tuple[tuple[str, tuple[int, int], int, str, int], ...] = (
     ("prctl", (157, 167), 0, "is", 22),
     ("mmap", (9, 222), 3, "all", 0x21),
 )
+# A lock on a file that the host has too would stop a process of the host. Compilers lock their own
+# files where locks are supported.
+FLOCK = (73, 32)
 CLONE3 = 435  # its flags are behind a pointer, invisible to a filter; libc falls back to clone
 
 # Instructions of linux/bpf_common.h: load a word, jump if equal / greater / any bit, return.
@@ -209,6 +214,8 @@ def program(machine: str = platform.machine()) -> bytes:
         _refuse(errno.ENOSYS),
         _step(_EQUAL, CLONE3, other=1),
         _refuse(errno.ENOSYS),
+        _step(_EQUAL, FLOCK[column], other=1),
+        _refuse(errno.EOPNOTSUPP),
     ]
     for _, both, which, test, value in BY_ARGUMENT:
         steps += _argument(both[column], which, test, value)

@@ -17,6 +17,7 @@ import polars as pl
 from distill.errors import UserError, first_line, missing_extra, nearest
 from distill.files.done import data_digest
 from distill.files.find import HUB, is_readable
+from distill.files.footer import refuse_bomb
 from distill.files.hub import hub, quiet_client
 from distill.files.named import ROWS, TABLE
 from distill.files.read import records
@@ -91,6 +92,7 @@ def _read_file(chosen: Path, path: Path, recipe: Path, wanted: Wanted) -> Conten
 
 def _parquet(path: Path, wanted: Wanted) -> Content:
     """The wanted columns alone: the others may be traces that are larger than memory."""
+    refuse_bomb(path)
     try:
         scan = pl.scan_parquet(path, glob=False)
         columns = tuple(scan.collect_schema().names())

@@ -13,7 +13,7 @@ import polars as pl
 from distill.credentials.environment import own_secrets
 from distill.credentials.find import keys_by_row, without_keys
 from distill.errors import UserError
-from distill.files.read import BATCH, BYTES, FIRST
+from distill.files.slices import BATCH, BYTES, FIRST
 from distill.publishing.bundle import CARD, PushBundle
 from distill.publishing.texts import plain, texts_of
 

@@ -18,8 +18,9 @@ LONG_INT = 4_000  # digits; Python reads 4,300
 MOST_BYTES = 4 * 2**20
 AROUND = "\ufeff\0 \t\r\n"
 STREAM = ("data:", "event:", "id:", "retry:", ":")  # how a line of an event stream begins
-# A whole string, a bracket or a comma: what lies between does not change the shape.
-PIECES = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)
+# A string and whether it has its end, a bracket or a comma: what lies between does not change the
+# shape. Nothing is tried twice.
+PIECES = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[\]{},]', re.DOTALL)
 
 
 def read(body: bytes) -> Iterator[Any]:
@@ -105,7 +106,7 @@ def _closed(text: str) -> str:
     at = 0
     for piece in PIECES.finditer(text):
         sign, depth = piece[0], len(ends)
-        if sign == '"':
+        if piece[1] == "":
             break  # an unterminated string
         kept.append(text[at : piece.start()] if depth <= DEPTH else "")
         at = piece.end()

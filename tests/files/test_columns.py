@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from distill.errors import UserError
-from distill.files.read import BATCH, frames
+from distill.files.read import frames
+from distill.files.slices import BATCH
 from distill.rows import row_id
 
 ASKED = [{"role": "user", "content": "1 + 1?"}]

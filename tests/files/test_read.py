@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from distill.errors import UserError
 from distill.files.find import data_files, left_out
-from distill.files.read import BATCH, frames, is_own, own_columns
+from distill.files.read import frames, is_own, own_columns
+from distill.files.slices import BATCH
 from distill.files.write import write_bytes, write_parquet
 from distill.rows import SCHEMA, Message, Row, from_frame, to_frame
 
@@ -303,7 +304,8 @@ def test_an_unusable_file_is_one_line_that_names_it(
 def test_the_larger_the_rows_the_fewer_are_in_a_table(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distill.files.read.BYTES", 50_000)
+    place = "slices" if name.endswith(".parquet") else "read"
+    monkeypatch.setattr(f"distill.files.{place}.BYTES", 50_000)
     rows = [OWN | {"id": str(i), "reasoning": str(i) * 2_000} for i in range(300)]
     put(tmp_path / "a.jsonl", lines(*rows))
     if name.endswith(".parquet"):

@@ -257,6 +257,58 @@ def test_no_socket_takes_data_that_nobody_reads(jail: Jail, attack: str) -> None
     assert (ran.status, ran.stdout) == ("ended", "refused\npair\n")
 
 
+SENT = """
+import os, socket, time
+said, say = os.pipe()
+for _ in range(60):
+    try:
+        if os.fork():
+            continue
+    except OSError:
+        break
+    kept, sent = [], 0
+    try:
+        while True:
+            pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            kept.append(pair)
+            for one in pair:
+                try:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+                except OSError:
+                    pass
+                one.setblocking(False)
+                try:
+                    while True:
+                        sent += one.send(bytes(1 << 15))
+                except BlockingIOError:
+                    pass
+    except OSError:
+        os.write(say, b"%d\\n" % sent)
+        time.sleep(3)
+    os._exit(0)
+time.sleep(2)
+print(sum(map(int, os.read(said, 1 << 16).split())) >> 20)
+"""
+
+
+def test_what_waits_in_pairs_of_sockets_stays_small(jail: Jail) -> None:
+    """Each process of a program may hold sixty of them."""
+    ran = jail.run(Program(SENT, stdin=""), timeout_s=20)
+    assert ran.status == "ended"
+    assert int(ran.stdout) < 300
+
+
+def test_no_lock_of_a_program_holds_up_a_process_of_the_host(jail: Jail) -> None:
+    """An interpreter's file is the host's too."""
+    source = (
+        "import fcntl, os, errno\nfd = os.open(os.__file__, os.O_RDONLY)\n"
+        "try:\n    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\nexcept OSError as error:\n"
+        "    print(error.errno == errno.EOPNOTSUPP)\n"
+        "try:\n    os.utime(fd)\nexcept OSError as error:\n    print(error.errno == errno.EROFS)"
+    )
+    assert said(jail, source) == "True\nTrue\n"
+
+
 def test_times_of_folders_carry_nothing_to_the_next_program(jail: Jail) -> None:
     folders = ("/tmp", "/dev/shm")
     said(jail, f"import os\nfor f in {folders}:\n    os.utime(f, ns=(123456789, 987654321))")

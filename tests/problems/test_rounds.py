@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import UserError
-from distill.files.read import BATCH
+from distill.files.slices import BATCH
 from distill.problems import LeftOut, ProblemSet, problem_set
 from distill.recipes.load import load
 from distill.recipes.prompts import PromptsRecipe

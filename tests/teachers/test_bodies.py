@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import distill
 from distill.errors import Exit
 from distill.ledger.salvage import repair
-from distill.teachers import client, retry
+from distill.teachers import client, lenient, retry
 from distill.teachers.wire import MalformedReply, parse
 from tests.builders.faults import (
     GOOD,
@@ -245,3 +246,12 @@ def test_a_body_that_means_to_keep_us_busy_is_left() -> None:
     for body in (b"[" * 10**6, b'{"a":[' + b"[]," * 2 * 10**6, b'{"' * 10**6, b'"' * 10**6):
         with pytest.raises(MalformedReply):
             parse(body)
+
+
+@pytest.mark.parametrize("unit", ['\\"', "\\", "a", 'a\\"', '\\\\"', '"', "{", ","])
+def test_a_text_without_end_is_left_in_linear_time(unit: str) -> None:
+    body = ('{"a": "' + unit * (2**20 // len(unit))).encode()
+    start = time.process_time()
+    with pytest.raises(ValueError):  # noqa: PT011 - json's own, or ours
+        list(lenient.read(body))
+    assert time.process_time() - start < 3
