@@ -14,8 +14,9 @@ from distill.files.lines import LONGEST, text_lines, text_pieces
 from distill.files.objects import json_object
 from distill.files.talk import ROLES
 
-# A whole string, or what opens, closes and separates; an unfinished string is left for later.
+# A whole string, or what opens, closes and separates; a quote alone begins an unfinished string.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|["\[\]{},]', re.DOTALL)
+_INSIDE = re.compile(rb'((?:[^"\\]|\\.)*+)("?)', re.DOTALL)  # of a string: what is there of it
 # Keys under which an object holds rows; under others a list may be one row's own.
 HOLDERS = ("data", "rows", "examples", "instances", "records", "items", "dataset")
 BOM = b"\xef\xbb\xbf"
@@ -45,15 +46,19 @@ def json_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
 
 def _elements(pieces: Iterator[bytes], path: Path) -> Iterator[bytes]:
     """The text of each element of an array."""
-    depth, start, at, text, comma = 0, 0, 0, b"", False
+    depth, start, at, text, comma, inside = 0, 0, 0, b"", False, False
     for piece in pieces:
         text, start, at = text[start:] + piece, 0, at - start
         if len(text) > LONGEST + len(piece):
             msg = f"{path}: an element is longer than {LONGEST >> 20} MB; cut or remove it"
             raise UserError(msg)
-        while (met := _TOKEN.search(text, at)) and met[0] != b'"':  # a string goes on: later
+        if inside and (rest := _INSIDE.match(text, at)):  # each piece is looked at once
+            inside, at = not rest[2], rest.end()
+        while not inside and (met := _TOKEN.search(text, at)):
             at = met.end()
-            if len(met[0]) > 1:
+            if met[0] == b'"' and (rest := _INSIDE.match(text, at)):
+                inside, at = True, rest.end()
+            if met[0][:1] == b'"':
                 continue
             depth += (met[0] in b"[{") - (met[0] in b"]}")
             if depth == 1 and start == 0 and met[0] == b"[":
@@ -66,7 +71,7 @@ def _elements(pieces: Iterator[bytes], path: Path) -> Iterator[bytes]:
                 if element:
                     yield element
             if depth == 0:
-                if text[at:].strip(SPACE) or any(rest.strip(SPACE) for rest in pieces):
+                if text[at:].strip(SPACE) or any(piece.strip(SPACE) for piece in pieces):
                     raise _damaged(path)
                 return
     raise _damaged(path)
