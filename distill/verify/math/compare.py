@@ -5,6 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from distill.verify.math import phrases
+from distill.verify.math.latex import canonical
 from distill.verify.math.notations import Based, Ratio, Residue
 from distill.verify.math.probe import constant
 from distill.verify.math.rational import Number
@@ -17,7 +18,16 @@ from distill.verify.math.scalars import (
     same_numbers,
     same_texts,
 )
-from distill.verify.math.values import Approximate, Listed, Named, Text, Value, read, understood
+from distill.verify.math.values import (
+    Approximate,
+    Listed,
+    Named,
+    Text,
+    Value,
+    is_name,
+    read,
+    understood,
+)
 
 MANY = 400  # pairs of elements that are compared; longer lists are only compared as a whole
 _RESULT = frozenset(("y", "f(x)"))  # names of what a function gives
@@ -56,6 +66,10 @@ def _named(gold: Value, answer: Value) -> Outcome:
             return same(_spread(gold), _spread(answer)) if _letters(gold) else (True, "relation")
         found = same(*inner)
         return found if found[0] is False and all(map(understood, inner)) else (None, "names")
+    if isinstance(gold, Listed) and _chain(answer):
+        return same(gold, Listed("", _chain(answer), canonical(wholes[1])))
+    if isinstance(answer, Listed) and _chain(gold):
+        return same(Listed("", _chain(gold), canonical(wholes[0])), answer)
     if _letters(gold) or _letters(answer):
         return same(*((_spread(one) if _letters(one) else one) for one in (gold, answer)))
     if (as_sets := same_set(gold, answer)) is not None:
@@ -74,6 +88,14 @@ def _letters(value: Value) -> list[str]:
     letters = value.name[1:-1].split(",")
     fits = value.value.brackets == "()" and len(letters) == len(value.value.items)
     return letters if fits and not any(isinstance(x, Listed) for x in value.value.items) else []
+
+
+def _chain(value: Value) -> tuple[Value, ...]:
+    """Both values of k = m = 3, by name."""
+    names = value.plain.split("=")[:-1] if isinstance(value, Named) else []
+    if len(names) < 2 or not all(map(is_name, map(str.strip, names))):
+        return ()
+    return tuple(Named(canonical(name), value.value) for name in names)
 
 
 def _spread(value: Value) -> Value:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from distill.verify.math.notations import with_choices
+from distill.verify.math.rational import may_be_euler
 
 LONGEST = 512  # characters; nobody writes a longer formula as an answer
 DEEPEST = 50  # brackets within brackets
@@ -57,6 +58,8 @@ def parse(text: str) -> Node | None:
     ('mul', None, None)
     """
     if len(text) > LONGEST or (len(text) > 1 and text.isalpha()):  # a word, or letters in order
+        return None
+    if may_be_euler(text):
         return None
     reader = _Reader(_TOKEN.findall(with_choices(text)))
     try:

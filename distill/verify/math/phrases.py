@@ -63,6 +63,7 @@ fifteen sixteen seventeen eighteen nineteen"""
 _TENTHS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _ONES = {word: value for value, word in enumerate(_SMALL.split())}
 _TENS = {word: 10 * value for value, word in enumerate(_TENTHS.split(), 2)}
+_SIGN = ("minus", "negative")
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
 
 
@@ -103,6 +104,9 @@ def number(text: str) -> Fraction | None:
     (Fraction(21, 1), Fraction(105, 1), None)
     """
     words = text.lower().replace("-", " ").replace(" and ", " ").split()
+    if words[:1] in (["minus"], ["negative"]):
+        inner = number(" ".join(words[1:])) if len(words) > 1 and words[1] not in _SIGN else None
+        return inner and -inner
     if not words or len(words) > 8 or words[0] in _SCALES:
         return None
     total = part = 0

@@ -10,7 +10,7 @@ from distill.verify.math import notations, phrases
 from distill.verify.math.expression import parse, symbols
 from distill.verify.math.notations import Based, Ratio, Residue
 from distill.verify.math.probe import constant, equal
-from distill.verify.math.rational import Number
+from distill.verify.math.rational import Number, may_be_euler
 from distill.verify.math.relations import equivalent, same_set, solution
 from distill.verify.math.units import alike, convert, known, scales
 from distill.verify.math.values import Text, Value
@@ -133,6 +133,8 @@ def formula_and_number(formula: Text, number: Number) -> Outcome:
     if len(formula.text) == 1 and formula.text in "ABCDEFGHIJ":
         return None, "letter"  # of an option
     tree = parse(formula.plain)
+    if may_be_euler(formula.plain):
+        return (True, "rational") if Fraction(formula.plain) == number.value else UNKNOWN
     if tree is None:
         solved = solution(formula.plain) if "=" in formula.plain else None
         return UNKNOWN if solved in (None, number.value) else (False, "relation")

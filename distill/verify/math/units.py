@@ -57,7 +57,7 @@ _SIZES: Mapping[str, Mapping[str, Fraction | int]] = {
     "angle": {"°": 1, "degree": 1, "deg": 1, "度": 1},
     "radians": {"rad": 1, "radian": 1},
     "dollars": {
-        "$": 1, "dollar": 1, "USD": 1, "usd": 1, "cent": Fraction(1, 100), "¢": Fraction(1, 100),
+        "$": 1, "dollar": 1, "USD": 1, "usd": 1, "US": 1, "cent": Fraction(1, 100), "¢": Fraction(1, 100),
     },
     "euros": {"€": 1, "euro": 1, "EUR": 1}, "pounds": {"£": 1, "GBP": 1},
     "yen": {"¥": 1, "yen": 1, "円": 1}, "yuan": {"元": 1, "yuan": 1, "RMB": 1, "CNY": 1},
@@ -101,7 +101,10 @@ def unit(rest: str) -> str | None:
     if "\\" in text or "{" in text:
         text = text.replace(r"\cdot", "·").replace(r"\times", "·").replace(r"\Omega", "Ω")
         text = text.replace(r"\mu ", "µ").replace("{", "").replace("}", "").strip()
+        text = re.sub(r"(?<![A-Za-z])([kMGmn]|µ) Ω", r"\1Ω", text)
         text = re.sub(r"\s*([·*/^])\s*", r"\1", re.sub(r"\s+(?=\^)|(?<=°) (?=[CF])", "", text))
+    if text[0] in "(（" and _GLUED.fullmatch(text[1:-1]):
+        text = text[1:-1]
     if text[0] in "°$" or _GLUED.fullmatch(text):
         return text if len(text) < 3 or _GLUED.fullmatch(text) else unit(text[1:]) and text
     text = text.replace(" ^", "^")

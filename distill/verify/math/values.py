@@ -10,7 +10,7 @@ from distill.verify.math import phrases
 from distill.verify.math.expression import is_product, parse, symbols
 from distill.verify.math.latex import SET_CLOSE, SET_OPEN, canonical, plain
 from distill.verify.math.notations import Based, Notation, Ratio, Residue, notation
-from distill.verify.math.probe import equal
+from distill.verify.math.probe import constant, equal
 from distill.verify.math.rational import Number, read_number
 from distill.verify.math.units import DENYING, known, unit
 
@@ -176,7 +176,7 @@ def _read(text: str, depth: int) -> Value:
             return _text(text)
     if depth == 0:
         return _text(text)
-    if ("]" in text or text[-1] == "[") and _FRENCH.search(text):
+    if ("]" in text or text.endswith("[")) and _FRENCH.search(text):
         text = _FRENCH.sub(lambda match: "(" if match[0] == "]" else ")", text)
     parts = split(text, grouped=True)
     if len(parts) > 1:
@@ -244,25 +244,27 @@ def _named(text: str, depth: int) -> Value | None:
         return _approximate(text, depth)
     for sign in _MEMBER.finditer(text[:80]):
         name, right = text[: sign.start()].strip(), text[sign.end() :]
-        if _is_name(name) and not _MEMBER.search(right):
+        if is_name(name) and not _MEMBER.search(right):
             return Named(canonical(name), _read(right, depth), text)
         return None
     if "=" not in text or _RELATION.search(text.replace("|", "")):
         return None
     left, *others = [side.strip() for side in text.split("=")]
-    named = len(left) <= 80 and _is_name(left)
-    if not named and (_LETTER.search(_COMMAND.sub("", left)) or read_number(others[-1]) is None):
+    named = len(left) <= 80 and is_name(left)
+    fixed = read_number(others[-1]) is not None or constant(others[-1]) is not None
+    if not named and (_LETTER.search(_COMMAND.sub("", left)) or not fixed):
         return None
     steps = others[:-1] if named else [left, *others[:-1]]
     last = read_number(others[-1])
     value = others[-1] if last is None else rf"({last.value.numerator})/({last.value.denominator})"
-    if not others[-1] or not all(_holds(step, value) for step in steps):
+    if not others[-1] or not all(is_name(step) or _holds(step, value) for step in steps):
         return None
     found = _read(others[-1], depth)
     return Named(canonical(left), found, text) if named else found
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether it only names an answer."""
     return _NAME.fullmatch(text) is not None and not _denies(text) and not is_product(text)
 
 
@@ -279,7 +281,7 @@ def _holds(step: str, value: str) -> bool:
 def _approximate(text: str, depth: int) -> Value | None:
     left, _, right = text.partition(r"\approx")
     left = left.strip()
-    if not left or _is_name(left):
+    if not left or is_name(left):
         return _read(right, depth) if r"\approx" not in right else None
     exact, rounded = _read(left, depth), read_number(right)
     return None if rounded is None else Approximate(exact, rounded)
