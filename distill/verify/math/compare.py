@@ -1,11 +1,12 @@
 """Decides whether two answers are the same, if that can be done without a symbolic library."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
 from distill.verify.math import phrases
-from distill.verify.math.latex import canonical
+from distill.verify.math.latex import SET_OPEN, canonical
 from distill.verify.math.notations import Based, Ratio, Residue
 from distill.verify.math.probe import constant
 from distill.verify.math.rational import Number
@@ -26,15 +27,26 @@ from distill.verify.math.values import (
     Value,
     is_name,
     read,
+    read_plain,
     understood,
 )
 
 MANY = 400  # pairs of elements that are compared; longer lists are only compared as a whole
+# k \in \mathbb{Z}, f(x) = …, a_n = …, \{x \mid …\}
+_BOUND = re.compile(
+    r"(?<![A-Za-z\\])([a-z]) ?\\in ?(?:\\mathbb ?\{? ?[ZN] ?\}?|Z|N)"
+    r"|^[a-zA-Z] ?\( ?([a-z]) ?\) ?=|^[a-zA-Z]_\{? ?([a-z]) ?\}? ?="
+    rf"|^{SET_OPEN} ?([a-z])(?: ?\\in ?\\mathbb ?\{{?R\}}?)? ?[|:](?!.*\\in)"
+)
+_LETTERS = re.compile(r"\\[a-zA-Z]+|(?<![a-z])(?:and|or|for|any|all|where|with|integer)(?![a-z])|[A-Za-z]")
 _RESULT = frozenset(("y", "f(x)"))  # names of what a function gives
 
 
 def same(gold: Value, answer: Value) -> Outcome:
     """Whether they are equal, and how that was decided."""
+    ours, theirs = _bound(gold), _bound(answer)
+    if ours and theirs and ours != theirs and (moved := _renamed(answer, theirs, ours)):
+        answer = moved
     if isinstance(gold, Number) and isinstance(answer, Number):
         return same_numbers(gold, answer)
     if isinstance(gold, Named) or isinstance(answer, Named):
@@ -53,6 +65,22 @@ def same(gold: Value, answer: Value) -> Outcome:
     if isinstance(answer, Number):
         return _number_against(gold, answer)
     return _list_or_text(gold, answer)
+
+
+def _bound(value: Value) -> str:
+    r"""The letter that only counts, or stands for any value: k in x = k\pi, k \in \mathbb{Z}."""
+    text = getattr(value, "plain", "")
+    found = _BOUND.findall(text) if "=" in text or "\\in" in text or "|" in text else []
+    return "".join(found[0]) if len(found) == 1 else ""
+
+
+def _renamed(value: Value, name: str, other: str) -> Value | None:
+    """The value with another letter in place of one; None if it has that other one already."""
+    text = getattr(value, "plain", "")
+    letters = _LETTERS.findall(text)
+    if other in letters:
+        return None
+    return read_plain(_LETTERS.sub(lambda match: other if match[0] == name else match[0], text))
 
 
 def _named(gold: Value, answer: Value) -> Outcome:

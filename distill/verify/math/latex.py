@@ -93,7 +93,9 @@ _BEFORE = re.compile(
     r"\s{0,4}(?:(?:\\(?:therefore|implies|[rR]ightarrow|Longrightarrow|iff|hence)(?![a-z])|[=:])\s{0,4}"
     r"|(?:exactly|is|only|just|simply|equals|thus|so|therefore|hence|(?:the )?(?:final |correct )?"
     r"answer"
-    r"(?: is)?|result)\s{0,2}[:=]?\s{1,4}(?=[-+(\[0-9\\]))",
+    r"(?: is)?|result)\s{0,2}[:=]?\s{1,4}(?=[-+(\[0-9\\])"
+    r"|(?:答案?|解|ответ|réponse|respuesta|resposta|risposta|antwort|答え|답|정답|答案是)\s{0,2}:\s{0,4}(?=\S)"
+    r"|(?:共有?|总共|一共)\s{0,2}(?=[0-9]))",
     re.IGNORECASE,
 )
 _AFTER = re.compile(

@@ -40,6 +40,8 @@ _REPEATING = re.compile(
     r"([0-9]{1,20})[.,]([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
     r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,120})\)|(?<=[0-9]{3})\s?\\ldots)"
 )
+# 22°30' and 22°30'15"
+_DEGREES = re.compile(r"([0-9]{1,6})° ?([0-9]{1,2})'(?!') ?(?:([0-9]{1,2}) ?(?:''|\"))?$")
 _AGAIN = re.compile(r"([0-9])\1{2,}$|([0-9]{2,20}?)\2+$")
 _CURRENCY = re.compile(r"(?:([€£¥₹₽])|(USD|EUR|GBP|INR|CNY|RMB|US|Rs\.?)(?=[ 0-9.]))\s?")
 _PERCENT = re.compile(r"\s?(?:%|per ?cent(?:age)?\b|pct\b\.?|prozent\b|por ciento\b|pour ?cent\b)", re.IGNORECASE)
@@ -80,6 +82,9 @@ def read_number(text: str) -> Number | None:
     if money:
         text = text[money.end() :]
     comma = _MONEY_COMMA.match(text)
+    if "°" in text and (match := _DEGREES.match(text)):
+        whole, minutes, seconds = (int(part or 0) for part in match.groups())
+        return Number(sign * (whole + Fraction(60 * minutes + seconds, 3600)), unit="°")
     found: tuple[Fraction, int, int | None] | None
     if comma and (money or comma.end() < len(text)):
         found = Fraction(f"{comma[1]}.{comma[2]}"), comma.end(), len(comma[2])

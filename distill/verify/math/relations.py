@@ -26,7 +26,7 @@ _JOINED = (
     ("minus", re.compile(r"\\(?:setminus|backslash)(?![a-zA-Z])|(?<=[})])\s?-\s?(?=\ue000)")),
 )
 _BUILDER = re.compile(
-    rf"{SET_OPEN} ?(?:[A-Za-z]|\\[a-z]{{3,7}})(?: ?\\in ?(?:\\mathbb ?\{{?R\}}?|R))? ?[|:] ?"
+    rf"{SET_OPEN} ?([A-Za-z]|\\[a-z]{{3,7}})(?: ?\\in ?(?:\\mathbb ?\{{?R\}}?|R))? ?[|:] ?"
     rf"(.+){SET_CLOSE}"
 )
 _VARIABLE = re.compile(r"\\?[A-Za-z]{1,7}(?:_\w|_\{\w{1,8}\})?(?: ?\([A-Za-z]\))?")
@@ -184,7 +184,8 @@ def _text(text: str, depth: int) -> Reals | None:
     if depth == 0 or not text or len(text) > 400:
         return None
     if match := _BUILDER.fullmatch(text):
-        return _text(match[1], depth - 1)
+        inside = _text(match[2], depth - 1)
+        return inside if inside and inside.names() <= {match[1]} else None
     if phrases.meaning(text) == r"\mathbb{R}":
         return EVERYTHING
     if text == r"\emptyset":

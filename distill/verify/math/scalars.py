@@ -3,6 +3,7 @@
 ``wrong`` needs both sides read in full; where a mark of either is unknown, the outcome is open.
 """
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -22,6 +23,7 @@ UNKNOWN: Outcome = (None, "needs_symbolic")
 ROUNDED = 6
 # Letters that may be a unit behind a number: 5m, 8N.
 _UNITS = frozenset("smglhLNJWVAKCFTHtRPBk")
+_SET_NAME = re.compile(r"[A-Z](?:_\w|'|\^c)?|\\bar[A-Z]|\\overline[A-Z]")
 _INTEGRATION = str.maketrans("cKk", "CCC")
 
 
@@ -80,7 +82,11 @@ def same_notations(gold: Value, answer: Value) -> Outcome:
         return notations.against(gold, answer, asked=True), "notation"
     if isinstance(answer, kinds) and isinstance(gold, Number):
         return notations.against(answer, gold, asked=False), "notation"
-    return None, "notation"
+    written = [
+        ":".join(map(str, one.parts)) if isinstance(one, Ratio) else getattr(one, "plain", "")
+        for one in (gold, answer)
+    ]
+    return same_ratio(*written), "notation"
 
 
 def same_texts(gold: Text, answer: Text) -> Outcome:
@@ -101,14 +107,39 @@ def same_texts(gold: Text, answer: Text) -> Outcome:
     wordy = len(gold.text) > 1 and (gold.text.isalpha() or answer.text.isalpha())
     if wordy and phrases.bare(gold.plain) == phrases.bare(answer.plain):
         return True, "words"
+    if gold.text.count(r"\c") and _joined(gold.text) == _joined(answer.text):
+        return True, "string"
     if (found := same_set(gold, answer)) is not None:
         return found, "interval"
+    if (found := same_ratio(gold.plain, answer.plain)) is not None:
+        return found, "notation"
     if (found := equivalent(gold.plain, answer.plain)) is not None:
         return found, "relation"
     for known_, other in (meant, (gold, answer)), (meant[::-1], (answer, gold)):
         if known_[0] in phrases.NO_NUMBER and constant(other[1].plain) is not None:
             return False, "words"
     return _formulas(gold.plain, answer.plain)
+
+
+def _joined(text: str) -> tuple[str, ...]:
+    r"""The sets of A \cup B in one order; the text itself if they are joined in two ways."""
+    for sign in (r"\cup", r"\cap"):
+        parts = text.split(sign)
+        if len(parts) > 1 and all(_SET_NAME.fullmatch(part) for part in parts):
+            return (sign, *sorted(parts))
+    return (text,)
+
+
+def same_ratio(gold: str, answer: str) -> bool | None:
+    r"""Whether two ratios of formulas are the same: \sqrt{3} : 3 and 1 : \sqrt{3}."""
+    ours, theirs = gold.split(":"), answer.split(":")
+    if not 1 < len(ours) == len(theirs) < 5:
+        return None
+    found = [
+        equal(f"({ours[0]})({theirs[at]})", f"({ours[at]})({theirs[0]})")
+        for at in range(1, len(ours))
+    ]
+    return False if False in found else None if None in found else True
 
 
 def _formulas(gold: str, answer: str) -> Outcome:
@@ -148,7 +179,7 @@ def formula_and_number(formula: Text, number: Number) -> Outcome:
     if found is False and not degrees and equal(formula.plain, f"{written}°"):
         return None, "units"  # 90 for pi/2
     letters = symbols(tree)
-    doubtful = "(" in formula.plain or all(one in _UNITS or one.isupper() for one in letters)
+    doubtful = "(" in formula.plain or all(one in _UNITS or one.isupper() or one == r"\Omega" for one in letters)
     if found is False and len(formula.text) > 1 and letters and doubtful:
         return None, "units"  # 5m may be five metres, 5M five millions, 5 (a) a part
     return UNKNOWN if found is None else (found, "probe")

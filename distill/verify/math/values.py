@@ -63,7 +63,14 @@ _MATRIX = re.compile(
 )
 # brackets and dollars around a matrix, and its name before it
 _AROUND = re.compile(r"\\left|\\right|\\[bB]igg?[lr]?|\\?[$\[\]()]|\s|^[^=]{0,4}[A-Za-z]\}?\s?=")
-_ROWS = re.compile(r"\\\\(?:\s?\[[0-9.a-z ]{1,12}\])?(?!\\)")
+_ROWS = re.compile(r"\\\\(?:\s?\[[0-9.a-z ]{1,12}\])?(?!\\)|\\cr(?![a-z])")
+_RULES = re.compile(r"\\hline(?![a-z])")
+# equations one below the other: \begin{cases} x = 3 \\ y = -1 \end{cases}
+_SYSTEM = re.compile(
+    r"(?:\\left)?\s?(?:\\\{|\\lbrace)?\s{0,4}\\begin\s?\{(cases|array|aligned|gathered|matrix)\}"
+    r"(?:\s?\{[lcr| ]{1,9}\})?((?:(?!\\(?:begin|end)|&[^=&]*&).)*)\\end\s?\{\1\}\s{0,4}(?:\\right\s?\.?)?",
+    re.DOTALL,
+)
 _LETTER = re.compile(r"[A-Za-z]")
 _OTHER_LETTER = re.compile(r"[^\W\d_a-zA-Zα-ωΑ-Ω]")  # of another script: a sentence, not a list
 _PROSE = re.compile(r"[A-Za-z]{2,}[ ,]+(?:[A-Za-z]+[ ,]+)*[A-Za-z]{2,}")
@@ -141,13 +148,23 @@ def read(answer: str) -> Value | None:
     """
     if len(answer) > LONGEST:
         return Text(answer)
-    if r"\begin" in answer and (matrix := _matrix(answer)) is not None:
-        return matrix
+    if r"\begin" in answer:
+        if (matrix := _matrix(answer)) is not None:
+            return matrix
+        if system := _SYSTEM.fullmatch(answer.strip(" $.\n")):
+            rows = [row.replace("&", "").strip(" ,;.\n") for row in _ROWS.split(system[2])]
+            if all("=" in row for row in rows if row):
+                answer = ", ".join(filter(None, rows))
     text = plain(answer)
-    found = _read(text, DEEPEST) if text else None
+    found = read_plain(text) if text else None
     if r"\$" in answer and isinstance(found, Number) and not found.unit and not found.percent:
         return replace(found, unit="$")
     return found
+
+
+def read_plain(text: str) -> Value:
+    """The value of a text without typography."""
+    return _read(text, DEEPEST)
 
 
 def _matrix(answer: str) -> Listed | None:
@@ -155,7 +172,7 @@ def _matrix(answer: str) -> Listed | None:
     match = _MATRIX.search(answer)
     if match is None or _AROUND.sub("", answer[: match.start()] + answer[match.end() :]):
         return None
-    rows = [row for row in _ROWS.split(match[1]) if row.strip()]
+    rows = [row for row in _ROWS.split(_RULES.sub("", match[1])) if row.strip()]
     if len(rows) > MOST or match[1].count("&") > MOST:
         return None
     cells = [[plain(cell) for cell in row.split("&")] for row in rows]
