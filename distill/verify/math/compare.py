@@ -38,7 +38,9 @@ _BOUND = re.compile(
     r"|^[a-zA-Z] ?\( ?([a-z]) ?\) ?=|^[a-zA-Z]_\{? ?([a-z]) ?\}? ?="
     rf"|^{SET_OPEN} ?([a-z])(?: ?\\in ?\\mathbb ?\{{?R\}}?)? ?[|:](?!.*\\in)"
 )
-_LETTERS = re.compile(r"\\[a-zA-Z]+|(?<![a-z])(?:and|or|for|any|all|where|with|integer)(?![a-z])|[A-Za-z]")
+_LETTERS = re.compile(
+    r"\\[a-zA-Z]+|(?<![a-z])(?:and|or|for|any|all|where|with|integer)(?![a-z])|[A-Za-z]"
+)
 _RESULT = frozenset(("y", "f(x)"))  # names of what a function gives
 
 
@@ -137,6 +139,8 @@ def _spread(value: Value) -> Value:
 def _approximate(gold: Value, answer: Value) -> Outcome:
     """A value with its rounding counts by the value, or by its rounding if that is asked for."""
     exact = [one.exact if isinstance(one, Approximate) else one for one in (gold, answer)]
+    if any(isinstance(one, Approximate) and _is_far(one) for one in (gold, answer)):
+        return None, "rounded"
     found = same(*exact)
     if found[0] is True:
         return found
@@ -148,6 +152,17 @@ def _approximate(gold: Value, answer: Value) -> Outcome:
     if isinstance(answer, Approximate) and isinstance(gold, Number) and gold.decimals:
         return (True, "rounded") if gold.value == answer.rounded.value else found
     return found
+
+
+def _is_far(value: Approximate) -> bool:
+    """Whether the rounding is not one of the value."""
+    exact, rounded = value.exact, value.rounded
+    if isinstance(exact, Number):
+        size = exact.value if exact.unit == rounded.unit else None
+    else:
+        size = constant(getattr(exact, "plain", ""))
+    step = Fraction(1, 10 ** min(rounded.decimals or 0, 50))
+    return size is not None and abs(size - rounded.value) > step
 
 
 def _against_number(gold: Number, answer: Value) -> Outcome:

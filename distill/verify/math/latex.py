@@ -148,7 +148,9 @@ def _ascii(text: str) -> str:
 
 def _marks(text: str) -> str:
     r"""The text with one spelling of primes, bars, vectors and angles: \angle RQP is \angle PQR."""
-    text = _PRIMES.sub(lambda match: "'" * ((match[1] or "'").count("\\") or len(match[1] or "'")), text)
+    text = _PRIMES.sub(
+        lambda match: "'" * ((match[1] or "'").count("\\") or len(match[1] or "'")), text
+    )
     text = _DERIVED.sub(lambda match: "'" * int(match[1]), text)
     text = _ANGLE.sub(_angle, _VECTOR.sub(_vector, _BAR.sub(r"\\bar", text)))
     for name in ("phi", "epsilon", "theta"):

@@ -58,7 +58,9 @@ _LEAD = re.compile(r"(?:x ?\\in |(?:the|an?) (?=\w{3}))")
 _SENTENCE = re.compile(
     r"(?:the|this|it|that)(?: [a-z]{2,20}){0,2} (?:is (?:an? |the )?([a-z]{2,30})|(converges|diverges))"
 )
-_SUBJECT = re.compile(r"(?:the|this)(?: [a-z]{2,20}){1,2} (?=does(?:n't| not) exist$|is undefined$)")
+_SUBJECT = re.compile(
+    r"(?:the|this)(?: [a-z]{2,20}){1,2} (?=does(?:n't| not) exist$|is undefined$)"
+)
 _WINNER = re.compile(r"(?<=[a-z]) (?:always )?(?:wins|will win)$")
 _FIRST = re.compile(r"(yes|no|true|false)\s?[,.:;!]\s?(?=[^\W\d])")
 
@@ -79,10 +81,11 @@ def meaning(text: str) -> str | None:
     """
     if len(text) > 80:
         return None
-    said = text.strip().rstrip(".!").lower() if "\\" not in text else text.strip()
-    if (known := _MEANT.get(said) or _MEANT.get(
-        _LEAD.sub("", _SUBJECT.sub("", said), count=1).removeprefix("is ")
-    )) is not None:
+    said = _said(text).lower() if "\\" not in text else text.strip()
+    if (
+        known := _MEANT.get(said)
+        or _MEANT.get(_LEAD.sub("", _SUBJECT.sub("", said), count=1).removeprefix("is "))
+    ) is not None:
         return known
     first = _FIRST.match(said)
     if first and not DENYING & set(said[first.end() :].split()) - {"not", "no"}:
@@ -90,9 +93,15 @@ def meaning(text: str) -> str | None:
     return None
 
 
+def _said(text: str) -> str:
+    """The text without a full stop or an exclamation mark; that of n! is none."""
+    text = text.strip().rstrip(".")
+    return text.rstrip("!") if len(text) > 3 and text[-4:-1].isalpha() else text
+
+
 def bare(text: str) -> str:
     """A word without its article or the sentence around it: "the circle", "it is a circle"."""
-    said = text.strip().rstrip(".!").casefold()
+    said = _said(text).casefold()
     if match := _SENTENCE.fullmatch(said):
         return said if match[1] in DENYING else match[1] or match[2]
     said = _WINNER.sub("", said)

@@ -44,7 +44,9 @@ _REPEATING = re.compile(
 _DEGREES = re.compile(r"([0-9]{1,6})° ?([0-9]{1,2})'(?!') ?(?:([0-9]{1,2}) ?(?:''|\"))?$")
 _AGAIN = re.compile(r"([0-9])\1{2,}$|([0-9]{2,20}?)\2+$")
 _CURRENCY = re.compile(r"(?:([€£¥₹₽])|(USD|EUR|GBP|INR|CNY|RMB|US|Rs\.?)(?=[ 0-9.]))\s?")
-_PERCENT = re.compile(r"\s?(?:%|per ?cent(?:age)?\b|pct\b\.?|prozent\b|por ciento\b|pour ?cent\b)", re.IGNORECASE)
+_PERCENT = re.compile(
+    r"\s?(?:%|per ?cent(?:age)?\b|pct\b\.?|prozent\b|por ciento\b|pour ?cent\b)", re.IGNORECASE
+)
 _TIMES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 

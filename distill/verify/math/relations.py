@@ -127,7 +127,7 @@ def _as_zero(text: str) -> tuple[str, str] | None:
 def same_set(gold: Value, answer: Value) -> bool | None:
     """Whether two sets of real numbers are the same; None if one cannot be read as such."""
     left, right = reals(gold), reals(answer)
-    if left is None or right is None:
+    if left is None or right is None or max(len(left.names()), len(right.names())) > 1:
         return None
     ends = sorted([*left.ends(), *right.ends()])
     distinct: list[Any] = []
@@ -137,7 +137,11 @@ def same_set(gold: Value, answer: Value) -> bool | None:
         if gap is None or gap > PRECISE * max(1, abs(end)):
             near = near or (gap is not None and gap <= COARSE * max(1, abs(end)))
             distinct.append(end)
-    if _places(left, distinct) == _places(right, distinct):
+    ours, theirs = _places(left, distinct), _places(right, distinct)
+    if not ours or not theirs:
+        both = {left.parts, right.parts} == {()}
+        return None if ours == theirs and not both else ours == theirs  # "x < 1, x > 5" means or
+    if ours == theirs:
         names = left.names(), right.names()
         return True if names[0] == names[1] or not all(names) else None
     return None if near and ("." in _written(gold) + _written(answer)) else False
@@ -199,6 +203,8 @@ def _text(text: str, depth: int) -> Reals | None:
         if 1 < len(parts) <= MOST:
             inner = [_text(part, depth) for part in parts]
             known = tuple(one for one in inner if one is not None)
+            if kind == "and" and any(one.low is not None and one.low == one.high for one in known):
+                return None  # x = 1, x > 5 means or
             return Reals(kind, known) if len(known) == len(inner) else None
     if text[0] == SET_OPEN and text[-1] == SET_CLOSE:
         points = [end(part) for part in text[1:-1].split(",")]

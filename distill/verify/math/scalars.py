@@ -24,7 +24,8 @@ ROUNDED = 6
 # Letters that may be a unit behind a number: 5m, 8N.
 _UNITS = frozenset("smglhLNJWVAKCFTHtRPBk")
 _SET_NAME = re.compile(r"[A-Z](?:_\w|'|\^c)?|\\bar[A-Z]|\\overline[A-Z]")
-_INTEGRATION = str.maketrans("cKk", "CCC")
+# Its constant has no name of its own, if the formula has x or t and no other c.
+_INTEGRATION = re.compile(r"(.*[xt].*)\+ ?([cCkK])", re.DOTALL)
 
 
 def same_numbers(gold: Number, answer: Number) -> Outcome:
@@ -144,8 +145,9 @@ def same_ratio(gold: str, answer: str) -> bool | None:
 
 def _formulas(gold: str, answer: str) -> Outcome:
     found = equal(gold, answer)
-    if found is not True and gold.endswith(("+C", "+ C", "+c", "+ c")):  # a constant of integration
-        found = equal(gold.translate(_INTEGRATION), answer.translate(_INTEGRATION)) or found
+    ours, theirs = _INTEGRATION.fullmatch(gold), _INTEGRATION.fullmatch(answer)
+    if found is not True and ours and theirs and ours[2] not in ours[1] + theirs[1]:
+        found = equal(gold, f"{theirs[1]}+{ours[2]}") or found
     return UNKNOWN if found is None else (found, "probe")
 
 
@@ -179,7 +181,9 @@ def formula_and_number(formula: Text, number: Number) -> Outcome:
     if found is False and not degrees and equal(formula.plain, f"{written}°"):
         return None, "units"  # 90 for pi/2
     letters = symbols(tree)
-    doubtful = "(" in formula.plain or all(one in _UNITS or one.isupper() or one == r"\Omega" for one in letters)
+    doubtful = "(" in formula.plain or all(
+        one in _UNITS or one.isupper() or one == r"\Omega" for one in letters
+    )
     if found is False and len(formula.text) > 1 and letters and doubtful:
         return None, "units"  # 5m may be five metres, 5M five millions, 5 (a) a part
     return UNKNOWN if found is None else (found, "probe")

@@ -47,7 +47,9 @@ _READ = re.compile(
     r"|\\(?:begin|end)\s?\{[pb]?matrix\}|\\\\|[A-Za-z](?:_(?:[A-Za-z0-9]|\{[0-9A-Za-z]{1,3}\})(?![\w{]))?"
     r"|(?<![0-9])[0-9]+(?:\.[0-9]+)?(?!_)|[-+*/^=<>(){}\[\],|&\s\ue000\ue001])*"
 )
-_TOGETHER = re.compile(r"[A-Za-z]\s?\(|[A-Z]\s?(?:\\times\s?)?[A-Z]|\|\s?\||\^\s?\{\(\w\)\}")
+_TOGETHER = re.compile(
+    r"[0-9]\s?\\frac|\\frac\s?(?:\{[^{}]*\}|\w|\\pi)\s?(?:$|[-+=,)])|[A-Za-z]\s?\(|[A-Z]\s?(?:\\times\s?)?[A-Z]|\|\s?\||\^\s?\{\(\w\)\}"
+)
 _LETTERS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z]")
 _RELATION = re.compile(r"\\(?:le|ge|ne|in)(?![a-zA-Z])|[=<>]")

@@ -86,6 +86,7 @@ _SHORT = _words(
 _WORD = re.compile(
     r"[A-Za-z$°Ωµ€£¥₹₽²³.'·&/()-]+(?:\^-?[0-9])?(?:[·/]?[A-Za-z]+(?:\^-?[0-9])?)*|\^-?[23]"
 )
+_FRACTION = re.compile(r"\\frac ?\{ ([^{}]{1,30}) \} ?\{ ([^{}]{1,30}) \}")  # of two texts
 _PIECE = re.compile(r"([·*/ ]?)([^\W\d_]+|[°$€£¥₹₽¢%]C?F?)(?:\^?(-?[0-9²³]))?")
 
 
@@ -99,6 +100,7 @@ def unit(rest: str) -> str | None:
     if not text:
         return ""
     if "\\" in text or "{" in text:
+        text = _FRACTION.sub(r"\1/\2", text)
         text = text.replace(r"\cdot", "·").replace(r"\times", "·").replace(r"\Omega", "Ω")
         text = text.replace(r"\mu ", "µ").replace("{", "").replace("}", "").strip()
         text = re.sub(r"(?<![A-Za-z])([kMGmn]|µ) Ω", r"\1Ω", text)
