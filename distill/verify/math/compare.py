@@ -1,20 +1,21 @@
 """Decides whether two answers are the same, if that can be done without a symbolic library."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
 from distill.verify.math import phrases
-from distill.verify.math.latex import SET_OPEN, canonical
+from distill.verify.math.latex import canonical
 from distill.verify.math.notations import Based, Ratio, Residue
 from distill.verify.math.probe import constant
 from distill.verify.math.rational import Number
 from distill.verify.math.relations import equivalent, same_set
+from distill.verify.math.renamed import renamed
 from distill.verify.math.scalars import (
     UNKNOWN,
     Outcome,
     formula_and_number,
+    is_far,
     same_notations,
     same_numbers,
     same_texts,
@@ -27,28 +28,16 @@ from distill.verify.math.values import (
     Value,
     is_name,
     read,
-    read_plain,
     understood,
 )
 
 MANY = 400  # pairs of elements that are compared; longer lists are only compared as a whole
-# k \in \mathbb{Z}, f(x) = …, a_n = …, \{x \mid …\}
-_BOUND = re.compile(
-    r"(?<![A-Za-z\\])([a-z]) ?\\in ?(?:\\mathbb ?\{? ?[ZN] ?\}?|Z|N)"
-    r"|^[a-zA-Z] ?\( ?([a-z]) ?\) ?=|^[a-zA-Z]_\{? ?([a-z]) ?\}? ?="
-    rf"|^{SET_OPEN} ?([a-z])(?: ?\\in ?\\mathbb ?\{{?R\}}?)? ?[|:](?!.*\\in)"
-)
-_LETTERS = re.compile(
-    r"\\[a-zA-Z]+|(?<![a-z])(?:and|or|for|any|all|where|with|integer)(?![a-z])|[A-Za-z]"
-)
 _RESULT = frozenset(("y", "f(x)"))  # names of what a function gives
 
 
 def same(gold: Value, answer: Value) -> Outcome:
     """Whether they are equal, and how that was decided."""
-    ours, theirs = _bound(gold), _bound(answer)
-    if ours and theirs and ours != theirs and (moved := _renamed(answer, theirs, ours)):
-        answer = moved
+    answer = renamed(answer, gold)
     if isinstance(gold, Number) and isinstance(answer, Number):
         return same_numbers(gold, answer)
     if isinstance(gold, Named) or isinstance(answer, Named):
@@ -69,24 +58,12 @@ def same(gold: Value, answer: Value) -> Outcome:
     return _list_or_text(gold, answer)
 
 
-def _bound(value: Value) -> str:
-    r"""The letter that only counts, or stands for any value: k in x = k\pi, k \in \mathbb{Z}."""
-    text = getattr(value, "plain", "")
-    found = _BOUND.findall(text) if "=" in text or "\\in" in text or "|" in text else []
-    return "".join(found[0]) if len(found) == 1 else ""
-
-
-def _renamed(value: Value, name: str, other: str) -> Value | None:
-    """The value with another letter in place of one; None if it has that other one already."""
-    text = getattr(value, "plain", "")
-    letters = _LETTERS.findall(text)
-    if other in letters:
-        return None
-    return read_plain(_LETTERS.sub(lambda match: other if match[0] == name else match[0], text))
-
-
 def _named(gold: Value, answer: Value) -> Outcome:
     """Compares what is named; another name leaves it open."""
+    if isinstance(gold, Listed) and (spread := _chain(answer)):
+        return same(gold, spread)
+    if isinstance(answer, Listed) and (spread := _chain(gold)):
+        return same(spread, answer)
     inner = [one.value if isinstance(one, Named) else one for one in (gold, answer)]
     wholes = [getattr(one, "plain", "") for one in (gold, answer)]
     if isinstance(gold, Named) and isinstance(answer, Named):
@@ -96,10 +73,6 @@ def _named(gold: Value, answer: Value) -> Outcome:
             return same(_spread(gold), _spread(answer)) if _letters(gold) else (True, "relation")
         found = same(*inner)
         return found if found[0] is False and all(map(understood, inner)) else (None, "names")
-    if isinstance(gold, Listed) and _chain(answer):
-        return same(gold, Listed("", _chain(answer), canonical(wholes[1])))
-    if isinstance(answer, Listed) and _chain(gold):
-        return same(Listed("", _chain(gold), canonical(wholes[0])), answer)
     if _letters(gold) or _letters(answer):
         return same(*((_spread(one) if _letters(one) else one) for one in (gold, answer)))
     if (as_sets := same_set(gold, answer)) is not None:
@@ -120,12 +93,15 @@ def _letters(value: Value) -> list[str]:
     return letters if fits and not any(isinstance(x, Listed) for x in value.value.items) else []
 
 
-def _chain(value: Value) -> tuple[Value, ...]:
-    """Both values of k = m = 3, by name."""
-    names = value.plain.split("=")[:-1] if isinstance(value, Named) else []
-    if len(names) < 2 or not all(map(is_name, map(str.strip, names))):
-        return ()
-    return tuple(Named(canonical(name), value.value) for name in names)
+def _chain(value: Value) -> Listed | None:
+    """The list of k = 3 and m = 3 for k = m = 3."""
+    if not isinstance(value, Named):
+        return None
+    names = [name.strip() for name in value.plain.split("=")[:-1]]
+    if len(names) < 2 or not all(map(is_name, names)):
+        return None
+    items = tuple(Named(canonical(name), value.value) for name in names)
+    return Listed("", items, canonical(value.plain))
 
 
 def _spread(value: Value) -> Value:
@@ -139,7 +115,7 @@ def _spread(value: Value) -> Value:
 def _approximate(gold: Value, answer: Value) -> Outcome:
     """A value with its rounding counts by the value, or by its rounding if that is asked for."""
     exact = [one.exact if isinstance(one, Approximate) else one for one in (gold, answer)]
-    if any(isinstance(one, Approximate) and _is_far(one) for one in (gold, answer)):
+    if any(isinstance(one, Approximate) and is_far(one) for one in (gold, answer)):
         return None, "rounded"
     found = same(*exact)
     if found[0] is True:
@@ -152,17 +128,6 @@ def _approximate(gold: Value, answer: Value) -> Outcome:
     if isinstance(answer, Approximate) and isinstance(gold, Number) and gold.decimals:
         return (True, "rounded") if gold.value == answer.rounded.value else found
     return found
-
-
-def _is_far(value: Approximate) -> bool:
-    """Whether the rounding is not one of the value."""
-    exact, rounded = value.exact, value.rounded
-    if isinstance(exact, Number):
-        size = exact.value if exact.unit == rounded.unit else None
-    else:
-        size = constant(getattr(exact, "plain", ""))
-    step = Fraction(1, 10 ** min(rounded.decimals or 0, 50))
-    return size is not None and abs(size - rounded.value) > step
 
 
 def _against_number(gold: Number, answer: Value) -> Outcome:

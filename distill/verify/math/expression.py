@@ -57,9 +57,8 @@ def parse(text: str) -> Node | None:
     >>> parse("2x").kind, parse("1/2x"), parse("odd")
     ('mul', None, None)
     """
-    if len(text) > LONGEST or (len(text) > 1 and text.isalpha()):  # a word, or letters in order
-        return None
-    if may_be_euler(text):
+    wordy = len(text) > 1 and text.isalpha()  # a word, or letters in order
+    if len(text) > LONGEST or wordy or may_be_euler(text):
         return None
     reader = _Reader(_TOKEN.findall(with_choices(text)))
     try:

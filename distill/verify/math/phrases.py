@@ -56,7 +56,8 @@ NO_NUMBER = frozenset(
 )
 _LEAD = re.compile(r"(?:x ?\\in |(?:the|an?) (?=\w{3}))")
 _SENTENCE = re.compile(
-    r"(?:the|this|it|that)(?: [a-z]{2,20}){0,2} (?:is (?:an? |the )?([a-z]{2,30})|(converges|diverges))"
+    r"(?:the|this|it|that)(?: [a-z]{2,20}){0,2}"
+    r" (?:is (?:an? |the )?([a-z]{2,30})|(converges|diverges))"
 )
 _SUBJECT = re.compile(
     r"(?:the|this)(?: [a-z]{2,20}){1,2} (?=does(?:n't| not) exist$|is undefined$)"

@@ -14,7 +14,7 @@ from distill.verify.math.probe import constant, equal
 from distill.verify.math.rational import Number, may_be_euler
 from distill.verify.math.relations import equivalent, same_set, solution
 from distill.verify.math.units import alike, convert, known, scales
-from distill.verify.math.values import Text, Value
+from distill.verify.math.values import Approximate, Text, Value
 
 # (same, method): same is None if it is open.
 Outcome = tuple[bool | None, str]
@@ -149,6 +149,17 @@ def _formulas(gold: str, answer: str) -> Outcome:
     if found is not True and ours and theirs and ours[2] not in ours[1] + theirs[1]:
         found = equal(gold, f"{theirs[1]}+{ours[2]}") or found
     return UNKNOWN if found is None else (found, "probe")
+
+
+def is_far(value: Approximate) -> bool:
+    """Whether the rounding is not one of the value."""
+    exact, rounded = value.exact, value.rounded
+    if isinstance(exact, Number):
+        size = exact.value if exact.unit == rounded.unit else None
+    else:
+        size = constant(getattr(exact, "plain", ""))
+    step = Fraction(1, 10 ** min(rounded.decimals or 0, 50))
+    return size is not None and abs(size - rounded.value) > step
 
 
 def formula_and_number(formula: Text, number: Number) -> Outcome:

@@ -57,7 +57,8 @@ _SIZES: Mapping[str, Mapping[str, Fraction | int]] = {
     "angle": {"°": 1, "degree": 1, "deg": 1, "度": 1},
     "radians": {"rad": 1, "radian": 1},
     "dollars": {
-        "$": 1, "dollar": 1, "USD": 1, "usd": 1, "US": 1, "cent": Fraction(1, 100), "¢": Fraction(1, 100),
+        "$": 1, "dollar": 1, "USD": 1, "usd": 1, "US": 1, "cent": Fraction(1, 100),
+        "¢": Fraction(1, 100),
     },
     "euros": {"€": 1, "euro": 1, "EUR": 1}, "pounds": {"£": 1, "GBP": 1},
     "yen": {"¥": 1, "yen": 1, "円": 1}, "yuan": {"元": 1, "yuan": 1, "RMB": 1, "CNY": 1},

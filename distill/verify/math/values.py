@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from distill.verify.math import phrases
+from distill.verify.math.environments import equations, matrix
 from distill.verify.math.expression import is_product, parse, symbols
 from distill.verify.math.latex import SET_CLOSE, SET_OPEN, canonical, plain
 from distill.verify.math.notations import Based, Notation, Ratio, Residue, notation
@@ -54,22 +55,6 @@ _RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|equiv|sim|cong|lim)(?![a-zA-Z])")
 _COMMAND = re.compile(
     r"\\(?:frac|sqrt|cdot|times|div|binom|pm|mp|pi|approx|infty|log|ln|exp|(?:arc)?(?:sin|cos|tan)"
     r"|cot|sec|csc)(?![a-z])|(?<![A-Za-z\\])[ei](?![A-Za-z])"
-)
-_MATRIX = re.compile(
-    r"\\begin\s?\{(?:small|[pbB])?(?:matrix|array)\}(?:\s?\{[lcr| ]{1,40}\})?"
-    r"((?:(?!\\(?:begin|end)).)*)"
-    r"\\end\s?\{(?:small|[pbB])?(?:matrix|array)\}",
-    re.DOTALL,
-)
-# brackets and dollars around a matrix, and its name before it
-_AROUND = re.compile(r"\\left|\\right|\\[bB]igg?[lr]?|\\?[$\[\]()]|\s|^[^=]{0,4}[A-Za-z]\}?\s?=")
-_ROWS = re.compile(r"\\\\(?:\s?\[[0-9.a-z ]{1,12}\])?(?!\\)|\\cr(?![a-z])")
-_RULES = re.compile(r"\\hline(?![a-z])")
-# equations one below the other: \begin{cases} x = 3 \\ y = -1 \end{cases}
-_SYSTEM = re.compile(
-    r"(?:\\left)?\s?(?:\\\{|\\lbrace)?\s{0,4}\\begin\s?\{(cases|array|aligned|gathered|matrix)\}"
-    r"(?:\s?\{[lcr| ]{1,9}\})?((?:(?!\\(?:begin|end)|&[^=&]*&).)*)\\end\s?\{\1\}\s{0,4}(?:\\right\s?\.?)?",
-    re.DOTALL,
 )
 _LETTER = re.compile(r"[A-Za-z]")
 _OTHER_LETTER = re.compile(r"[^\W\d_a-zA-Zα-ωΑ-Ω]")  # of another script: a sentence, not a list
@@ -149,12 +134,9 @@ def read(answer: str) -> Value | None:
     if len(answer) > LONGEST:
         return Text(answer)
     if r"\begin" in answer:
-        if (matrix := _matrix(answer)) is not None:
-            return matrix
-        if system := _SYSTEM.fullmatch(answer.strip(" $.\n")):
-            rows = [row.replace("&", "").strip(" ,;.\n") for row in _ROWS.split(system[2])]
-            if all("=" in row for row in rows if row):
-                answer = ", ".join(filter(None, rows))
+        if (cells := matrix(answer, most=MOST)) is not None:
+            return _matrix(cells)
+        answer = equations(answer)
     text = plain(answer)
     found = read_plain(text) if text else None
     if r"\$" in answer and isinstance(found, Number) and not found.unit and not found.percent:
@@ -167,15 +149,7 @@ def read_plain(text: str) -> Value:
     return _read(text, DEEPEST)
 
 
-def _matrix(answer: str) -> Listed | None:
-    """The rows of a text that is one matrix, with any brackets; a determinant does not count."""
-    match = _MATRIX.search(answer)
-    if match is None or _AROUND.sub("", answer[: match.start()] + answer[match.end() :]):
-        return None
-    rows = [row for row in _ROWS.split(_RULES.sub("", match[1])) if row.strip()]
-    if len(rows) > MOST or match[1].count("&") > MOST:
-        return None
-    cells = [[plain(cell) for cell in row.split("&")] for row in rows]
+def _matrix(cells: list[list[str]]) -> Listed:
     lines = [
         Listed("row", tuple(_read(x, 1) for x in row), canonical(";".join(row))) for row in cells
     ]
