@@ -1,5 +1,6 @@
 """Decides whether two answers are the same, if that can be done without a symbolic library."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
@@ -32,6 +33,7 @@ from distill.verify.math.values import (
 )
 
 MANY = 400  # pairs of elements that are compared; longer lists are only compared as a whole
+_GROUPS = re.compile("[1-9][0-9]{0,2}(?: ?, ?[0-9]{3}){1,6}")
 _RESULT = frozenset(("y", "f(x)"))  # names of what a function gives
 
 
@@ -134,6 +136,8 @@ def _against_number(gold: Number, answer: Value) -> Outcome:
     if isinstance(answer, Listed):
         if gold.decimals and gold.value == _decimal_comma(answer):
             return True, "decimal_comma"
+        if _GROUPS.fullmatch(answer.plain) and gold.value == int(re.sub("[, ]", "", answer.plain)):
+            return True, "list"  # 8, 424
         if any(isinstance(item, Number) and item.unit for item in answer.items):
             return None, "compound"  # 18 hours and 48 minutes
         if all(same(gold, item)[0] for item in answer.items):
@@ -148,6 +152,8 @@ def _number_against(gold: Value, answer: Number) -> Outcome:
     if isinstance(gold, Listed):
         if answer.decimals and answer.value == _decimal_comma(gold):
             return True, "decimal_comma"
+        if _GROUPS.fullmatch(gold.plain):
+            return None, "separator"
         return (False, "list") if understood(gold) and len(gold.items) > 1 else UNKNOWN
     return formula_and_number(gold, answer) if isinstance(gold, Text) else UNKNOWN
 

@@ -11,7 +11,9 @@ _MATRIX = re.compile(
     re.DOTALL,
 )
 # brackets and dollars around a matrix, and its name before it
-_AROUND = re.compile(r"\\left|\\right|\\[bB]igg?[lr]?|\\?[$\[\]()]|\s|^[^=]{0,4}[A-Za-z]\}?\s?=")
+_AROUND = re.compile(
+    r"\\(?:display|text)style|\\(?:mathbf|boldsymbol|bm)(?=\s?\{)|[{}.,;]|\\left|\\right|\\[bB]igg?[lr]?|\\?[$\[\]()]|\s|^[^=]{0,4}[A-Za-z]\}?\s?="
+)
 _ROWS = re.compile(r"\\\\(?:\s?\[[0-9.a-z ]{1,12}\])?(?!\\)|\\cr(?![a-z])")
 _RULES = re.compile(r"\\hline(?![a-z])")
 # equations one below the other: \begin{cases} x = 3 \\ y = -1 \end{cases}

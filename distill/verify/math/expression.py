@@ -12,7 +12,6 @@ from distill.verify.math.rational import may_be_euler
 
 LONGEST = 512  # characters; nobody writes a longer formula as an answer
 DEEPEST = 50  # brackets within brackets
-
 _TOKEN = re.compile(r"\\[a-zA-Z]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[A-Za-z]+|[-+*/^_(){}\[\]|!]|\S")
 _GREEK = re.compile(
     r"\\(?:alpha|beta|gamma|[dD]elta|(?:var)?epsilon|theta|lambda|mu|nu|rho|sigma|tau"
@@ -142,8 +141,10 @@ class _Reader:
                 return left
 
     def refuse_sets(self, left: Node) -> None:
-        r"""Capital letters side by side may be sets or matrices: A \times B is not B \times A."""
-        if left.kind == "symbol" and left.value.isupper() and self.peek().isupper():
+        r"""Sets, matrices and vectors do not commute: A B, A \times B, v \times w."""
+        ours, theirs = left.value * (left.kind == "symbol"), self.peek()
+        crossed = self.tokens[self.at - 1] == r"\times" and theirs.isalpha()
+        if ours and (crossed or (ours.isupper() and theirs.isupper())):
             raise Refused
 
     def signed_power(self) -> Node:

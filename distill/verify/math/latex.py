@@ -94,7 +94,8 @@ _BEFORE = re.compile(
     r"|(?:exactly|is|only|just|simply|equals|thus|so|therefore|hence|(?:the )?(?:final |correct )?"
     r"answer"
     r"(?: is)?|result)\s{0,2}[:=]?\s{1,4}(?=[-+(\[0-9\\])"
-    r"|(?:答案?|解|ответ|réponse|respuesta|resposta|risposta|antwort|答え|답|정답|答案是)\s{0,2}:\s{0,4}(?=\S)"
+    r"|(?:(?:final )?answer|答案?是?|解|ответ|réponse|respuesta|resposta|risposta|antwort|答え"
+    r"|정?답)\s{0,2}:\s{0,4}(?=\S)"
     r"|(?:共有?|总共|一共)\s{0,2}(?=[0-9]))",
     re.IGNORECASE,
 )
@@ -120,7 +121,7 @@ def plain(text: str) -> str:
         text = _FENCES.sub(_fence, _NAMES.sub(_short, _FONT_AROUND.sub("", text)))
         text = _OVER.sub(_as_command, _marks(text))
     if "{" in text:
-        text = _COMMA.sub(r"\1", _DECIMAL_COMMA.sub(r"\1.\2", text))
+        text = _COMMA.sub(r"\1", _DECIMAL_COMMA.sub(_decimal_comma, text))
     for written, meant in _WRITTEN.items():
         if written in text:
             text = text.replace(written, meant)
@@ -157,6 +158,12 @@ def _marks(text: str) -> str:
         if rf"\var{name}" in text and rf"\{name}" not in text:
             text = text.replace(rf"\var{name}", rf"\{name}")
     return text
+
+
+def _decimal_comma(match: re.Match[str]) -> str:
+    around = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    pair = around in (("(", ")"), (SET_OPEN, SET_CLOSE))  # (1{,}2) is rather a point
+    return match[0] if pair else f"{match[1]}.{match[2]}"
 
 
 def _angle(match: re.Match[str]) -> str:

@@ -106,6 +106,7 @@ def same_texts(gold: Text, answer: Text) -> Outcome:
             return False, "letter"  # two different choices, or two different variables
         return (True if gold.text in "ABCDEFGHIJ" else None), "letter"
     wordy = len(gold.text) > 1 and (gold.text.isalpha() or answer.text.isalpha())
+    wordy = wordy and (len(gold.text) > 2 or gold.text.isupper() == answer.text.isupper())  # CO, Co
     if wordy and phrases.bare(gold.plain) == phrases.bare(answer.plain):
         return True, "words"
     if gold.text.count(r"\c") and _joined(gold.text) == _joined(answer.text):

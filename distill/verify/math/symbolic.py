@@ -48,7 +48,7 @@ _READ = re.compile(
     r"|(?<![0-9])[0-9]+(?:\.[0-9]+)?(?!_)|[-+*/^=<>(){}\[\],|&\s\ue000\ue001])*"
 )
 _TOGETHER = re.compile(
-    r"[0-9]\s?\\frac|\\frac\s?(?:\{[^{}]*\}|\w|\\pi)\s?(?:$|[-+=,)])|[A-Za-z]\s?\(|[A-Z]\s?(?:\\times\s?)?[A-Z]|\|\s?\||\^\s?\{\(\w\)\}"
+    r"[0-9]\s?\\frac|\\frac\s?(?:\{[^{}]*\}|\w|\\pi)\s?(?:$|[-+=,)])|[A-Za-z]\s?\(|[A-Z]\s?[A-Z]|[A-Za-z]\s?\\times\s?[A-Za-z]|\|\s?\||\^\s?\{\(\w\)\}"
 )
 _LETTERS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z]")

@@ -26,7 +26,7 @@ _INDEX = r"(?:_ ?(?:\w|\{[\w ,+\\-]{1,16}\}))?"
 _ARGUMENTS = r"(?: ?[(\[] ?[^()\[\]=]{1,30} ?[)\]])?"
 _WORD_NAME = (
     r"(?!(?:sin|cos|tan|ln|log|exp|lim|sqrt)\b)"
-    r"[A-Za-z]{2,20}(?:['-]?[A-Za-z]{0,20}|(?: [A-Za-z']{1,20}){0,6})"
+    r"[A-Za-z]{2,20}(?:(?:'|['-]?[A-Za-z]{1,20})?|(?: [A-Za-z']{1,20}){0,6})"
 )
 _GREEK = (
     r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|varphi|omega|rho|sigma|Delta|triangle|ell"
