@@ -46,8 +46,9 @@ def equations(answer: str) -> str:
     'x = 3, y = -1'
     """
     system = _SYSTEM.fullmatch(answer.strip(" $.\n"))
-    if system is None:
+    if system is None and r"\begin" in answer:
         return answer
-    rows = [row.replace("&", "").strip(" ,;.\n") for row in _ROWS.split(system[2])]
+    inside = system[2] if system else answer
+    rows = [row.replace("&", "").strip(" ,;.\n") for row in _ROWS.split(inside)]
     rows = [row for row in rows if row]
     return ", ".join(rows) if all("=" in row for row in rows) else answer

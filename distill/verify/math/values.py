@@ -136,6 +136,7 @@ def read(answer: str) -> Value | None:
     if r"\begin" in answer:
         if (cells := matrix(answer, most=MOST)) is not None:
             return _matrix(cells)
+    if r"\\" in answer:
         answer = equations(answer)
     text = plain(answer)
     found = read_plain(text) if text else None
