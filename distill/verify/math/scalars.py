@@ -25,7 +25,7 @@ ROUNDED = 6
 _UNITS = frozenset("smglhLNJWVAKCFTHtRPBk")
 _SET_NAME = re.compile(r"[A-Z](?:_\w|'|\^c)?|\\bar[A-Z]|\\overline[A-Z]")
 # Its constant has no name of its own, if the formula has x or t and no other c.
-_INTEGRATION = re.compile(r"(.*[xt].*)\+ ?([cCkK])", re.DOTALL)
+_INTEGRATION = re.compile(r"(.*)\+ ?([cCkK])", re.DOTALL)
 
 
 def same_numbers(gold: Number, answer: Number) -> Outcome:
@@ -147,7 +147,8 @@ def same_ratio(gold: str, answer: str) -> bool | None:
 def _formulas(gold: str, answer: str) -> Outcome:
     found = equal(gold, answer)
     ours, theirs = _INTEGRATION.fullmatch(gold), _INTEGRATION.fullmatch(answer)
-    if found is not True and ours and theirs and ours[2] not in ours[1] + theirs[1]:
+    varies = ours and theirs and ("x" in ours[1] or "t" in ours[1])
+    if found is not True and ours and theirs and varies and ours[2] not in ours[1] + theirs[1]:
         found = equal(gold, f"{theirs[1]}+{ours[2]}") or found
     return UNKNOWN if found is None else (found, "probe")
 
