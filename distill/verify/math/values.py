@@ -133,9 +133,8 @@ def read(answer: str) -> Value | None:
     """
     if len(answer) > LONGEST:
         return Text(answer)
-    if r"\begin" in answer:
-        if (cells := matrix(answer, most=MOST)) is not None:
-            return _matrix(cells)
+    if r"\begin" in answer and (cells := matrix(answer, most=MOST)) is not None:
+        return _matrix(cells)
     if r"\\" in answer:
         answer = equations(answer)
     text = plain(answer)
