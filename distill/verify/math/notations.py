@@ -102,13 +102,13 @@ def notation(text: str) -> Notation | None:
             if match and int(match[3])
             else None
         )
-    text = _TO.sub(":", text)
+    text, ranges = _TO.subn(":", text)  # 5 to 8 may be a range
     if ":" in text and (match := _RATIO.fullmatch(text)):
         written = [part.strip() for part in match[1].split(":")]
         parts = tuple(map(Fraction, written))
         two = all(len(part) == 2 and int(part) < 60 for part in written[1:] if part.isdecimal())
         clock = len(parts) < 4 and two and parts[0] <= 24 and match[1].count(".") == 0
-        return Ratio(parts, (match[2] or "").lower(), clock)
+        return Ratio(parts, (match[2] or "").lower(), clock or ranges > 0)
     if text[-1:] in ("m", "M", ".") and (match := _HOUR.fullmatch(text)):
         return Ratio((Fraction(match[1]), Fraction(0)), match[2].lower(), clock=True)
     return None

@@ -203,8 +203,11 @@ def _text(text: str, depth: int) -> Reals | None:
         if 1 < len(parts) <= MOST:
             inner = [_text(part, depth) for part in parts]
             known = tuple(one for one in inner if one is not None)
-            if kind == "and" and any(one.low is not None and one.low == one.high for one in known):
-                return None  # x = 1, x > 5 means or
+            points = [one.low is not None and one.low == one.high for one in known]
+            if kind == "and" and any(points):  # x = 1, x = 5 means or
+                kind = "or"
+                if not all(points):
+                    return None
             return Reals(kind, known) if len(known) == len(inner) else None
     if text[0] == SET_OPEN and text[-1] == SET_CLOSE:
         points = [end(part) for part in text[1:-1].split(",")]
