@@ -137,7 +137,7 @@ def _against_number(gold: Number, answer: Value) -> Outcome:
         if gold.decimals and gold.value == _decimal_comma(answer):
             return True, "decimal_comma"
         if _GROUPS.fullmatch(answer.plain) and gold.value == int(re.sub("[, ]", "", answer.plain)):
-            return True, "list"  # 8, 424
+            return None, "separator"  # 8, 424
         if any(isinstance(item, Number) and item.unit for item in answer.items):
             return None, "compound"  # 18 hours and 48 minutes
         if all(same(gold, item)[0] for item in answer.items):

@@ -15,6 +15,7 @@ _AROUND = re.compile(
     r"\\(?:display|text)style|\\(?:mathbf|boldsymbol|bm)(?=\s?\{)|[{}.,;]|\\left|\\right|\\[bB]igg?[lr]?|\\?[$\[\]()]|\s|^[^=]{0,4}[A-Za-z]\}?\s?="
 )
 _ROWS = re.compile(r"\\\\(?:\s?\[[0-9.a-z ]{1,12}\])?(?!\\)|\\cr(?![a-z])")
+_COMMAND = re.compile(r"\\\\[A-Za-z]{2}")  # \\frac that went through JSON once too often
 _RULES = re.compile(r"\\hline(?![a-z])")
 # equations one below the other: \begin{cases} x = 3 \\ y = -1 \end{cases}
 _SYSTEM = re.compile(
@@ -46,7 +47,7 @@ def equations(answer: str) -> str:
     'x = 3, y = -1'
     """
     system = _SYSTEM.fullmatch(answer.strip(" $.\n"))
-    if system is None and r"\begin" in answer:
+    if system is None and (r"\begin" in answer or _COMMAND.search(answer)):
         return answer
     inside = system[2] if system else answer
     rows = [row.replace("&", "").strip(" ,;.\n") for row in _ROWS.split(inside)]
