@@ -1,30 +1,45 @@
 """Decides whether two answers are the same, if that can be done without a symbolic library."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
 from distill.verify.math import phrases
+from distill.verify.math.latex import canonical
 from distill.verify.math.notations import Based, Ratio, Residue
 from distill.verify.math.probe import constant
 from distill.verify.math.rational import Number
 from distill.verify.math.relations import equivalent, same_set
+from distill.verify.math.renamed import renamed
 from distill.verify.math.scalars import (
     UNKNOWN,
     Outcome,
     formula_and_number,
+    is_far,
     same_notations,
     same_numbers,
     same_texts,
 )
-from distill.verify.math.values import Approximate, Listed, Named, Text, Value, read, understood
+from distill.verify.math.values import (
+    Approximate,
+    Listed,
+    Named,
+    Text,
+    Value,
+    is_name,
+    read,
+    understood,
+)
 
 MANY = 400  # pairs of elements that are compared; longer lists are only compared as a whole
+_GROUPS = re.compile("[1-9][0-9]{0,2}(?: ?, ?[0-9]{3}){1,6}")
 _RESULT = frozenset(("y", "f(x)"))  # names of what a function gives
 
 
 def same(gold: Value, answer: Value) -> Outcome:
     """Whether they are equal, and how that was decided."""
+    answer = renamed(answer, gold)
     if isinstance(gold, Number) and isinstance(answer, Number):
         return same_numbers(gold, answer)
     if isinstance(gold, Named) or isinstance(answer, Named):
@@ -47,6 +62,10 @@ def same(gold: Value, answer: Value) -> Outcome:
 
 def _named(gold: Value, answer: Value) -> Outcome:
     """Compares what is named; another name leaves it open."""
+    if isinstance(gold, Listed) and (spread := _chain(answer)):
+        return same(gold, spread)
+    if isinstance(answer, Listed) and (spread := _chain(gold)):
+        return same(spread, answer)
     inner = [one.value if isinstance(one, Named) else one for one in (gold, answer)]
     wholes = [getattr(one, "plain", "") for one in (gold, answer)]
     if isinstance(gold, Named) and isinstance(answer, Named):
@@ -76,6 +95,17 @@ def _letters(value: Value) -> list[str]:
     return letters if fits and not any(isinstance(x, Listed) for x in value.value.items) else []
 
 
+def _chain(value: Value) -> Listed | None:
+    """The list of k = 3 and m = 3 for k = m = 3."""
+    if not isinstance(value, Named):
+        return None
+    names = [name.strip() for name in value.plain.split("=")[:-1]]
+    if len(names) < 2 or not all(map(is_name, names)):
+        return None
+    items = tuple(Named(canonical(name), value.value) for name in names)
+    return Listed("", items, canonical(value.plain))
+
+
 def _spread(value: Value) -> Value:
     r"""``x = 1, y = 2`` for ``(x, y) = (1, 2)``."""
     if not isinstance(value, Named) or not isinstance(value.value, Listed):
@@ -87,6 +117,8 @@ def _spread(value: Value) -> Value:
 def _approximate(gold: Value, answer: Value) -> Outcome:
     """A value with its rounding counts by the value, or by its rounding if that is asked for."""
     exact = [one.exact if isinstance(one, Approximate) else one for one in (gold, answer)]
+    if any(isinstance(one, Approximate) and is_far(one) for one in (gold, answer)):
+        return None, "rounded"
     found = same(*exact)
     if found[0] is True:
         return found
@@ -104,6 +136,8 @@ def _against_number(gold: Number, answer: Value) -> Outcome:
     if isinstance(answer, Listed):
         if gold.decimals and gold.value == _decimal_comma(answer):
             return True, "decimal_comma"
+        if _GROUPS.fullmatch(answer.plain) and gold.value == int(re.sub("[, ]", "", answer.plain)):
+            return None, "separator"  # 8, 424
         if any(isinstance(item, Number) and item.unit for item in answer.items):
             return None, "compound"  # 18 hours and 48 minutes
         if all(same(gold, item)[0] for item in answer.items):
@@ -118,6 +152,8 @@ def _number_against(gold: Value, answer: Number) -> Outcome:
     if isinstance(gold, Listed):
         if answer.decimals and answer.value == _decimal_comma(gold):
             return True, "decimal_comma"
+        if _GROUPS.fullmatch(gold.plain):
+            return None, "separator"
         return (False, "list") if understood(gold) and len(gold.items) > 1 else UNKNOWN
     return formula_and_number(gold, answer) if isinstance(gold, Text) else UNKNOWN
 

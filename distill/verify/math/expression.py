@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass
 
 from distill.verify.math.notations import with_choices
+from distill.verify.math.rational import may_be_euler
 
 LONGEST = 512  # characters; nobody writes a longer formula as an answer
 DEEPEST = 50  # brackets within brackets
-
 _TOKEN = re.compile(r"\\[a-zA-Z]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[A-Za-z]+|[-+*/^_(){}\[\]|!]|\S")
 _GREEK = re.compile(
     r"\\(?:alpha|beta|gamma|[dD]elta|(?:var)?epsilon|theta|lambda|mu|nu|rho|sigma|tau"
@@ -56,7 +56,8 @@ def parse(text: str) -> Node | None:
     >>> parse("2x").kind, parse("1/2x"), parse("odd")
     ('mul', None, None)
     """
-    if len(text) > LONGEST or (len(text) > 1 and text.isalpha()):  # a word, or letters in order
+    wordy = len(text) > 1 and text.isalpha()  # a word, or letters in order
+    if len(text) > LONGEST or wordy or may_be_euler(text):
         return None
     reader = _Reader(_TOKEN.findall(with_choices(text)))
     try:
@@ -140,8 +141,10 @@ class _Reader:
                 return left
 
     def refuse_sets(self, left: Node) -> None:
-        r"""Capital letters side by side may be sets or matrices: A \times B is not B \times A."""
-        if left.kind == "symbol" and left.value.isupper() and self.peek().isupper():
+        r"""Sets, matrices and vectors do not commute: A B, A \times B, v \times w."""
+        ours, theirs = left.value * (left.kind == "symbol"), self.peek()
+        crossed = self.tokens[self.at - 1] == r"\times" and theirs.isalpha()
+        if ours and (crossed or (ours.isupper() and theirs.isupper())):
             raise Refused
 
     def signed_power(self) -> Node:

@@ -17,9 +17,11 @@ _SIGNS: dict[int | str, int | str] = {
     "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
     "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ", "∞": r"\infty ",
     "π": r"\pi ", "×": r"\times ", "÷": r"\div ", "±": r"\pm ", "∅": r"\emptyset ",
-    "≡": r"\equiv ", "ℝ": r"\mathbb{R}", "→": r"\to ", "∧": r"\land ", "∨": r"\lor ",
+    "≡": r"\equiv ", "ℝ": r"\mathbb{R}", "∧": r"\land ", "∨": r"\lor ",
     "…": r"\ldots ", "⋯": r"\ldots ", "、": ",", "。": ".", "⁄": "/", "∶": ":", "％": "%",
     "〈": "(", "〉": ")", "⟨": "(", "⟩": ")", "∴": r"\therefore ", "⇒": r"\implies ", "∣": "|",
+    "″": "''", "∠": r"\angle ", "→": r"\to ", "⟶": r"\to ", "٫": ".", "٬": ",",
+    **{zero + digit: str(digit) for zero in (0x660, 0x6F0, 0x966) for digit in range(10)},
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ",
 }  # fmt: skip
 _SYMBOLS = str.maketrans(_SIGNS)
@@ -32,7 +34,7 @@ _DEGREE = {"√": "", "∛": "[3]", "∜": "[4]"}
 _OVERSET = re.compile("((?:[0-9][\u0307\u0305]){1,40})")  # 0.3 with a dot or a bar above its 3
 # "And" and "or" between two values, in the scripts and languages of other models.
 _AND_OR = re.compile(
-    r"(?<=[0-9)}\]\sA-Za-z])\s?(?:(和|与|與|及|と|와|과|그리고|и)|(或者|或|または|또는|или))\s?(?=[-+0-9(\\{\[A-Za-z])"
+    r"(?<=[0-9)}\]\sA-Za-z])\s{0,3}(?:(和|与|與|及|と|와|과|그리고|и)|(或者|或|または|또는|или))\s{0,3}(?=[-+0-9(\\{\[A-Za-z])"
 )
 _FOREIGN = re.compile(r"\\text\s?\{\s{0,4}(?:(y|et|und)|(o|ou|oder))\s{0,4}\}")
 # An answer that went through JSON once too often: \\frac for \frac. Only before the names of these
@@ -43,9 +45,10 @@ _DOUBLED = re.compile(
 _GONE = re.compile(
     r"\\!\s{0,8}|\\(?:left|right|middle|[bB]igg?[lrm]?|(?:display|text|script)style|limits|boxed|fbox"
     r"|tiny|scriptsize|footnotesize|small|normalsize|[lL]arge|LARGE|[hH]uge|rm|bf|it|sf|tt|underline"
-    r"|bm|boldsymbol|pmb|nonumber|ensuremath)(?![a-zA-Z])|\\[()\[\]]"
+    r"|bm|boldsymbol|pmb|emph|math(?:ord|bin|rel|open|close|strut)|strut|nonumber|ensuremath)(?![a-zA-Z])|\\[()\[\]]"
     r"|(?:\b(?:US|R|C|A|AU|CA|HK|NZ|S) ?)?\\\$|\$"
     r"|\\(?:[hv]?phantom|[hv]space\*?|color|label|tag|mspace)\s?(?:\[[^\[\]]*\])?\{[^{}]*\}"
+    r"|\\(?:bbox|enclose|framebox)\s?(?:\[[^\[\]]*\]|\{[^{}]*\}(?=\s?\{))"
     r"|\\(?:textcolor|colorbox)\s?(?:\[[^\[\]]*\])?\{[^{}]*\}"
 )
 _DEGREES = re.compile(
@@ -64,10 +67,24 @@ _FENCES = re.compile(
 )
 _FENCE = ("", "(", ")", "|", "[", "]", SET_OPEN, SET_CLOSE)
 _NAMES = re.compile(
-    r"\\(?:([dtc])frac|(l|g|n)(?:eq|eqslant)|([lg])t|(n)e|(varnothing)|(dots|cdots))(?![a-zA-Z])"
+    r"\\(?:([dtc])frac|(l|g|n)(?:eq|eqslant)|([lg])t|(n)e|(varnothing)|(dots|cdots)"
+    r"|([dt]binom)|((?:long)?rightarrow))(?![a-zA-Z])"
 )
 _WRITTEN = {"<=": r"\le ", ">=": r"\ge ", "!=": r"\ne ", "==": "=", r"\%": "%", "...": r"\ldots "}
+# One mark in two spellings: f^{\prime} and f', f^{(3)} and f''', \overline{z} and \bar{z}.
+_PRIMES = re.compile(r"\^\s?\{\s?((?:\\prime\s?|'){1,4})\}|\^?\s?\\prime(?![a-zA-Z])")
+_DERIVED = re.compile(r"(?<=[a-zA-Z])\s?\^\s?\{\s?\(([1-4])\)\s?\}")
+_BAR = re.compile(r"\\overline(?=\s?(?:\{\s?[A-Za-z]\s?\}| [A-Za-z](?![A-Za-z])))")
+_VECTOR = re.compile(r"(^\s?-\s?)?\\(?:overrightarrow|vec)\s?\{\s?([A-Z])\s?([A-Z])\s?\}")
+_ANGLE = re.compile(r"\\(?:measured)?angle\s?\{?\s?([A-Z])\s?([A-Z])\s?([A-Z])(?![A-Z])")
+_EXPONENT = re.compile(
+    r"(?<=[0-9])\s?\\(?:text|mathrm)\s?\{\s?([eE])\s?([-+]?)\s?\}\s?\{?\s?([-+]?[0-9]{1,3})\s?\}?(?![0-9.])"
+)
 _OVER = re.compile(r"\{([^{}]{1,80})\\(over|choose)(?![a-zA-Z])([^{}]{1,80})\}")
+_DECIMAL_COMMA = re.compile(
+    r"(?<![0-9.,}])(0(?=\{,\}[0-9])|[0-9]{1,20}(?=\{,\}(?:[0-9]{1,2}|[0-9]{4,20})(?![0-9])))"
+    r"\{,\}([0-9]{1,20})(?!\{?,)"
+)
 _COMMA = re.compile(r"\s?\{\s?([,:])\s?\}\s?")
 _SINGLE = re.compile(r"\{\s?([A-Za-z0-9])\s?\}")
 _TIGHT = re.compile(r"(?<![0-9]) +| +(?![0-9])")
@@ -76,7 +93,10 @@ _BEFORE = re.compile(
     r"\s{0,4}(?:(?:\\(?:therefore|implies|[rR]ightarrow|Longrightarrow|iff|hence)(?![a-z])|[=:])\s{0,4}"
     r"|(?:exactly|is|only|just|simply|equals|thus|so|therefore|hence|(?:the )?(?:final |correct )?"
     r"answer"
-    r"(?: is)?|result)\s{0,2}[:=]?\s{1,4}(?=[-+(\[0-9\\]))",
+    r"(?: is)?|result)\s{0,2}[:=]?\s{1,4}(?=[-+(\[0-9\\])"
+    r"|(?:(?:final )?answer|答案?是?|解|ответ|réponse|respuesta|resposta|risposta|antwort|答え"
+    r"|정?답)\s{0,2}:\s{0,4}(?=\S)"
+    r"|(?:共有?|总共|一共)\s{0,2}(?=[0-9]))",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
@@ -96,11 +116,12 @@ def plain(text: str) -> str:
         text = _DOUBLED.sub(r"\\", text)
         text = text.replace(r"\{", SET_OPEN).replace(r"\}", SET_CLOSE)
         text = _DEGREES.sub("°", _FOREIGN.sub(_joined, text))
+        text = _EXPONENT.sub(r"\1\2\3", text)
         text = _FONT.sub(r" \1 ", _GONE.sub("", text))
         text = _FENCES.sub(_fence, _NAMES.sub(_short, _FONT_AROUND.sub("", text)))
-        text = _OVER.sub(_as_command, text)
+        text = _OVER.sub(_as_command, _marks(text))
     if "{" in text:
-        text = _COMMA.sub(r"\1", text)
+        text = _COMMA.sub(r"\1", _DECIMAL_COMMA.sub(_decimal_comma, text))
     for written, meant in _WRITTEN.items():
         if written in text:
             text = text.replace(written, meant)
@@ -110,9 +131,11 @@ def plain(text: str) -> str:
     text = _LEADING.sub("", text)
     if match := _BEFORE.match(text):
         text = text[match.end() :]
+    text = _MINUS.sub("-", text)
     return _AFTER.sub("", text) if text.endswith(_ENDS) else text
 
 
+_MINUS = re.compile(r"^(?:minus|negative) (?=[0-9\\])")
 _LEADING = re.compile(r"^(?:[ ;:*`]|,(?![0-9]))+")
 _ENDS = ("e", "d", "k", "x", *"■□∎✓✅")  # of what _AFTER removes
 
@@ -122,6 +145,36 @@ def _ascii(text: str) -> str:
     text = _OVERSET.sub(_overset, text)
     text = _ROOT.sub(_root, _VULGAR.sub(_vulgar, text))
     return _LOW.sub(_low, _HIGH.sub(_high, text)).translate(_SYMBOLS)
+
+
+def _marks(text: str) -> str:
+    r"""The text with one spelling of primes, bars, vectors and angles: \angle RQP is \angle PQR."""
+    text = _PRIMES.sub(
+        lambda match: "'" * ((match[1] or "'").count("\\") or len(match[1] or "'")), text
+    )
+    text = _DERIVED.sub(lambda match: "'" * int(match[1]), text)
+    text = _ANGLE.sub(_angle, _VECTOR.sub(_vector, _BAR.sub(r"\\bar", text)))
+    for name in ("phi", "epsilon", "theta"):
+        if rf"\var{name}" in text and rf"\{name}" not in text:
+            text = text.replace(rf"\var{name}", rf"\{name}")
+    return text
+
+
+def _decimal_comma(match: re.Match[str]) -> str:
+    around = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    pair = around in (("(", ")"), (SET_OPEN, SET_CLOSE))  # (1{,}2) is rather a point
+    return match[0] if pair else f"{match[1]}.{match[2]}"
+
+
+def _angle(match: re.Match[str]) -> str:
+    first, middle, last = match.groups()
+    brace = "{" if "{" in match[0] else " "
+    return rf"\angle{brace}{min(first, last)}{middle}{max(first, last)}"
+
+
+def _vector(match: re.Match[str]) -> str:
+    turned, *ends = match.groups()
+    return rf"\vec{{{ends[bool(turned)]}{ends[not turned]}}}"
 
 
 def _high(match: re.Match[str]) -> str:
@@ -160,9 +213,11 @@ def _as_command(match: re.Match[str]) -> str:
 
 
 def _short(match: re.Match[str]) -> str:
-    fraction, order, strict, unequal, empty, dots = match.groups()
+    fraction, order, strict, unequal, empty, dots, choice, arrow = match.groups()
     if fraction:
         return r"\frac"
+    if choice or arrow:
+        return r"\binom" if choice else r"\to"
     if strict:
         return "<" if strict == "l" else ">"
     if empty:

@@ -12,18 +12,29 @@ from distill.verify.math.rational import Number
 
 _NAMES = "two three four five six seven eight nine ten eleven twelve"
 _BASES = {name: base for base, name in enumerate(_NAMES.split(), 2)} | {"sixteen": 16}
+_BASES |= {"x": 16, "b": 2, "o": 8, "binary": 2, "ternary": 3, "octal": 8, "decimal": 10}
+_BASES |= {"hexadecimal": 16, "二进制": 2, "三进制": 3, "八进制": 8, "十进制": 10, "十六进制": 16}
 _GROUP = r"[ ,](?=[0-9A-F]{3,4}(?![0-9A-F]))"
 _BASED = re.compile(
-    rf"\(?([0-9](?:[0-9A-Fa-f]|{_GROUP}){{0,60}}|[A-F]{{1,6}}[0-9][0-9A-F]{{0,60}}"
-    r"|[A-F]{2,6}(?=_\{?1[1-6]))\)? ?(?:_ ?\{? ?\(?(?:base )?|\(?(?:in )?base )"
-    r"([0-9]{1,2}|[a-z]{3,7})\)? ?\}?"
+    rf"\(?([0-9](?:[0-9A-Fa-f]|{_GROUP}){{0,60}}|[A-Fa-f]{{1,6}}[0-9][0-9A-Fa-f]{{0,60}}"
+    r"|[A-F]{2,6}(?=_\{?1[1-6]))\)? ?"
+    r"(?:_ ?\{? ?\(?(?:base[- ]?)?|\(?(?:in )?base[- ]?|[(_{]{0,3}(?:in )?(?=[bhot二三八十]))"
+    r"([0-9]{1,2}|[a-z]{3,11}|(?:二|三|八|十|十六)进制)\)? ?\}?"
 )
+_PREFIXED = re.compile("0([xXbBoO])([0-9A-Fa-f]{1,60})")
+_SYSTEM = re.compile("_|base|binary|ternary|octal|decimal|进制")
 _PART = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _RATIO = re.compile(rf"({_PART}(?: ?: ?{_PART}){{1,7}})(?: ?([aApP])\.? ?[mM]\b\.?)?")
+_TO = re.compile(r"(?<=[0-9])(?: to | ?比 ?)(?=[0-9])")
 _HOUR = re.compile(r"([0-9]{1,2}) ?([aApP])\.? ?[mM]\b\.?")
 _RESIDUE = re.compile(
     r"(?:(-?[A-Za-z](?:\^\{?[0-9]\}?)?) ?\\equiv ?)?(-?[0-9]{1,20}) ?\(? ?(?:\\[bp]?)?mod(?:ulo)?"
     r" ?\{? ?([0-9]{1,20}) ?\}? ?\)?"
+)
+_MULTIPLES = re.compile(
+    r"(?:([A-Za-z]) ?= ?)?([0-9]{1,9})? ?([a-z])(?: ?([+-] ?[0-9]{1,9}))?"
+    r" ?[,(]? ?(?:where |with |for )?"
+    r"([a-z]) ?\\in ?(?:\\mathbb ?\{? ?Z ?\}?|Z) ?\)?"
 )
 # Choices and arrangements as other countries write them: C_8^3, C(8,3), {}_8C_3, ^{8}C_3, A_8^3.
 _INDEX = r"\{?([0-9]{1,4})\}?"
@@ -78,8 +89,12 @@ Notation = Based | Ratio | Residue
 
 def notation(text: str) -> Notation | None:
     """The reading of a whole (plain) text in one of them."""
-    if "_" in text or "base" in text:
-        return _based(text)
+    if text[:1] == "0" and (match := _PREFIXED.fullmatch(text)):
+        return _in_base(match[2], match[1].lower())
+    if _SYSTEM.search(text):
+        return _whole_numbers(text) or _based(text)
+    if "\\in" in text:
+        return _whole_numbers(text)
     if "mod" in text:
         match = _RESIDUE.fullmatch(text)
         return (
@@ -87,23 +102,37 @@ def notation(text: str) -> Notation | None:
             if match and int(match[3])
             else None
         )
+    text, ranges = _TO.subn(":", text)  # 5 to 8 may be a range
     if ":" in text and (match := _RATIO.fullmatch(text)):
         written = [part.strip() for part in match[1].split(":")]
         parts = tuple(map(Fraction, written))
         two = all(len(part) == 2 and int(part) < 60 for part in written[1:] if part.isdecimal())
         clock = len(parts) < 4 and two and parts[0] <= 24 and match[1].count(".") == 0
-        return Ratio(parts, (match[2] or "").lower(), clock)
+        return Ratio(parts, (match[2] or "").lower(), clock or ranges > 0)
     if text[-1:] in ("m", "M", ".") and (match := _HOUR.fullmatch(text)):
         return Ratio((Fraction(match[1]), Fraction(0)), match[2].lower(), clock=True)
     return None
+
+
+def _whole_numbers(text: str) -> Residue | None:
+    r"""The class of x = 9k + 4, k \in \mathbb{Z}."""
+    match = _MULTIPLES.fullmatch(text)
+    if match is None or match[3] != match[5] or int(match[2] or 1) < 2:
+        return None
+    rest = int((match[4] or "0").replace(" ", ""))
+    return Residue(rest, int(match[2]), match[1] or "")
 
 
 def _based(text: str) -> Based | None:
     match = _BASED.fullmatch(text)
     if match is None:
         return None
-    base = int(match[2]) if match[2].isdecimal() else _BASES.get(match[2], 0)
-    digits = re.sub("[ ,]", "", match[1]).upper()
+    return _in_base(re.sub("[ ,]", "", match[1]), match[2])
+
+
+def _in_base(digits: str, name: str) -> Based | None:
+    base = int(name) if name.isdecimal() else _BASES.get(name, 0)
+    digits = digits.upper()
     if not 2 <= base <= 16 or any(int(digit, 16) >= base for digit in digits):
         return None
     return Based(digits.lstrip("0") or "0", base)
@@ -141,7 +170,7 @@ def _ratios(gold: Ratio, answer: Ratio) -> bool | None:
     pairs = list(zip(gold.parts, answer.parts, strict=True))
     (a, b), *_ = pairs
     proportional = bool(a and b) and all(x * b == y * a for x, y in pairs)
-    return (None if gold.clock or answer.clock else True) if proportional else False
+    return (None if gold.clock else True) if proportional else False
 
 
 def against(notation: Notation, number: Number, *, asked: bool) -> bool | None:

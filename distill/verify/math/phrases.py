@@ -55,7 +55,14 @@ NO_NUMBER = frozenset(
     )
 )
 _LEAD = re.compile(r"(?:x ?\\in |(?:the|an?) (?=\w{3}))")
-_SENTENCE = re.compile(r"(?:the|this|it|that)(?: [a-z]{2,20}){0,2} is (?:an? |the )?([a-z]{2,30})")
+_SENTENCE = re.compile(
+    r"(?:the|this|it|that)(?: [a-z]{2,20}){0,2}"
+    r" (?:is (?:an? |the )?([a-z]{2,30})|(converges|diverges))"
+)
+_SUBJECT = re.compile(
+    r"(?:the|this)(?: [a-z]{2,20}){1,2} (?=does(?:n't| not) exist$|is undefined$)"
+)
+_WINNER = re.compile(r"(?<=[a-z]) (?:always )?(?:wins|will win)$")
 _FIRST = re.compile(r"(yes|no|true|false)\s?[,.:;!]\s?(?=[^\W\d])")
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
@@ -63,6 +70,7 @@ fifteen sixteen seventeen eighteen nineteen"""
 _TENTHS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _ONES = {word: value for value, word in enumerate(_SMALL.split())}
 _TENS = {word: 10 * value for value, word in enumerate(_TENTHS.split(), 2)}
+_SIGN = ("minus", "negative")
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
 
 
@@ -74,8 +82,11 @@ def meaning(text: str) -> str | None:
     """
     if len(text) > 80:
         return None
-    said = text.strip().rstrip(".!").lower() if "\\" not in text else text.strip()
-    if (known := _MEANT.get(said) or _MEANT.get(_LEAD.sub("", said, count=1))) is not None:
+    said = _said(text).lower() if "\\" not in text else text.strip()
+    if (
+        known := _MEANT.get(said)
+        or _MEANT.get(_LEAD.sub("", _SUBJECT.sub("", said), count=1).removeprefix("is "))
+    ) is not None:
         return known
     first = _FIRST.match(said)
     if first and not DENYING & set(said[first.end() :].split()) - {"not", "no"}:
@@ -83,11 +94,18 @@ def meaning(text: str) -> str | None:
     return None
 
 
+def _said(text: str) -> str:
+    """The text without a full stop or an exclamation mark; that of n! is none."""
+    text = text.strip().rstrip(".")
+    return text.rstrip("!") if len(text) > 3 and text[-4:-1].isalpha() else text
+
+
 def bare(text: str) -> str:
     """A word without its article or the sentence around it: "the circle", "it is a circle"."""
-    said = text.strip().rstrip(".!").casefold()
+    said = _said(text).casefold()
     if match := _SENTENCE.fullmatch(said):
-        return said if match[1] in DENYING else match[1]
+        return said if match[1] in DENYING else match[1] or match[2]
+    said = _WINNER.sub("", said)
     return _LEAD.sub("", said, count=1)
 
 
@@ -103,6 +121,9 @@ def number(text: str) -> Fraction | None:
     (Fraction(21, 1), Fraction(105, 1), None)
     """
     words = text.lower().replace("-", " ").replace(" and ", " ").split()
+    if words[:1] in (["minus"], ["negative"]):
+        inner = number(" ".join(words[1:])) if len(words) > 1 and words[1] not in _SIGN else None
+        return inner and -inner
     if not words or len(words) > 8 or words[0] in _SCALES:
         return None
     total = part = 0

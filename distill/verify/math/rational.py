@@ -24,21 +24,29 @@ _SLASH = re.compile(rf"({DECIMAL})\s?/\s?([+-]?{DECIMAL})(?![0-9.,])")
 _POWER = re.compile(
     rf"(?:({DECIMAL})\s?(?:\\times|\\cdot|\*|x)\s?)?(?:10|\{{10\}})\s?\^\s?(?:\{{\s?([+-]?[0-9]{{1,4}})\s?\}}|([0-9])(?![0-9]))"
 )
+_EXPONENT_OR_E = re.compile(r"-?(?!1e)[0-9]+e[-+][0-9]+")  # 2e-1 may be 2e - 1, with Euler's e
 _EXPONENT = re.compile(rf"({DECIMAL})[eE]([+-]?[0-9]{{1,4}})(?![0-9])")
 _PLAIN = re.compile(DECIMAL)
 # 1.250,75 and 1 250,75 (a decimal comma after groups), 12,34,567 (lakhs)
 _COMMA_DECIMAL = re.compile(r"([1-9][0-9]{0,2}(?:[. ][0-9]{3})+),([0-9]{1,6})(?![0-9,.])")
 _MONEY_COMMA = re.compile(r"([0-9]{1,9}),([0-9]{1,2})(?=\s?(?:[€£₽]|EUR|euros?|$))")  # €12,75
-_GROUPS = re.compile(r"[1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}|(?:'[0-9]{3})+)(?![0-9.,'])")
+_GROUPS = re.compile(
+    r"([1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}|(?:_[0-9]{3}){2,}|(?:'[0-9]{3})+(?=\.[0-9]|(?![.,]))))"
+    r"(?:(?<=\d'\d\d\d)(\.[0-9]{1,20}))?(?![0-9.,'_])"
+)
 _LAKHS = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?![0-9,])")
 # 0.1\overline{6}, 0.(3), 0.333\ldots: the digits before the repetition, and those that repeat
 _REPEATING = re.compile(
     r"([0-9]{1,20})[.,]([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
     r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,120})\)|(?<=[0-9]{3})\s?\\ldots)"
 )
+# 22°30' and 22°30'15"
+_DEGREES = re.compile(r"([0-9]{1,6})° ?([0-9]{1,2})'(?!') ?(?:([0-9]{1,2}) ?(?:''|\"))?$")
 _AGAIN = re.compile(r"([0-9])\1{2,}$|([0-9]{2,20}?)\2+$")
 _CURRENCY = re.compile(r"(?:([€£¥₹₽])|(USD|EUR|GBP|INR|CNY|RMB|US|Rs\.?)(?=[ 0-9.]))\s?")
-_PERCENT = re.compile(r"\s?(?:%|percent(?:age)?\b|pct\b\.?)", re.IGNORECASE)
+_PERCENT = re.compile(
+    r"\s?(?:%|per ?cent(?:age)?\b|pct\b\.?|prozent\b|por ciento\b|pour ?cent\b)", re.IGNORECASE
+)
 _TIMES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 
@@ -63,6 +71,8 @@ def read_number(text: str) -> Number | None:
     if len(text) > LONGEST:
         return None
     text = text.strip()
+    if may_be_euler(text):
+        return None
     if text.isdecimal() and text.isascii():
         return Number(Fraction(int(text)), decimals=0)
     while text.startswith("{") and text.endswith("}") and "{" not in text[1:]:
@@ -74,6 +84,9 @@ def read_number(text: str) -> Number | None:
     if money:
         text = text[money.end() :]
     comma = _MONEY_COMMA.match(text)
+    if "°" in text and (match := _DEGREES.match(text)):
+        whole, minutes, seconds = (int(part or 0) for part in match.groups())
+        return Number(sign * (whole + Fraction(60 * minutes + seconds, 3600)), unit="°")
     found: tuple[Fraction, int, int | None] | None
     if comma and (money or comma.end() < len(text)):
         found = Fraction(f"{comma[1]}.{comma[2]}"), comma.end(), len(comma[2])
@@ -86,6 +99,11 @@ def read_number(text: str) -> Number | None:
         return None
     number = _with_rest(sign * value, text[end:], decimals)
     return replace(number, unit=money[1] or money[2].rstrip(".")) if money and number else number
+
+
+def may_be_euler(text: str) -> bool:
+    """Whether an exponent may also be Euler's number: 2e-1."""
+    return "e" in text and _EXPONENT_OR_E.fullmatch(text) is not None
 
 
 def _leading(text: str) -> tuple[Fraction, int, int | None] | None:
@@ -105,7 +123,9 @@ def _leading(text: str) -> tuple[Fraction, int, int | None] | None:
         whole = match[1].replace(".", "").replace(" ", "")
         return Fraction(f"{whole}.{match[2]}"), match.end(), len(match[2])
     if match := _GROUPS.match(text):
-        return Fraction(re.sub("[.']", "", match[0])), match.end(), 0
+        decimals = match[2] or ""
+        whole = re.sub("[._']", "", match[1])
+        return Fraction(whole + decimals), match.end(), max(0, len(decimals) - 1)
     if match := _LAKHS.match(text):
         return _fraction(match[0]), match.end(), 0
     if match := _PLAIN.match(text):

@@ -26,7 +26,7 @@ _JOINED = (
     ("minus", re.compile(r"\\(?:setminus|backslash)(?![a-zA-Z])|(?<=[})])\s?-\s?(?=\ue000)")),
 )
 _BUILDER = re.compile(
-    rf"{SET_OPEN} ?(?:[A-Za-z]|\\[a-z]{{3,7}})(?: ?\\in ?(?:\\mathbb ?\{{?R\}}?|R))? ?[|:] ?"
+    rf"{SET_OPEN} ?([A-Za-z]|\\[a-z]{{3,7}})(?: ?\\in ?(?:\\mathbb ?\{{?R\}}?|R))? ?[|:] ?"
     rf"(.+){SET_CLOSE}"
 )
 _VARIABLE = re.compile(r"\\?[A-Za-z]{1,7}(?:_\w|_\{\w{1,8}\})?(?: ?\([A-Za-z]\))?")
@@ -127,7 +127,7 @@ def _as_zero(text: str) -> tuple[str, str] | None:
 def same_set(gold: Value, answer: Value) -> bool | None:
     """Whether two sets of real numbers are the same; None if one cannot be read as such."""
     left, right = reals(gold), reals(answer)
-    if left is None or right is None:
+    if left is None or right is None or max(len(left.names()), len(right.names())) > 1:
         return None
     ends = sorted([*left.ends(), *right.ends()])
     distinct: list[Any] = []
@@ -137,7 +137,11 @@ def same_set(gold: Value, answer: Value) -> bool | None:
         if gap is None or gap > PRECISE * max(1, abs(end)):
             near = near or (gap is not None and gap <= COARSE * max(1, abs(end)))
             distinct.append(end)
-    if _places(left, distinct) == _places(right, distinct):
+    ours, theirs = _places(left, distinct), _places(right, distinct)
+    if not ours or not theirs:
+        both = {left.parts, right.parts} == {()}
+        return None if ours == theirs and not both else ours == theirs  # "x < 1, x > 5" means or
+    if ours == theirs:
         names = left.names(), right.names()
         return True if names[0] == names[1] or not all(names) else None
     return None if near and ("." in _written(gold) + _written(answer)) else False
@@ -184,7 +188,8 @@ def _text(text: str, depth: int) -> Reals | None:
     if depth == 0 or not text or len(text) > 400:
         return None
     if match := _BUILDER.fullmatch(text):
-        return _text(match[1], depth - 1)
+        inside = _text(match[2], depth - 1)
+        return inside if inside and inside.names() <= {match[1]} else None
     if phrases.meaning(text) == r"\mathbb{R}":
         return EVERYTHING
     if text == r"\emptyset":
@@ -198,6 +203,11 @@ def _text(text: str, depth: int) -> Reals | None:
         if 1 < len(parts) <= MOST:
             inner = [_text(part, depth) for part in parts]
             known = tuple(one for one in inner if one is not None)
+            points = [one.low is not None and one.low == one.high for one in known]
+            if kind == "and" and any(points):  # x = 1, x = 5 means or
+                kind = "or"
+                if not all(points):
+                    return None
             return Reals(kind, known) if len(known) == len(inner) else None
     if text[0] == SET_OPEN and text[-1] == SET_CLOSE:
         points = [end(part) for part in text[1:-1].split(",")]

@@ -3,6 +3,7 @@
 ``wrong`` needs both sides read in full; where a mark of either is unknown, the outcome is open.
 """
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,10 +11,10 @@ from distill.verify.math import notations, phrases
 from distill.verify.math.expression import parse, symbols
 from distill.verify.math.notations import Based, Ratio, Residue
 from distill.verify.math.probe import constant, equal
-from distill.verify.math.rational import Number
+from distill.verify.math.rational import Number, may_be_euler
 from distill.verify.math.relations import equivalent, same_set, solution
 from distill.verify.math.units import alike, convert, known, scales
-from distill.verify.math.values import Text, Value
+from distill.verify.math.values import Approximate, Text, Value
 
 # (same, method): same is None if it is open.
 Outcome = tuple[bool | None, str]
@@ -22,7 +23,9 @@ UNKNOWN: Outcome = (None, "needs_symbolic")
 ROUNDED = 6
 # Letters that may be a unit behind a number: 5m, 8N.
 _UNITS = frozenset("smglhLNJWVAKCFTHtRPBk")
-_INTEGRATION = str.maketrans("cKk", "CCC")
+_SET_NAME = re.compile(r"[A-Z](?:_\w|'|\^c)?|\\bar[A-Z]|\\overline[A-Z]")
+# Its constant has no name of its own, if the formula has x or t and no other c.
+_INTEGRATION = re.compile(r"(.*)\+ ?([cCkK])", re.DOTALL)
 
 
 def same_numbers(gold: Number, answer: Number) -> Outcome:
@@ -80,7 +83,11 @@ def same_notations(gold: Value, answer: Value) -> Outcome:
         return notations.against(gold, answer, asked=True), "notation"
     if isinstance(answer, kinds) and isinstance(gold, Number):
         return notations.against(answer, gold, asked=False), "notation"
-    return None, "notation"
+    written = [
+        ":".join(map(str, one.parts)) if isinstance(one, Ratio) else getattr(one, "plain", "")
+        for one in (gold, answer)
+    ]
+    return same_ratio(*written), "notation"
 
 
 def same_texts(gold: Text, answer: Text) -> Outcome:
@@ -99,10 +106,15 @@ def same_texts(gold: Text, answer: Text) -> Outcome:
             return False, "letter"  # two different choices, or two different variables
         return (True if gold.text in "ABCDEFGHIJ" else None), "letter"
     wordy = len(gold.text) > 1 and (gold.text.isalpha() or answer.text.isalpha())
+    wordy = wordy and (len(gold.text) > 2 or gold.text.isupper() == answer.text.isupper())  # CO, Co
     if wordy and phrases.bare(gold.plain) == phrases.bare(answer.plain):
         return True, "words"
+    if gold.text.count(r"\c") and _joined(gold.text) == _joined(answer.text):
+        return True, "string"
     if (found := same_set(gold, answer)) is not None:
         return found, "interval"
+    if (found := same_ratio(gold.plain, answer.plain)) is not None:
+        return found, "notation"
     if (found := equivalent(gold.plain, answer.plain)) is not None:
         return found, "relation"
     for known_, other in (meant, (gold, answer)), (meant[::-1], (answer, gold)):
@@ -111,11 +123,45 @@ def same_texts(gold: Text, answer: Text) -> Outcome:
     return _formulas(gold.plain, answer.plain)
 
 
+def _joined(text: str) -> tuple[str, ...]:
+    r"""The sets of A \cup B in one order; the text itself if they are joined in two ways."""
+    for sign in (r"\cup", r"\cap"):
+        parts = text.split(sign)
+        if len(parts) > 1 and all(_SET_NAME.fullmatch(part) for part in parts):
+            return (sign, *sorted(parts))
+    return (text,)
+
+
+def same_ratio(gold: str, answer: str) -> bool | None:
+    r"""Whether two ratios of formulas are the same: \sqrt{3} : 3 and 1 : \sqrt{3}."""
+    ours, theirs = gold.split(":"), answer.split(":")
+    if not 1 < len(ours) == len(theirs) < 5:
+        return None
+    found = [
+        equal(f"({ours[0]})({theirs[at]})", f"({ours[at]})({theirs[0]})")
+        for at in range(1, len(ours))
+    ]
+    return False if False in found else None if None in found else True
+
+
 def _formulas(gold: str, answer: str) -> Outcome:
     found = equal(gold, answer)
-    if found is not True and gold.endswith(("+C", "+ C", "+c", "+ c")):  # a constant of integration
-        found = equal(gold.translate(_INTEGRATION), answer.translate(_INTEGRATION)) or found
+    ours, theirs = _INTEGRATION.fullmatch(gold), _INTEGRATION.fullmatch(answer)
+    varies = ours and theirs and ("x" in ours[1] or "t" in ours[1])
+    if found is not True and ours and theirs and varies and ours[2] not in ours[1] + theirs[1]:
+        found = equal(gold, f"{theirs[1]}+{ours[2]}") or found
     return UNKNOWN if found is None else (found, "probe")
+
+
+def is_far(value: Approximate) -> bool:
+    """Whether the rounding is not one of the value."""
+    exact, rounded = value.exact, value.rounded
+    if isinstance(exact, Number):
+        size = exact.value if exact.unit == rounded.unit else None
+    else:
+        size = constant(getattr(exact, "plain", ""))
+    step = Fraction(1, 10 ** min(rounded.decimals or 0, 50))
+    return size is not None and abs(size - rounded.value) > step
 
 
 def formula_and_number(formula: Text, number: Number) -> Outcome:
@@ -133,6 +179,8 @@ def formula_and_number(formula: Text, number: Number) -> Outcome:
     if len(formula.text) == 1 and formula.text in "ABCDEFGHIJ":
         return None, "letter"  # of an option
     tree = parse(formula.plain)
+    if may_be_euler(formula.plain):
+        return (True, "rational") if Fraction(formula.plain) == number.value else UNKNOWN
     if tree is None:
         solved = solution(formula.plain) if "=" in formula.plain else None
         return UNKNOWN if solved in (None, number.value) else (False, "relation")
@@ -146,7 +194,9 @@ def formula_and_number(formula: Text, number: Number) -> Outcome:
     if found is False and not degrees and equal(formula.plain, f"{written}°"):
         return None, "units"  # 90 for pi/2
     letters = symbols(tree)
-    doubtful = "(" in formula.plain or all(one in _UNITS or one.isupper() for one in letters)
+    doubtful = "(" in formula.plain or all(
+        one in _UNITS or one.isupper() or one == r"\Omega" for one in letters
+    )
     if found is False and len(formula.text) > 1 and letters and doubtful:
         return None, "units"  # 5m may be five metres, 5M five millions, 5 (a) a part
     return UNKNOWN if found is None else (found, "probe")

@@ -47,8 +47,11 @@ _READ = re.compile(
     r"|\\(?:begin|end)\s?\{[pb]?matrix\}|\\\\|[A-Za-z](?:_(?:[A-Za-z0-9]|\{[0-9A-Za-z]{1,3}\})(?![\w{]))?"
     r"|(?<![0-9])[0-9]+(?:\.[0-9]+)?(?!_)|[-+*/^=<>(){}\[\],|&\s\ue000\ue001])*"
 )
-_TOGETHER = re.compile(r"[A-Za-z]\s?\(|[A-Z]\s?(?:\\times\s?)?[A-Z]|\|\s?\||\^\s?\{\(\w\)\}")
+_TOGETHER = re.compile(
+    r"[0-9]\s?\\frac|\\frac\s?(?:\{[^{}]*\}|\w|\\pi)\s?(?:$|[-+=,)])|[A-Za-z]\s?\(|[A-Z]\s?[A-Z]|[A-Za-z]\s?\\times\s?[A-Za-z]|\|\s?\||\^\s?\{\(\w\)\}"
+)
 _LETTERS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
+_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z]")
 _RELATION = re.compile(r"\\(?:le|ge|ne|in)(?![a-zA-Z])|[=<>]")
 
 
@@ -67,6 +70,9 @@ def mistaken(gold: str, answer: str) -> str | None:
             return "unread_mark"
         if bare.strip().isalpha() or not all(map(is_product, _LETTERS.findall(bare))):
             return "unread_mark"
+    ours, theirs = (set(_LETTER.findall(text)) for text in texts)
+    if ours != theirs and {x.lower() for x in ours} == {x.lower() for x in theirs}:
+        return "unread_mark"  # it takes A for a
     trees = list(map(parse, texts))
     if all(tree is not None and not symbols(tree) for tree in trees):
         return "unclear_value"  # it would compare 15 digits

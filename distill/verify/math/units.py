@@ -57,7 +57,8 @@ _SIZES: Mapping[str, Mapping[str, Fraction | int]] = {
     "angle": {"°": 1, "degree": 1, "deg": 1, "度": 1},
     "radians": {"rad": 1, "radian": 1},
     "dollars": {
-        "$": 1, "dollar": 1, "USD": 1, "usd": 1, "cent": Fraction(1, 100), "¢": Fraction(1, 100),
+        "$": 1, "dollar": 1, "USD": 1, "usd": 1, "US": 1, "cent": Fraction(1, 100),
+        "¢": Fraction(1, 100),
     },
     "euros": {"€": 1, "euro": 1, "EUR": 1}, "pounds": {"£": 1, "GBP": 1},
     "yen": {"¥": 1, "yen": 1, "円": 1}, "yuan": {"元": 1, "yuan": 1, "RMB": 1, "CNY": 1},
@@ -86,6 +87,7 @@ _SHORT = _words(
 _WORD = re.compile(
     r"[A-Za-z$°Ωµ€£¥₹₽²³.'·&/()-]+(?:\^-?[0-9])?(?:[·/]?[A-Za-z]+(?:\^-?[0-9])?)*|\^-?[23]"
 )
+_FRACTION = re.compile(r"\\frac ?\{ ([^{}]{1,30}) \} ?\{ ([^{}]{1,30}) \}")  # of two texts
 _PIECE = re.compile(r"([·*/ ]?)([^\W\d_]+|[°$€£¥₹₽¢%]C?F?)(?:\^?(-?[0-9²³]))?")
 
 
@@ -99,9 +101,13 @@ def unit(rest: str) -> str | None:
     if not text:
         return ""
     if "\\" in text or "{" in text:
+        text = _FRACTION.sub(r"\1/\2", text)
         text = text.replace(r"\cdot", "·").replace(r"\times", "·").replace(r"\Omega", "Ω")
         text = text.replace(r"\mu ", "µ").replace("{", "").replace("}", "").strip()
+        text = re.sub(r"(?<![A-Za-z])([kMGmn]|µ) Ω", r"\1Ω", text)
         text = re.sub(r"\s*([·*/^])\s*", r"\1", re.sub(r"\s+(?=\^)|(?<=°) (?=[CF])", "", text))
+    if text[0] in "(（" and _GLUED.fullmatch(text[1:-1]):
+        text = text[1:-1]
     if text[0] in "°$" or _GLUED.fullmatch(text):
         return text if len(text) < 3 or _GLUED.fullmatch(text) else unit(text[1:]) and text
     text = text.replace(" ^", "^")

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass, field, replace
 
 from distill.verify.math import phrases
+from distill.verify.math.environments import equations, matrix
 from distill.verify.math.expression import is_product, parse, symbols
 from distill.verify.math.latex import SET_CLOSE, SET_OPEN, canonical, plain
 from distill.verify.math.notations import Based, Notation, Ratio, Residue, notation
-from distill.verify.math.probe import equal
+from distill.verify.math.probe import constant, equal
 from distill.verify.math.rational import Number, read_number
 from distill.verify.math.units import DENYING, known, unit
 
@@ -25,7 +26,7 @@ _INDEX = r"(?:_ ?(?:\w|\{[\w ,+\\-]{1,16}\}))?"
 _ARGUMENTS = r"(?: ?[(\[] ?[^()\[\]=]{1,30} ?[)\]])?"
 _WORD_NAME = (
     r"(?!(?:sin|cos|tan|ln|log|exp|lim|sqrt)\b)"
-    r"[A-Za-z]{2,20}(?:['-]?[A-Za-z]{0,20}|(?: [A-Za-z']{1,20}){0,6})"
+    r"[A-Za-z]{2,20}(?:(?:'|['-]?[A-Za-z]{1,20})?|(?: [A-Za-z']{1,20}){0,6})"
 )
 _GREEK = (
     r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|varphi|omega|rho|sigma|Delta|triangle|ell"
@@ -55,15 +56,6 @@ _COMMAND = re.compile(
     r"\\(?:frac|sqrt|cdot|times|div|binom|pm|mp|pi|approx|infty|log|ln|exp|(?:arc)?(?:sin|cos|tan)"
     r"|cot|sec|csc)(?![a-z])|(?<![A-Za-z\\])[ei](?![A-Za-z])"
 )
-_MATRIX = re.compile(
-    r"\\begin\s?\{(?:small|[pbB])?(?:matrix|array)\}(?:\s?\{[lcr| ]{1,40}\})?"
-    r"((?:(?!\\(?:begin|end)).)*)"
-    r"\\end\s?\{(?:small|[pbB])?(?:matrix|array)\}",
-    re.DOTALL,
-)
-# brackets and dollars around a matrix, and its name before it
-_AROUND = re.compile(r"\\left|\\right|\\[bB]igg?[lr]?|\\?[$\[\]()]|\s|^[^=]{0,4}[A-Za-z]\}?\s?=")
-_ROWS = re.compile(r"\\\\(?:\s?\[[0-9.a-z ]{1,12}\])?(?!\\)")
 _LETTER = re.compile(r"[A-Za-z]")
 _OTHER_LETTER = re.compile(r"[^\W\d_a-zA-Zα-ωΑ-Ω]")  # of another script: a sentence, not a list
 _PROSE = re.compile(r"[A-Za-z]{2,}[ ,]+(?:[A-Za-z]+[ ,]+)*[A-Za-z]{2,}")
@@ -141,24 +133,23 @@ def read(answer: str) -> Value | None:
     """
     if len(answer) > LONGEST:
         return Text(answer)
-    if r"\begin" in answer and (matrix := _matrix(answer)) is not None:
-        return matrix
+    if r"\begin" in answer and (cells := matrix(answer, most=MOST)) is not None:
+        return _matrix(cells)
+    if r"\\" in answer:
+        answer = equations(answer)
     text = plain(answer)
-    found = _read(text, DEEPEST) if text else None
+    found = read_plain(text) if text else None
     if r"\$" in answer and isinstance(found, Number) and not found.unit and not found.percent:
         return replace(found, unit="$")
     return found
 
 
-def _matrix(answer: str) -> Listed | None:
-    """The rows of a text that is one matrix, with any brackets; a determinant does not count."""
-    match = _MATRIX.search(answer)
-    if match is None or _AROUND.sub("", answer[: match.start()] + answer[match.end() :]):
-        return None
-    rows = [row for row in _ROWS.split(match[1]) if row.strip()]
-    if len(rows) > MOST or match[1].count("&") > MOST:
-        return None
-    cells = [[plain(cell) for cell in row.split("&")] for row in rows]
+def read_plain(text: str) -> Value:
+    """The value of a text without typography."""
+    return _read(text, DEEPEST)
+
+
+def _matrix(cells: list[list[str]]) -> Listed:
     lines = [
         Listed("row", tuple(_read(x, 1) for x in row), canonical(";".join(row))) for row in cells
     ]
@@ -176,7 +167,7 @@ def _read(text: str, depth: int) -> Value:
             return _text(text)
     if depth == 0:
         return _text(text)
-    if ("]" in text or text[-1] == "[") and _FRENCH.search(text):
+    if ("]" in text or text.endswith("[")) and _FRENCH.search(text):
         text = _FRENCH.sub(lambda match: "(" if match[0] == "]" else ")", text)
     parts = split(text, grouped=True)
     if len(parts) > 1:
@@ -244,25 +235,27 @@ def _named(text: str, depth: int) -> Value | None:
         return _approximate(text, depth)
     for sign in _MEMBER.finditer(text[:80]):
         name, right = text[: sign.start()].strip(), text[sign.end() :]
-        if _is_name(name) and not _MEMBER.search(right):
+        if is_name(name) and not _MEMBER.search(right):
             return Named(canonical(name), _read(right, depth), text)
         return None
     if "=" not in text or _RELATION.search(text.replace("|", "")):
         return None
     left, *others = [side.strip() for side in text.split("=")]
-    named = len(left) <= 80 and _is_name(left)
-    if not named and (_LETTER.search(_COMMAND.sub("", left)) or read_number(others[-1]) is None):
+    named = len(left) <= 80 and is_name(left)
+    fixed = read_number(others[-1]) is not None or constant(others[-1]) is not None
+    if not named and (_LETTER.search(_COMMAND.sub("", left)) or not fixed):
         return None
     steps = others[:-1] if named else [left, *others[:-1]]
     last = read_number(others[-1])
     value = others[-1] if last is None else rf"({last.value.numerator})/({last.value.denominator})"
-    if not others[-1] or not all(_holds(step, value) for step in steps):
+    if not others[-1] or not all(is_name(step) or _holds(step, value) for step in steps):
         return None
     found = _read(others[-1], depth)
     return Named(canonical(left), found, text) if named else found
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether it only names an answer."""
     return _NAME.fullmatch(text) is not None and not _denies(text) and not is_product(text)
 
 
@@ -279,7 +272,7 @@ def _holds(step: str, value: str) -> bool:
 def _approximate(text: str, depth: int) -> Value | None:
     left, _, right = text.partition(r"\approx")
     left = left.strip()
-    if not left or _is_name(left):
+    if not left or is_name(left):
         return _read(right, depth) if r"\approx" not in right else None
     exact, rounded = _read(left, depth), read_number(right)
     return None if rounded is None else Approximate(exact, rounded)
