@@ -22,7 +22,8 @@ _AND = (
 _LEAD = (
     r"(?:\W|\b(?:the|so|thus|hence|therefore|then|it|must|be|is|are|correct|right|best|final"
     r"|answers?"
-    r"|options?|choices?|letters?|opción|opciones|option|i|we|my|our|would|['’]?d|will|choose|pick|select"
+    r"|options?|choices?|letters?|opción|opciones|option|i|we|my|our|would|['’]?d|will|choose"
+    r"|pick|select"
     r"|go|going|with|opt|for|guess|think|s|should|clearly|certainly|definitely|indeed|obviously"
     r"|probably|both|only|la|le|correct[ao]|richtig|ist|es)\b|所以|因此|故|应|选项?|选择|是|为){0,12}"
 )

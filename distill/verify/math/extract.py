@@ -27,6 +27,7 @@ from distill.verify.math.retraction import kept
 from distill.verify.math.sentence import (
     LONGEST_LINE,
     answer_in,
+    asserted,
     bold_in,
     guesses,
     is_answer,
@@ -49,6 +50,11 @@ SHORT_LINE = 200  # a response of one line up to this length may be the answer i
 _ONE_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,20}")
 
 
+# With which a model ends, where the server lets it through.
+_END_TOKENS = ("</s>", "<eos>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<end_of_turn>")
+_LETTER = re.compile(r"[^\W_]")
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """An answer as written in the response, and where it was found."""
@@ -67,9 +73,14 @@ def extract(response: str, *, listed: bool = False) -> Found | None:
     >>> extract(r"\boxed{5}. Wait, this is wrong. It is 12.")
     Found(text='12', place='last_number')
     """
+    response = response.rstrip()
+    for token in _END_TOKENS:
+        response = response.removesuffix(token)
     if found := affirmed_boxes(response):
         last = last_boxes(response, found, listed=listed)
         after = response[last.end :]
+        if len(after) <= 8 and not _LETTER.search(after):
+            return Found(last.text, "several" if last.several else "boxed")
         if (rest := kept(after)) is not None:
             return _unboxed(rest)
         if denied_later(after, last.text):
@@ -129,7 +140,8 @@ def _in_last_lines(text: str) -> Found | None:
     near = lines[-MOST_GUESSES:]
     if not quiet("\n".join(near)):
         end = "\n".join(lines[-LAST_LINES:])
-        if (rest := kept(end, at_once=len(end))) is not None:
+        rest = kept(end, at_once=len(end))
+        if rest is not None and end.removesuffix(rest).strip().lower() != "no.":
             end, lines = rest, [line for line in rest.split("\n") if line.strip()]
         if gives_up(end):
             return None
@@ -137,10 +149,13 @@ def _in_last_lines(text: str) -> Found | None:
         return None
     if len(lines) == 1 and len(lines[0]) <= SHORT_LINE:
         line = lines[0].strip().lstrip("∴⇒⟹→ ").strip('"“”«»`✅✔✓☑🎉🙂😊️ ')
-        if is_answer(line) or _ONE_WORD.fullmatch(line):
+        if (is_answer(line) and asserted([line])) or _ONE_WORD.fullmatch(line):
             return Found(line, "whole")
     if several := guesses(lines[-MOST_GUESSES:]):
         return Found(" | ".join(several), "several")
+    lines = asserted(lines[-LAST_LINES:])
+    if not lines:
+        return None
     if (answer := bold_in(lines[-1])) is not None:
         return Found(answer, "bold")
     if (answer := last_formula(lines[-1])) is not None:
