@@ -11,8 +11,8 @@ from distill.verify.math.values import LONGEST
 
 MANY = 4  # labelled or neighbouring boxes that are no steps to one answer any more
 
-_BRACES = re.compile(r"\\f?box(?:ed)?\s{0,8}\{|\\[{}]|[{}]")
-_BARE = re.compile(r"\\boxed\s{1,4}([^\s{}$\\]{1,80})")
+_BRACES = re.compile(r"\\f?box(?:ed)?\s{0,8}\{|\bboxed\{|\\[{}]|[{}]")
+_BARE = re.compile(r"\\boxed(?:\s{1,4}|(?=\d))([^\s{}$\\]{1,80})")
 _JOINT = re.compile(
     r"(?:[\s,;.$&()\[\]\\:*，；、]|\\q?quad|\\text(?:rm)?\s?\{[^{}]{0,20}\}|and|or|et|ou|y|o|und|oder"
     r"|e|и|или|和|或|と|または){0,80}"
@@ -65,8 +65,7 @@ def boxes(text: str) -> list[Box]:
         return []
     open_at: list[tuple[int, int]] = []  # (start, where the content starts); start -1 is no box
     found: list[Box] = []
-    first = min(at for at in (text.find(r"\box"), text.find(r"\fbox"), len(text)) if at >= 0)
-    for match in _BRACES.finditer(text, first):
+    for match in _BRACES.finditer(text, max(text.find("box") - 2, 0)):
         brace = match[0]
         if brace[-1] == "{" and brace != r"\{":
             open_at.append((match.start() if len(brace) > 1 else -1, match.end()))

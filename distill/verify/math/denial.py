@@ -15,9 +15,10 @@ VALUE = r"(?-i:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d|\([A-J]\)|[A-J](?
 _NOT = (
     r"(?:\bnot|n['’]t|\b(?:never|neither|cannot|nor|nicht|keine?|non|pas|não|nao|nunca|не|ні|niet"
     r"|inte|nie|değil"
-    r"|no(?= (?:es|son|era|puede)\b)|keinesfalls|keineswegs|jamais|niemals|mai|nigdy|bukan|không"
+    r"|no(?= (?:es|son|era|puede)\b)|keinesfalls|keineswegs|jamais|niemals|mai|nigdy|bukan"
+    r"|không(?: phải(?: là)?)?|není|δεν είναι"
     r"|ليست?"
-    r"|नहीं|ไม่)|不是|不为|不等于|并非|而非|不選|不选)"
+    r"|नहीं|ไม่)|不是|不可能是|不为|不等于|并非|而非|不選|不选)"
 )
 _ADVERB = (
     r"(?:\s(?:be|equal(?: to)?|puede|ser|sein|être|kann|peut|равен|равна|является|say|write"
@@ -28,7 +29,8 @@ _ADVERB = (
 _BEFORE = re.compile(
     rf"(?:(?<!if )(?:{_NOT}{_ADVERB}|\b(?:(?:any|every)thing (?:but|except)|all (?:but|except)"
     rf"|(?<!none )(?<!no )other than|different from"
-    r"|by no means|far from|nowhere near|unlikely to be|never been|fails? to be|reject|rule out"
+    r"|by no means|far from|nowhere near|unlikely to be|(?:wrong|incorrect)(?: (?:answer|value"
+    r"|result|option|choice))?|never been|fails? to be|reject|rule out"
     r"|discard|eliminate|exclude|no longer|except|excluding|nothing like|(?:no"
     r"|little) reason to \w{1,12}"
     r"|(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger) than|wrong to (?:say"
@@ -58,7 +60,8 @@ _AFTER = re.compile(
     r"|eliminated|discarded)|(?:fails|leads to a contradiction)\b|(?:— )?не(?: ответ"
     r"|правильный ответ)|ist (?:falsch|nicht (?:die"
     r"|richtig))"
-    r"|(?:es|está|é|è|est) (?:incorrect|fau[sx]|errad|sbagliat|mal\b)|(?:неверн|неправил|не подход)"
+    r"|değil|(?:es|está|é|è|est) (?:incorrect|fau[sx]|errad|sbagliat|mal\b)|(?:неверн|неправил"
+    r"|не подход)"
     r"|(?:是|为)?(?:不对|不正确|错误|错的|不是(?:答案|正确|解))|では(?:ない|ありません|なく)|じゃない|は(?:間違|誤|違|(?:答え|正解)ではな"
     r"|答えではあり)"
     r"|[이가은는]? ?(?:아니|아닙|틀[렸린]))",
@@ -71,7 +74,8 @@ _DOUBTED = re.compile(
     r"|wouldn['’]t) (?:think|believe"
     r"|say|agree|claim)|(?:false|wrong|untrue|incorrect|not true|not the case) (?:that|to)"
     r"|claim (?:that|the answer)|says|claims|told \w{1,12}"
-    r"|(?:would|might|could) have been"
+    r"|(?:would|might|could|should) have been|used to be|no creo que|non credo che"
+    r"|je ne (?:pense|crois) pas que|ich glaube nicht,? dass|não acho que"
     r"|(?:many|some|others|people|students|you|one|they|someone) (?:\w{1,12} )?(?:might |may "
     r"|would "
     r"|will |could |often )?(?:thinks?|says?|believes?|guess(?:es)?|assumes?|claims?))\b",
@@ -87,12 +91,14 @@ _CLAUSE = re.compile(r"[,;.!?]\s|\b(?:but|so|hence|thus|therefore)\b", re.IGNORE
 _CONTRAST = re.compile(
     rf"[\s,;:(—–，、-]{{0,6}}(?:(?:and|but|y|et|und|e|а|и|而)\s?)?"
     rf"(?:{_NOT}{_ADVERB}\s?(?={VALUE})|(?:\bno|\bsino que no)\s(?={VALUE})"
-    r"|\b(?:rather than|instead of|as opposed to|unlike|en lugar de|en vez de|au lieu de|statt"
+    r"|\b(?:rather than|instead of|as opposed to|unlike|previously|formerly|originally|initially"
+    r"|en lugar de|en vez de|au lieu de|statt"
     r"|anstatt|вместо)\b(?=[^=\n]{0,40}$)|(?:而不是|并非|而非|不是)(?=\s?(?:是|为)?\s?[\d$*\\A-J-]))",
     re.IGNORECASE,
 )
 _BUT = re.compile(
-    r"\b(?:but|rather|sino|mais|sondern|mas|ma|а|which (?:is|equals)|it is|it['’]s)\b[\s:,]{0,3}"
+    r"\b(?:but|rather|sino|mais|sondern|mas|ma|а|which (?:is|equals)|it is|it['’]s"
+    r"|we get)\b[\s:,]{0,3}"
     r"|而是",
     re.IGNORECASE,
 )

@@ -36,7 +36,7 @@ from distill.verify.math.sentence import (
     only_formula,
 )
 from distill.verify.math.signs import quiet
-from distill.verify.math.statements import is_final, rivals, statements
+from distill.verify.math.statements import after_others, is_final, rivals, statements
 from distill.verify.math.values import LONGEST, read
 
 __all__ = ["Found", "boxes", "extract", "stated", "text_answer"]
@@ -52,6 +52,7 @@ _ONE_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,20}")
 
 # With which a model ends, where the server lets it through.
 _END_TOKENS = ("</s>", "<eos>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<end_of_turn>")
+_STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
 _LETTER = re.compile(r"[^\W_]")
 
 
@@ -117,6 +118,8 @@ def _same(one: str, other: str) -> bool:
 
 
 def _unboxed(text: str) -> Found | None:
+    if "~~" in text:
+        text = _STRUCK.sub("", text)
     found = statements(text)
     if found:
         if (rest := kept(text[found[-1].end :])) is not None:
@@ -126,7 +129,7 @@ def _unboxed(text: str) -> Found | None:
         for one in reversed(found):
             if (answer := answer_in(one.text)) is not None:
                 return Found(answer, "stated")
-    return _in_last_lines(text)
+    return _in_last_lines(text if found else after_others(text))
 
 
 def _number(text: str) -> object:
@@ -148,7 +151,7 @@ def _in_last_lines(text: str) -> Found | None:
     if not lines:
         return None
     if len(lines) == 1 and len(lines[0]) <= SHORT_LINE:
-        line = lines[0].strip().lstrip("∴⇒⟹→ ").strip('"“”«»`✅✔✓☑🎉🙂😊️ ')
+        line = lines[0].strip().lstrip("∴⇒⟹→➡👉\ufe0f ").strip('"“”«»`✅✔✓☑🎉🙂😊️ ')
         if (is_answer(line) and asserted([line])) or _ONE_WORD.fullmatch(line):
             return Found(line, "whole")
     if several := guesses(lines[-MOST_GUESSES:]):

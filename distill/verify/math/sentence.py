@@ -41,7 +41,8 @@ _NUMBERED = re.compile(
     r"|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage|iteration"
     r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
     r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#"
-    r"|(?:第|問題|问题|문제)\s?|\b[a-z]\(|\d\s(?:of"
+    r"|(?:第|問題|问题|문제)\s?|\b(?:page|base|mod|modulo|divi(?:sible|ded) by|multiple of|power of"
+    r"|opposite of|minus|negative|twice|half of|double|triple)\s|\b[a-z]\(|\d\s(?:of"
     r"|out of|von|de|sur|из)\s|第\s?"
     r")$",
     re.IGNORECASE,
@@ -97,13 +98,15 @@ _TRIES = re.compile(
     r"|the case (?=\w =)"
     r"|(?:i|we)(?:['’]ll| will| still| need| have)*(?: to)? (?:compute|check|look|try|consider"
     r"|test)"
-    r"|if\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}\bwould|it remains|is|was|could|can"
+    r"|if\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}\bwould|(?:for|when|if|where|with"
+    r"|let) \$?\w ?= ?\S{1,12}$|it remains|is|was|could|can"
     r"|would|should|does)\b",
     re.IGNORECASE,
 )
 _SENTENCES = re.compile(r"(?<=[.!])\s+|(?<=[。！])")
 _QUESTION = re.compile(
-    r"(?:[^.!?。！？\n]|\.(?=\d)){0,400}[?？][*\s]{0,4}(?:(?:\b(?:no|nope|nein|non|não|нет|not really"
+    r"(?:[^.!?。！？\n]|\.(?=\d)){0,400}[?？][*\s]{0,4}(?:(?:\b(?:no|nope|nein|non|não|нет"
+    r"|not really"
     r"|impossible"
     r"|i doubt it|i['’]m not sure)\b|不是|不对|いいえ|아니[요오다])[.!。！]?)?",
     re.IGNORECASE,
@@ -201,8 +204,12 @@ def is_answer(text: str) -> bool:
     """Whether a whole text reads as an answer rather than a sentence that contains one."""
     text = text.strip()
     if (
-        len(text) > 2_000 or "?" in text or _FOREIGN_OR.search(text) or "\\boxed" in text
-    ):  # this box was never closed
+        len(text) > 2_000
+        or "?" in text
+        or text.rstrip(". ").endswith(("+", "-", "=", "*", "/", "×", "÷"))
+        or _FOREIGN_OR.search(text)
+        or "\\boxed" in text  # this box was never closed
+    ):
         return False
     value = read(text)
     if value is None or is_plain(value):
@@ -216,6 +223,17 @@ def is_answer(text: str) -> bool:
     return formula[1] is None or len(_WORD.findall(_COMMAND.sub(" ", formula[1]))) <= 1
 
 
+# After a number: what makes another one of it, and what only adds to it.
+_MULTIPLIED = re.compile(
+    r"\s(?:squared|cubed|factorial|dozen|hundred|thousand|million|billion|(?:more|less|fewer) than"
+    r"|and a (?:half|quarter|third))\b|\s?[-+*×/÷=^]\s{0,4}$"
+)
+_ADDED = re.compile(
+    r"\s\((?!or\b|not\b)(?=[^()\n]*[A-Za-z=+])[^()\n]{1,120}\)$|,? (?:including|excluding"
+    r"|of which)\b.*$"
+)
+
+
 def last_number(line: str) -> str | None:
     """The last number of a line that stands alone; both of "3 or 4".
 
@@ -225,8 +243,12 @@ def last_number(line: str) -> str | None:
     tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail)
     sure = quiet(tail)
     tail = (tail if sure else affirmed(_without_reason(tail))).rstrip(" .。")
+    if (added := _ADDED.search(tail)) and any(map(str.isdigit, tail[: added.start()])):
+        tail = tail[: added.start()]
     found = list(_NUMBER.finditer(tail))
     if not found or not _AFTER.match(tail, found[-1].end()):
+        return None
+    if _MULTIPLIED.match(tail, found[-1].end()):
         return None
     last, before = found[-1], tail[: found[-1].start()]
     if (pair := _TUPLE.search(tail[: last.end() + 1])) and is_plain(read(pair[0])):

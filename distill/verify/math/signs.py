@@ -15,12 +15,14 @@ DENYING = _words(
     "ne neq far nowhere unlikely fail fails reject rejected rule ruled discard discarded"
     " eliminate eliminated exclude excluded impossible keinesfalls keineswegs leads jamais "
     "niemals mai nigdy bukan no"
-    " little nothing won off too nunca nao"
+    " little nothing won off too nunca nao previously formerly "
+    "originally initially extraneous"
 )
 DOUBTING = _words(
     "way doubt hardly t not cannot think thinks say says believe believes guess guesses assume "
     "assumes expect expects claim claims claimed false wrong untrue incorrect "
-    "lying nobody one fool myth disagree told suppose assuming unless if whether have"
+    "lying nobody one fool myth disagree told suppose assuming unless if whether have used creo "
+    "pense crois glaube credo"
 )
 GIVING_UP = _words(
     "give gave giving idea not cannot t couldn could unable fail failed won refuse impossible "

@@ -12,7 +12,8 @@ from distill.verify.math.values import is_plain, read
 LAST = 3  # statements that are searched for an answer, from the last
 
 _ENGLISH = re.compile(
-    r"(?<![/\\])\b(?:ans(?:wers?)?\b[\"'.]?|(?:correct|right|true|actual|best) (?:option|choice"
+    r"(?<![/\\])\b(?:(?:final_)?ans(?:wers?)?\b[\"'.]?|(?:correct|right|true|actual"
+    r"|best) (?:option|choice"
     r"|alternative"
     r"|value|result|letter)\b)"
     r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\)|, [^.,:=\n*$]{1,60},)?"
@@ -45,7 +46,18 @@ _LATIN_WORDS = (
         "ergebnis",
         "soluzione",
     ),
-    *("wynik", "odpowied", "svar", "vastaus", "cevap", "jawaban", "opzione", "alternativa"),
+    *(
+        "wynik",
+        "odpowied",
+        "svar",
+        "vastaus",
+        "cevap",
+        "jawaban",
+        "opzione",
+        "alternativa",
+        "sagot",
+        "jibu",
+    ),
 )
 _FOREIGN_WORDS = (
     *(
@@ -55,7 +67,11 @@ _FOREIGN_WORDS = (
         "solução",
         "odpověď",
         "yanıt",
-        "đáp án",
+        "đáp ",
+        "chọn",
+        "απάντηση",
+        "תשובה",
+        "پاسخ",
         "răspuns",
         "válasz",
     ),
@@ -84,8 +100,14 @@ _OTHERS = re.compile(
     r"(?: (?:final|correct[aeo]?|richtig|finale|definitiva|est la|opción|vraie|richtige|corretta"
     r"|correta))?"
     r"(?:[ *_]{0,6}(?:\b(?:es|é|è|est|ist|lautet|is|to|brzmi|je|är|on|adalah|là|este|az|будет"
-    r"|является|равен|равно)\b|:|：|=|—|–|-(?=\s)|应该是|应为|选择|选|是|为|為|は|은|는|هو|هي|है|คือ"
+    r"|является|равен|равно)\b|:|：|】|=|—|–|-(?=\s)|应该是|应为|选择|选|是|为|為|は|은|는|هو|هي|है|คือ"
     r"|(?<=정답)\s)){1,2}[ *_:：]{0,6}"
+    r"|(?:\b(?:respuesta|resposta|risposta|r[eé]ponse|antwort|antwoord|svar|vastaus|cevap|yanıt"
+    r"|jawaban"
+    r"|đáp (?:án|số)|chọn|răspunsul|válasz|ответ|вариант|відповідь|отговор|alternativa|odpowiedź"
+    r"|odpověď"
+    r"|απάντηση|sagot|jibu)\b|الجواب|الإجابة|پاسخ|उत्तर|คำตอบ|תשובה|答案|正解|정답)"
+    r"(?-i:[^\n.,;:!?=A-Z0-9。，、“\"(（*$\\]){0,30}(?=[（(*$]{0,3}(?:[A-J](?![A-Za-z0-9])|\d))"
     r"|(?:故|所以|因此|应|本题|答案|正确的?)(?:答案)?(?:应)?"
     r"(?:选项?|選)(?:择|擇)?(?:是|为)?[ ：:*]{0,6}"
     r"|(?<![挑筛不])选\s?(?=[（(]?[A-J](?![A-Za-z]))",
@@ -113,9 +135,10 @@ _ADVERB = re.compile(
 # Words before "answer" that say it is not the one given.
 _ANOTHER = re.compile(
     r"\b(?:wrong|incorrect|naive|naïve|obvious|common|tempting|intuitive|initial|first|previous"
-    r"|earlier|original|bad|expected|different)\s{1,2}$",
+    r"|earlier|original|old|bad|expected|different|your|his|her|their|['’]s)\s{1,2}$",
     re.IGNORECASE,
 )
+_OF_ANOTHER = re.compile(r"\b(?:previous|earlier|different|other|another|similar)\b", re.I)
 # What is said about an answer that has been given.
 _REMARK = re.compile(
     r"(?:therefore |indeed |thus |also |then )?(?:as (?:above|given|shown|stated|follows|before)"
@@ -129,7 +152,14 @@ _SUPPOSED = re.compile(
     r"|\bif\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}$",
     re.IGNORECASE,
 )
-_EMOJI = "✅✔✓☑🎉🙂😊️ "
+# In the words of a statement, which may be of any language.
+_NEGATES = re.compile(
+    r"\b(?:no|not|nem|nu|ikke|ei|hindi|δεν|nie|není|niet|inte|nicht|n['’]est|non|não|bukan"
+    r"|không|не)\b"
+    r"|אינה|לא|ليس|غير|ไม่|नहीं|不|非",
+    re.IGNORECASE,
+)
+_EMOJI = "➡👉✅✔✓☑🎉🙂😊️ "
 _INSTEAD = re.compile(r"(?<=[\d})$*]) (?:instead|rather|actually|after all|then|now)(?=\W{0,3}$)")
 _OF_PART = re.compile(r"\b(?:to|for|of) |\(")
 _BETWEEN = re.compile(
@@ -159,15 +189,28 @@ def statements(text: str) -> list[Statement]:
     return said[:1] + [one for one in said[1:] if not _REMARK.fullmatch(one.text)]
 
 
+def after_others(text: str) -> str:
+    """What follows the last statement that is doubted, only supposed, or of another answer."""
+    ends = [one.end for one in _all(text) if one.text and _is_of_another(one, text)]
+    return text[max(ends) :] if ends else text
+
+
 def _is_void(one: Statement, text: str) -> bool:
-    """Whether it is asked, denied, doubted, only supposed, or about another answer."""
-    before = text[max(0, one.start - 120) : one.start]
+    """Whether it is asked, denied, or nothing that the text says of its own answer."""
     return (
         text[one.end : one.end + 1] in ("?", "？")
         or denied_after(text[one.end : one.end + 60])
-        or doubted(before)
+        or _is_of_another(one, text)
+    )
+
+
+def _is_of_another(one: Statement, text: str) -> bool:
+    before = text[max(0, one.start - 120) : one.start]
+    return (
+        doubted(before)
         or _ANOTHER.search(before) is not None
         or _SUPPOSED.search(before) is not None
+        or _OF_ANOTHER.search(one.words) is not None
     )
 
 
@@ -247,7 +290,7 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
 
 def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
     sentence = _ADVERB.sub("", sentence.strip().strip(_EMOJI).rstrip(" /|"))
-    denied = re.match(r"n['’]t\b|not\s?,", sentence) is not None
+    denied = re.match(r"n['’]t\b|not\s?,", sentence) or _NEGATES.search(match[0])
     if '"' in match[0]:  # JSON
         sentence = re.split(r",\s|}", sentence)[0]
     sentence = _INSTEAD.sub("", sentence.strip("\"“”«»„'"))
