@@ -206,7 +206,8 @@ def is_answer(text: str) -> bool:
     if (
         len(text) > 2_000
         or "?" in text
-        or text.rstrip(". ").endswith(("+", "-", "=", "*", "/", "×", "÷"))
+        or text.rstrip(". ").endswith(("+", "-", "=", "/", "×", "÷"))
+        or " **" in text
         or _FOREIGN_OR.search(text)
         or "\\boxed" in text  # this box was never closed
     ):

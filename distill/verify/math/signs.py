@@ -15,13 +15,14 @@ DENYING = _words(
     "ne neq far nowhere unlikely fail fails reject rejected rule ruled discard discarded"
     " eliminate eliminated exclude excluded impossible keinesfalls keineswegs leads jamais "
     "niemals mai nigdy bukan no"
-    " little nothing won off too nunca nao previously formerly "
+    " nothing won off too nunca nao previously formerly "
     "originally initially extraneous"
 )
 DOUBTING = _words(
-    "way doubt hardly t not cannot think thinks say says believe believes guess guesses assume "
+    "been no way doubt hardly t not cannot think thinks say says believe believes guess guesses "
+    "assume "
     "assumes expect expects claim claims claimed false wrong untrue incorrect "
-    "lying nobody one fool myth disagree told suppose assuming unless if whether have used creo "
+    "lying nobody fool myth disagree told used creo "
     "pense crois glaube credo"
 )
 GIVING_UP = _words(
@@ -44,14 +45,14 @@ TAKING_BACK = _words(
     "inaccurate should sorry bad counted doublecounted overcounted undercounted missed "
     "overlooked mixed confused dropped swapped mal falso erreur erro errei fehler corrijo faux "
     "falsch stimmt geirrt vertan verrechnet korrektur sbagliato correzione incorrecto incorreto "
-    "equivocado errado mind over scrap make take correcting contradicts violates fails "
+    "equivocado errado mind start scrap correcting contradicts violates fails "
     "contradiction "
-    "solution solutions withdrawn retracted trust something kidding nope non nein anzi pardon perd "
-    "desculpe entschuldigung whoops update fixed redone better change changed erreur amended "
+    "withdrawn retracted trust something kidding nope non nein anzi pardon perd "
+    "desculpe entschuldigung whoops update fixed redone better changed erreur amended "
     "amendment "
     "recalculated recalculating recalculation recomputed recomputing recompute recalculate recount "
-    "impossible off too again start nicht reliable instead "
-    "now verdade realidad incorrecta reliable valid possible"
+    "impossible too again nicht instead "
+    "verdade realidad incorrecta "
 )
 _SIGNS = DENYING | DOUBTING | GIVING_UP | GUESSING | TAKING_BACK
 _WORD = re.compile("[a-z]+")

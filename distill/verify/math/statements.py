@@ -154,7 +154,8 @@ _SUPPOSED = re.compile(
 )
 # In the words of a statement, which may be of any language.
 _NEGATES = re.compile(
-    r"\b(?:no|not|nem|nu|ikke|ei|hindi|δεν|nie|není|niet|inte|nicht|n['’]est|non|não|bukan"
+    r"\b(?:no|not|never|nunca|jamais|niemals|mai|nigdy|nem|nu|ikke|ei|hindi|δεν|nie|není|niet"
+    r"|inte|nicht|n['’]est|non|não|bukan"
     r"|không|не)\b"
     r"|אינה|לא|ليس|غير|ไม่|नहीं|不|非",
     re.IGNORECASE,
