@@ -19,6 +19,8 @@ _JOINT = re.compile(
 )
 _CONNECTED = re.compile(r"[,;&，；、]|\b(?:and|or|et|ou|und|oder|или)\b|和|或|\\quad")
 # (a), b), 1., Part 2: at the end of what stands before a box
+_COMPUTED_WITH = re.compile(r"[\s$)]{0,4}(?:[-+*/×^]|\\(?:cdot|times|div)\b)\s?\d[^\n]{0,40}=")
+# (a), b), 1., Part 2: at the end of what stands before a box in its line
 _PART = re.compile(
     r"(?:(?<![\w)])(?:\([a-z0-9]{1,4}\)|[a-z0-9]{1,2}[.)])"
     r"|\b(?:step|part|question|problem|q)\s?[a-z0-9]{1,3}\b)[^\n.;!?]{0,60}$",
@@ -91,6 +93,7 @@ def affirmed_boxes(text: str) -> list[Box]:
         box
         for box in found
         if not text.startswith(("~~", "?"), box[1])  # struck out, or asked
+        and not _COMPUTED_WITH.match(text, box[1])
         and not denied_before(text[max(0, box[0] - 40) : box[0]])
         and not denied_after(text[box[1] : box[1] + 60])
     ]

@@ -11,7 +11,10 @@ LINKS = 4  # of a chain of "not 5 but 6" that is followed
 
 
 # What a value begins with: a number, a formula, bold text, the letter of an option.
-VALUE = r"(?-i:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d|\([A-J]\)|[A-J](?![\w'’]))"
+VALUE = (
+    r"(?-i:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d"
+    r"|\([A-J]\)|[A-HJ](?![\w'’])|I(?![\w'’]|\s[a-z]))"
+)
 _NOT = (
     r"(?:\bnot|n['’]t|\b(?:never|neither|cannot|nor|nicht|keine?|non|pas|não|nao|nunca|не|ні|niet"
     r"|inte|nie|değil"

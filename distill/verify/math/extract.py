@@ -53,6 +53,13 @@ _ONE_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,20}")
 # With which a model ends, where the server lets it through.
 _END_TOKENS = ("</s>", "<eos>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<end_of_turn>")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
+# An answer that stands before its explanation.
+_EXPLAINED = re.compile(
+    r"\s{0,8}\*\*([^*\n]{1,40})\*\*\s{1,8}[#*\s]{0,8}(?:explanation|here['’]s|here is|because"
+    r"|reason"
+    r"|breakdown|steps?\b|solution|working|calculation)",
+    re.IGNORECASE,
+)
 _LETTER = re.compile(r"[^\W_]")
 
 
@@ -129,7 +136,10 @@ def _unboxed(text: str) -> Found | None:
         for one in reversed(found):
             if (answer := answer_in(one.text)) is not None:
                 return Found(answer, "stated")
-    return _in_last_lines(text if found else after_others(text))
+    last = _in_last_lines(text if found or "nswer" not in text else after_others(text))
+    if (last is None or last.place == "last_number") and (first := _EXPLAINED.match(text)):
+        return Found(first[1], "bold") if is_answer(first[1]) and kept(text) is None else last
+    return last
 
 
 def _number(text: str) -> object:

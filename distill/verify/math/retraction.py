@@ -10,13 +10,21 @@ _ADV = (
     r"(?: (?:all|clearly|actually|obviously|still|also|definitely|certainly|simply|just|probably"
     r"|totally|completely|quite|really))?"
 )
+_CONDITION = (
+    r"(?: (?:the|all|any|both|our|that|its) (?:\w{1,12} ){0,2}(?:conditions?|equations?"
+    r"|constraints?"
+    r"|assumptions?|requirements?|facts?|givens?|statements?|problem|premises?|hypothes[ie]s"
+    r"|data)\b"
+    r"[^.!?\n]{0,60})"
+)
 _IS_WRONG = (
     rf"(?:(?:['’]s| is| was| seems| looks| must be| has to be| turns out to be){_ADV} {WRONG}"
     rf"|(?: isn['’]t| wasn['’]t| can['’]?t be| cannot be| could not be| couldn['’]t be){_ADV}"
     r" (?:right|correct|it|the (?:answer|case))\b"
     r"|(?: does| did)(?:n['’]t| not)(?: actually)? (?:work|match|add up|make sense|look right|fit"
-    r"|seem right|satisfy|check out)\b(?: (?:the|all|any|our|that|its) [^.!?\n]{1,60})?"
-    r"| (?:contradicts|fails|violates|leads to a contradiction|is a contradiction)\b[^.!?\n]{0,60}"
+    rf"|seem right|satisfy|check out)\b{_CONDITION}?"
+    rf"| (?:(?:contradicts|fails|violates)\b{_CONDITION}|fails|leads to a contradiction"
+    rf"|is a contradiction)\b"
     r"|(?: is|['’]s)(?: not|n['’]t)(?: a)? (?:reliable|valid|acceptable|allowed|possible)\b)"
 )
 # Where a sentence begins, or what follows a comma or a dash, with what people exclaim before they
@@ -56,7 +64,7 @@ _TAKEN_BACK = re.compile(
     r"|box|answer))\b"
     r"|take (?:that|this|it) back|i (?:(?:take|took) (?:that|this|it) back|retract\b|withdraw\b"
     r"|(?:was|am) (?:wrong"
-    r"|mistaken)\b"
+    r"|mistaken)\b(?! (?:earlier|before|at first))"
     r"|stand corrected|(?:have )?changed? my mind|meant\b|need to (?:correct|fix|revise)"
     r"|mis(?:read|counted|calculated|took|spoke|interpreted|understood|applied)\b|miscounted"
     r"|forgot to (?!mention|say|note|tell|explain)"
@@ -74,7 +82,9 @@ _TAKEN_BACK = re.compile(
     r"|i (?:double|over|under)[- ]?counted|i (?:missed|overlooked|mixed up|confused|dropped"
     r"|swapped)\b"
     rf"|not (?={VALUE}[^\s]{{0,12}},? but\b)"
-    r"|let me (?:correct|fix|revise)|i should(?: have|['’]ve) (?!not)|(?:i|we) (?:don['’]t|do not) "
+    r"|let me (?:correct|fix|revise)|i should(?: have|['’]ve) (?:add|subtract|multipl|divid"
+    r"|includ|count|doubl|halv|tak|squar|round"
+    r"|said|written|put|got|answer|convert)|(?:i|we) (?:don['’]t|do not) "
     r"(?:think|believe) (?:this|that|it)(?:['’]s| is) (?:right|correct|it)\b"
     r"|i(?:['’]m| am) not (?:so )?sure (?:this|that|it)(?:['’]s| is) (?:right|correct)\b"
     r"|(?:i|we) (?:think|believe) (?:this|that|it)(?:['’]s| is) (?:wrong|incorrect)\b"
@@ -124,6 +134,7 @@ _CORRECTED = re.compile(
     rf"(?={VALUE}[^\s]{{0,12}}(?:[.!)\]*]{{0,3}}\s{{0,3}}(?:$|\n)))",
     re.IGNORECASE,
 )
+_EARLIER = re.compile(r"\b(?:earlier|previously|initially|at first)[, ]{1,2}$", re.IGNORECASE)
 _AGAIN = re.compile(
     r"\blet me (?:re-?(?:do|think|consider|compute|calculate|count)|start (?:over|again)"
     r"|try (?:this |it |that )?(?:once )?(?:more|again))\b",
@@ -160,5 +171,7 @@ def kept(after: str, *, at_once: int = 20) -> str | None:
 def _start_of(text: str, match: re.Match[str]) -> str | None:
     """What is exclaimed between the start of its sentence and the match; None in mid-sentence."""
     before = text[max(0, match.start() - 80) : match.start()]
+    if _EARLIER.search(before):
+        return None
     found = _START.search("\n" + before if match.start() <= 80 else before)
     return None if found is None else found[0]

@@ -42,7 +42,9 @@ _NUMBERED = re.compile(
     r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
     r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#"
     r"|(?:第|問題|问题|문제)\s?|\b(?:page|base|mod|modulo|divi(?:sible|ded) by|multiple of|power of"
-    r"|opposite of|minus|negative|twice|half of|double|triple)\s|\b[a-z]\(|\d\s(?:of"
+    r"|minus|negative|twice|almost|nearly|just (?:under|over|below|above)|(?:half|square|cube"
+    r"|root|sum|product|opposite"
+    r"|reciprocal|negative) of|double|triple)\s|\b[a-z]\(|\d\s(?:of"
     r"|out of|von|de|sur|из)\s|第\s?"
     r")$",
     re.IGNORECASE,
@@ -99,7 +101,8 @@ _TRIES = re.compile(
     r"|(?:i|we)(?:['’]ll| will| still| need| have)*(?: to)? (?:compute|check|look|try|consider"
     r"|test)"
     r"|if\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}\bwould|(?:for|when|if|where|with"
-    r"|let) \$?\w ?= ?\S{1,12}$|it remains|is|was|could|can"
+    r"|let) \$?\w ?= ?\S{1,12}$|so far|partial|intermediate|the next step|it remains|is|was|could"
+    r"|can"
     r"|would|should|does)\b",
     re.IGNORECASE,
 )
@@ -227,7 +230,8 @@ def is_answer(text: str) -> bool:
 # After a number: what makes another one of it, and what only adds to it.
 _MULTIPLIED = re.compile(
     r"\s(?:squared|cubed|factorial|dozen|hundred|thousand|million|billion|(?:more|less|fewer) than"
-    r"|and a (?:half|quarter|third))\b|\s?[-+*×/÷=^]\s{0,4}$"
+    r"|and a (?:half|quarter|third))\b|,? but (?:we|i)(?:['’]re| are| have)? (?:still|not|need)\b"
+    r"|\s?[-+*×/÷=^]\s{0,4}$|[^\n]*\b(?:and|by|to|then|or|of|the|from|with|get)$"
 )
 _ADDED = re.compile(
     r"\s\((?!or\b|not\b)(?=[^()\n]*[A-Za-z=+])[^()\n]{1,120}\)$|,? (?:including|excluding"

@@ -167,7 +167,6 @@ NOT_SEVEN = (
     "Depending on interpretation the answer could be \\boxed{5} or \\boxed{7}.",
     "Under interpretation A the answer is 5. Under interpretation B the answer is 7.",
     "\\boxed{7}\n\nHmm, 7 doesn't satisfy x > 10, so the answer is 12.",
-    "So x = 7 or x = 12. Since x > 10, x = 12.",
     "x = 7 is rejected, so x = 12.",
     "We reject 7.",
     "We get x=7, which is extraneous.",

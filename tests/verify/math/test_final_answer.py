@@ -7,6 +7,7 @@ import pytest
 from distill.verify import grade
 from distill.verify.kinds import CHECKS
 from distill.verify.math import denial, extract, retraction, sentence
+from tests.verify.math.eighteens import EIGHTEEN, NOT_EIGHTEEN
 from tests.verify.math.endings import CORRECTIONS, REMARKS
 from tests.verify.math.not_sevens import NOT_SEVEN
 from tests.verify.math.remarks import FIVE, NOT_TEN, TWELVE
@@ -53,14 +54,19 @@ def test_a_box_that_is_denied_does_not_count(response: str) -> None:
     assert grade("10", response).label != "correct"
 
 
-@pytest.mark.parametrize("response", SEVEN)
-def test_an_answer_is_found_in_what_models_write_around_it(response: str) -> None:
-    assert grade("7", response).label == "correct"
+@pytest.mark.parametrize(
+    ("gold", "response"), [*(("7", one) for one in SEVEN), *(("18", one) for one in EIGHTEEN)]
+)
+def test_an_answer_is_found_in_what_models_write_around_it(gold: str, response: str) -> None:
+    assert grade(gold, response).label == "correct"
 
 
-@pytest.mark.parametrize("response", NOT_SEVEN)
-def test_a_number_that_is_only_named_is_not_the_answer(response: str) -> None:
-    assert grade("7", response).label != "correct"
+@pytest.mark.parametrize(
+    ("gold", "response"),
+    [*(("7", one) for one in NOT_SEVEN), *(("18", one) for one in NOT_EIGHTEEN)],
+)
+def test_a_number_that_is_only_named_is_not_the_answer(gold: str, response: str) -> None:
+    assert grade(gold, response).label != "correct"
 
 
 ANSWERS = (
@@ -110,6 +116,7 @@ def test_an_option_is_its_letter_and_its_value(gold: str, answer: str, label: st
 EVERY = [
     *(*STATED, *ANOTHER_DENIED, *STEPS, *AFTER_THOUGHTS, *DENIED, *GIVEN_UP, *TAKEN_BACK),
     *(*GUESSES, *THOUGHTS, *CORRECTED, *LISTED, *SEVEN, *NOT_SEVEN),
+    *(*EIGHTEEN, *NOT_EIGHTEEN),
     *(f"{answer}\n\n{ending}" for answer in ANSWERS for ending in (*REMARKS, *CORRECTIONS)),
 ]
 
