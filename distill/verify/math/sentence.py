@@ -282,7 +282,7 @@ def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:
     gaps = line[found[first].end() : found[-1].start()]
     if len(found) - first < 3 and not _OR.search(gaps):
         first = len(found) - 1  # "In 2010, 5 people"
-    return [match[0].strip() for match in found[first:]]
+    return [match[0].strip().rstrip(".") for match in found[first:]]
 
 
 def guesses(lines: list[str]) -> list[str]:
