@@ -3,11 +3,13 @@
 OPEN = "<think>"
 CLOSE = "</think>"
 # How others mark a thought: Claude where it is asked to, Magistral, Kimi, OpenThoughts' own shape,
-# and what prompts for open models ask for.
+# Seed, Cohere's Command, and what prompts for open models ask for.
 OTHERS = {
     "<thinking>": "</thinking>",
     "[THINK]": "[/THINK]",
     "◁think▷": "◁/think▷",
+    "<seed:think>": "</seed:think>",
+    "<|START_THINKING|>": "<|END_THINKING|>",
     "<thought>": "</thought>",
     "<reasoning>": "</reasoning>",
     "<|begin_of_thought|>": "<|end_of_thought|>",

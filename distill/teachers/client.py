@@ -8,7 +8,6 @@ by keep-alive bytes.
 
 import asyncio
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,10 +15,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from distill.errors import StoppedError, UserError
-from distill.teachers import tls
+from distill.teachers import refusal, tls
 from distill.teachers.endpoint import Endpoint
 from distill.teachers.finish import is_broken
-from distill.teachers.refusal import STOP_ROW, STOP_RUN, sdk_error, server_said
 from distill.teachers.wire import MalformedReply, Reply, parse
 
 if TYPE_CHECKING:
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from distill.teachers.connection import Route
 
 NO_KEY = ""
-# A refusal for want of a key, in whatever status: Gemini's is a 400.
-ABOUT_KEYS = re.compile("api.?key|authori[sz]ation|authenticat|credential|bearer", re.IGNORECASE)
-NOTHING_SENT = "no key was sent; set teacher.key_env to the name of the variable that holds it"
 # A shorter key is a placeholder for a server that wants none (EMPTY, none, token-abc123). Blanking
 # it out of answers would change them.
 SECRET_CHARS = 16
@@ -158,7 +153,10 @@ async def send(
     if come.status >= 300:
         if url.startswith("http:") and tls.said_in_clear(answer):
             raise StoppedError(tls.wants_tls(url), status=0)
-        raise _refused(client, come.status, come.retry_after, server_said(come.status, answer))
+        said = refusal.server_said(come.status, answer)
+        if refusal.no_money(come.status, answer, client.endpoint.name):
+            raise _stopped(refusal.NO_CREDIT, f"{come.status} {said}; {refusal.ADD_CREDIT}")
+        raise _refused(client, come.status, come.retry_after, said)
     if not come.asked:
         # it answers nothing: kept, it would be read again and become an answer
         reason = "an answer before the request was sent"
@@ -259,13 +257,14 @@ def _reply(client: Client, come: "Incoming", body: bytes, broken: str | None) ->
             holds = error.holds and kept is not None
             raise Transient(broken, status=0, billed=True, body=kept, holds=holds) from None
         if come.status != 200:
-            reason = f"{come.status} {server_said(come.status, body)}"
+            reason = f"{come.status} {refusal.server_said(come.status, body)}"
             raise Transient(reason, status=come.status, billed=False) from None
         raise _malformed(client, come, body, error) from None
     if is_broken(reply.finish_reason):
         counts = (reply.prompt_tokens, reply.completion_tokens, reply.cost_usd)
         billed = any(reply.texts) or any(counts)
-        raise Transient(reply.finish_reason, status=200, billed=billed, body=body)
+        reason = f"the answer broke off: finish_reason {reply.finish_reason!r}"
+        raise Transient(reason, status=200, billed=billed, body=body)
     client.heard.answer = True
     return reply
 
@@ -292,17 +291,23 @@ def _refused(
     if 300 <= status < 400:
         text = f"the teacher redirects ({status}); prompts are not sent on: correct base_url"
         return StoppedError(text, status=status)
-    if client.key == NO_KEY and (status in (401, 403) or ABOUT_KEYS.search(said)):
-        said = f"{said}; {NOTHING_SENT}"
-    if status in STOP_RUN:
-        error = StoppedError(f"the teacher refuses every request: {status} {said}", status=status)
-        error.__cause__ = sdk_error(status, said)
-        return error
-    if status in STOP_ROW:
+    if client.key == NO_KEY and (status in (401, 403) or refusal.ABOUT_KEYS.search(said)):
+        said = f"{said}; {refusal.NOTHING_SENT}"
+    if status == refusal.NO_CREDIT:
+        said = f"{said}; {refusal.ADD_CREDIT}"
+    if status in refusal.STOP_RUN:
+        return _stopped(status, f"{status} {said}")
+    if status in refusal.STOP_ROW:
         return RowRefused(status, f"{status} {said}")
     after = _seconds(retry_after)
     reason = f"{status} {said}"
     return Transient(reason, status=status, retry_after_s=after, billed=False, body=body)
+
+
+def _stopped(status: int, said: str) -> StoppedError:
+    error = StoppedError(f"the teacher refuses every request: {said}", status=status)
+    error.__cause__ = refusal.sdk_error(status, said)
+    return error
 
 
 def _seconds(header: str | None) -> float | None:

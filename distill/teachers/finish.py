@@ -22,20 +22,24 @@ UNKNOWN = "unknown"  # there was no word
 _ENDED = (
     *(*ENDED, "complete", "completed", "end_of_text", "endoftext", "stop_token", "normal", "end"),
     *("stop_string", "stop_str", "stop_word", "stop_token_ids", "eos_found", "finished", "natural"),
+    *("success", "finish", "finished_stopped", "hit_eos", "normal_stop"),
 )
 _LIMIT = (
     *("length", "limit", "truncated", "max_tokens", "max_output_tokens", "max_new_tokens"),
     *("max_length", "length_limit", "token_limit", "maximum_tokens", "model_length", "error_limit"),
-    *("model_context_window_exceeded", "context_length_exceeded"),
+    *("model_context_window_exceeded", "context_length_exceeded", "context_length", "max_context"),
+    *("max_len", "max_seq_len", "content_length", "length_finish", "num_predict", "n_predict"),
+    *("limit_reached", "hit_limit", "cut_off", "too_long", "incomplete"),
 )
 _FILTER = (
     *("content_filter", "content_filtered", "safety", "image_safety", "recitation", "blocklist"),
     *("prohibited_content", "spii", "language", "guardrail_intervened", "refusal", "sensitive"),
-    *("error_toxic", "blocked", "model_armor"),
+    *("error_toxic", "blocked", "model_armor", "refused", "declined"),
 )
 _BROKEN = (
     *("error", "abort", "aborted", "insufficient_system_resource", "network_error", "timeout"),
-    *("time_limit", "cancelled", "user_cancel", "load", "unload"),
+    *("time_limit", "cancelled", "user_cancel", "load", "unload", "busy", "internal", "oom"),
+    "lost",
 )
 BROKEN = "broken"
 MEANING: Final = {
@@ -56,12 +60,27 @@ _LIKE = (
             "(?=.*(token|length|context|output|cache|predict))"
         ),
     ),
-    (FILTERED, re.compile("safety|filter|moderat|prohibit|guardrail|toxic|policy|censor|blocked")),
+    (
+        FILTERED,
+        re.compile(
+            "safety|filter|moderat|prohibit|guardrail|toxic|policy|censor|blocked|blacklist|flagged"
+            "|risk|unsafe|violation|harm|inappropriate|inspection|recitation|copyright|jailbreak"
+        ),
+    ),
     (
         BROKEN,
         re.compile(
-            "error|abort|cancel|fail|time_?out|overload|insufficient|unavailable|crash|exception"
+            "error|abort|cancel|fail|timed?_?out|deadline|overload|insufficient|unavailable|crash|exception"
             "|disconnect|interrupt|kill|preempt|reset|shutdown|unexpected_e"
+            "|connection|client_closed|evict|out_of_memory|resource_exhausted|_died|expired"
+        ),
+    ),
+    # the model's own sign for the end, or what a list of such signs is called
+    (
+        STOP,
+        re.compile(
+            r"^(eos|eot|eod|eog|end_token)(_|$)|^stop_(token|word|str|seq|criteri|condition)"
+            r"|^end_of_(turn|text|seq|sentence|message|generation|response)|^</?[^<> ]+>$"
         ),
     ),
 )

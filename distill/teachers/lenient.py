@@ -35,7 +35,7 @@ def read(body: bytes) -> Iterator[Any]:
         msg = "too long"
         raise ValueError(msg)
     text = _decoded(body).strip(AROUND)
-    if not text.startswith(STREAM):
+    if not text.startswith(STREAM) or "data:" not in text:  # lines to keep it alive, then JSON
         yield _object(text)
         return
     for line in re.split(r"[\r\n]+", text):

@@ -11,20 +11,37 @@ SHOWN_CHARS = 200
 STOP_RUN = (401, 402, 403, 404)
 # Refusals of this one request: repeating it unchanged cannot help.
 STOP_ROW = (400, 413, 422)
+NO_CREDIT, LIMITED = 402, 429
 # What servers call an error and its words: {error: {message}}, {error: text}, {message}, {detail};
 # Cloudflare, Baidu, MiniMax and Apigee.
 ERRORS_IN = ("error", "errors", "base_resp", "fault")
 WORDS_IN = (
-    "message",
-    "detail",
-    "msg",
-    "error_msg",
-    "error_message",
-    "status_msg",
-    "faultstring",
-    "exception",
+    *("message", "detail", "msg", "error_msg", "error_message", "status_msg", "faultstring"),
+    *("exception", "error_description", "Message", "title"),
 )
-CODES_IN = ("code", "status", "status_code", "http_code", "http_status", "error_code", "type")
+CODES_IN = (
+    *("code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code"),
+    *("type", "__type"),
+)
+# An account without money, in whatever status: OpenAI (429 insufficient_quota,
+# billing_hard_limit_reached), Moonshot (429 exceeded_current_quota_error), Zhipu (429 code 1113),
+# DashScope (400 Arrearage), new-api (403 insufficient_user_quota), Fireworks (412), xAI (429),
+# SiliconFlow (403), Volcengine (403 AccountOverdueError), LiteLLM (400 budget_exceeded).
+NO_MONEY = re.compile(
+    r"insufficient[_ ](user[_ ]|account[_ ])?(quota|balance|funds?|credits?)\b"
+    r"|billing[_ ](hard[_ ]limit|not[_ ]active)|exceeded_current_quota_error|\barrearage\b|^1113$"
+    r"|(account|credit) balance (is )?(insufficient|not enough|too low|overdue)|account_?overdue"
+    r"|overdue balance|(out of|used all available|no remaining|have any|monthly included) credits"
+    r"|monthly (spending|usage) limit|budget[_ ](has been )?exceeded|over budget"
+    r"|(余额|额度)(不足|已用尽)|欠费",
+    re.IGNORECASE,
+)
+# Alibaba's word for a minute's tokens that are used up is the one that others have for no money.
+RATE_ONLY = re.compile("aliyuncs|dashscope|qwen", re.IGNORECASE)
+ADD_CREDIT = "too little money is left in the account; add credit, then the same command goes on"
+# A refusal for want of a key, in whatever status: Gemini's is a 400.
+ABOUT_KEYS = re.compile("api.?key|authori[sz]ation|authenticat|credential|bearer", re.IGNORECASE)
+NOTHING_SENT = "no key was sent; set teacher.key_env to the name of the variable that holds it"
 # What the words of an error mean, the first that fits; None: worth another try. Codes and types of
 # OpenAI, Anthropic (overloaded_error), Google (RESOURCE_EXHAUSTED), Moonshot
 # (exceeded_current_quota_error), DashScope (Arrearage, DataInspectionFailed).
@@ -92,7 +109,8 @@ def _message(value: object) -> str:
         return _message(value[0])
     if not isinstance(value, dict):
         return value if isinstance(value, str) else orjson.dumps(value).decode()
-    name = next((name for name in (*ERRORS_IN, *WORDS_IN) if value.get(name)), None)
+    named = (name for name in (*ERRORS_IN, *WORDS_IN) if value.get(name))
+    name = next((name for name in named if value[name] is not True), None)
     if name is None:
         return orjson.dumps(value).decode()
     said, more = _message(value[name]), value.get("metadata")
@@ -108,8 +126,8 @@ def error_in(whole: dict[str, Any]) -> Any:
     """
     choices = whole.get("choices")
     for part in (whole, *(choices if isinstance(choices, list) else ())):
-        if isinstance(part, dict) and part.get("error"):
-            return part["error"]
+        if isinstance(part, dict) and (error := part.get("error")):
+            return error if isinstance(error, (dict, list)) else part
     if choices or whole.get("usage"):
         return None
     named = any(whole.get(name) for name in ERRORS_IN)
@@ -124,6 +142,8 @@ def stands_for(error: Any) -> int | None:
     [502, 429, None]
     """
     codes = list(_codes(error))
+    if any(map(NO_MONEY.search, codes)):
+        return NO_CREDIT
     for code in codes:
         number = int(code) if code.isascii() and code.isdigit() and len(code) == 3 else 0
         if 400 <= number < 600:
@@ -147,6 +167,29 @@ def _codes(error: Any) -> Iterator[str]:
         yield str(int(code) if isinstance(code, float) and code.is_integer() else code)[
             :SHOWN_CHARS
         ]
+
+
+def no_money(status: int, body: bytes, name: str) -> bool:
+    """Whether a refusal says that the account is empty, so that no further request can succeed.
+
+    Args:
+        status: of the refusal.
+        body: its body.
+        name: the endpoint's, by address and model.
+
+    >>> no_money(429, b'{"error": {"code": "insufficient_quota"}}', "http://a/v1 m")
+    True
+    """
+    if status == NO_CREDIT or (status == LIMITED and RATE_ONLY.search(name)):
+        return status == NO_CREDIT
+    try:
+        codes = _codes(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        codes = iter(())
+    said = server_said(status, body).removeprefix("Your ")
+    # about one request it may repeat the prompt
+    found = NO_MONEY.match(said) if status in STOP_ROW else NO_MONEY.search(said)
+    return found is not None or any(map(NO_MONEY.search, codes))
 
 
 def sdk_error(status: int, said: str) -> Exception:

@@ -7,20 +7,32 @@ of these at once hold the same thought, which is taken once.
 from collections.abc import Iterable
 from typing import Any
 
-from distill.think import split_think
+from distill.think import CLOSE, split_think
 
 # reasoning: vLLM, OpenRouter, Together, Ollama. reasoning_content: DeepSeek, SGLang, llama.cpp,
 # LiteLLM. thinking: Ollama's native name. reasoning_text: GitHub Copilot. The others: gateways.
-FIELDS = ("reasoning", "reasoning_content", "thinking", "reasoning_text", "thinking_content")
+FIELDS = (
+    *("reasoning", "reasoning_content", "thinking", "reasoning_text", "thinking_content"),
+    *("thought", "thoughts", "chain_of_thought", "reasoningContent"),
+)
 # Lists that repeat a field in pieces, and may be all there is. reasoning_details: OpenRouter;
 # thinking_blocks: LiteLLM, for Anthropic; provider_specific_fields: where LiteLLM keeps its copy.
-LISTS = ("reasoning_details", "thinking_blocks", "provider_specific_fields")
+LISTS = (
+    *("reasoning_details", "thinking_blocks", "provider_specific_fields", "reasoning_summary"),
+    "reasoningContentBlocks",
+)
 # The names of a thought's text in an object: the text itself before a summary of it. What is
 # encrypted or signed (data, signature) is no text.
-TEXTS = ("text", "content", *FIELDS, "reasoningText", "thought", "summary", "summary_text")
+TEXTS = ("text", "content", *FIELDS, "reasoningText", "summary", "summary_text")
 # The types of a content's parts that are not the answer begin so: thinking (Mistral, Anthropic,
 # Cohere), redacted_thinking, reasoning, reasoning_text, reasoning.summary, thought.
 PARTS = ("think", "redacted", "reason", "thought")
+TAGS = ("<", "[", "◁")  # how one begins
+# How much was to be thought, which some servers repeat in the field of the thought.
+EFFORTS = (
+    *("on", "off", "none", "minimal", "low", "medium", "high", "xhigh", "auto", "enabled"),
+    *("disabled", "true", "false"),
+)
 DEPTH = 6  # objects within objects: Bedrock's lie under three
 
 
@@ -29,8 +41,12 @@ def said_in(message: dict[str, Any]) -> tuple[list[str], str]:
 
     There is more than one thought only if none of them holds the others.
     """
-    inline, content = _content(message.get("content"))
-    given = [inline, *(_text(message[name]) for name in FIELDS if name in message)]
+    inline, content = _content(message.get("content") or message.get("refusal"))
+    fields = (_text(message[name]) for name in FIELDS if name in message)
+    given = [
+        inline,
+        *("" if len(text) < 10 and text.lower() in EFFORTS else text for text in fields),
+    ]
     found = _different(given)
     for name in LISTS:
         if name in message:
@@ -42,6 +58,18 @@ def said_in(message: dict[str, Any]) -> tuple[list[str], str]:
         if same and rest != content.strip():
             found, content = _different([found[0], tagged]), rest
     return found or list(filter(None, given))[:1], content  # blanks may be a piece of a thought
+
+
+def untagged(thought: str, answer: str) -> str:
+    """A thought without the tags that came with it in its field, and the answer behind them.
+
+    >>> untagged("<think>two and two</think>", "4"), untagged("write </think> here", "4")
+    ('two and two', 'write </think> here')
+    """
+    if thought[:1] not in TAGS and not thought.endswith(CLOSE):
+        return thought
+    inner, rest = split_think(thought)
+    return inner if inner and rest in ("", answer) else thought
 
 
 def joined(values: Iterable[Any]) -> Any:
@@ -89,7 +117,7 @@ def _is_thought(part: Any) -> bool:
 
 def _plain(part: Any) -> str:
     """The text of a part: of OpenAI's assistants it is an object with a value."""
-    for name in ("text", "content", "value"):
+    for name in ("text", "content", "value", "refusal"):
         part = part.get(name, part) if isinstance(part, dict) else part
     return part if isinstance(part, str) else ""
 

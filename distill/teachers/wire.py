@@ -3,6 +3,7 @@
 Where its thought is: ``thoughts``. What its last word means: ``finish``.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,14 +13,22 @@ import orjson
 from distill.teachers import lenient
 from distill.teachers.finish import FINISHED, UNKNOWN, finish_of
 from distill.teachers.refusal import STOP_ROW, STOP_RUN, error_in, stands_for, words_of
-from distill.teachers.thoughts import FIELDS, LISTS, joined, said_in
+from distill.teachers.thoughts import FIELDS, LISTS, joined, said_in, untagged
 from distill.think import split_think
 
 # The names of the word for how it ended, the chat API's own first: proxies leave those of Gemini,
 # Anthropic, OpenRouter's vendors and Ollama. vLLM's stop_reason is the text that it stopped at.
 REASONS = ("finish_reason", "finishReason", "stop_reason", "native_finish_reason", "done_reason")
-# Where other APIs than the chat API put an answer: Anthropic, Ollama, OpenAI's responses, Gemini.
-ANSWERS = ("content", "message", "output", "candidates", "response")
+# Where other APIs than the chat API put an answer: Anthropic, Ollama, OpenAI's responses, Gemini,
+# TGI; the others: gateways.
+ANSWERS = (
+    *("content", "message", "output", "candidates", "response", "generated_text", "output_text"),
+    *("outputs", "completion", "generation", "text", "data", "result", "results"),
+)
+# What gateways wrap a whole completion in (DashScope's own API: output).
+WRAPS = ("data", "result", "response", "output", "body")
+# A web page: somebody else answers, or something between.
+PAGE = re.compile(rb"[\xef\xbb\xbf\0\s]*<(!|\?xml|html|head|body|title)", re.IGNORECASE)
 SHOWN_CHARS = 200  # of a body that is not a completion
 AN_ERROR = "an error in a 200"
 # Stands for what is not a count: "many", -1, true, 1e400.
@@ -32,7 +41,7 @@ class MalformedReply(ValueError):
     ``holds`` says whether there may be an answer in it that we cannot read: not so in an error, a
     web page, an empty body, or JSON without a message. ``status`` is the HTTP status that an error
     in it stands for, if that is known, and ``said`` its words; ``paid`` says whether it may have
-    been charged for: not an error beside which there is neither a text nor a usage.
+    been charged for: not a web page, nor an error beside which there is neither text nor usage.
     """
 
     def __init__(
@@ -82,7 +91,8 @@ def parse(body: bytes) -> Reply:
 
 
 Opened = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
-TEXTS = ("content", *FIELDS, *LISTS)  # of a message
+THOUGHTS = (*FIELDS, *LISTS)
+TEXTS = ("content", "refusal", *THOUGHTS)  # of a message
 
 
 def _opened(body: bytes) -> Opened:
@@ -99,13 +109,8 @@ def _opened(body: bytes) -> Opened:
         if isinstance(error, MalformedReply) and (error.holds or AN_ERROR in str(error)):
             raise
         msg = f"not JSON: {body[:80]!r}"
-        raise MalformedReply(msg, holds=_holds(body)) from None
-
-
-def _holds(body: bytes) -> bool:
-    """Whether what cannot be read may be an answer: not if it is empty, or a web page."""
-    text = body.lstrip(b"\xef\xbb\xbf\0 \t\r\n")
-    return bool(text) and not text.startswith(b"<")
+        page, text = PAGE.match(body) is not None, body.strip(b"\xef\xbb\xbf\0 \t\r\n")
+        raise MalformedReply(msg, holds=bool(text) and not page, paid=not page) from None
 
 
 def _completion(values: Iterable[Any]) -> Opened:
@@ -117,7 +122,7 @@ def _completion(values: Iterable[Any]) -> Opened:
         MalformedReply: there is none.
     """
     each = (value if isinstance(value, list) else [value] for value in values)  # Gemini's errors
-    parts = [part for several in each for part in several if isinstance(part, dict)]
+    parts = [_unwrapped(part) for several in each for part in several if isinstance(part, dict)]
     found = [(whole, *found) for whole in parts if (found := _chosen(whole)) is not None]
     told = next((one for one in found if isinstance(one[1].get("message"), dict)), None)
     whole, choice, message = told or _streamed(found)
@@ -131,10 +136,21 @@ def _completion(values: Iterable[Any]) -> Opened:
         # what was paid for, perhaps in the shape of another API, is not bought eight times
         holds = any(_used(part.get("usage")) or any(map(part.get, ANSWERS)) for part in parts)
         raise MalformedReply(msg if parts else f"{AN_ERROR}: no object in it", holds=holds)
-    if told is None and len(found) > 1 and finish == UNKNOWN:
+    if told is None and finish == UNKNOWN and (len(found) > 1 or "delta" in choice):
         msg = "a stream without its end"
         raise MalformedReply(msg, holds=True)
+    if not whole.get("usage"):  # in the choice (Moonshot), or in an event without choices
+        used = (choice.get("usage"), *(part.get("usage") for part in reversed(parts)))
+        whole = {**whole, "usage": next(filter(_used, used), None)}
     return whole, choice, message
+
+
+def _unwrapped(whole: dict[str, Any]) -> dict[str, Any]:
+    """The completion, where it is in a wrapper with a code of its own."""
+    if "choices" in whole:
+        return whole
+    inner = (whole[name] for name in WRAPS if isinstance(whole.get(name), dict))
+    return next(({**whole, **one} for one in inner if one.get("choices")), whole)
 
 
 def _an_error(error: Any, *, paid: bool) -> MalformedReply:
@@ -163,7 +179,7 @@ def _chosen(whole: dict[str, Any]) -> Chosen | None:
         if not isinstance(choice, dict):
             continue
         if (message := _message(choice)) is not None:
-            beside = {name: choice[name] for name in FIELDS if name in choice}
+            beside = {name: choice[name] for name in THOUGHTS if name in choice}
             return choice, {**beside, **message} if beside else message
         if found is None and _finish(choice) != UNKNOWN:
             found = choice, {}
@@ -182,9 +198,11 @@ def _streamed(found: list[Opened]) -> Opened:
         return found[0] if found else ({}, {}, {})
     whole: dict[str, Any] = {}
     ended: dict[str, Any] = {}
+    number = found[0][1].get("index", 0)  # others belong to another answer
+    found = [one for one in found if one[1].get("index", number) == number]
     for part, choice, _ in found:
         whole |= {name: value for name, value in part.items() if value is not None}
-        ended |= {name: value for name, value in choice.items() if value is not None}
+        ended |= {name: value for name, value in choice.items() if value not in (None, "")}
     said = {name: joined(message.get(name) for *_, message in found) for name in TEXTS}
     return whole, ended, {name: value for name, value in said.items() if value}
 
@@ -193,7 +211,9 @@ def _reply(whole: dict[str, Any], choice: dict[str, Any], message: dict[str, Any
     thoughts, content = said_in(message)
     thought = next(iter(thoughts), "")
     reasoning, response = thought.strip(), content.strip()
-    if not reasoning:
+    if reasoning:
+        reasoning = untagged(reasoning, response)
+    else:
         reasoning, response = split_think(response)
     model = whole.get("model")
     return Reply(

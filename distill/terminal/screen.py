@@ -104,6 +104,9 @@ def live(line: Callable[[], str]) -> Iterator[None]:
         def __rich__(self) -> Text:
             return Text(plain(line()))
 
+    def above(text: str) -> None:
+        console.print(Text(plain(text, keep=LINES)), soft_wrap=True)
+
     console = Console(file=_bare(sys.stderr))
     with Live(
         Line(),
@@ -112,7 +115,14 @@ def live(line: Callable[[], str]) -> Iterator[None]:
         redirect_stdout=False,  # rich would interpret escapes in the text
         redirect_stderr=False,
     ):
-        yield
+        guard = sys.stderr
+        if isinstance(guard, Guard):
+            guard.above = above
+        try:
+            yield
+        finally:
+            if isinstance(guard, Guard):
+                guard.above = None
 
 
 def guarded() -> ExitStack:
@@ -137,12 +147,17 @@ class Guard:
 
     def __init__(self, stream: TextIO) -> None:
         self.bare = stream
+        # Writes whole lines above the live line while there is one; else they begin at its end.
+        self.above: Callable[[str], None] | None = None
 
     def write(self, text: str) -> int:
         """Writes ``text`` as plain text; lines stay lines, and libraries' progress bars work.
 
         A bar begins with a carriage return, and moves the cursor up in a separate write.
         """
+        if self.above is not None and text.endswith("\n") and text[0] not in "\r\n\x1b":
+            self.above(text.removesuffix("\n"))
+            return len(text)
         start = 1 if text.startswith("\r") and text != "\r\n" else 0
         is_move = MOVE_UP.fullmatch(text) is not None and self.bare.isatty()
         self.bare.write(text if is_move else text[:start] + plain(text[start:], keep=LINES))

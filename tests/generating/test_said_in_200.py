@@ -31,6 +31,8 @@ PASSING: dict[str, tuple[Any, str]] = {
     "Anthropic": ({"type": "error", "error": {"type": "overloaded_error"}}, "an error in a 200"),
     "Google": ({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}, "429 "),
     "Gemini's list": ([{"error": {"code": 500, "message": "x"}}], "500 x"),
+    "a yes": ({"error": True, "message": "server overloaded"}, "server overloaded"),
+    "problem+json": ({"title": "Too Many Requests", "status": 429}, "429 Too Many"),
     "only words": ({"error": "Rate limit exceeded"}, "429 Rate limit"),
     "words of no kind": ({"error": "the hamster is asleep"}, "the hamster is asleep"),
     "vLLM's old form": ({"object": "error", "message": "engine dead", "code": 500}, "500 engine"),
@@ -77,6 +79,21 @@ def test_a_passing_error_is_tried_again_costs_nothing_and_is_written_down(
     assert ledger(run, "SELECT SUM(worst_usd) FROM attempts WHERE error IS NOT NULL") == [0]
     bodies = "SELECT COUNT(*) FROM attempts JOIN answers USING (attempt) WHERE error IS NOT NULL"
     assert ledger(run, bodies) == [2]
+
+
+@pytest.mark.parametrize(
+    "page", ["<!DOCTYPE html>\n<title>Hi</title>", "\n <HTML>busy", "<?xml?><E/>"]
+)
+def test_a_web_page_costs_nothing(page: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    def answer(body: dict[str, Any], n: int) -> Any:
+        return web.Response(text=page, content_type="text/html") if n == 1 else completion()
+
+    with teacher_server(answer) as server:
+        path = recipe(tmp_path, server, problems=2, teacher=PRICE)
+        assert distill.generate(path, out=run, budget_usd=1) == Exit.DONE
+    assert ledger(run, "SELECT SUM(worst_usd) FROM attempts WHERE error IS NOT NULL") == [0]
 
 
 FINAL: dict[str, dict[str, Any]] = {
@@ -202,7 +219,7 @@ def test_a_broken_answer_is_not_final_after_one_try(
         server.answer = lambda body, n: completion()
         assert distill.generate(path, out=run) == Exit.DONE
         assert server.asked.total() == 3
-    assert errors(run) == [word] * 2
+    assert errors(run) == [f"the answer broke off: finish_reason {word!r}"] * 2
 
 
 def test_a_limit_in_a_vendors_word_is_a_cut_answer(tmp_path: Path) -> None:
@@ -230,6 +247,103 @@ def test_a_word_that_an_earlier_version_did_not_know_costs_no_second_answer(
         assert server.asked.total() == 2
     assert traces(run)["finish_reason"].to_list() == ["length"] * 2
     assert traces(run)["completion_tokens"].to_list() == [20] * 2
+
+
+# what an empty account says, in whatever status: nothing that follows can succeed
+EMPTY: dict[str, tuple[int, dict[str, Any]]] = {
+    "OpenAI": (429, error(code="insufficient_quota", message="You exceeded your current quota")),
+    "OpenAI, a limit": (429, error(code="billing_hard_limit_reached", message="Hard limit")),
+    "LiteLLM": (429, error(type="insufficient_quota", code="429", message="litellm: You")),
+    "Moonshot": (429, error(type="exceeded_current_quota_error", message="suspended")),
+    "Zhipu": (429, error(code="1113", message="您的账户已欠费")),
+    "xAI": (429, {"code": "exhausted", "error": "Your team has used all available credits."}),
+    "DashScope": (400, error(code="Arrearage", message="Access denied")),
+    "Anthropic": (
+        400,
+        error(type="invalid_request_error", message="Your credit balance is too low to access"),
+    ),
+    "new-api": (403, error(code="insufficient_user_quota", message="no")),
+    "SiliconFlow": (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}),
+    "Volcengine": (403, error(code="AccountOverdueError", message="no")),
+    "LiteLLM's budget": (400, error(type="budget_exceeded", code="400", message="no")),
+    "Fireworks": (412, {"error": "Account suspended: reached the monthly spending limit"}),
+    "DeepSeek": (402, error(message="Insufficient Balance")),
+    "MiniMax": (200, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}),
+    "OpenAI's in a 200": (200, error(code=429, type="insufficient_quota", message="quota")),
+}
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_empty_account_ends_the_run_at_once_and_it_goes_on_with_credit(
+    name: str, answered: bool, tmp_path: Path
+) -> None:
+    status, body = EMPTY[name]
+
+    def answer(asked: dict[str, Any], n: int) -> Any:
+        first = answered and "is 0" in asked["messages"][-1]["content"]
+        return completion() if first else web.json_response(body, status=status)
+
+    run = tmp_path / "run"
+    with teacher_server(answer) as server:
+        path = recipe(tmp_path, server, problems=6, teacher={**PRICE, "concurrency": 1})
+        with pytest.raises(StoppedError, match=r"refuses every request: 4\d\d .*add credit"):
+            distill.generate(path, out=run)
+        assert server.asked.total() == 1 + answered
+        server.answer = lambda asked, n: completion()
+        assert distill.generate(path, out=run) == Exit.DONE
+        assert server.asked.total() == 7
+    assert ledger(run, "SELECT SUM(worst_usd) FROM attempts WHERE error IS NOT NULL") == [0]
+
+
+# the same words, where they mean something that passes
+LIMITED: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "Gemini's limit a minute": (
+        "gemini",
+        429,
+        error(
+            code=429,
+            message="You exceeded your current quota, please check your plan and billing details.",
+            status="RESOURCE_EXHAUSTED",
+        ),
+    ),
+    "Alibaba's limit a minute": (
+        "qwen-max",
+        429,
+        error(code="insufficient_quota", message="You exceeded your current quota"),
+    ),
+    "Groq's": (
+        "m",
+        429,
+        error(code="rate_limit_exceeded", message="Upgrade at https://console/settings/billing"),
+    ),
+    "OpenRouter's day": ("m", 429, error(code=429, message="free-models-per-day. Add 10 credits")),
+    "a limit": ("m", 429, error(code="rate_limit_exceeded", message="Rate limit reached")),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_a_limit_for_a_minute_is_waited_out(name: str, tmp_path: Path) -> None:
+    model, status, body = LIMITED[name]
+
+    def answer(asked: dict[str, Any], n: int) -> Any:
+        return web.json_response(body, status=status) if n == 1 else completion()
+
+    with teacher_server(answer) as server:
+        path = recipe(tmp_path, server, problems=2, teacher={"model": model})
+        assert distill.generate(path, out=tmp_path / "run") == Exit.DONE
+
+
+def test_a_refusal_that_repeats_a_prompt_about_money_is_that_rows(tmp_path: Path) -> None:
+    def answer(asked: dict[str, Any], n: int) -> Any:
+        said = "cannot read 'He has insufficient funds and is out of credits'"
+        first = "is 0" in asked["messages"][-1]["content"]
+        return refusal(400, said) if first else completion()
+
+    with teacher_server(answer) as server:
+        path = recipe(tmp_path, server, problems=3)
+        assert distill.generate(path, out=tmp_path / "run") == Exit.ROWS_FAILED
+        assert server.asked.total() == 3
 
 
 SENT = "no key was sent; set teacher.key_env"

@@ -70,6 +70,16 @@ READABLE: dict[str, bytes] = {
     "in a list": b"[" + told().encode() + b"]",
     "an event": b"data: " + told().encode() + b"\n\ndata: [DONE]\n\n",
     "events": streamed({"role": "assistant", "content": "it is {4}, "}, {"content": "\\boxed{4}"}),
+    "events of two answers": streamed({"content": TEXT}).replace(
+        b"data: [DONE]",
+        b'data: {"choices": [{"index": 1, "delta": {"content": "5"}}]}\n\ndata: [DONE]',
+    ),
+    "an empty word behind the word for its end": streamed({"content": TEXT}).replace(
+        b"data: [DONE]", b'data: {"choices": [{"delta": {}, "finish_reason": ""}]}\n\ndata: [DONE]'
+    ),
+    "lines to keep it alive, then JSON": b": PROCESSING\n\n: PROCESSING\n\n" + told().encode(),
+    "in a wrapper": json.dumps({"code": 0, "msg": "ok", "data": completion(TEXT)}).encode(),
+    "DashScope's own": json.dumps({"output": {"choices": [CHOICE]}, "request_id": "x"}).encode(),
     "deep": with_field("[" * 2_000 + "]" * 2_000),
     "very deep": with_field('{"a":' * 100_000 + "1" + "}" * 100_000),
     "the same name twice": with_field('1, "choices": []'),
@@ -94,6 +104,22 @@ def test_a_body_that_can_be_read_is_an_answer_and_is_bought_once(kind: str, tmp_
         assert server.asked == 1
     assert traces(run)["response"].to_list() == [TEXT]
     assert list(answers_in(run / "ledger.sqlite")) == [body]  # verbatim
+
+
+USED = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
+COUNTED = {
+    "in an event of its own": streamed(MESSAGE).replace(
+        b"data: [DONE]",
+        b"data: %b\n\ndata: [DONE]" % json.dumps({"choices": [], "usage": USED}).encode(),
+    ),
+    "in the choice": json.dumps({"choices": [{**CHOICE, "usage": USED}]}).encode(),
+}
+
+
+@pytest.mark.parametrize("where", COUNTED)
+def test_the_usage_is_found_wherever_it_is(where: str) -> None:
+    reply = parse(COUNTED[where])
+    assert (reply.response, reply.prompt_tokens, reply.completion_tokens) == (TEXT, 9, 7)
 
 
 ON_THE_WIRE: dict[str, list[bytes]] = {
@@ -156,6 +182,10 @@ UNREADABLE: dict[str, bytes] = {
     "noise": bytes(range(128, 256)),
     "words": b"The answer is 4.",
     "a stream that breaks off": streamed({"content": "it is"}, finish=None),
+    "a stream of one event": streamed({"content": "it is"}).partition(
+        b'\n\ndata: {"choices": [{"index": 0, "delta": {}'
+    )[0],
+    "another API's": b'{"generated_text": "it is 4", "details": {}}',
 }
 
 

@@ -13,21 +13,32 @@ CUT = [
     "FinishReasonType.length", "model_length", "max_output_tokens", "maxTokens", "length_limit",
     "Length", "token_limit", "ERROR_LIMIT", "model_context_window_exceeded", "limit",
     "max_completion_tokens", "MAX-TOKENS", "out_of_tokens", "TokenLimitReached", "context_full",
-    "context_window_reached", "TRUNCATED",
+    "context_window_reached", "TRUNCATED", "context_length", "max_len", "MAX_SEQ_LEN",
+    "limit_reached", "cut_off", "incomplete", "num_predict", "too_long",
     {"type": "length", "length": 100},
 ]  # fmt: skip
 FILTERED = [
     "content_filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "contentFilter", "refusal",
     "guardrail_intervened", "sensitive", "ERROR_TOXIC", "content_policy_violation", "blocked",
+    "data_inspection_failed", "flagged", "risk_control", "IMAGE_RECITATION", "unsafe", "refused",
 ]  # fmt: skip
-ENDED = ["stop", "STOP", "end_turn", "COMPLETE", "stop_sequence", "eos", "FinishReason.STOP", "EOS"]
+ENDED = [
+    "stop", "STOP", "end_turn", "COMPLETE", "stop_sequence", "eos", "FinishReason.STOP", "EOS",
+    "<|im_end|>", "</s>", "eos_token_id", "end_of_turn", "stop_words", "STOP_CRITERIA_TRIGGERED",
+    "success", "FINISHED_STOPPED",
+]  # fmt: skip
 BROKEN = [
     "error", "ERROR", "abort", "aborted", "insufficient_system_resource", "network_error",
     "cancelled", "USER_CANCEL", "time_limit", "server-error", "provider_overloaded", "load",
     "token_rate_limit", "server_shutdown", "connection reset",
+    "timed_out", "deadline_exceeded", "connection_refused", "evicted", "RESOURCE_EXHAUSTED", "busy",
+    "stopped_by_error", "stop_timeout",
 ]  # fmt: skip
 # words that say neither: kept as they are, and no success
-OTHERS = ["tool_calls", "function_call", "pause_turn", "banana", "OTHER", "repetition", "", "☃"]
+OTHERS = [
+    "tool_calls", "function_call", "pause_turn", "banana", "OTHER", "repetition", "", "☃",
+    "end_of_context", "user_stop", "stopped",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,16 @@ SHAPES: dict[str, Message] = {
     "a part's value": {"content": [{"type": "text", "text": {"value": A}}], "reasoning": T},
     "a part's content": {"content": [{"type": "text", "content": A}], "reasoning": T},
     "one part": {"content": TEXT, "reasoning_content": T},
+    "beside a switch": {"content": A, "reasoning": "high", "reasoning_content": T},
+    "Bedrock through LiteLLM": {
+        "content": A,
+        "provider_specific_fields": {"reasoningContentBlocks": [{"reasoningText": {"text": T}}]},
+    },
+    "a summary in its field": {"content": A, "reasoning_summary": T},
+    "thoughts": {"content": A, "thoughts": T},
+    "in camels": {"content": A, "reasoningContent": T},
+    "a refusal": {"content": None, "refusal": A, "reasoning": T},
+    "a refusal in parts": {"content": [{"type": "refusal", "refusal": A}], "reasoning": T},
     "parts of both": {"content": [{"type": "reasoning_text", "text": T}, TEXT], "reasoning": T},
 }  # fmt: skip
 
@@ -110,6 +120,23 @@ def test_the_thought_is_there_once_and_the_answer_without_it(shape: str, how: An
     assert len("".join(reply.texts)) < 1.2 * len(T + A)  # and is counted once
 
 
+TAGGED: dict[str, Message] = {
+    "in its field, with its tags": {"content": A, "reasoning_content": f"<think>\n{T}\n</think>\n"},
+    "in its field, with the closing tag": {"content": A, "reasoning": f"{T}\n</think>"},
+    "in its field, with the opening tag": {"content": A, "reasoning": f"<think>{T}"},
+    "in its field, with the answer": {"content": A, "reasoning": f"<think>{T}</think>\n{A}"},
+    "Seed's tags": {"content": f"<seed:think>{T}</seed:think>{A}"},
+    "Cohere's tags": {"content": f"<|START_THINKING|>{T}<|END_THINKING|>{A}"},
+}
+
+
+@pytest.mark.parametrize("how", [whole, streamed])
+@pytest.mark.parametrize("shape", TAGGED)
+def test_a_thought_is_kept_without_its_tags(shape: str, how: Any) -> None:
+    reply = how(TAGGED[shape])
+    assert (reply.reasoning, reply.response) == (T, A)
+
+
 def test_a_choice_may_hold_the_thought_itself_or_be_a_text() -> None:
     for message in ({"message": {"content": A}}, {"message": A}, {"text": A}):
         choice = {**message, "reasoning_content": T, "finish_reason": "stop"}
@@ -126,6 +153,7 @@ def test_two_different_thoughts_are_not_taken_for_one() -> None:
 KEPT: dict[str, Message] = {
     "about the tag": {"content": "<think> is a tag of R1.", "reasoning": "What is it?"},
     "a tag is closed in it": {"content": "Write </think> at its end.", "reasoning": "Which tag?"},
+    "a thought about a tag": {"content": "4", "reasoning": "<think> and </think> are R1's."},
     "another thought in tags": {"content": "<think>no</think>4", "reasoning": "What is it?"},
 }
 
@@ -136,13 +164,24 @@ def test_an_answer_that_speaks_of_tags_stays_whole(name: str) -> None:
     assert (reply.reasoning, reply.response) == (KEPT[name]["reasoning"], KEPT[name]["content"])
 
 
-EMPTY = [{"reasoning_details": [SECRET]}, {"reasoning": {"enabled": True}}, {"thinking_blocks": []}]
+EMPTY = [
+    {"reasoning": "off"},
+    {"reasoning_details": [SECRET]},
+    {"reasoning": {"enabled": True}},
+    {"thinking_blocks": []},
+]
 
 
 @pytest.mark.parametrize("nothing", EMPTY)
 def test_what_has_no_text_is_no_thought(nothing: Message) -> None:
     reply = whole({"content": A, **nothing})
     assert (reply.reasoning, reply.response) == ("", A)
+
+
+def test_a_choice_may_hold_the_thoughts_list() -> None:
+    choice = {"message": {"content": A}, "reasoning_details": [DETAIL], "finish_reason": "stop"}
+    reply = parse(orjson.dumps({"choices": [choice]}))
+    assert (reply.reasoning, reply.response) == (T, A)
 
 
 def test_what_is_nested_without_end_is_no_thought() -> None:

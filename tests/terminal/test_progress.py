@@ -1,6 +1,7 @@
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -59,11 +60,20 @@ def test_without_a_terminal_a_long_run_says_a_line_every_half_minute(
     assert len(caplog.records) == 1
 
 
-def test_on_a_terminal_the_line_is_live_and_on_standard_error_alone() -> None:
+LOGGED = """
+import logging
+from distill.terminal import log, progress, screen
+with screen.guarded(), log.to_stderr(verbose=False), progress.progress("generate", 2):
+    logging.getLogger("distill").warning("nobody answers")
+"""
+
+
+def on_a_terminal(program: str) -> str:
+    """What it writes there; nothing on standard output."""
     ours, theirs = pty.openpty()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", SHOWN],
+            [sys.executable, "-c", program],
             check=True,
             stdout=subprocess.PIPE,
             stderr=theirs,
@@ -74,4 +84,13 @@ def test_on_a_terminal_the_line_is_live_and_on_standard_error_alone() -> None:
     finally:
         os.close(ours)
     assert done.stdout == b""
-    assert "generate: 2 of 2 · all well · 0:00 taken" in shown
+    return shown
+
+
+def test_on_a_terminal_the_line_is_live_and_on_standard_error_alone() -> None:
+    assert "generate: 2 of 2 · all well · 0:00 taken" in on_a_terminal(SHOWN)
+
+
+def test_a_line_of_the_log_does_not_begin_at_the_end_of_the_live_line() -> None:
+    lines = re.split("[\r\n]+(?:\x1b\\[2K)?", on_a_terminal(LOGGED))
+    assert any(re.fullmatch(r"\d\d:\d\d:\d\d nobody answers", line) for line in lines), lines
