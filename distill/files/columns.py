@@ -125,7 +125,8 @@ class _Finder:
         self, lines: Lines, where: str, given: dict[str, str], used: Iterable[str]
     ) -> None:
         self.lines, self.where, self.given = lines, where, given
-        mapped = {*given.values(), *used}
+        self.used = tuple(used)
+        mapped = {*given.values(), *self.used}
         every = dict.fromkeys(name for line in lines for name in line)
         self.names = [name for name in every if name not in mapped]
         self.filled = {n for n in every if any(_is_filled(line.get(n)) for line in lines)}
@@ -167,8 +168,8 @@ class _Finder:
         if len(found) > 1:
             msg = (
                 f"{self.where}: {' and '.join(found)} could both be the {part}; rename or drop all "
-                f"but one (found columns: {', '.join(self.names)}), or name it in the map of a "
-                "filters recipe"
+                f"but one (found columns: {_shown(self.names)}), or name it in the map of a "
+                f"filters recipe: --set map.{PARTS.get(part, 'response')}={found[0]}"
             )
             raise UserError(msg)
         return found[0] if found else None
@@ -210,8 +211,9 @@ class _Finder:
 
     def also_response(self, reasoning: str | None, talk: str | None) -> str | None:
         """An answer under a name that means one only beside others."""
-        vendor = _vendor(reasoning)
-        paired = [n for n in self.names if vendor and _plain(n) in {vendor + p for p in PAIRED}]
+        vendors = set(filter(None, map(_vendor, (reasoning, *self.used))))
+        pairs = {vendor + part for vendor in vendors for part in PAIRED}
+        paired = [name for name in self.names if _plain(name) in pairs]
         if found := self.one("response", paired, ALSO_RESPONSE, ("solution",)):
             return found
         (*_, answer) = (None, *self.named(("answer",)))
@@ -240,16 +242,26 @@ class _Finder:
     def no_answer(self) -> UserError:
         wanted = ", ".join((*RESPONSE, *TALK, *MANY))
         msg = (
-            f"{self.where}: no column holds the answers; found {', '.join(self.names) or 'none'}; "
-            f"wanted one of {wanted}; or name it in the map of a filters recipe"
+            f"{self.where}: no column holds the answers; found {_shown(self.names) or 'none'}; "
+            f"wanted one of {wanted}; or name it in the map of a filters recipe: "
+            "--set map.response=COLUMN"
         )
         return UserError(msg)
 
 
 OPENINGS = (OPEN, *OTHERS)
+MOST = 20  # names of columns in one line
+# What map calls the parts that errors name; those of an answer are its response.
+PARTS = {"reasoning": "reasoning", "question": "question", "reference answer": "gold"}
 _THINKING = (*THOUGHT, "cot", "thinking_trajectory", "reasoning_trace", "thoughts")
 _ANSWERS = ("response", "solution", "output", "completion", "generation", "attempt")
 _NUMBERED = re.compile(r"(.*\D)_?(\d{1,3})")
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Names of columns for one line: not those of a table whose every key is a column."""
+    cut = [name if len(name) <= 40 else f"{name[:39]}…" for name in names[:MOST]]
+    return ", ".join(cut) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
 
 
 def _plain(name: str) -> str:

@@ -124,6 +124,9 @@ def _in_folder(folder: Path, *, whole: bool = False) -> list[Path]:
         msg = f"{root}: no data in it; looked for {', '.join(SUFFIXES)}"
         if any(is_readable(path) and not _describes(path) for path in there):
             msg += f"; for its .json: give {root}/*.json"
+        if saved := next((p.parent for p in there if p.name.endswith(".arrow")), None):
+            how = f"datasets.load_from_disk({str(saved)!r}).to_parquet('rows.parquet')"
+            msg += f"; for its .arrow, in Python: {how}"
         raise UserError(msg)
     return found
 

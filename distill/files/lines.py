@@ -95,3 +95,10 @@ def _zstd(path: Path) -> Iterator[bytes]:
     if frame is not None:
         msg = "it ends within a frame"
         raise EOFError(msg)
+
+
+def separator_of(path: Path) -> str:
+    """What stands between the columns of a CSV: spreadsheets also write semicolons or tabs."""
+    with path.open("rb") as file:
+        names = file.readline(1 << 16)
+    return max((b",", b";", b"\t"), key=names.count).decode()

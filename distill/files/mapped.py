@@ -138,7 +138,8 @@ def typed(
     try:
         made = table.head(0).select(expression).dtypes[0]
     except pl.exceptions.ColumnNotFoundError:
-        msg = f"{at}: {text}: names a column that is not there; found {', '.join(columns)}"
+        plain = f"; as a text of its own: \"'{text}'\"" if text.isidentifier() else ""
+        msg = f"{at}: {text}: names a column that is not there; found {', '.join(columns)}{plain}"
         raise UserError(msg) from None
     except pl.exceptions.PolarsError as error:
         msg = f"{at}: {text}: cannot be computed: {first_line(error)}"

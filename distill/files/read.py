@@ -19,10 +19,11 @@ from distill.files.arrays import json_rows
 from distill.files.columns import are_ours
 from distill.files.find import WHOLE, data_files
 from distill.files.inputs import Data, Input, inputs_of, said
-from distill.files.lines import text_lines
+from distill.files.lines import separator_of, text_lines
 from distill.files.mapped import Mapped
 from distill.files.objects import json_object
 from distill.files.reading import Reading
+from distill.files.switches import switched
 from distill.files.traces import own_values, rows_of, sample_of
 from distill.files.values import is_deep
 from distill.rows import DOMAINS, SCHEMA, to_frame
@@ -105,8 +106,10 @@ def is_own(path: Path) -> bool:
     if not path.name.lower().endswith(".parquet"):
         return False
     with _readable(path, "Parquet"):
-        schema = pl.scan_parquet(path, glob=False).collect_schema()
-    return are_ours(schema) and _has_plain_turns(schema)
+        schema = (scan := pl.scan_parquet(path, glob=False)).collect_schema()
+        ours = are_ours(schema) and _has_plain_turns(schema)
+        first = scan.select("reasoning").head(FIRST).collect() if ours else pl.DataFrame()
+    return ours and not switched(schema, first["reasoning"].to_list())
 
 
 def _has_plain_turns(schema: Mapping[str, pl.DataType]) -> bool:
@@ -184,9 +187,8 @@ def _readable(path: Path, kind: str) -> Iterator[None]:
 
 def _csv(path: Path) -> Iterator[pl.DataFrame]:
     with _readable(path, "CSV"), suppress(pl.exceptions.NoDataError):
-        yield from pl.scan_csv(path, infer_schema=False, glob=False).collect_batches(
-            chunk_size=BATCH, maintain_order=True
-        )
+        scan = pl.scan_csv(path, infer_schema=False, glob=False, separator=separator_of(path))
+        yield from scan.collect_batches(chunk_size=BATCH, maintain_order=True)
 
 
 def _jsonl(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
@@ -217,12 +219,13 @@ def _to_rows(
 ) -> pl.DataFrame:
     mapped = reading.mapped
     if isinstance(lines, pl.DataFrame):
-        if not mapped and are_ours(lines.columns) and _has_plain_turns(lines.schema):
+        ours = not mapped and are_ours(lines.columns) and _has_plain_turns(lines.schema)
+        if ours and not switched(lines.columns, lines["reasoning"].to_list()):
             return _cast(lines)
         lines = lines.to_dicts()
     lines = [{k: None if is_deep(v) else v for k, v in line.items()} for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line))
-    if are_ours(names):
+    if are_ours(names) and not switched(names, [line.get("reasoning") for line in lines]):
         return _own(mapped.own(lines, str(path)) if mapped else lines)
     lines = mapped.added(lines, str(path)) if mapped else lines
     return _foreign(lines, path, reading, reading.numbers(one.name))
@@ -286,7 +289,8 @@ def _foreign(
         made = list(rows_of(line, columns, path.name))
         reading.count(line, made, columns, str(path))
         for row in made:
-            rows.append(replace(row, sample=samples[row.id] if given is None else given))
+            sample = samples[row.id] if given is None else given
+            rows.append(row if row.sample == sample else replace(row, sample=sample))
             samples[row.id] += given is None
     return to_frame(rows)
 

@@ -20,6 +20,7 @@ log = logging.getLogger("distill")
 THOUGHT_ONLY = "have a thought and no response"
 NOTHING = "have neither a thought nor a response"
 NO_TURNS = "hold no turns of a conversation that could be read"
+NO_QUESTION = "have no question, and train leaves those out"
 NO_GOLD = "have a reference that is not one text or number, and was left out"
 
 
@@ -61,8 +62,11 @@ class Reading:
             if not row.response:
                 self._note(THOUGHT_ONLY if row.reasoning else NOTHING, path)
         value = line.get(columns.talk) if columns.talk else None
-        if value and not turns_of(value):
+        asked = any(row.messages for row in rows)
+        if value and (columns.question or not asked) and not turns_of(value):
             self._note(NO_TURNS, path)
+        elif not asked and any(row.response for row in rows):
+            self._note(NO_QUESTION, path)
         if columns.gold and line.get(columns.gold) and not any(row.gold for row in rows):
             self._note(NO_GOLD, path)
 
@@ -73,12 +77,15 @@ class Reading:
         """Says what was missing, if anything was."""
         for what, files in self.missing.items():
             log.warning("%d rows %s; the first in %s", files.total(), what, next(iter(files)))
-        lacking = self.missing.get(THOUGHT_ONLY, Counter()) + self.missing.get(NOTHING, Counter())
+        self._say_part("response", THOUGHT_ONLY, NOTHING)
+        self._say_part("question", NO_QUESTION)
+
+    def _say_part(self, part: str, *whats: str) -> None:
+        """Says which files lack a part in every row, and how to name it."""
+        lacking = sum((self.missing.get(what, Counter()) for what in whats), Counter[str]())
         for path in (path for path, count in lacking.items() if count == self.rows[path]):
-            log.warning(
-                "%s: no row of it has a response; if a column holds it: --set map.response=COLUMN",
-                path,
-            )
+            what = "%s: no row of it has a %s; if a column holds it: --set map.%s=COLUMN"
+            log.warning(what, path, part, part)
 
 
 def _refuse_printed(lines: Sequence[dict[str, Any]], columns: Columns, path: str) -> None:

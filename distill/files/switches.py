@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from distill.files.values import words
+from distill.rows import SCHEMA
 
 # Whether or how much a model was told to think, as vendors, chat templates and data sets say it.
 _WORDS = frozenset(
@@ -28,6 +29,8 @@ _TOLD = re.compile(
 )
 LONGEST = 40  # characters: "thinking budget: 32,768 tokens"
 _WORD = re.compile(r"[\w/+-]{2,24}")
+# The same in letters that leave spaces between words: then a whole thought is no single word.
+_ALONE = re.compile(r"[\da-zA-Z\u00c0-\u058f_/+-]{1,24}")
 # A column of so many single words that repeat is a switch, whatever its words are.
 LEAST = 4
 
@@ -56,6 +59,21 @@ def switches_in(values: Iterable[Any]) -> tuple[str, ...] | None:
         return tuple(sorted({str(value) for value in there}))
     if any(one is None or _WORD.fullmatch(one.strip()) is None for one in texts):
         return None
+    if all(_ALONE.fullmatch(str(one).strip()) for one in texts):
+        return tuple(sorted({str(one) for one in texts}))
     different = {str(one) for one in texts}
     repeat = len(there) >= max(LEAST, 2 * len(different))
     return tuple(sorted(different)) if repeat else None
+
+
+def switched(names: Iterable[str], values: Iterable[Any]) -> bool:
+    """Whether a table like ours has known switches in place of thoughts.
+
+    One with all of our columns is our own. Numbers alone do not count: a small model may think no
+    more than that.
+    """
+    if set(SCHEMA) <= set(names):
+        return False
+    there = [value for value in values if value is not None and value != ""]
+    named = any(char.isalpha() for value in there[:100] for char in str(value)[:LONGEST])
+    return named and all(map(is_switch, there))

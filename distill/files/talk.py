@@ -22,6 +22,7 @@ SPEAKER = {
     **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai"), "assistant"),
     "system": "system",
 }
+PLAIN = frozenset(SPEAKER.values())  # what most files say
 OTHERS = ("developer", "tool", "function", "ipython", "observation")  # who else may speak
 REQUESTS = ("prompt", "input")  # of a request without a conversation
 # Under these a turn, a part of its content or an answer holds its thought.
@@ -95,10 +96,11 @@ def said_in(turn: Mapping[str, Any]) -> tuple[str, str]:
 
 def thought_of(turn: Mapping[str, Any]) -> str:
     """The thought beside the text of a turn or a reply; the same one in two places is one."""
-    said = [words(turn.get(name)) for name in (*THOUGHT, *ALSO_THOUGHT)]
+    said = [words(turn[name]) for name in (*THOUGHT, *ALSO_THOUGHT) if name in turn]
     found = dict.fromkeys(one.strip() for one in said if one and not is_switch(one))
     if not found:
-        found = dict.fromkeys(_deep(turn.get(name)) for name in (*IN_PIECES, *THOUGHT))
+        pieces = (value for name in (*IN_PIECES, *THOUGHT) if (value := turn.get(name)) is not None)
+        found = dict.fromkeys(map(_deep, pieces))
     return "\n".join(filter(None, found))
 
 
@@ -146,7 +148,9 @@ def about(turns: Sequence[Any]) -> dict[str, Any]:
 def role_of(turn: Mapping[str, Any]) -> str | None:
     """Who says it, under our name where there are several."""
     role = first(turn, ROLES)
-    return SPEAKER.get(role.strip().lower(), role) if isinstance(role, str) else None
+    if not isinstance(role, str):
+        return None
+    return role if role in PLAIN else SPEAKER.get(role.strip().lower(), role)
 
 
 def _is_thinker(turn: Any) -> bool:
@@ -155,7 +159,9 @@ def _is_thinker(turn: Any) -> bool:
     role = role_of(turn)
     if role is None:
         return _is_thought(turn)
-    return turn.get("channel") == "analysis" or role.strip().lower() in THINKERS
+    if turn.get("channel") == "analysis":
+        return True
+    return role not in PLAIN and role.strip().lower() in THINKERS
 
 
 def _content(turn: Mapping[str, Any]) -> Any:

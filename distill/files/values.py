@@ -13,13 +13,16 @@ _PRINTED = ("[{'", "['", "{'", "[ {'", "array([")
 
 def words(value: Any) -> str | None:
     """A text; None if the value is none."""
-    if isinstance(value, bytes):  # Parquet files of some writers do not say that it is text
-        return value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else None
+    if isinstance(value, str):
+        return value
+    # Parquet files of some writers do not say that bytes are text
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None
 
 
 def text(value: Any) -> str | None:
     """A text or a number as text; None for everything else."""
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -29,6 +32,8 @@ def text(value: Any) -> str | None:
 
 def number(value: Any) -> int | None:
     """A whole number of 32 bits without a sign; None for everything else."""
+    if value is None:
+        return None
     value = _read(value)
     if isinstance(value, float) and value.is_integer():  # pandas writes 12.0 beside nulls
         value = int(value)
@@ -55,7 +60,10 @@ def _read(value: Any) -> Any:
 
 def first(line: Mapping[str, Any], names: Sequence[str]) -> Any:
     """The first value under one of these names that is not null."""
-    return next((line[name] for name in names if line.get(name) is not None), None)
+    for name in names:
+        if (value := line.get(name)) is not None:
+            return value
+    return None
 
 
 def opened(value: Any) -> Any:
@@ -72,6 +80,8 @@ def opened(value: Any) -> Any:
 
 def is_deep(value: Any) -> bool:
     """Whether it has more than DEEPEST levels: nothing that is read has, and they would end us."""
+    if not isinstance(value, (dict, list)):
+        return False
     level = [value]
     for _ in range(DEEPEST):
         level = [

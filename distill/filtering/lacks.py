@@ -111,8 +111,9 @@ def say(found: Sequence[Lack], said: Mapping[str, Any], again: Sequence[str]) ->
     elif not said["kept"] and said["reasons"]:
         reason, count = next(iter(said["reasons"].items()))
         look = _line([*again, "--sample", reason])
-        what = "%d of %d rows were dropped as %s, the others for other reasons; some of them: %s"
-        log.warning(what, count, said["read"], reason, look)
+        others = ", the others for other reasons" if count < said["read"] else ""
+        what = "%d of %d rows were dropped as %s%s; some of them: %s"
+        log.warning(what, count, said["read"], reason, others, look)
 
 
 def _line(words: Sequence[str]) -> str:

@@ -19,7 +19,10 @@ CHARACTERS = 16  # of a text that are one step, so 16 million may be written
 LARGEST = 10_000  # a number that a function is given: a width, a count
 _BITS = 4_096  # of a number
 _WIDTH = re.compile(r"\d{5,}|\*|\{[^{}]*\{")  # in a format: wide, or as wide as a value says
-_GROWING = ("replace", "do_replace", "join", "do_join", "indent", "do_indent")
+_GROWING = (
+    *("replace", "do_replace", "join", "do_join", "indent", "do_indent", "do_wordwrap"),
+    *("translate", "expandtabs"),
+)
 
 
 class Bounded(ImmutableSandboxedEnvironment):
@@ -98,7 +101,8 @@ class Bounded(ImmutableSandboxedEnvironment):
         if "format" in name and plain and isinstance(plain[0], str):
             self._narrow(plain[0])
         if name in _GROWING and plain:
-            self._spend((1 + _size(plain[0])) * (1 + _size(plain[-1])) // CHARACTERS)
+            most = max(map(_grows, plain[1:]), default=0)
+            self._spend((1 + _size(plain[0])) * (1 + most) // CHARACTERS)
 
     def _narrow(self, form: str) -> None:
         if _WIDTH.search(form):
@@ -153,6 +157,13 @@ def _called(name: str, args: list[nodes.Expr]) -> nodes.Call:
 
 def _size(value: Any) -> int:
     return len(value) if isinstance(value, (str, list, tuple, dict, range)) else 0
+
+
+def _grows(value: Any) -> int:
+    """The most characters that may stand in place of each one of a text."""
+    if isinstance(value, dict):
+        return max(map(_size, value.values()), default=0)
+    return value if isinstance(value, int) else _size(value)
 
 
 def _too_much() -> TemplateRuntimeError:

@@ -67,7 +67,7 @@ def renderer(text: str, where: str) -> Callable[[Problem], tuple[Message, ...]]:
     try:
         template = environment.from_string(environment.bounded(text))
         template.globals = dict(template.globals)  # a ChainMap takes as long as the rendering
-    except TemplateError as error:
+    except (TemplateError, RecursionError) as error:
         raise _unusable(where, error) from None
 
     closing = _closing(text)

@@ -3,6 +3,7 @@
 What a recipe points to (files, models, columns) is checked by the commands, before they start.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,8 +105,13 @@ def _keys(override: str) -> list[str]:
     return override.partition("=")[0].strip().split(".")
 
 
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+
+
 def _value(override: str) -> Any:
-    text = override.partition("=")[2]
+    name, _, text = override.partition("=")
+    if _TEXT.fullmatch(text.strip()) and name.strip().startswith("map."):
+        return text.strip()  # SQL for a text of its own, whose quotes YAML would take away
     try:
         return parse_yaml(text)
     except (yaml.YAMLError, RecursionError):

@@ -39,6 +39,8 @@ class _Loader(yaml.SafeLoader):
             value = super().construct_object(node, deep)
             if isinstance(value, int):
                 value.to_bytes(8, "big", signed=True)
+            if isinstance(value, str):  # JSON's halves of one character become it
+                value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
             return value
         # 2024-13-45, !!bool x, !!timestamp x, more than 64 bits
         except (ValueError, LookupError, AttributeError, OverflowError):

@@ -51,7 +51,7 @@ _LANGUAGES = {
     ),
     "Cyrillic": (
         "russian|ukrainian|bulgarian|serbian|macedonian|belarusian|kazakh|mongolian|cyrillic"
-        "|russisch|russe|ruso|russo",
+        "|russisch|russe|ruso|rusa|russo|russa",
         "俄语|俄文|俄語|ロシア語|러시아어|烏克蘭|乌克兰语",
     ),
     "Arabic": (
@@ -73,10 +73,16 @@ _LANGUAGES = {
 # The Chinese remainder theorem is no language: a name counts where a language is meant.
 _NAMED = (
     r"(?i)\b(?:in|into|to|from|auf|ins|aus|en|al|au|em|ao|speaks?|learn|write)\s+(?:the\s+)?"
-    r"(?:\p{L}+\s+)?(?:%s)\s*(?:$|[^\p{L}\s]|(?:and|or|with|the|as|for|by|using|und|et|y|e)\b)"
+    r"(?:\p{L}+\s+)?(?:%s)\s*(?:$|[^\p{L}\s]|(?:and|or|with|the|as|for|by|using|about|on|that"
+    r"|which|is|are|to|if|please|und|et|y|e|über|sur|sobre|su)\b)"
     r"|\b(?:%s)\s+(?:words?|names?|terms?|phrases?|sentences?|characters?|letters?|scripts?|poems?"
     r"|alphabet|language|translations?|equivalents?|idioms?|proverbs?|sayings?|verbs?|nouns?"
-    r"|expressions?|spelling|grammar|text|for)\b|(?:%s)"
+    r"|expressions?|spelling|grammar|text|for|surnames?|greetings?|titles?|haikus?|lyrics)\b"
+    r"|\b(?:%s)(?:e[mnrs]?)?\s+(?:wort|wörter|wörtern|namen?|begriffe?|ausdr[uü]ck\w*|sätze?|titel"
+    r"|schrift\w*|zeichen|alphabet|buchstaben?)\b"
+    r"|\b(?:mots?|noms?|titre|palabras?|nombres?|título|parol[ae]|nom[ei]|palavras?|nomes?|termo"
+    r"|términos?|phrases?|frases?|frasi|caract\w+|letras?|lettres?)\s+(?:%s)(?:e?s|a|as)?\b"
+    r"|(?:%s)"
 )
 # What may be answered in any script.
 _TRANSLATES = (
@@ -171,7 +177,7 @@ def _not_at_home() -> pl.Expr:
     home = {}
     for name, script in SCRIPTS.items():
         latin, others = _LANGUAGES[name]
-        named = asked.str.contains(plain(_NAMED % (latin, latin, others)))
+        named = asked.str.contains(plain(_NAMED % (*[latin] * 4, others)))
         told = asked.str.contains(script) | named | anything
         home[name] = pl.coalesce(told, _share("trace", script) >= MOSTLY).fill_null(value=False)
     home["Han"] |= (home["Kana"] & asked.is_not_null()).fill_null(value=False)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from distill.errors import UserError
 from distill.files.done import data_digest, fingerprint, is_done
+from distill.files.find import data_files
 from distill.files.lock import folder_lock
 from distill.files.write import read_json, write_atomic, write_bytes, write_json, write_parquet
 
@@ -167,3 +168,11 @@ def test_a_digest_of_data_is_of_bytes_and_not_of_names(tmp_path: Path) -> None:
         write_bytes(tmp_path / folder / f"{name}.jsonl", data)
     assert data_digest(tmp_path / "a") == data_digest(tmp_path / "b")
     assert data_digest(tmp_path / "a") != data_digest(tmp_path / "c")
+
+
+def test_a_folder_that_datasets_saved_says_how_to_write_it(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "data-00000-of-00001.arrow").write_bytes(b"")
+    (tmp_path / "train" / "state.json").write_text("{}")
+    with pytest.raises(UserError, match=r"load_from_disk\('.*train'\)\.to_parquet\('rows.parquet'"):
+        data_files(tmp_path)

@@ -100,7 +100,7 @@ WRONG = [
     ("sample", 2**33, 0),
     ("sample", [1], 0),
     ("sample", None, 0),
-    ("domain", None, "general"),
+    ("domain", None, "math"),
     ("source", None, ""),
     ("messages", "hi", None),
     ("messages", ["hi"], None),

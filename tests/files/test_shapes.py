@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import UserError
+from distill.files.mapped import Mapped
 from distill.files.read import frames
 from distill.think import join_think
 from tests.builders.foreign_shapes import (
@@ -126,6 +127,9 @@ SWITCHES: list[list[Any]] = [
     ["да", "нет"],
     ["aktiviert", "deaktiviert"] * 2,  # words that nobody knows, but they repeat
     ["langsam"] * 4,
+    ["turbo"],  # a single word is hardly ever a thought
+    ["turbo", "eco", "schnell"],
+    ["быстро", "rápido"],
 ]
 
 
@@ -144,6 +148,72 @@ def test_a_switch_in_a_turn_is_not_a_thought_either(name: str, value: Any, tmp_p
     talk = [*ASKED, {"role": "assistant", "content": INLINE, name: value}]
     (row,) = read_lines(tmp_path, {"messages": talk})
     assert (row["reasoning"], row["response"]) == (THOUGHT, ANSWER)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_switch_under_our_own_names_is_no_thought_either(form: str, tmp_path: Path) -> None:
+    own = {"sample": 0, "messages": ASKED, "gold": "2", "verify": "math"}
+    lines = [
+        {"id": "a", "reasoning": "on", "response": INLINE} | own,
+        {"id": "b", "reasoning": "off", "response": ANSWER} | own,
+    ]
+    found = read_lines(tmp_path, *lines, form=form)
+    assert [(row["id"], row["reasoning"], row["gold"]) for row in found] == [
+        ("a", THOUGHT, "2"),
+        ("b", "", "2"),
+    ]
+    assert {row["response"] for row in found} == {ANSWER}
+    thoughts = [lines[0] | {"reasoning": "on", "response": "2"}, lines[1] | {"reasoning": "So 2."}]
+    kept = [row["reasoning"] for row in read_lines(tmp_path, *thoughts, form=form)]
+    assert kept == ["on", "So 2."]  # our own rows are read as they are
+
+
+@pytest.mark.parametrize("thought", ["先算一加一等于二", "一足す一は二", "Add them.", "1+1=2"])
+def test_a_short_thought_is_no_switch(thought: str, tmp_path: Path) -> None:
+    (row,) = read_lines(tmp_path, {"question": "q", "reasoning": thought, "response": "2"})
+    assert row["reasoning"] == thought
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_csv_of_any_spreadsheet_is_read(separator: str, tmp_path: Path) -> None:
+    cells = [["question", "thinking", "response"], ["a, b; c?", "So, 2;\n3.", "2"]]
+    path = tmp_path / "a.csv"
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=separator).writerows(cells)
+    (row,) = read(path)
+    assert [row["messages"][0]["content"], row["reasoning"], row["response"]] == cells[1]
+
+
+def test_a_named_thought_brings_its_vendors_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = {"question": "q", "solution": "2", "gemini_thinking_trajectory": "a b"}
+    line |= {"gemini_attempt": "3", "deepseek_thinking_trajectory": "c d", "deepseek_attempt": "4"}
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(as_lines([line]))
+    mapped = Mapped({"reasoning": "deepseek_thinking_trajectory"}, "recipe")
+    (row,) = (row for frame in frames(path, mapped=mapped) for row in frame.to_dicts())
+    assert (row["reasoning"], row["response"], row["gold"]) == ("c d", "4", None)
+
+
+def test_rows_without_a_question_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(as_lines([{"data": {"question": "q"}, "response": "2"}] * 3))
+    _, counted, advice = messages_of(path, caplog)
+    assert counted.startswith("3 rows have no question, and train leaves those out")
+    assert advice.endswith(
+        "no row of it has a question; if a column holds it: --set map.question=COLUMN"
+    )
+    mapped = Mapped({"question": "data.question"}, "recipe")
+    rows = [row for frame in frames(path, mapped=mapped) for row in frame.to_dicts()]
+    assert {row["messages"][0]["content"] for row in rows} == {"q"}
+
+
+def test_an_error_does_not_list_a_column_for_every_row(tmp_path: Path) -> None:
+    line = {f"{n}. How many apples are there after all of this? " * 9: "2" for n in range(3_000)}
+    with pytest.raises(UserError, match=r"and 2980 more; .*--set map\.response=COLUMN") as error:
+        read_lines(tmp_path, line)
+    assert len(str(error.value)) < 2_000
 
 
 def test_among_thoughts_only_the_switches_are_left_out(tmp_path: Path) -> None:

@@ -93,6 +93,22 @@ def test_a_map_can_be_given_on_the_command_line(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["'stop'", "\"'stop'\"", " 'stop' "])
+def test_a_text_of_its_own_is_given_as_a_shell_leaves_it(value: str, tmp_path: Path) -> None:
+    line = {"question": "1 + 1?", "response": "\\boxed{2}", "answer": "2"}
+    data = jsonl(tmp_path / "data.jsonl", line)
+    words = ["filter", str(filters(tmp_path)), str(data), "-o", str(tmp_path / "out")]
+    assert main([*words, "--set", f"map.finish_reason={value}"]) == 0
+    assert kept(tmp_path / "out")["finish_reason"].to_list() == ["stop"]
+
+
+def test_a_word_that_is_no_column_says_how_a_text_is_written(tmp_path: Path) -> None:
+    line = {"question": "1 + 1?", "response": "\\boxed{2}", "answer": "2"}
+    recipe = filters(tmp_path, map={"finish_reason": "stop"})
+    with pytest.raises(UserError, match=r"""as a text of its own: "'stop'"$"""):
+        distill.filter(recipe, jsonl(tmp_path / "data.jsonl", line), out=tmp_path / "out")
+
+
 def test_what_a_map_makes_the_response_of_is_never_the_reference_too(tmp_path: Path) -> None:
     line = {"question": "1 + 1?", "answer": "\\boxed{2}", "finish_reason": "stop"}
     recipe = filters(tmp_path, rules={"all": "response_chars > 0"}, map={"response": "answer"})

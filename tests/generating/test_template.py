@@ -236,8 +236,16 @@ ENDLESS = {  # what only ``kill -9`` ended, or the memory
     "a width from a value": "{{ '%*d'|format(1000000000, 3) }}",
     "indents": "{{ question|indent(1000000000) }}",
     "replaced": "{{ question|replace('', 'x' * 50000)|replace('x', 'x' * 50000) }}",
+    "wrapped": "{{ ('x ' * 2000000)|wordwrap(1, wrapstring='y' * 2000000) }}",
+    "translated": "{{ ('x' * 2000000).translate({120: 'y' * 2000000}) }}",
+    "tabs": "{{ ('\\t' * 4000000).expandtabs(9999) }}",
     "joined": "{{ range(99999)|map('string')|join('x' * 9000) }}",
 }
+
+
+def test_a_template_too_deep_to_be_read_is_one_line() -> None:
+    with pytest.raises(UserError, match="t: unusable template: maximum recursion depth"):
+        renderer("{{ " + "(" * 3_000 + "1" + ")" * 3_000 + " }}", "t")
 
 
 @pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS.keys())

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -493,3 +494,10 @@ def test_a_benchmark_fits_the_positions_of_the_students_it_is_for(name: str) -> 
 
 def test_every_kind_ships_a_recipe() -> None:
     assert {model for model, _ in (p.values for p in shipped_recipes())} == set(KINDS)
+
+
+def test_a_recipe_written_as_json_keeps_every_character(tmp_path: Path) -> None:
+    text = json.dumps({"rules": {"x": "response != '\U0001f600'"}})  # with halves of characters
+    assert load(str(write(tmp_path, text)), FilterRecipe).recipe.rules["x"].endswith("'\U0001f600'")
+    with pytest.raises(UserError, match="looks like a value of kind str but is not"):
+        load(str(write(tmp_path, text.replace("\\ude00", ""))), FilterRecipe)
