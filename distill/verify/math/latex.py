@@ -32,21 +32,17 @@ _DEGREE = {"√": "", "∛": "[3]", "∜": "[4]"}
 _OVERSET = re.compile("((?:[0-9][\u0307\u0305]){1,40})")  # 0.3 with a dot or a bar above its 3
 # "And" and "or" between two values, in the scripts and languages of other models.
 _AND_OR = re.compile(
-    r"(?<=[0-9)}\]\sA-Za-z])\s?(?:(和|与|與|及|と|와|과|그리고|и)|(或者|或|または|또는"
-    r"|или))\s?(?=[-+0-9(\\{\[A-Za-z])"
+    r"(?<=[0-9)}\]\sA-Za-z])\s?(?:(和|与|與|及|と|와|과|그리고|и)|(或者|或|または|또는|или))\s?(?=[-+0-9(\\{\[A-Za-z])"
 )
 _FOREIGN = re.compile(r"\\text\s?\{\s{0,4}(?:(y|et|und)|(o|ou|oder))\s{0,4}\}")
 # An answer that went through JSON once too often: \\frac for \frac. Only before the names of these
 # commands, because a row of a matrix ends in \\.
 _DOUBLED = re.compile(
-    r"\\\\(?=(?:boxed|fbox|text|[dt]?frac|left|right|sqrt|pi|[lg]eq?|in|cup|infty|cdot"
-    r"|times)(?![a-zA-Z]))"
+    r"\\\\(?=(?:boxed|fbox|text|[dt]?frac|left|right|sqrt|pi|[lg]eq?|in|cup|infty|cdot|times)(?![a-zA-Z]))"
 )
 _GONE = re.compile(
-    r"\\!\s{0,8}|\\(?:left|right|middle|[bB]igg?[lrm]?|(?:display|text|script)style|limits|boxed"
-    r"|fbox"
-    r"|tiny|scriptsize|footnotesize|small|normalsize|[lL]arge|LARGE|[hH]uge|rm|bf|it|sf|tt"
-    r"|underline"
+    r"\\!\s{0,8}|\\(?:left|right|middle|[bB]igg?[lrm]?|(?:display|text|script)style|limits|boxed|fbox"
+    r"|tiny|scriptsize|footnotesize|small|normalsize|[lL]arge|LARGE|[hH]uge|rm|bf|it|sf|tt|underline"
     r"|bm|boldsymbol|pmb|nonumber|ensuremath)(?![a-zA-Z])|\\[()\[\]]"
     r"|(?:\b(?:US|R|C|A|AU|CA|HK|NZ|S) ?)?\\\$|\$"
     r"|\\(?:[hv]?phantom|[hv]space\*?|color|label|tag|mspace)\s?(?:\[[^\[\]]*\])?\{[^{}]*\}"
@@ -58,8 +54,7 @@ _DEGREES = re.compile(
 )
 _SPACE = re.compile(r"(?:\\[,;:> ~]|(?<=[^\s(,])~|\\q?quad(?![a-zA-Z](?!_))|\\\\?(?=\s)|\s)+")
 _FONT = re.compile(
-    r"\\(?:text[a-z]{0,8}|math(?:rm|bf|it|sf|tt|cal|normal|up)|[mh]box"
-    r"|operatorname\*?)\s?\{([^{}]*)\}"
+    r"\\(?:text[a-z]{0,8}|math(?:rm|bf|it|sf|tt|cal|normal|up)|[mh]box|operatorname\*?)\s?\{([^{}]*)\}"
 )
 _FONT_AROUND = re.compile(
     r"\\(?:text[a-z]{0,8}|math(?:rm|bf|it|sf|tt|cal|normal|up)|[mh]box|operatorname\*?)(?=\s?\{)"
@@ -78,8 +73,7 @@ _SINGLE = re.compile(r"\{\s?([A-Za-z0-9])\s?\}")
 _TIGHT = re.compile(r"(?<![0-9]) +| +(?![0-9])")
 # What stands before or after an answer and says nothing about it.
 _BEFORE = re.compile(
-    r"\s{0,4}(?:(?:\\(?:therefore|implies|[rR]ightarrow|Longrightarrow|iff|hence)(?![a-z])"
-    r"|[=:])\s{0,4}"
+    r"\s{0,4}(?:(?:\\(?:therefore|implies|[rR]ightarrow|Longrightarrow|iff|hence)(?![a-z])|[=:])\s{0,4}"
     r"|(?:exactly|is|only|just|simply|equals|thus|so|therefore|hence|(?:the )?(?:final |correct )?"
     r"answer"
     r"(?: is)?|result)\s{0,2}[:=]?\s{1,4}(?=[-+(\[0-9\\]))",

@@ -22,8 +22,7 @@ _MIXED_LATEX = re.compile(rf"([0-9]+)\s?(?=\\frac\s?{_ARG}\s?{_ARG})")
 _MIXED = re.compile(r"([0-9]+) ([0-9]+)\s?/\s?([0-9]+)(?![0-9.,])")
 _SLASH = re.compile(rf"({DECIMAL})\s?/\s?([+-]?{DECIMAL})(?![0-9.,])")
 _POWER = re.compile(
-    rf"(?:({DECIMAL})\s?(?:\\times|\\cdot|\*|x)\s?)?(?:10"
-    rf"|\{{10\}})\s?\^\s?(?:\{{\s?([+-]?[0-9]{{1,4}})\s?\}}|([0-9])(?![0-9]))"
+    rf"(?:({DECIMAL})\s?(?:\\times|\\cdot|\*|x)\s?)?(?:10|\{{10\}})\s?\^\s?(?:\{{\s?([+-]?[0-9]{{1,4}})\s?\}}|([0-9])(?![0-9]))"
 )
 _EXPONENT = re.compile(rf"({DECIMAL})[eE]([+-]?[0-9]{{1,4}})(?![0-9])")
 _PLAIN = re.compile(DECIMAL)
@@ -34,8 +33,7 @@ _GROUPS = re.compile(r"[1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}|(?:'[0-9]{3})+)(?![0
 _LAKHS = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?![0-9,])")
 # 0.1\overline{6}, 0.(3), 0.333\ldots: the digits before the repetition, and those that repeat
 _REPEATING = re.compile(
-    r"([0-9]{1,20})[.,]([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot"
-    r"|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
+    r"([0-9]{1,20})[.,]([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
     r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,120})\)|(?<=[0-9]{3})\s?\\ldots)"
 )
 _AGAIN = re.compile(r"([0-9])\1{2,}$|([0-9]{2,20}?)\2+$")

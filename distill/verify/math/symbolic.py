@@ -42,11 +42,9 @@ def too_complex(text: str) -> str | None:
 
 
 _READ = re.compile(
-    r"(?:\\(?:frac|sqrt|cdot|times|div|pi|a?r?c?(?:sin|cos|tan)|cot|sec|csc|ln|log|exp|le|ge|ne"
-    r"|cup|cap"
+    r"(?:\\(?:frac|sqrt|cdot|times|div|pi|a?r?c?(?:sin|cos|tan)|cot|sec|csc|ln|log|exp|le|ge|ne|cup|cap"
     r"|infty|in|alpha|beta|gamma|delta|theta|lambda|mu|rho|sigma|phi|omega|quad)(?![a-zA-Z])"
-    r"|\\(?:begin|end)\s?\{[pb]?matrix\}|\\\\|[A-Za-z](?:_(?:[A-Za-z0-9]"
-    r"|\{[0-9A-Za-z]{1,3}\})(?![\w{]))?"
+    r"|\\(?:begin|end)\s?\{[pb]?matrix\}|\\\\|[A-Za-z](?:_(?:[A-Za-z0-9]|\{[0-9A-Za-z]{1,3}\})(?![\w{]))?"
     r"|(?<![0-9])[0-9]+(?:\.[0-9]+)?(?!_)|[-+*/^=<>(){}\[\],|&\s\ue000\ue001])*"
 )
 _TOGETHER = re.compile(r"[A-Za-z]\s?\(|[A-Z]\s?(?:\\times\s?)?[A-Z]|\|\s?\||\^\s?\{\(\w\)\}")
