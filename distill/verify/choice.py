@@ -10,9 +10,12 @@ import re
 from distill.verify.math.denial import REASON, denied_after, denied_before, gives_up, hedged
 from distill.verify.math.extract import Found, text_answer
 from distill.verify.math.latex import plain
+from distill.verify.math.sentence import asserted
+from distill.verify.math.signs import DENYING, DOUBTING, quiet
 from distill.verify.verdict import Verdict
 
 LETTERS = "ABCDEFGHIJ"  # MMLU-Pro has ten
+SHORT = 6  # words of a last line that may be the answer
 
 _ONE = r"[(（\[]?[A-J](?![A-Za-z0-9_'’])[)）\]]?"
 _AND = (
@@ -22,9 +25,11 @@ _AND = (
 _LEAD = (
     r"(?:\W|\b(?:the|so|thus|hence|therefore|then|it|must|be|is|are|correct|right|best|final"
     r"|answers?"
-    r"|options?|choices?|letters?|opción|opciones|option|i|we|my|our|would|['’]?d|will|choose|pick|select"
+    r"|options?|choices?|letters?|opción|opciones|option|i|we|my|our|would|['’]?d|will|choose"
+    r"|pick|select"
     r"|go|going|with|opt|for|guess|think|s|should|clearly|certainly|definitely|indeed|obviously"
-    r"|probably|both|only|la|le|correct[ao]|richtig|ist|es)\b|所以|因此|故|应|选项?|选择|是|为){0,12}"
+    r"|probably|both|only|la|le|il|(?-i:as?|os?)|letra|lettre|lettera|buchstabe|alternativa"
+    r"|correct[ao]|richtig|ist|es)\b|所以|因此|故|应|选项?|选择|是|为){0,12}"
 )
 # "C", "(C)", "C.", "C) Paris", "option C", "A and C", "ACD"; not "A cat", nor "Because".
 _LETTERS = re.compile(
@@ -33,11 +38,13 @@ _LETTERS = re.compile(
 )
 _ENDS = re.compile(
     r"\s*$|\s*[.,:;。，：；!)（(—–-]|[)）\]]|\s(?:is|are|because|since|as|for|und|ist|es|est|é|è"
-    r"|isn|wasn|here|overall|right|correct)\b|(?:选项)?正确|选项|对|[是为です입의이가은는]",
+    r"|isn|wasn|here|overall|right|correct)\b|(?:选项)?正确|\s?选?项|对|\s(?:seçene|şık|है|است)"
+    r"|['’]?d[ıiuü]r\b|[是为です입의이가은는]",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"[(（]?\b[A-J][).:、）]")
-_OPTION_LINE = re.compile(r"\s*[-*•]?\s*\*{0,2}[(（]?[A-J][).:、）]")
+_OPTION_LINE = re.compile(r"\s*[-*•]?\s*\*{0,2}[(（]?[A-J](?:[).:、）]|\s*$)")
+_ONLY_LETTER = re.compile(r"[*(\s]{0,4}([A-J])[).:*\s]{0,4}")
 _MENTIONED = re.compile(r"\b(?:option|choice)s?\s{1,3}\(?([A-J])(?![\w'’])\)?", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;.!?，；。]|\bbut\b", re.IGNORECASE)
 _RULED_OUT = re.compile(
@@ -69,7 +76,9 @@ def choice(gold: str, response: str) -> Verdict:
         return Verdict("no_answer", None, "several_answers")
     text = plain(found.text[:1_000].replace("*", ""))
     letters, sure = _letters(text)
-    letters = letters or _by_words(text, options)
+    letters = letters or _by_words(text, options, shortly=found.place == "last_line")
+    if not letters and (first := _ONLY_LETTER.fullmatch(response.strip().split("\n", 1)[0])):
+        letters = frozenset(first[1])  # and an explanation
     if not letters:
         return _without_letter(found, text)
     answer = ", ".join(sorted(letters))
@@ -142,8 +151,21 @@ def _mentioned(text: str) -> tuple[frozenset[str], bool]:
     return frozenset(found), len(found) < 2
 
 
-def _by_words(text: str, options: list[str]) -> frozenset[str]:
-    """The letter of the one option that the answer spells out."""
-    said = plain(text).casefold()
-    same = [number for number, option in enumerate(options) if plain(option).casefold() == said]
+def _by_words(text: str, options: list[str], *, shortly: bool) -> frozenset[str]:
+    """The letter of the one option that the answer spells out, alone or in a sentence.
+
+    ``shortly``: nothing says that this is the answer, so that the sentence has to be short.
+    """
+    said, words = plain(text).casefold(), [plain(option).casefold() for option in options[:10]]
+    same = [number for number, option in enumerate(words) if option == said]
+    if not same and len(text.split()) <= (SHORT if shortly else 4 * SHORT) and asserted([text]):
+        same = [number for number, option in enumerate(words) if option and _holds(said, option)]
+        same = [n for n in same if not any(words[n] in words[m] for m in same if m != n)]
+        rest = said.replace(words[same[0]], "") if same else ""
+        if not (quiet(rest, DENYING) and quiet(rest, DOUBTING) and not _OR.search(rest)):
+            same = []
     return frozenset(LETTERS[n] for n in same if len(same) == 1 and n < len(LETTERS))
+
+
+def _holds(text: str, option: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(option)}(?!\w)", text) is not None

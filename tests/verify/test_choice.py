@@ -3,6 +3,7 @@
 import pytest
 
 from distill.verify import grade
+from tests.verify.letters import NOT_D, D
 
 RIGHT = (
     "故选：C",
@@ -223,3 +224,35 @@ def test_a_reference_may_write_several_letters_in_any_way(gold: str) -> None:
 @pytest.mark.parametrize("response", B_IS_RIGHT)
 def test_remarks_on_other_options_change_nothing(response: str) -> None:
     assert grade("B", response, kind="choice").label == "correct"
+
+
+@pytest.mark.parametrize("response", D)
+def test_a_letter_is_found_in_many_languages_and_styles(response: str) -> None:
+    assert grade("D", response, kind="choice").label == "correct"
+
+
+@pytest.mark.parametrize("response", NOT_D)
+def test_a_letter_that_is_only_named_is_not_the_answer(response: str) -> None:
+    assert grade("D", response, kind="choice").label != "correct"
+
+
+OPTIONS = (
+    '{"answer": "A", "options": ["increases", "decreases", "stays the same", "increases twice"]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "label"),
+    [
+        *((text, "correct") for text in ("Answer: it increases", "It increases.", "increases")),
+        *((text, "correct") for text in ("The answer is that it increases.", "A. increases")),
+        *((text, "wrong") for text in ("Answer: it decreases", "Answer: it increases twice")),
+        ("Answer: it does not increase", "unverifiable"),
+        ("Answer: it never increases", "unverifiable"),
+        ("It increases or decreases.", "no_answer"),
+        ("Answer: it increases, then stays the same", "unverifiable"),
+        ("Is it true that it increases? No.", "no_answer"),
+    ],
+)
+def test_an_option_may_be_given_by_its_words_in_a_sentence(response: str, label: str) -> None:
+    assert grade(OPTIONS, response, kind="choice").label == label

@@ -11,14 +11,16 @@ from distill.verify.math.values import LONGEST
 
 MANY = 4  # labelled or neighbouring boxes that are no steps to one answer any more
 
-_BRACES = re.compile(r"\\f?box(?:ed)?\s{0,8}\{|\\[{}]|[{}]")
-_BARE = re.compile(r"\\boxed\s{1,4}([^\s{}$\\]{1,80})")
+_BRACES = re.compile(r"\\f?box(?:ed)?\s{0,8}\{|\bboxed\{|\\[{}]|[{}]")
+_BARE = re.compile(r"\\boxed(?:\s{1,4}|(?=\d))([^\s{}$\\]{1,80})")
 _JOINT = re.compile(
     r"(?:[\s,;.$&()\[\]\\:*，；、]|\\q?quad|\\text(?:rm)?\s?\{[^{}]{0,20}\}|and|or|et|ou|y|o|und|oder"
     r"|e|и|или|和|或|と|または){0,80}"
 )
 _CONNECTED = re.compile(r"[,;&，；、]|\b(?:and|or|et|ou|und|oder|или)\b|和|或|\\quad")
 # (a), b), 1., Part 2: at the end of what stands before a box
+_COMPUTED_WITH = re.compile(r"[\s$)]{0,4}(?:[-+*/×^]|\\(?:cdot|times|div)\b)\s?\d[^\n]{0,40}=")
+# (a), b), 1., Part 2: at the end of what stands before a box in its line
 _PART = re.compile(
     r"(?:(?<![\w)])(?:\([a-z0-9]{1,4}\)|[a-z0-9]{1,2}[.)])"
     r"|\b(?:step|part|question|problem|q)\s?[a-z0-9]{1,3}\b)[^\n.;!?]{0,60}$",
@@ -33,13 +35,18 @@ _ONWARDS = re.compile(
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"\n[\s\-*•#]{1,12}(?:\d{1,2}[.):]?\s)?|\n\d{1,2}[.):]\s")
-_IF_NOT = re.compile(r"\bif not\W", re.IGNORECASE)
+_IF = re.compile(r"\bif\b", re.IGNORECASE)
+_OR_ELSE = re.compile(
+    r"\W{0,6}(?:or|alternatively|otherwise|if (?:not|that|this|it)|maybe|perhaps)\b", re.IGNORECASE
+)
 _CONCLUDES = re.compile(
     r"\W{0,8}(?:so|thus|hence|therefore|finally|final|in total|total|answer|altogether|the answer"
     r"|所以|因此|最终|donc|also|por lo tanto|итак)",
     re.IGNORECASE,
 )
-_COUNTED = re.compile(r"[\W\d_]+|\b(?:first|second|third|fourth|fifth|one|two|three|four|five)\b")
+_COUNTED = re.compile(
+    r"[\W\d_]+|\b(?:[a-h]|first|second|third|fourth|fifth|one|two|three|four|five)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ def boxes(text: str) -> list[Box]:
         return []
     open_at: list[tuple[int, int]] = []  # (start, where the content starts); start -1 is no box
     found: list[Box] = []
-    for match in _BRACES.finditer(text):
+    for match in _BRACES.finditer(text, max(text.find("box") - 2, 0)):
         brace = match[0]
         if brace[-1] == "{" and brace != r"\{":
             open_at.append((match.start() if len(brace) > 1 else -1, match.end()))
@@ -85,7 +92,8 @@ def affirmed_boxes(text: str) -> list[Box]:
     return [
         box
         for box in found
-        if not text.startswith("~~", box[1])  # struck out
+        if not text.startswith(("~~", "?"), box[1])  # struck out, or asked
+        and not _COMPUTED_WITH.match(text, box[1])
         and not denied_before(text[max(0, box[0] - 40) : box[0]])
         and not denied_after(text[box[1] : box[1] + 60])
     ]
@@ -98,6 +106,8 @@ def last_boxes(text: str, found: list[Box], *, listed: bool) -> Boxed:
     between them leads from one to the next; so are different guesses.
     """
     last, end = found[-1][2], found[-1][1]
+    if len(found) == 1:
+        return Boxed(last, several=False, end=end)
     found = _run(text, found, _stands)
     answers = _different(_run(text, found, _is_joint))
     parts = _different(_run(text, found, _is_part))
@@ -154,11 +164,13 @@ def _is_rival(text: str, one: Box, other: Box) -> bool:
     if _is_joint(text, one, other):
         return True
     if other[0] - one[1] > LONGEST or "\n" in (gap := text[one[1] : other[0]]):
-        return _is_alike(text, one, other)
+        near = other[0] - one[1] < 60 and _OR_ELSE.match(text, one[1]) is not None
+        return near or _is_alike(text, one, other)
     if gap.lstrip(" $*)").startswith("?") or _repeats(text, one, gap):
         return True
     led = _ONWARDS.search(gap) is not None or "=" in gap
-    return not led or hedged(gap) or _IF_NOT.search(_line(text, one)) is not None
+    cases = _IF.search(gap) and _IF.search(_line(text, one))
+    return not led or hedged(gap) or cases is not None
 
 
 def _repeats(text: str, one: Box, gap: str) -> bool:

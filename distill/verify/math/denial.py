@@ -11,11 +11,17 @@ LINKS = 4  # of a chain of "not 5 but 6" that is followed
 
 
 # What a value begins with: a number, a formula, bold text, the letter of an option.
-VALUE = r"(?-i:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d|\([A-J]\)|[A-J](?![\w'’]))"
+VALUE = (
+    r"(?-i:\$|\\[(\[]|\\[dt]?frac|\\boxed|\*\*|`|[-−]?\d"
+    r"|\([A-J]\)|[A-HJ](?![\w'’])|I(?![\w'’]|\s[a-z]))"
+)
 _NOT = (
     r"(?:\bnot|n['’]t|\b(?:never|neither|cannot|nor|nicht|keine?|non|pas|não|nao|nunca|не|ні|niet"
     r"|inte|nie|değil"
-    r"|no(?= (?:es|son|era|puede)\b)|keinesfalls|keineswegs)|不是|不为|不等于|并非|而非|不選|不选)"
+    r"|no(?= (?:es|son|era|puede)\b)|keinesfalls|keineswegs|jamais|niemals|mai|nigdy|bukan"
+    r"|không(?: phải(?: là)?)?|není|δεν είναι"
+    r"|ليست?"
+    r"|नहीं|ไม่)|不是|不可能是|不为|不等于|并非|而非|不選|不选)"
 )
 _ADVERB = (
     r"(?:\s(?:be|equal(?: to)?|puede|ser|sein|être|kann|peut|равен|равна|является|say|write"
@@ -26,8 +32,10 @@ _ADVERB = (
 _BEFORE = re.compile(
     rf"(?:(?<!if )(?:{_NOT}{_ADVERB}|\b(?:(?:any|every)thing (?:but|except)|all (?:but|except)"
     rf"|(?<!none )(?<!no )other than|different from"
-    r"|by no means|far from|nowhere near|unlikely to be|never been|fails? to be|reject|rule out"
-    r"|discard|eliminate|exclude|no longer|except|excluding"
+    r"|by no means|far from|nowhere near|unlikely to be|(?:wrong|incorrect)(?: (?:answer|value"
+    r"|result|option|choice))?|never been|fails? to be|reject|rule out"
+    r"|discard|eliminate|exclude|no longer|except|excluding|nothing like|(?:no"
+    r"|little) reason to \w{1,12}"
     r"|(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger) than|wrong to (?:say"
     r"|answer)))"
     r"[\s$*:(]{0,6}|(?:\\neq?|≠|\s!=)\s{0,3})$",
@@ -36,7 +44,9 @@ _BEFORE = re.compile(
 WRONG = (
     r"(?:not (?:quite |actually |really )?(?:right|correct|it|(?:the|my|our) (?:right |correct "
     r"|final |actual )?(?:answer|one|value|result|option|choice|solution))"
-    r"|wrong|incorrect|false|mistaken|erroneous|a mistake|an error|in error|invalid|inaccurate)\b"
+    r"|(?:common |typical |tempting )?wrong|incorrect|false|mistaken|erroneous|a mistake|an error"
+    r"|in error|invalid"
+    r"|inaccurate|impossible|off|too (?:small|big|large|few|many|low|high|much|little))\b"
 )
 _AFTER = re.compile(
     r"[\s$*)\]}'\"`\\,]{0,6}(?:(?:is|was|are|seems|looks|would be|must be|has to be)(?: (?:an?"
@@ -46,23 +56,30 @@ _AFTER = re.compile(
     r"(?:right |correct |final )?(?:answer|one|value|result|option|choice|solution))"
     r"|(?:is|are)(?:n['’]t| not) a (?:valid |real |possible |correct )?(?:solution|root|answer"
     r"|option)"
-    r"|(?:do|does|did)(?:n['’]t| not) (?:work|satisfy|fit|hold|match)|\?\s{0,3}(?:no|nope|wrong)\b"
+    r"|(?:(?:do|does|did)(?:n['’]t| not)|won['’]t) (?:work|satisfy|fit|hold|match)|\?\s{0,3}(?:no"
+    r"|nope|wrong)\b"
     r"|(?:no es|não é|non è|n['’]est pas) (?:la|a|une?|correct|válid)|(?:is|are) (?:excluded"
     r"|not possible|impossible|rejected|ruled out|discarded)|can be (?:ruled out|excluded"
     r"|eliminated|discarded)|(?:fails|leads to a contradiction)\b|(?:— )?не(?: ответ"
     r"|правильный ответ)|ist (?:falsch|nicht (?:die"
     r"|richtig))"
-    r"|(?:es|está|é|è|est) (?:incorrect|fau[sx]|errad|sbagliat|mal\b)|(?:неверн|неправил|не подход)"
-    r"|(?:是|为)?(?:不对|不正确|错误|错的|不是)|では(?:ない|ありません|なく)|じゃない|は(?:間違|誤|違|(?:答え|正解)ではな|答えではあり)"
+    r"|değil|(?:which )?(?:is|are) extraneous|\(?(?:extraneous|rejected)|(?:es|está|é|è"
+    r"|est) (?:incorrect|fau[sx]|errad|sbagliat|mal\b)|(?:неверн|неправил"
+    r"|не подход)"
+    r"|(?:是|为)?(?:不对|不正确|错误|错的|不是(?:答案|正确|解))|では(?:ない|ありません|なく)|じゃない|は(?:間違|誤|違|(?:答え|正解)ではな"
+    r"|答えではあり)"
     r"|[이가은는]? ?(?:아니|아닙|틀[렸린]))",
     re.IGNORECASE,
 )
 _DOUBTED = re.compile(
-    r"\b(?:no way|(?<!without a )(?<!no )doubt|if you (?:answer|say|write|put)|hardly"
+    r"\b(?:no way|lying if|nobody|no one|a fool|a myth|disagree|(?<!without a )(?<!no )doubt"
+    r"|if you (?:answer|say|write|put)|hardly"
     r"|(?:don['’]t|do not|can['’]t|cannot|didn['’]t"
     r"|wouldn['’]t) (?:think|believe"
     r"|say|agree|claim)|(?:false|wrong|untrue|incorrect|not true|not the case) (?:that|to)"
-    r"|claim (?:that|the answer)"
+    r"|claim (?:that|the answer)|says|claims|told \w{1,12}"
+    r"|(?:would|might|could|should) have been|used to be|no creo que|non credo che"
+    r"|je ne (?:pense|crois) pas que|ich glaube nicht,? dass|não acho que"
     r"|(?:many|some|others|people|students|you|one|they|someone) (?:\w{1,12} )?(?:might |may "
     r"|would "
     r"|will |could |often )?(?:thinks?|says?|believes?|guess(?:es)?|assumes?|claims?))\b",
@@ -78,12 +95,14 @@ _CLAUSE = re.compile(r"[,;.!?]\s|\b(?:but|so|hence|thus|therefore)\b", re.IGNORE
 _CONTRAST = re.compile(
     rf"[\s,;:(—–，、-]{{0,6}}(?:(?:and|but|y|et|und|e|а|и|而)\s?)?"
     rf"(?:{_NOT}{_ADVERB}\s?(?={VALUE})|(?:\bno|\bsino que no)\s(?={VALUE})"
-    r"|\b(?:rather than|instead of|as opposed to|unlike|en lugar de|en vez de|au lieu de|statt"
+    r"|\b(?:rather than|instead of|as opposed to|unlike|previously|formerly|originally|initially"
+    r"|en lugar de|en vez de|au lieu de|statt"
     r"|anstatt|вместо)\b(?=[^=\n]{0,40}$)|(?:而不是|并非|而非|不是)(?=\s?(?:是|为)?\s?[\d$*\\A-J-]))",
     re.IGNORECASE,
 )
 _BUT = re.compile(
-    r"\b(?:but|rather|sino|mais|sondern|mas|ma|а|which (?:is|equals)|it is|it['’]s)\b[\s:,]{0,3}"
+    r"\b(?:but|rather|sino|mais|sondern|mas|ma|а|which (?:is|equals)|it is|it['’]s"
+    r"|we get)\b[\s:,]{0,3}"
     r"|而是",
     re.IGNORECASE,
 )
@@ -144,9 +163,11 @@ def denied_later(after: str, answer: str) -> bool:
     """Whether ``after`` says that the answer is not ``answer``."""
     if not answer or len(answer) > 80 or quiet(after, DENYING):
         return False
-    matches = re.finditer(re.escape(answer) + r"(?![\w.]*\d)", after[:4_000])
-    starts = (after[max(0, match.start() - 60) : match.start()] for match in matches)
-    return any(map(_THE_ANSWER_IS_NOT.search, starts))
+    return any(
+        _THE_ANSWER_IS_NOT.search(after[max(0, match.start() - 60) : match.start()])
+        or denied_after(after[match.end() : match.end() + 60])
+        for match in re.finditer(rf"(?<![\w.]){re.escape(answer)}(?![\w.]*\d)", after[:4_000])
+    )
 
 
 def doubted(before: str) -> bool:

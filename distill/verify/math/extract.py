@@ -27,6 +27,7 @@ from distill.verify.math.retraction import kept
 from distill.verify.math.sentence import (
     LONGEST_LINE,
     answer_in,
+    asserted,
     bold_in,
     guesses,
     is_answer,
@@ -35,7 +36,7 @@ from distill.verify.math.sentence import (
     only_formula,
 )
 from distill.verify.math.signs import quiet
-from distill.verify.math.statements import is_final, rivals, statements
+from distill.verify.math.statements import after_others, is_final, rivals, statements
 from distill.verify.math.values import LONGEST, read
 
 __all__ = ["Found", "boxes", "extract", "stated", "text_answer"]
@@ -47,6 +48,19 @@ SHORT_LINE = 200  # a response of one line up to this length may be the answer i
 
 # A word of a script without spaces.
 _ONE_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,20}")
+
+
+# With which a model ends, where the server lets it through.
+_END_TOKENS = ("</s>", "<eos>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<end_of_turn>")
+_STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
+# An answer that stands before its explanation.
+_EXPLAINED = re.compile(
+    r"\s{0,8}\*\*([^*\n]{1,40})\*\*\s{1,8}[#*\s]{0,8}(?:explanation|here['’]s|here is|because"
+    r"|reason"
+    r"|breakdown|steps?\b|solution|working|calculation)",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +81,14 @@ def extract(response: str, *, listed: bool = False) -> Found | None:
     >>> extract(r"\boxed{5}. Wait, this is wrong. It is 12.")
     Found(text='12', place='last_number')
     """
+    response = response.rstrip()
+    for token in _END_TOKENS:
+        response = response.removesuffix(token)
     if found := affirmed_boxes(response):
         last = last_boxes(response, found, listed=listed)
         after = response[last.end :]
+        if len(after) <= 8 and not _LETTER.search(after):
+            return Found(last.text, "several" if last.several else "boxed")
         if (rest := kept(after)) is not None:
             return _unboxed(rest)
         if denied_later(after, last.text):
@@ -106,6 +125,8 @@ def _same(one: str, other: str) -> bool:
 
 
 def _unboxed(text: str) -> Found | None:
+    if "~~" in text:
+        text = _STRUCK.sub("", text)
     found = statements(text)
     if found:
         if (rest := kept(text[found[-1].end :])) is not None:
@@ -115,7 +136,10 @@ def _unboxed(text: str) -> Found | None:
         for one in reversed(found):
             if (answer := answer_in(one.text)) is not None:
                 return Found(answer, "stated")
-    return _in_last_lines(text)
+    last = _in_last_lines(text if found or "nswer" not in text else after_others(text))
+    if (last is None or last.place == "last_number") and (first := _EXPLAINED.match(text)):
+        return Found(first[1], "bold") if is_answer(first[1]) and kept(text) is None else last
+    return last
 
 
 def _number(text: str) -> object:
@@ -129,18 +153,22 @@ def _in_last_lines(text: str) -> Found | None:
     near = lines[-MOST_GUESSES:]
     if not quiet("\n".join(near)):
         end = "\n".join(lines[-LAST_LINES:])
-        if (rest := kept(end, at_once=len(end))) is not None:
+        rest = kept(end, at_once=len(end))
+        if rest is not None and end.removesuffix(rest).strip().lower() != "no.":
             end, lines = rest, [line for line in rest.split("\n") if line.strip()]
         if gives_up(end):
             return None
     if not lines:
         return None
     if len(lines) == 1 and len(lines[0]) <= SHORT_LINE:
-        line = lines[0].strip().lstrip("∴⇒⟹→ ").strip('"“”«»`✅✔✓☑🎉🙂😊️ ')
-        if is_answer(line) or _ONE_WORD.fullmatch(line):
+        line = lines[0].strip().lstrip("∴⇒⟹→➡👉\ufe0f ").strip('"“”«»`✅✔✓☑🎉🙂😊️ ')
+        if (is_answer(line) and asserted([line])) or _ONE_WORD.fullmatch(line):
             return Found(line, "whole")
     if several := guesses(lines[-MOST_GUESSES:]):
         return Found(" | ".join(several), "several")
+    lines = asserted(lines[-LAST_LINES:])
+    if not lines:
+        return None
     if (answer := bold_in(lines[-1])) is not None:
         return Found(answer, "bold")
     if (answer := last_formula(lines[-1])) is not None:

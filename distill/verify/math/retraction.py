@@ -1,6 +1,7 @@
 """Finds where a text takes its answer back: "wait, this is wrong", "correction:"."""
 
 import re
+from itertools import chain
 
 from distill.verify.math.denial import VALUE, WRONG
 from distill.verify.math.signs import TAKING_BACK, quiet
@@ -9,20 +10,30 @@ _ADV = (
     r"(?: (?:all|clearly|actually|obviously|still|also|definitely|certainly|simply|just|probably"
     r"|totally|completely|quite|really))?"
 )
+_CONDITION = (
+    r"(?: (?:the|all|any|both|our|that|its) (?:\w{1,12} ){0,2}(?:conditions?|equations?"
+    r"|constraints?"
+    r"|assumptions?|requirements?|facts?|givens?|statements?|problem|premises?|hypothes[ie]s"
+    r"|data)\b"
+    r"[^.!?\n]{0,60})"
+)
 _IS_WRONG = (
     rf"(?:(?:['’]s| is| was| seems| looks| must be| has to be| turns out to be){_ADV} {WRONG}"
     rf"|(?: isn['’]t| wasn['’]t| can['’]?t be| cannot be| could not be| couldn['’]t be){_ADV}"
     r" (?:right|correct|it|the (?:answer|case))\b"
     r"|(?: does| did)(?:n['’]t| not)(?: actually)? (?:work|match|add up|make sense|look right|fit"
-    r"|seem right|satisfy|check out)\b)"
+    rf"|seem right|satisfy|check out)\b{_CONDITION}?"
+    rf"| (?:(?:contradicts|fails|violates)\b{_CONDITION}|fails|leads to a contradiction"
+    rf"|is a contradiction)\b"
+    r"|(?: is|['’]s)(?: not|n['’]t)(?: a)? (?:reliable|valid|acceptable|allowed|possible)\b)"
 )
 # Where a sentence begins, or what follows a comma or a dash, with what people exclaim before they
 # correct themselves.
 _START = re.compile(
-    r"[.!?;:,…—–。！？；，、\n)\]*$}-][\s*_>\"“(\[#\\$.]{0,12}"
+    r"[.!?;:,…—–。！？；，、\n()\]*$}-][\s*_>\"“(\[#\\$.]{0,12}"
     r"(?:\b(?:but|oh|ah|wait|hold on|hang on|hm{1,4}|no|nope|oops|whoops|actually|sorry|apologies"
     r"|my apologies|my bad|however|unfortunately|well|uh|um|ok|okay|so|and|in fact|a|small|minor"
-    r"|quick|please|i (?:now )?(?:see|think|realize|realise|notice)(?: that)?"
+    r"|quick|please|hence|thus|therefore|i (?:now )?(?:see|think|realize|realise|notice)(?: that)?"
     r"|(?:on|after|upon|when) [a-z]{1,12}ing(?: [a-z]{1,9})?"
     r"|espera|perdón|attendez|pardon|moment|halt|nein|non|não|стоп|подожди(?:те)?|нет|espere"
     r"|aspetta)\b"
@@ -33,7 +44,11 @@ _EXCLAIMED = re.compile(
     r"\b(?:wait|hold on|hang on|hm+|no|nope|oops|whoops|actually|sorry)\b", re.I
 )
 _THIS_IS_WRONG = re.compile(
-    rf"\b(?:(?:this|that|it)(?: (?:answer|result|value|one))?{_IS_WRONG}|wrong|incorrect)"
+    rf"\b(?:(?:this|that|it)(?: (?:answer|result|value|one))?{_IS_WRONG}|wrong|incorrect"
+    r"|there(?:['’]s| is| are) no (?:such \w{1,12}|solutions?)|no solution exists|(?:oops|whoops"
+    r"|not|kidding|just kidding"
+    r"|withdrawn|retracted)(?![-–—,])|(?:don['’]t|do not) trust (?:this|that|it)[^.!?\n]{0,20}"
+    r"|something(?: is|['’]s) (?:wrong|off)[^.!?\n]{0,20})"
     r"(?=\W{0,3}(?:$|[.,;:!?…—–\n-]|because|since|as\b|and|but|so\b|though))",
     re.IGNORECASE,
 )
@@ -41,32 +56,38 @@ _TAKEN_BACK = re.compile(
     r"\b(?:(?:no|oh),? wait\b|wait,? no\b|actually,? no\b|no,? (?:actually|sorry)\b"
     rf"|actually,? (?={VALUE}[^\s]{{0,12}}(?:[.!]\s|[.!]?$))"
     r"|actually,? (?:it|the (?:answer|value|result)|that|this)(?:['’]s| is)(?=\s{0,2}(?-i:"
-    rf"{VALUE}))|(?:or )?rather[,:]? (?={VALUE})"
+    rf"{VALUE}))|or is it\b|(?:or )?rather[,:]? (?={VALUE})"
+    rf"|it(?:['’]s| is) (?={VALUE}\S{{0,12}} (?:actually|rather|instead)[.!]?\s{{0,3}}(?:$|\n))"
     rf"|(?:oops|sorry)[,.!]\s{{1,2}}(?:it['’]s |it is )?(?={VALUE})"
-    r"|(?:scratch|strike|forget|cancel) (?:that|this|it)\b|never ?mind\b"
+    r"|(?:scratch|scrap|strike|forget|cancel) (?:that|this|it)\b|never ?mind\b"
     r"|(?:disregard|ignore) (?:that|this|it|my|the (?:above|previous|last|first|earlier"
     r"|box|answer))\b"
-    r"|i (?:(?:take|took) (?:that|this|it) back|retract\b|withdraw\b|(?:was|am) (?:wrong"
-    r"|mistaken)\b"
+    r"|take (?:that|this|it) back|i (?:(?:take|took) (?:that|this|it) back|retract\b|withdraw\b"
+    r"|(?:was|am) (?:wrong"
+    r"|mistaken)\b(?! (?:earlier|before|at first))"
     r"|stand corrected|(?:have )?changed? my mind|meant\b|need to (?:correct|fix|revise)"
     r"|mis(?:read|counted|calculated|took|spoke|interpreted|understood|applied)\b|miscounted"
-    r"|forgot to (?:add|divide|multiply|subtract|include|count|account|square|carry|take)"
+    r"|forgot to (?!mention|say|note|tell|explain)"
     r"|messed up|got (?:that|this|it) wrong)"
     r"|i(?:['’]m|['’]ve| have| just| also){0,2} (?:wrong|mistaken)\b"
     r"|i(?:['’]ve| have| just| also){0,2} (?:made|found|spotted|noticed|see) (?:a|an|my|the)"
     r" (?:\w{1,20} )?(?:mistake|error|slip|typo)"
-    r"|there(?:['’]s| is| was) (?:a|an) (?:\w{1,20} )?(?:mistake|error) in (?:my|the (?:above"
-    r"|calc|comp|reasoning|work|solution|previous))"
-    r"|correction\b|edit:|erratum|(?:corrected|revised|updated)(?: (?:answer|result|value"
+    r"|there(?:['’]s| is| was) (?:a|an) (?:\w{1,20} )?(?:mistake|error) (?:above|in (?:my|step|the"
+    r" (?:above|calc|comp|reasoning|work|solution|previous)))"
+    r"|correction\b(?! (?:to|of) the (?:problem|question|statement|text))|erratum|(?:corrected"
+    r"|revised|updated)(?: (?:answer|result|value"
     r"|solution))?\s?:"
     rf"|(?:it|that|this)(?:['’]s| is) actually (?={VALUE})|my (?:mistake|bad|error)\b"
     rf"|i mean,? (?:it['’]s )?(?={VALUE})"
     r"|i (?:double|over|under)[- ]?counted|i (?:missed|overlooked|mixed up|confused|dropped"
     r"|swapped)\b"
     rf"|not (?={VALUE}[^\s]{{0,12}},? but\b)"
-    rf"|no[,:.—–-]{{1,3}}\s?(?={VALUE}[^\s]{{0,12}}(?:[.!]\s|[.!]?$))"
-    r"|let me (?:re-?do|re-?think|correct|fix|revise|re-?consider|start over"
-    r"|try (?:this |it |that )?(?:once )?(?:more|again))"
+    r"|let me (?:correct|fix|revise)|i should(?: have|['’]ve) (?:add|subtract|multipl|divid"
+    r"|includ|count|doubl|halv|tak|squar|round"
+    r"|said|written|put|got|answer|convert)|(?:i|we) (?:don['’]t|do not) "
+    r"(?:think|believe) (?:this|that|it)(?:['’]s| is) (?:right|correct|it)\b"
+    r"|i(?:['’]m| am) not (?:so )?sure (?:this|that|it)(?:['’]s| is) (?:right|correct)\b"
+    r"|(?:i|we) (?:think|believe) (?:this|that|it)(?:['’]s| is) (?:wrong|incorrect)\b"
     r"|on (?:second thoughts?|(?:further )?reflection|closer (?:look|inspection|examination))\b"
     r"|(?:my|the|this|that)(?: (?:above|previous|earlier|first|last|boxed|final|initial|given"
     r"|original))*"
@@ -78,20 +99,48 @@ _TAKEN_BACK = re.compile(
     rf"|really |instead )?be (?={VALUE}))"
     r"|(?:that|this) (?:was|is) a (?:\w{1,12} )?(?:mistake|error|slip)\b"
     # other languages
-    r"|(?:esto|eso|isso|isto) (?:es|está|é) (?:incorrect|mal\b|equivocad|falso|errad)|me equivoqué"
+    r"|(?:esto|eso|isso|isto) (?:(?:no|não) )?(?:es|está|é) (?:incorrect|correct|mal\b|equivocad"
+    r"|falso"
+    r"|errad)|me equivoqué"
     r"|(?:cometí|cometi|j['’]ai fait|ho fatto|ich habe) (?:un|une|einen)? ?(?:error|erro|erreur"
     r"|errore"
-    r"|fehler)|correc(?:ción|ção|tion)\b|corrijo|errei\b|c['’]est (?:faux|incorrect)"
+    r"|fehler)|corre(?:cción|ção)\b|corrijo|errei\b|(?:c['’]|ce n['’])est (?:faux|incorrect"
+    r"|pas (?:correct|juste))"
     r"|je me suis trompé"
-    r"|das (?:ist falsch|stimmt (?:so )?nicht)|ich habe mich (?:geirrt|vertan|verrechnet)"
+    r"|das (?:ist (?:falsch|nicht richtig)|stimmt (?:so )?nicht)|ich habe mich (?:geirrt|vertan"
+    r"|verrechnet)"
     r"|korrektur\b"
     r"|(?:questo )?è sbagliato|ho sbagliato|correzione\b"
     r"|(?:это )?(?:неверно|неправильно|ошибка|не так)|я ошиб|исправ"
-    r")|(?:不对|不對|错了|錯了|这是错|這是錯|这不对|更正|等一下|等等|我算错|我错|算错了|上面(?:的?答案)?(?:是)?(?:错|有误)"
+    r")|(?:这个?(?:答案|结果)?)?(?:不对|不對|错了|錯了|这是错|這是錯|这不对|不满足|不符合|所以无解|更正|修正|等一下|等等|我算错|我错|算错了"
+    r"|上面(?:的?答案)?(?:是)?(?:错|有误)"
     r"|答案(?:有误|错)|間違(?:い|え)|違います|訂正|틀렸|틀린|잘못|정정|아니,"
     r")",
     re.IGNORECASE,
 )
+
+
+# "Fix: 8", "no, it's 8": a value after such a word is another answer, if the sentence ends there.
+_CORRECTED = re.compile(
+    r"(?:\b(?:no(?! es)|nope|non|nein|não|нет|anzi|sorry|pardon|perdón|desculpe|entschuldigung"
+    r"|oops|whoops"
+    r"|edit|update|updated|fix|fixed|redo|redone|better|changed|correct(?:ed|ion|ing)"
+    r"|corre(?:cción|ção)|korrektur|error|erreur|erro"
+    r"|mistake|amend(?:ed|ment)|revised|recalculat(?:ed|ing|ion)|recomput(?:ed|ing)"
+    r"|на самом деле|na verdade|en realidad|falsch|falso|faux)\b|아니[다요]?|→|⇒|->|=>)"
+    r"(?:[\s,:;.!—–*(-]|['’]s\b|\b(?:it|is|to|es|é|è|est|ist|corrected|the|answer|value|result"
+    r"|should|be|say|this|that"
+    r"|actually|instead|c['’]est|la respuesta|это|ответ)\b){1,16}"
+    rf"(?={VALUE}[^\s]{{0,12}}(?:[.!)\]*]{{0,3}}\s{{0,3}}(?:$|\n)))",
+    re.IGNORECASE,
+)
+_EARLIER = re.compile(r"\b(?:earlier|previously|initially|at first)[, ]{1,2}$", re.IGNORECASE)
+_AGAIN = re.compile(
+    r"\blet me (?:re-?(?:do|think|consider|compute|calculate|count)|start (?:over|again)"
+    r"|try (?:this |it |that )?(?:once )?(?:more|again))\b",
+    re.IGNORECASE,
+)
+_SAME = re.compile(r"\b(?:same|confirms?|yes|indeed|again|also|no)\b[^\n]{0,40}$", re.IGNORECASE)
 
 
 def kept(after: str, *, at_once: int = 20) -> str | None:
@@ -103,12 +152,18 @@ def kept(after: str, *, at_once: int = 20) -> str | None:
     if quiet(after, TAKING_BACK):
         return None
     last = -1
-    for match in _TAKEN_BACK.finditer(after):
-        if _start_of(after, match) is not None:
+    for match in chain(_TAKEN_BACK.finditer(after), _CORRECTED.finditer(after)):
+        if match.end() > last and _start_of(after, match) is not None:
             last = match.end()
+    for match in _AGAIN.finditer(after):
+        if not _SAME.search(after, match.end()) and _start_of(after, match) is not None:
+            last = max(last, match.end())
     for match in _THIS_IS_WRONG.finditer(after):
         said = _start_of(after, match)
-        if said is not None and (match.start() <= at_once or _EXCLAIMED.search(said)):
+        of_another = "?" in after[: match.start()] and any(map(str.isdigit, after[: match.start()]))
+        if said is None or of_another:
+            continue
+        if match.start() <= at_once or _EXCLAIMED.search(said):
             last = max(last, match.end())
     return after[last:] if last >= 0 else None
 
@@ -116,5 +171,7 @@ def kept(after: str, *, at_once: int = 20) -> str | None:
 def _start_of(text: str, match: re.Match[str]) -> str | None:
     """What is exclaimed between the start of its sentence and the match; None in mid-sentence."""
     before = text[max(0, match.start() - 80) : match.start()]
+    if _EARLIER.search(before):
+        return None
     found = _START.search("\n" + before if match.start() <= 80 else before)
     return None if found is None else found[0]

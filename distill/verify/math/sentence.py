@@ -11,6 +11,7 @@ from distill.verify.math.denial import (
     gives_up,
 )
 from distill.verify.math.rational import DECIMAL
+from distill.verify.math.retraction import kept
 from distill.verify.math.signs import DENYING, quiet
 from distill.verify.math.values import is_plain, read
 
@@ -40,7 +41,10 @@ _NUMBERED = re.compile(
     r"|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage|iteration"
     r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
     r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#"
-    r"|(?:第|問題|问题)\s?|\d\s(?:of"
+    r"|(?:第|問題|问题|문제)\s?|\b(?:page|base|mod|modulo|divi(?:sible|ded) by|multiple of|power of"
+    r"|minus|negative|twice|almost|nearly|just (?:under|over|below|above)|(?:half|square|cube"
+    r"|root|sum|product|opposite"
+    r"|reciprocal|negative) of|double|triple)\s|\b[a-z]\(|\d\s(?:of"
     r"|out of|von|de|sur|из)\s|第\s?"
     r")$",
     re.IGNORECASE,
@@ -53,7 +57,9 @@ _WORD = re.compile(rf"[A-Za-z]{{2,}}|[\u0400-\u04ff]{{2,}}|[{_CJK}]")
 _ASIDE = re.compile(r"\s?\((or [^()]{1,40})\)")
 # No unit, although a word after a number may be one.
 _VERB = re.compile(
-    r"\b(?:is|isn|are|was|wasn|can|cannot|be|does|doesn|do|don|not|wrong|incorrect|false)\b"
+    r"\b(?:is|isn|won|seems|let|assume|suppose|consider|check|continue|case|no|try|are|was|wasn"
+    r"|can|cannot|be|does|doesn|do|don|not|wrong|incorrect|false)\b",
+    re.IGNORECASE,
 )
 _OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)\b|或|또는|か|和|/|\|")
 # Between two numbers of a list.
@@ -80,7 +86,66 @@ _LEADS_ON = re.compile(
     r"\b(?:so|thus|hence|therefore|then|leaves|is|are)\s[^.]*\d[^)]*$", re.IGNORECASE
 )
 _GUESSED = re.compile(r"(?<=[.!?;,])\s+|(?<=[，。；])")
+_MARKER = re.compile(r"^\s{0,8}\d{1,2}[.)]\s+(?=\S)")  # of a numbered list
 _BARE = re.compile(r"[-\d.,/]{1,20}|[^?]{0,200}\?")  # nothing but a number, or a question
+
+
+# How a sentence begins that tries a value, and what a question is answered with.
+_TRIES = re.compile(
+    r"\W{0,4}(?:(?:so|now|then|next|wait|hmm+|well|ok|okay|first|but|and|also"
+    r"|there['’]s)\b[\s,.…]{0,4}){0,4}"
+    r"(?:(?:(?:let['’]?s|let (?:me|us)) (?:now )?)?(?:assume|assuming|suppose|unless|consider"
+    r"|continue|try|test"
+    r"|check|verify|look at|take|go (?:on )?to|see (?:if|whether))|what about|how about|hmm+"
+    r"|the case (?=\w =)"
+    r"|(?:i|we)(?:['’]ll| will| still| need| have)*(?: to)? (?:compute|check|look|try|consider"
+    r"|test)"
+    r"|if\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}\bwould|(?:for|when|if|where|with"
+    r"|let) \$?\w ?= ?\S{1,12}$|so far|partial|intermediate|the next step|it remains|is|was|could"
+    r"|can"
+    r"|would|should|does)\b",
+    re.IGNORECASE,
+)
+_SENTENCES = re.compile(r"(?<=[.!])\s+|(?<=[。！])")
+_QUESTION = re.compile(
+    r"(?:[^.!?。！？\n]|\.(?=\d)){0,400}[?？][*\s]{0,4}(?:(?:\b(?:no|nope|nein|non|não|нет"
+    r"|not really"
+    r"|impossible"
+    r"|i doubt it|i['’]m not sure)\b|不是|不对|いいえ|아니[요오다])[.!。！]?)?",
+    re.IGNORECASE,
+)
+
+
+# How a line begins that is about the answer, or about something else.
+_REMARK = re.compile(
+    r"[\s*_>#(-]{0,8}(?:notes?|remarks?|check|verification|be careful|difficulty|confidence|source"
+    r"|reference|time|try it|an? (?:common|frequent)|common|caution|warning|tip|hint|p\.?s\.?"
+    r"|i hope"
+    r"|hope|let me (?:know|double|verify)|if you|feel free|please|thanks?|good luck|key|注意|验证"
+    r"|备注)\b",
+    re.IGNORECASE,
+)
+
+
+def asserted(lines: list[str]) -> list[str]:
+    """The lines without questions, tries, and the remarks at their end: Confidence: 95%.
+
+    >>> asserted(["So it is 5.", "Is it 10? No. Let me try 7.", "Note: 3 is prime."])
+    ['So it is 5.']
+    """
+    lines = [
+        _QUESTION.sub("", line[-LONGEST_LINE:]) if "?" in line or "？" in line else line
+        for line in lines
+    ]
+    lines = [" ".join(filter(_is_asserted, _SENTENCES.split(line))) for line in lines]
+    lines = [line for line in lines if line.strip()]
+    while len(lines) > 1 and _REMARK.match(lines[-1]):
+        lines.pop()
+    return lines
+
+
+def _is_asserted(sentence: str) -> bool:
+    return _TRIES.match(sentence) is None
 
 
 def answer_in(sentence: str) -> str | None:
@@ -88,6 +153,8 @@ def answer_in(sentence: str) -> str | None:
     sentence = _ASIDE.sub(r" \1", sentence.strip().rstrip("。．"))
     if is_answer(sentence):
         return sentence
+    if "(" in sentence and (rest := kept(sentence)) is not None:
+        sentence = rest.strip(" )")
     if (more := _MORE.search(sentence)) and is_answer(sentence[: more.start()]):
         return sentence[: more.start()]
     if (reason := REASON.search(sentence)) and is_answer(sentence[: reason.start()]):
@@ -140,8 +207,13 @@ def is_answer(text: str) -> bool:
     """Whether a whole text reads as an answer rather than a sentence that contains one."""
     text = text.strip()
     if (
-        len(text) > 2_000 or "?" in text or _FOREIGN_OR.search(text) or "\\boxed" in text
-    ):  # this box was never closed
+        len(text) > 2_000
+        or "?" in text
+        or text.rstrip(". ").endswith(("+", "-", "=", "/", "×", "÷"))
+        or " **" in text
+        or _FOREIGN_OR.search(text)
+        or "\\boxed" in text  # this box was never closed
+    ):
         return False
     value = read(text)
     if value is None or is_plain(value):
@@ -155,6 +227,18 @@ def is_answer(text: str) -> bool:
     return formula[1] is None or len(_WORD.findall(_COMMAND.sub(" ", formula[1]))) <= 1
 
 
+# After a number: what makes another one of it, and what only adds to it.
+_MULTIPLIED = re.compile(
+    r"\s(?:squared|cubed|factorial|dozen|hundred|thousand|million|billion|(?:more|less|fewer) than"
+    r"|and a (?:half|quarter|third))\b|,? but (?:we|i)(?:['’]re| are| have)? (?:still|not|need)\b"
+    r"|\s?[-+*×/÷=^]\s{0,4}$|[^\n]*\b(?:and|by|to|then|or|of|the|from|with|get)$"
+)
+_ADDED = re.compile(
+    r"\s\((?!or\b|not\b)(?=[^()\n]*[A-Za-z=+])[^()\n]{1,120}\)$|,? (?:including|excluding"
+    r"|of which)\b.*$"
+)
+
+
 def last_number(line: str) -> str | None:
     """The last number of a line that stands alone; both of "3 or 4".
 
@@ -164,8 +248,12 @@ def last_number(line: str) -> str | None:
     tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail)
     sure = quiet(tail)
     tail = (tail if sure else affirmed(_without_reason(tail))).rstrip(" .。")
+    if (added := _ADDED.search(tail)) and any(map(str.isdigit, tail[: added.start()])):
+        tail = tail[: added.start()]
     found = list(_NUMBER.finditer(tail))
     if not found or not _AFTER.match(tail, found[-1].end()):
+        return None
+    if _MULTIPLIED.match(tail, found[-1].end()):
         return None
     last, before = found[-1], tail[: found[-1].start()]
     if (pair := _TUPLE.search(tail[: last.end() + 1])) and is_plain(read(pair[0])):
@@ -194,14 +282,15 @@ def _alternatives(line: str, found: list[re.Match[str]]) -> list[str]:
     gaps = line[found[first].end() : found[-1].start()]
     if len(found) - first < 3 and not _OR.search(gaps):
         first = len(found) - 1  # "In 2010, 5 people"
-    return [match[0].strip() for match in found[first:]]
+    return [match[0].strip().rstrip(".") for match in found[first:]]
 
 
 def guesses(lines: list[str]) -> list[str]:
     """The different numbers of the last lines, or parts of one, that offer a guess."""
     if quiet(lines[-1]) and not _BARE.fullmatch(lines[-1].strip()):
         return []
-    parts = [part for line in lines for part in _GUESSED.split(line[-LONGEST_LINE:]) if part]
+    lines = [_MARKER.sub("", line[-LONGEST_LINE:]) for line in lines]
+    parts = [part for line in lines for part in _GUESSED.split(line) if part]
     asked = [part for part in parts if _OFFERED.search(part) or _BARE.fullmatch(part.strip())]
     if _OR_ELSE.fullmatch(parts[-1]):
         asked = parts[-2:]

@@ -13,11 +13,17 @@ DENYING = _words(
     "not t never neither nor cannot no non nicht kein keine pas inte nie niet rather instead "
     "opposed unlike en au statt anstatt except excluding but other different than longer wrong "
     "ne neq far nowhere unlikely fail fails reject rejected rule ruled discard discarded"
-    " eliminate eliminated exclude excluded impossible keinesfalls keineswegs leads"
+    " eliminate eliminated exclude excluded impossible keinesfalls keineswegs leads jamais "
+    "niemals mai nigdy bukan no"
+    " nothing won off too nunca nao previously formerly "
+    "originally initially extraneous"
 )
 DOUBTING = _words(
-    "way doubt hardly t not cannot think thinks say says believe believes guess guesses assume "
-    "assumes expect expects claim claims claimed false wrong untrue incorrect"
+    "been no way doubt hardly t not cannot think thinks say says believe believes guess guesses "
+    "assume "
+    "assumes expect expects claim claims claimed false wrong untrue incorrect "
+    "lying nobody fool myth disagree told used creo "
+    "pense crois glaube credo"
 )
 GIVING_UP = _words(
     "give gave giving idea not cannot t couldn could unable fail failed won refuse impossible "
@@ -39,7 +45,14 @@ TAKING_BACK = _words(
     "inaccurate should sorry bad counted doublecounted overcounted undercounted missed "
     "overlooked mixed confused dropped swapped mal falso erreur erro errei fehler corrijo faux "
     "falsch stimmt geirrt vertan verrechnet korrektur sbagliato correzione incorrecto incorreto "
-    "equivocado errado mind over"
+    "equivocado errado mind start scrap correcting contradicts violates fails "
+    "contradiction "
+    "withdrawn retracted trust something kidding nope non nein anzi pardon perd "
+    "desculpe entschuldigung whoops update fixed redone better changed erreur amended "
+    "amendment "
+    "recalculated recalculating recalculation recomputed recomputing recompute recalculate recount "
+    "impossible too again nicht instead "
+    "verdade realidad incorrecta "
 )
 _SIGNS = DENYING | DOUBTING | GIVING_UP | GUESSING | TAKING_BACK
 _WORD = re.compile("[a-z]+")
@@ -48,7 +61,7 @@ _FOREIGN = re.compile(r"[^\W\d_a-zA-Zµ]")
 
 def quiet(text: str, signs: frozenset[str] = _SIGNS) -> bool:
     """Whether no function here can find anything in it; much quicker than to ask each of them."""
-    if "?" in text or "!=" in text or "≠" in text:
+    if "?" in text or "!=" in text or "≠" in text or "->" in text or "=>" in text or "→" in text:
         return False
     if not text.isascii() and _FOREIGN.search(text):
         return False

@@ -12,10 +12,11 @@ from distill.verify.math.values import is_plain, read
 LAST = 3  # statements that are searched for an answer, from the last
 
 _ENGLISH = re.compile(
-    r"(?<![/\\])\b(?:ans(?:wers?)?\b[\"'.]?|(?:correct|right|true|actual|best) (?:option|choice"
+    r"(?<![/\\])\b(?:(?:final_)?ans(?:wers?)?\b[\"'.]?|(?:correct|right|true|actual"
+    r"|best) (?:option|choice"
     r"|alternative"
     r"|value|result|letter)\b)"
-    r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\))?"
+    r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\)|, [^.,:=\n*$]{1,60},)?"
     r"(?:[ *_]{0,6}(?:\b(?:is|are|be|equals|becomes|(?:would|should|must|will|has to) be"
     r"|(?:comes|works|turns) out (?:to be|as|at)|as follows)\b|:|=|：|[-–—](?=\s))){1,2}[ *_:]{0,6}"
     r"|\banswers?[ ]?:?\*\*[ :]{0,4}",
@@ -45,7 +46,18 @@ _LATIN_WORDS = (
         "ergebnis",
         "soluzione",
     ),
-    *("wynik", "odpowied", "svar", "vastaus", "cevap", "jawaban", "opzione", "alternativa"),
+    *(
+        "wynik",
+        "odpowied",
+        "svar",
+        "vastaus",
+        "cevap",
+        "jawaban",
+        "opzione",
+        "alternativa",
+        "sagot",
+        "jibu",
+    ),
 )
 _FOREIGN_WORDS = (
     *(
@@ -55,7 +67,11 @@ _FOREIGN_WORDS = (
         "solução",
         "odpověď",
         "yanıt",
-        "đáp án",
+        "đáp ",
+        "chọn",
+        "απάντηση",
+        "תשובה",
+        "پاسخ",
         "răspuns",
         "válasz",
     ),
@@ -74,7 +90,7 @@ _FOREIGN_WORDS = (
     *("opción", "opção", "答", "답", "选", "選", "故", "应", "所以", "因此", "本题", "正确"),
     *_LATIN_WORDS,
 )
-# Other languages are only looked for in what has no statement in English.
+# Other languages are only looked for in what follows the last statement in English.
 _OTHERS = re.compile(
     r"(?:\b(?:respuesta|resposta|risposta|r[eé]ponse|antwort|antwoord|ergebnis|lösung|solución"
     r"|solução|soluzione|wynik|odpowiedź|odpověď|svaret?|vastaus|cevap|yanıt|jawaban(?:nya)?"
@@ -84,8 +100,14 @@ _OTHERS = re.compile(
     r"(?: (?:final|correct[aeo]?|richtig|finale|definitiva|est la|opción|vraie|richtige|corretta"
     r"|correta))?"
     r"(?:[ *_]{0,6}(?:\b(?:es|é|è|est|ist|lautet|is|to|brzmi|je|är|on|adalah|là|este|az|будет"
-    r"|является|равен|равно)\b|:|：|=|—|–|-(?=\s)|应该是|应为|选择|选|是|为|為|は|은|는|هو|هي|है|คือ"
+    r"|является|равен|равно)\b|:|：|】|=|—|–|-(?=\s)|应该是|应为|选择|选|是|为|為|は|은|는|هو|هي|है|คือ"
     r"|(?<=정답)\s)){1,2}[ *_:：]{0,6}"
+    r"|(?:\b(?:respuesta|resposta|risposta|r[eé]ponse|antwort|antwoord|svar|vastaus|cevap|yanıt"
+    r"|jawaban"
+    r"|đáp (?:án|số)|chọn|răspunsul|válasz|ответ|вариант|відповідь|отговор|alternativa|odpowiedź"
+    r"|odpověď"
+    r"|απάντηση|sagot|jibu)\b|الجواب|الإجابة|پاسخ|उत्तर|คำตอบ|תשובה|答案|正解|정답)"
+    r"(?-i:[^\n.,;:!?=A-Z0-9。，、“\"(（*$\\]){0,30}(?=[（(*$]{0,3}(?:[A-J](?![A-Za-z0-9])|\d))"
     r"|(?:故|所以|因此|应|本题|答案|正确的?)(?:答案)?(?:应)?"
     r"(?:选项?|選)(?:择|擇)?(?:是|为)?[ ：:*]{0,6}"
     r"|(?<![挑筛不])选\s?(?=[（(]?[A-J](?![A-Za-z]))",
@@ -97,7 +119,10 @@ _HEADING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _HASHES = re.compile(r"^####[ \t]{1,8}(\S[^\n]{0,200})$", re.MULTILINE)
-_SENTENCE_END = re.compile(r"[.!?](?:\s{1,4}(?=[A-Z<¿¡А-Я])|$)|[。！？；]|[.!?]\*\*(?=\s|$)")
+_SENTENCE_END = re.compile(
+    r"[.!?](?:\s{1,4}(?=[A-Z<(¿¡А-Я\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|$)|[。！？；]"
+    r"|\?\s|(?<=[\d})$*])\.\s{1,4}(?=\d)|\.\.\.|[.!?]\*\*(?=\s|$)"
+)
 # A formula, or a block, on lines of its own.
 _DISPLAYED = re.compile(
     r"\s*(?:\$\$\s*([^$]+?)\s*\$\$|\\\[\s*((?:[^\\]|\\[^\]])+?)\s*\\\]|```[a-z]*\n([^`]+?)\n?```"
@@ -107,9 +132,44 @@ _TAG = re.compile(r"[<\[](/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
 _ADVERB = re.compile(
     r"(?:(?:therefore|thus|then|hence|so|clearly|simply|indeed)\b[\s,:]{0,3}){1,2}"
 )
-_EMOJI = "✅✔✓☑🎉🙂😊️ "
+# Words before "answer" that say it is not the one given.
+_ANOTHER = re.compile(
+    r"\b(?:wrong|incorrect|naive|naïve|obvious|common|tempting|intuitive|initial|first|previous"
+    r"|earlier|original|old|bad|expected|different|your|his|her|their|['’]s)\s{1,2}$",
+    re.IGNORECASE,
+)
+_OF_ANOTHER = re.compile(r"\b(?:previous|earlier|different|other|another|similar)\b", re.I)
+# What is said about an answer that has been given.
+_REMARK = re.compile(
+    r"(?:therefore |indeed |thus |also |then )?(?:as (?:above|given|shown|stated|follows|before)"
+    r"|given|shown"
+    r"|stated|in the box|above|below|exact|reasonable|sensible|plausible|consistent|verified"
+    r"|confirmed|correct|right|boxed|unique|simplified|rounded|approximate)\b[^\d\n]{0,80}",
+    re.IGNORECASE,
+)
+_SUPPOSED = re.compile(
+    r"\b(?:suppose|assume|assuming|unless|if|whether)(?: that)? (?:the |my |our )?$"
+    r"|\bif\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}$",
+    re.IGNORECASE,
+)
+# In the words of a statement, which may be of any language.
+_NEGATES = re.compile(
+    r"\b(?:no|not|never|nunca|jamais|niemals|mai|nigdy|nem|nu|ikke|ei|hindi|δεν|nie|není|niet"
+    r"|inte|nicht|n['’]est|non|não|bukan"
+    r"|không|не)\b"
+    r"|אינה|לא|ليس|غير|ไม่|नहीं|不|非",
+    re.IGNORECASE,
+)
+_EMOJI = "➡👉✅✔✓☑🎉🙂😊️ "
+_INSTEAD = re.compile(r"(?<=[\d})$*]) (?:instead|rather|actually|after all|then|now)(?=\W{0,3}$)")
 _OF_PART = re.compile(r"\b(?:to|for|of) |\(")
-_BETWEEN = re.compile(r"(?:the|final|correct|my|and|or|also|it|is|maybe|perhaps|\W)*", re.I)
+_BETWEEN = re.compile(
+    r"(?:\b(?:the|final|correct|my|and|or|also|it|is|maybe|perhaps|another|second|under|in"
+    r"|interpretation|reading"
+    r"|case|[a-h])\b|\W|\d)*",
+    re.IGNORECASE,
+)
+_IF = re.compile(r"\bif\b", re.IGNORECASE)
 _FINAL = re.compile(r"final|correct|right|true|actual|<answer>|####|最终|正确", re.IGNORECASE)
 
 
@@ -126,14 +186,33 @@ class Statement:
 def statements(text: str) -> list[Statement]:
     """The last statements of a text that do not only deny, in order."""
     found = sorted(_all(text), key=lambda one: one.start)[-2 * LAST :]
-    return [
-        one
-        for one in found
-        if one.text
-        and text[one.end : one.end + 1] not in ("?", "？")
-        and not denied_after(text[one.end : one.end + 60])
-        and not doubted(text[max(0, one.start - 120) : one.start])
-    ]
+    said = [one for one in found if one.text and not _is_void(one, text)]
+    return said[:1] + [one for one in said[1:] if not _REMARK.fullmatch(one.text)]
+
+
+def after_others(text: str) -> str:
+    """What follows the last statement that is doubted, only supposed, or of another answer."""
+    ends = [one.end for one in _all(text) if one.text and _is_of_another(one, text)]
+    return text[max(ends) :] if ends else text
+
+
+def _is_void(one: Statement, text: str) -> bool:
+    """Whether it is asked, denied, or nothing that the text says of its own answer."""
+    return (
+        text[one.end : one.end + 1] in ("?", "？")
+        or denied_after(text[one.end : one.end + 60])
+        or _is_of_another(one, text)
+    )
+
+
+def _is_of_another(one: Statement, text: str) -> bool:
+    before = text[max(0, one.start - 120) : one.start]
+    return (
+        doubted(before)
+        or _ANOTHER.search(before) is not None
+        or _SUPPOSED.search(before) is not None
+        or _OF_ANOTHER.search(one.words) is not None
+    )
 
 
 def is_final(one: Statement) -> bool:
@@ -155,7 +234,7 @@ def _is_rival(one: Statement, other: Statement, text: str) -> bool:
     if (
         len(gap) > 60
         or kept(text[one.start : other.start]) is not None
-        or _OF_PART.search(other.words)
+        or (_OF_PART.search(other.words) and not _IF.search(other.words))
     ):
         return False
     return _BETWEEN.fullmatch(gap) is not None or hedged(gap)
@@ -172,14 +251,14 @@ def _all(text: str) -> Iterator[Statement]:
     if any(map(low.__contains__, _FIRST_WORDS)):
         matches = list(_ENGLISH.finditer(text))
     foreign = _LATIN_WORDS if low.isascii() else _FOREIGN_WORDS
-    if not matches and any(map(low.__contains__, foreign)):
-        matches = list(_OTHERS.finditer(text))
+    if any(map(low.__contains__, foreign)):
+        matches += _OTHERS.finditer(text, matches[-1].end() if matches else 0)
     if matches or any(map(low.__contains__, _HEADED)):
         matches = sorted([*matches, *_HEADING.finditer(text)], key=re.Match.start)[-2 * LAST :]
     stops = [*(match.start() for match in matches[1:]), len(text)]
     for match, stop in zip(matches, stops, strict=False):
         yield _stated(text, match, stop)
-    for match in list(_HASHES.finditer(text))[-1:]:
+    for match in list(_HASHES.finditer(text))[-LAST:] if "####" in text else ():
         if is_plain(read(match[1])):
             yield Statement(match.start(), match.end(), "####", match[1])
 
@@ -212,8 +291,8 @@ def _stated(text: str, match: re.Match[str], stop: int) -> Statement:
 
 def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
     sentence = _ADVERB.sub("", sentence.strip().strip(_EMOJI).rstrip(" /|"))
-    denied = re.match(r"n['’]t\b|not\s?,", sentence) is not None
+    denied = re.match(r"n['’]t\b|not\s?,", sentence) or _NEGATES.search(match[0])
     if '"' in match[0]:  # JSON
         sentence = re.split(r",\s|}", sentence)[0]
-    sentence = sentence.strip("\"“”«»„'")
+    sentence = _INSTEAD.sub("", sentence.strip("\"“”«»„'"))
     return Statement(match.start(), end, match[0], "" if denied else affirmed(sentence))

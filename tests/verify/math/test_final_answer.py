@@ -7,6 +7,9 @@ import pytest
 from distill.verify import grade
 from distill.verify.kinds import CHECKS
 from distill.verify.math import denial, extract, retraction, sentence
+from tests.verify.math.eighteens import EIGHTEEN, NOT_EIGHTEEN
+from tests.verify.math.endings import CORRECTIONS, REMARKS
+from tests.verify.math.not_sevens import NOT_SEVEN
 from tests.verify.math.remarks import FIVE, NOT_TEN, TWELVE
 from tests.verify.math.responses import (
     AFTER_THOUGHTS,
@@ -21,6 +24,7 @@ from tests.verify.math.responses import (
     TAKEN_BACK,
     THOUGHTS,
 )
+from tests.verify.math.sevens import SEVEN
 
 
 @pytest.mark.parametrize("response", [*STATED, *ANOTHER_DENIED, *STEPS, *AFTER_THOUGHTS])
@@ -48,6 +52,39 @@ def test_remarks_on_other_values_change_nothing(gold: str, response: str) -> Non
 @pytest.mark.parametrize("response", NOT_TEN)
 def test_a_box_that_is_denied_does_not_count(response: str) -> None:
     assert grade("10", response).label != "correct"
+
+
+@pytest.mark.parametrize(
+    ("gold", "response"), [*(("7", one) for one in SEVEN), *(("18", one) for one in EIGHTEEN)]
+)
+def test_an_answer_is_found_in_what_models_write_around_it(gold: str, response: str) -> None:
+    assert grade(gold, response).label == "correct"
+
+
+@pytest.mark.parametrize(
+    ("gold", "response"),
+    [*(("7", one) for one in NOT_SEVEN), *(("18", one) for one in NOT_EIGHTEEN)],
+)
+def test_a_number_that_is_only_named_is_not_the_answer(gold: str, response: str) -> None:
+    assert grade(gold, response).label != "correct"
+
+
+ANSWERS = (
+    "So we get \\boxed{7}.",
+    "The answer is 7.",
+    "**Answer: 7**\n\nWe add 3 and 4.",
+    "3 + 4 = 7\n#### 7",
+)
+
+
+@pytest.mark.parametrize("ending", REMARKS)
+def test_a_natural_ending_keeps_the_answer(ending: str) -> None:
+    assert {grade("7", f"{answer}\n\n{ending}").label for answer in ANSWERS} == {"correct"}
+
+
+@pytest.mark.parametrize("ending", CORRECTIONS)
+def test_words_that_take_an_answer_back_do(ending: str) -> None:
+    assert "correct" not in {grade("7", f"{answer}\n\n{ending}").label for answer in ANSWERS[:2]}
 
 
 @pytest.mark.parametrize("response", LISTED)
@@ -78,7 +115,9 @@ def test_an_option_is_its_letter_and_its_value(gold: str, answer: str, label: st
 
 EVERY = [
     *(*STATED, *ANOTHER_DENIED, *STEPS, *AFTER_THOUGHTS, *DENIED, *GIVEN_UP, *TAKEN_BACK),
-    *(*GUESSES, *THOUGHTS, *CORRECTED, *LISTED),
+    *(*GUESSES, *THOUGHTS, *CORRECTED, *LISTED, *SEVEN, *NOT_SEVEN),
+    *(*EIGHTEEN, *NOT_EIGHTEEN),
+    *(f"{answer}\n\n{ending}" for answer in ANSWERS for ending in (*REMARKS, *CORRECTIONS)),
 ]
 
 
@@ -102,6 +141,8 @@ HOSTILE = (
         "$$",
         "the answer is\n\\[\n",
     ),
+    *("is it 3.5? no. ", "no, 8 ", "let me redo ", "no: it is ", "~~", "→ ", "if the answer is 5 "),
+    *("alternativa ", "cevap ", "7 (3 red) ", "the answer, it, "),
     *("答案是5。", "ответ: ", "A, ", "option C ", "3 or ", r"\begin{align} ", '"answer": '),
 )
 
