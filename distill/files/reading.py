@@ -84,8 +84,12 @@ class Reading:
         """Says which files lack a part in every row, and how to name it."""
         lacking = sum((self.missing.get(what, Counter()) for what in whats), Counter[str]())
         for path in (path for path, count in lacking.items() if count == self.rows[path]):
-            what = "%s: no row of it has a %s; if a column holds it: --set map.%s=COLUMN"
-            log.warning(what, path, part, part)
+            log.warning(
+                "%s: no row of it has a %s; if a column holds it: --set map.%s=COLUMN",
+                path,
+                part,
+                part,
+            )
 
 
 def _refuse_printed(lines: Sequence[dict[str, Any]], columns: Columns, path: str) -> None:

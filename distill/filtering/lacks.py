@@ -107,16 +107,22 @@ def say(found: Sequence[Lack], said: Mapping[str, Any], again: Sequence[str]) ->
         )
         words = [*again, *(word for each in fits for word in ("--set", each))]
         force = ["--force"] if said["kept"] and "--force" not in again else []
-        log.warning("%s; to judge by the rest: %s", why, _line([*words, *force]))
+        log.warning("%s; to judge by the rest: %s", why, shell_line([*words, *force]))
     elif not said["kept"] and said["reasons"]:
         reason, count = next(iter(said["reasons"].items()))
-        look = _line([*again, "--sample", reason])
+        look = shell_line([*again, "--sample", reason])
         others = ", the others for other reasons" if count < said["read"] else ""
-        what = "%d of %d rows were dropped as %s%s; some of them: %s"
-        log.warning(what, count, said["read"], reason, others, look)
+        log.warning(
+            "%d of %d rows were dropped as %s%s; some of them: %s",
+            count,
+            said["read"],
+            reason,
+            others,
+            look,
+        )
 
 
-def _line(words: Sequence[str]) -> str:
+def shell_line(words: Sequence[str]) -> str:
     """The words as a shell reads them; SQL with quoted values in double quotes."""
     plain = re.compile(r"[^\"$`\\!]*'[^\"$`\\!]*")
     return " ".join(f'"{each}"' if plain.fullmatch(each) else shlex.quote(each) for each in words)

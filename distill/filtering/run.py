@@ -31,7 +31,7 @@ from distill.filtering.folder import (
     refuse_own_input,
     refuse_unsafe,
 )
-from distill.filtering.lacks import lacks, say
+from distill.filtering.lacks import lacks, say, shell_line
 from distill.filtering.measure import measure
 from distill.filtering.prepare import Prepared
 from distill.filtering.report import report
@@ -228,10 +228,8 @@ def _warn_of_unknown(said: dict[str, Any], rules: Sequence[Rule]) -> None:
             instead = "looks_whole" if {"finished", "finish_reason"} & set(rule.columns) else "TRUE"
             log.warning(
                 "%d rows do not say what rule %s asks for and were dropped; to let them pass: "
-                '--set "rules.%s=COALESCE(%s, %s)"',
+                "--set %s",
                 count,
                 rule.name,
-                rule.name,
-                rule.sql,
-                instead,
+                shell_line([f"rules.{rule.name}=COALESCE({rule.sql}, {instead})"]),
             )

@@ -1,7 +1,7 @@
 """Jinja's sandbox with a bound on what one rendering may do: loops, texts, numbers.
 
 Jinja itself bounds only ``range``. Here everything that takes time or makes text counts: a turn of
-a loop, what is called or filtered, what is joined and what is written.
+a loop, what is called, filtered or tested, what is compared or looked up, joined and written.
 """
 
 import re
@@ -35,10 +35,12 @@ class Bounded(ImmutableSandboxedEnvironment):
             undefined=StrictUndefined,
             autoescape=False,
             loader=None,
-            finalize=self._counted,
+            finalize=self.counted,
             optimized=False,  # or constants would be computed while the template is read
         )
         self.filters = {name: self._guarded(each) for name, each in self.filters.items()}
+        tests: dict[str, Callable[..., Any]] = dict(self.tests)
+        self.tests = {name: self._guarded(each) for name, each in tests.items()}
         self._left = STEPS
         self._turn = 1
 
@@ -59,12 +61,12 @@ class Bounded(ImmutableSandboxedEnvironment):
 
     def joined(self, *parts: Any) -> str:
         """What ``~`` makes."""
-        self._counted(parts)
+        self.counted(parts)
         return "".join(map(str, parts))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """What an operator makes."""
-        self._counted((left, right))
+        self.counted((left, right))
         if operator == "%" and isinstance(left, str):
             self._narrow(left)
         elif isinstance(left, int) and isinstance(right, int):
@@ -95,7 +97,7 @@ class Bounded(ImmutableSandboxedEnvironment):
     def _check(self, name: str, values: tuple[Any, ...]) -> None:
         """Spends what a call may take; refuses numbers that make texts wide."""
         plain = [each for each in values if isinstance(each, (str, int, float, list, tuple, dict))]
-        self._counted(plain)
+        self.counted(plain)
         if name != "range" and any(isinstance(each, int) and each > LARGEST for each in plain):
             raise _too_much()
         if "format" in name and plain and isinstance(plain[0], str):
@@ -108,7 +110,7 @@ class Bounded(ImmutableSandboxedEnvironment):
         if _WIDTH.search(form):
             raise _too_much()
 
-    def _counted(self, value: Any) -> Any:
+    def counted(self, value: Any) -> Any:
         """The value, once all its texts, lists within lists included, have been paid for."""
         pending = [value]
         while pending:
@@ -129,7 +131,7 @@ class Bounded(ImmutableSandboxedEnvironment):
 
 
 class _Counting(NodeTransformer):
-    """Makes every loop and macro count its turns, and ``~`` what it joins."""
+    """Makes loops and macros count their turns, ``~`` what it joins, ``==`` what it compares."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         return self._counting(node)
@@ -144,11 +146,35 @@ class _Counting(NodeTransformer):
         self.generic_visit(node)
         return _called("joined", node.nodes).set_lineno(node.lineno)
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        self.generic_visit(node)
+        node.expr = _counted(node.expr)
+        for operand in node.ops:
+            operand.expr = _counted(operand.expr)
+        return node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:
+        self.generic_visit(node)
+        node.key = _counted(node.key)  # a key is hashed, and all that is in it
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
+        self.generic_visit(node)
+        if not isinstance(node.arg, (nodes.Slice, nodes.Const)):
+            node.arg = _counted(node.arg)
+        return node
+
     def _counting(self, node: Any) -> nodes.Node:
         self.generic_visit(node)
         node.body.insert(0, nodes.ExprStmt(_called("turn", [])).set_lineno(node.lineno))
         made: nodes.Node = node
         return made
+
+
+def _counted(node: nodes.Expr) -> nodes.Call:
+    made = _called("counted", [node])
+    made.set_lineno(node.lineno)
+    return made
 
 
 def _called(name: str, args: list[nodes.Expr]) -> nodes.Call:

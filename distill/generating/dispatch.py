@@ -9,7 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 from distill.errors import DistillError, Interrupted
@@ -96,6 +96,8 @@ class _Pass:
         while self.tasks:
             await asyncio.wait(self.tasks)
         watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
         self._show(time.monotonic())
 
     async def _watch(self) -> None:

@@ -204,6 +204,7 @@ def test_a_benchmark_that_cannot_be_read_is_one_line(
 def test_the_report_says_what_to_ask_for_where_a_quota_is_short(tmp_path: Path) -> None:
     rows = [row(f"m{i}", finish_reason="stop" if i % 4 else "length") for i in range(40)]
     rows += [row(f"c{i}", domain="code", source="s") for i in range(8)]
+    rows += [row("t", domain="code", source="t", finish_reason="length")]
     rows += [row(f"g{i}", domain="logic", finish_reason="length") for i in range(3)]
     quota = {"math": 60, "code": {"total": 5, "sources": {"s": 20, "t": 7}}, "logic": 2}
     report, _ = run(tmp_path, rows, select={"quota": quota})
@@ -211,7 +212,7 @@ def test_the_report_says_what_to_ask_for_where_a_quota_is_short(tmp_path: Path) 
     short = {key: (q["kept"], q["short"], q["keep_rate"], q["ask"]) for key, q in named.items()}
     assert short == {
         ("math", None): (30, 30, 0.75, 40),
-        ("code", None): (5, 0, 1.0, 0),
+        ("code", None): (5, 0, 0.8889, 0),
         ("code", "s"): (5, 15, 1.0, 15),
         ("code", "t"): (0, 7, 0.0, None),
         ("logic", None): (0, 2, 0.0, None),

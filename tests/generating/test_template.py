@@ -211,7 +211,17 @@ def test_the_reference_answer_of_a_first_round_is_not_to_be_had() -> None:
         renderer("{{ question }} {{ gold }}", "t")(problem("1 + 1?"))
 
 
+def nested(name: str) -> str:
+    """Sets a name to a short text of tuples in tuples, which has 8^9 parts."""
+    return f"{{% set {name} = (1,) %}}" + f"{{% set {name} = ({', '.join([name] * 8)}) %}}" * 9
+
+
 ENDLESS = {  # what only ``kill -9`` ended, or the memory
+    "compared": nested("a") + nested("b") + "{% if 1 < 2 != (a == b) %}x{% endif %}",
+    "found in a list": nested("a") + nested("b") + "{% if a in [b] %}x{% endif %}",
+    "tested": nested("a") + nested("b") + "{% if a is eq b %}x{% endif %}",
+    "a key": nested("a") + "{% set d = {a: 1} %}",
+    "looked up": nested("a") + "{% set d = {1: 1} %}{{ d[a] }}",
     "loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}x",
     "loops over the question": "{% for a in question * 200 %}{% for b in question * 200 %}{{ a }}"
     "{% endfor %}{% endfor %}",
