@@ -141,8 +141,10 @@ def _unboxed(text: str) -> Found | None:
         if (rest := kept(text[found[-1].end :])) is not None:
             return _in_last_lines(rest)
         other, said = turned(text[found[-1].end :]), answer_in(found[-1].text)
-        if other is not None and said is not None and not _holds(other, said):
+        if said is not None and other is not None and not _holds(other, said):
             return _in_last_lines(other.strip())
+        if said is not None and denied_later(text[found[-1].end :], said):
+            return None
         if several := rivals(text, found, _number):
             return Found(" | ".join(several), "several")
         for one in reversed(found):

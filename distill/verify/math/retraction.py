@@ -67,7 +67,7 @@ _TAKEN_BACK = re.compile(
     r"|mistaken)\b(?! (?:earlier|before|at first))"
     r"|stand corrected|(?:have )?changed? my mind|meant\b|need to (?:correct|fix|revise)"
     r"|mis(?:read|counted|calculated|took|spoke|interpreted|understood|applied)\b|miscounted"
-    r"|forgot to (?!mention|say|note|tell|explain)"
+    r"|forgot (?:(?:one|two|an?|the|that|about)\b|to (?!mention|say|note|tell|explain))"
     r"|messed up|got (?:that|this|it) wrong)"
     r"|i(?:['’]m|['’]ve| have| just| also){0,2} (?:wrong|mistaken)\b"
     r"|i(?:['’]ve| have| just| also){0,2} (?:made|found|spotted|noticed|see) (?:a|an|my|the)"
@@ -127,14 +127,15 @@ _TAKEN_BACK = re.compile(
 
 _LONGEST_TURN = 2_000  # characters after an answer that are searched for such a sentence
 _NOTHING = (
-    r"(?:no (?:\w{1,8} )?(?:solutions?|answer|such \w{1,12}|roots?|value)(?: exists?)?|none"
+    r"(?:no (?:(?:real|valid|actual|integer|possible) )?(?:solutions?|answer"
+    r"|such \w{1,12})(?: exists?)?|none"
     r"|undefined|impossible|does(?: not|n['’]t) exist|no (?:hay|tiene) soluci[oó]n(?:es)?"
     r"|pas de solution|aucune solution|keine Lösung(?:en)?|não há solução|nessuna soluzione"
     r"|нет решений|решений нет|brak rozwiązań|无解|解なし|해가 없다)"
 )
 # "Fix: 8", "no, it's 8": a value after such a word is another answer, if the sentence ends there.
 _CORRECTED = re.compile(
-    r"(?:\b(?:no(?! es|\s{1,3}[-\d$])|nope|non|nein|não|нет|anzi|sorry|pardon|perdón|desculpe"
+    r"(?:\b(?:no(?! es|\s{1,3}(?:\$|-?\d))|nope|non|nein|não|нет|anzi|sorry|pardon|perdón|desculpe"
     r"|entschuldigung"
     r"|oops|whoops"
     r"|edit|update|updated|fix|fixed|redo|redone|better|changed|correct(?:ed|ion|ing)"
@@ -170,18 +171,25 @@ _TURN = re.compile(
     re.IGNORECASE,
 )
 _TO_ANOTHER = re.compile(
-    rf"(?:\b(?:so|thus|hence|therefore|which (?:gives|makes|means)|giving|making|por (?:lo )?tanto"
+    rf"(?:\b(?:so|thus|hence|therefore|which (?:gives|makes|means|leaves)|giving|making|leaving"
+    rf"|por (?:lo )?tanto"
     r"|así que|luego|donc|also|daher|somit|portanto|logo|quindi|dunque|значит|поэтому|więc|dus"
-    r"|alltså)\b|所以|因此|故|だから|よって|따라서|그래서)"
+    r"|alltså)\b|所以|因此|故|だから|よって|ので|따라서|그래서|므로)"
     rf"([^.!?。！？\n]{{0,60}}?(?:{VALUE}[^\n。]{{0,40}}?|{_NOTHING}))[.!。)\]*]{{0,3}}\s{{0,3}}(?:$"
     rf"|\n)",
     re.IGNORECASE,
 )
 _IS_ANOTHER = re.compile(
-    rf"(\b(?:it|(?:the|my) (?:\w{{1,12}} )?(?:answer|total|result|value|count|number|sum"
+    rf"(\b(?:it|(?:the|my) (?:(correct|right|true|actual|real) |\w{{1,12}} )?(?:answer|total"
+    rf"|result|value|count|number|sum"
     r"|probability|area))"
     rf" (?:is|must be|should be|becomes|equals) (?:{VALUE}[^\s]{{0,40}}?))"
     r"[.!。)\]*]{0,3}\s{0,3}(?:$|\n)",
+    re.IGNORECASE,
+)
+_OF_OTHERS = re.compile(
+    r"\b(?:not|reject|discard|exclude|ignore|divide|multiply|see|use|section|second|larger|smaller"
+    r"|more|fewer|neither|only one)\b|n['’]t\b|不",
     re.IGNORECASE,
 )
 # A sentence that checks, supposes, or speaks of something else takes nothing back.
@@ -205,8 +213,12 @@ def turned(after: str) -> str | None:
         line = after[-_LONGEST_TURN:][match.end() :].partition("\n")[0][:300]
         if _ASIDE.search(line):
             continue
-        found = _TO_ANOTHER.search(line) or (_IS_ANOTHER.search(line) if match[1] else None)
-        if found is not None:
+        found = _TO_ANOTHER.search(line) or _IS_ANOTHER.search(line)
+        if (
+            found is not None
+            and (match[1] or found.re is _TO_ANOTHER or found[2])
+            and not _OF_OTHERS.search(found[1])
+        ):
             return found[1]
     return None
 

@@ -37,16 +37,15 @@ _OPERATOR = re.compile(
 # Numbers of something else: problem 5, step 1 of 5.
 _NUMBERED = re.compile(
     r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\."
-    r"|figure"
-    r"|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage|iteration"
+    r"|figure|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage"
+    r"|iteration"
     r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
     r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#"
     r"|(?:第|問題|问题|문제)\s?|\b(?:page|base|mod|modulo|divi(?:sible|ded) by|multiple of|power of"
     r"|minus|negative|twice|almost|nearly|just (?:under|over|below|above)|(?:half|square|cube"
-    r"|root|sum|product|opposite"
-    r"|reciprocal|negative) of|double|triple)\s|\b[a-z]\(|\bno\s|\d\s(?:of"
-    r"|out of|von|de|sur|из)\s|第\s?"
-    r")$",
+    r"|root|sum|product|opposite|reciprocal|negative) of|double|triple)\s|\b[a-z]\(|\bno\s"
+    r"|\d\s(?:of"
+    r"|out of|von|de|sur|из)\s|第\s?)$",
     re.IGNORECASE,
 )
 _TUPLE = re.compile(r"[(\[][^()\[\]\n]{1,80},[^()\[\]\n]{1,80}[)\]]$")
@@ -111,15 +110,14 @@ _TRIES = re.compile(
     r"|(?:i|we)(?:['’]ll| will| still| need| have)*(?: to)? (?:compute|check|look|try|consider"
     r"|test)|if\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}\bwould|(?:for|when|if|where|with"
     r"|let) \$?\w ?= ?\S{1,12}$|so far|partial|intermediate|the next step|it remains|is|was|could"
-    r"|can"
-    r"|would|should|does)\b",
+    r"|can|would|should|does)\b",
     re.IGNORECASE,
 )
 _SENTENCES = re.compile(r"(?<=[.!])\s+|(?<=[。！])")
 _QUESTION = re.compile(
-    r"(?:[^.!?。！？\n]|\.(?=\d)){0,400}[?？][*\s]{0,4}(?:(?:\b(?:no|nope|nein|non|não|нет|not really"
-    r"|impossible"
-    r"|i doubt it|i['’]m not sure)\b|不是|不对|いいえ|아니[요오다])[.!。！]?)?",
+    r"(?:[^.!?。！？\n]|\.(?=\d)){0,400}[?？][*\s]{0,4}(?:(?:\b(?:no|nope|nein|non|não|нет"
+    r"|not really|impossible|i doubt it|i['’]m not sure)\b|不是|不对|いいえ"
+    r"|아니[요오다])[.!。！]?)?",
     re.IGNORECASE,
 )
 
@@ -193,7 +191,7 @@ def bold_in(line: str) -> str | None:
 def bold_word(line: str) -> str | None:
     """The bold words that end a sentence: The triangle is **isosceles**."""
     match = _BOLD_END.search(line[-LONGEST_LINE:].rstrip())
-    if match is None or len(match[0].split()) > 5 or not asserted([line]):
+    if match is None or not asserted([line]):
         return None
     before = line[: line.rindex("**", 0, line.rindex("**"))]
     sure = not (_REMARK.match(line) or denied_before(before) or doubted(before) or gives_up(line))
@@ -293,9 +291,8 @@ def _without_reason(line: str) -> str:
     for match in _ASIDE_OR_REASON.finditer(line):
         head, rest = line[: match.start()], line[match.start() :]
         if any(map(str.isdigit, head)) and "which" not in match[0]:
-            if denied_after(rest):
-                return line
-            return head if not quiet(rest, DENYING) and not _LEADS_ON.search(rest) else line
+            kept_on = quiet(rest, DENYING) or denied_after(rest) or _LEADS_ON.search(rest)
+            return line if kept_on else head
     return line
 
 
