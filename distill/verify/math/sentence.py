@@ -89,7 +89,6 @@ _CLOCK = re.compile(r"(?<![\d:.])\d{1,4}:\d{1,4}(?::\d{1,4})?(?: ?[ap]\.?m\b\.?)
 _WIDE = str.maketrans("０１２３４５６７８９", "0123456789")
 _BOLD_END = re.compile(r"[^\W\d]{2,20} \*\*([^*\d\n]{2,40}?)\.?\*\*[.!]?$")
 _MORE = re.compile(r"\s?;|\s\(|\s—")
-
 _ASIDE_OR_REASON = re.compile(rf"\s\(|{REASON.pattern}", re.IGNORECASE)
 _LEADS_ON = re.compile(
     r"\b(?:so|thus|hence|therefore|then|leaves|is|are)\s[^.]*\d[^)]*$", re.IGNORECASE
