@@ -188,7 +188,8 @@ _IS_ANOTHER = re.compile(
     re.IGNORECASE,
 )
 _OF_OTHERS = re.compile(
-    r"\b(?:not|reject|discard|exclude|ignore|divide|multiply|see|use|section|second|larger|smaller"
+    r"\b(?:not|(?:reject|discard|exclud|ignor)(?:e|ed)?|steps?|lines?|divide|multiply|see|use"
+    r"|section|second|larger|smaller"
     r"|more|fewer|neither|only one)\b|n['’]t\b|不",
     re.IGNORECASE,
 )

@@ -33,6 +33,12 @@ NOT_TWENTY_ONE = (
     "The answer to problem 6 is 21. I can't solve this one.",
 )
 TURNS = (
+    "However, the two cases overlap, which leaves 20.",
+    "But that counts the corner twice; the correct count is 20.",
+    "しかし、一つ数え忘れたので、22です。",
+    "하지만 하나를 빠뜨렸으므로 22입니다.",
+    "Pero x=21 anula el denominador, así que no hay solución.",
+    "Wait. I forgot one. That makes 22.",
     "Edit: this overlooks the case n=1, so the count is 22.",
     "Actually I should have used replacement, so it is $\\frac{4}{25}$.",
     "But x=21 makes the denominator zero, so there is no solution.",
@@ -52,6 +58,12 @@ TURNS = (
     "Jednak pominęliśmy przypadek, więc jest 22.",
 )
 KEEPS = (
+    "Edit: formatting, so steps 1 and 2 are separate lines.",
+    "But 1/0 is undefined, so x = 0 is excluded.",
+    "But the order matters, so we do not divide by 2.",
+    "However, n = 22 fails, so there is no larger value.",
+    "But -3 is not in the domain, so there is only one solution.",
+    "But $f(0) = 1$, so it is consistent.",
     "But 3*7 = 21, so the answer is 21.",
     "However, n = 20 is too small, so 21 is the minimum.",
     "Actually, there is a faster way: 3*7 = 21.",
