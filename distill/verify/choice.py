@@ -7,9 +7,17 @@ The reference is the letter as it was asked, several ("A, C"), or, where the opt
 import json
 import re
 
-from distill.verify.math.denial import REASON, denied_after, denied_before, gives_up, hedged
+from distill.verify.math.denial import (
+    REASON,
+    affirmed,
+    denied_after,
+    denied_before,
+    gives_up,
+    hedged,
+)
 from distill.verify.math.extract import Found, text_answer
 from distill.verify.math.latex import plain
+from distill.verify.math.phrases import bare
 from distill.verify.math.sentence import asserted
 from distill.verify.math.signs import DENYING, DOUBTING, quiet
 from distill.verify.verdict import Verdict
@@ -25,7 +33,8 @@ _AND = (
 _LEAD = (
     r"(?:\W|\b(?:the|so|thus|hence|therefore|then|it|must|be|is|are|correct|right|best|final"
     r"|answers?"
-    r"|options?|choices?|letters?|opción|opciones|option|i|we|my|our|would|['’]?d|will|choose"
+    r"|options?|choices?|letters?|opción|opciones|option|i|we|my|our|would|(?-i:['’]?d)|will"
+    r"|choose"
     r"|pick|select"
     r"|go|going|with|opt|for|guess|think|s|should|clearly|certainly|definitely|indeed|obviously"
     r"|probably|both|only|la|le|il|(?-i:as?|os?)|letra|lettre|lettera|buchstabe|alternativa"
@@ -46,6 +55,12 @@ _LABEL = re.compile(r"[(（]?\b[A-J][).:、）]")
 _OPTION_LINE = re.compile(r"\s*[-*•]?\s*\*{0,2}[(（]?[A-J](?:[).:、）]|\s*$)")
 _ONLY_LETTER = re.compile(r"[*(\s]{0,4}([A-J])[).:*\s]{0,4}")
 _MENTIONED = re.compile(r"\b(?:option|choice)s?\s{1,3}\(?([A-J])(?![\w'’])\)?", re.IGNORECASE)
+_ONLY_ONE = re.compile(
+    r"(?<![Nn]ot )(?<![Ii]f )\b[Oo]nly (?:option |statement |choice "
+    r"|answer )?\(?([A-J])\)? (?:holds"
+    r"|works|fits|remains|survives|applies|satisfies|(?:is|can be) (?:true|correct|right|valid"
+    r"|left))\b"
+)
 _CLAUSE = re.compile(r"[,;.!?，；。]|\bbut\b", re.IGNORECASE)
 _RULED_OUT = re.compile(
     r"\b(?:cannot|eliminate|rul(?:e|ed|ing) out|exclude|distractor|wrong|incorrect|false|except"
@@ -76,6 +91,8 @@ def choice(gold: str, response: str) -> Verdict:
         return Verdict("no_answer", None, "several_answers")
     text = plain(found.text[:1_000].replace("*", ""))
     letters, sure = _letters(text)
+    if not letters:
+        letters, sure = _letters(affirmed(text))
     letters = letters or _by_words(text, options, shortly=found.place == "last_line")
     if not letters and (first := _ONLY_LETTER.fullmatch(response.strip().split("\n", 1)[0])):
         letters = frozenset(first[1])  # and an explanation
@@ -148,6 +165,8 @@ def _mentioned(text: str) -> tuple[frozenset[str], bool]:
         for match in _MENTIONED.finditer(clause):
             if not denied_before(clause[: match.start()]):
                 found.add(match[1].upper())
+    if not found and (alone := _ONLY_ONE.search(text)) and not _OR.search(text):
+        found.add(alone[1])
     return frozenset(found), len(found) < 2
 
 
@@ -156,7 +175,7 @@ def _by_words(text: str, options: list[str], *, shortly: bool) -> frozenset[str]
 
     ``shortly``: nothing says that this is the answer, so that the sentence has to be short.
     """
-    said, words = plain(text).casefold(), [plain(option).casefold() for option in options[:10]]
+    said, words = _shape(text), [_shape(option) for option in options[:10]]
     same = [number for number, option in enumerate(words) if option == said]
     if not same and len(text.split()) <= (SHORT if shortly else 4 * SHORT) and asserted([text]):
         same = [number for number, option in enumerate(words) if option and _holds(said, option)]
@@ -165,6 +184,11 @@ def _by_words(text: str, options: list[str], *, shortly: bool) -> frozenset[str]
         if not (quiet(rest, DENYING) and quiet(rest, DOUBTING) and not _OR.search(rest)):
             same = []
     return frozenset(LETTERS[n] for n in same if len(same) == 1 and n < len(LETTERS))
+
+
+def _shape(text: str) -> str:
+    """Its words without an article, its formulas without needless braces and spaces."""
+    return re.sub(r"\{(\w)\}|(?<=[-+=^*/]) | (?=[-+=^*/])", r"\1", bare(plain(text)))
 
 
 def _holds(text: str, option: str) -> bool:

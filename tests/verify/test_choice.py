@@ -256,3 +256,31 @@ OPTIONS = (
 )
 def test_an_option_may_be_given_by_its_words_in_a_sentence(response: str, label: str) -> None:
     assert grade(OPTIONS, response, kind="choice").label == label
+
+
+CURVES = '{"answer": "C", "options": ["a parabola", "an ellipse", "a hyperbola", "a circle"]}'
+FORMULAS = '{"answer": "A", "options": ["$x^2-1$", "$x^2+1$", "$1-x^2$", "$(x-1)^2$"]}'
+
+
+@pytest.mark.parametrize(
+    ("gold", "response", "label"),
+    [
+        *(("C", f"{words}: C", "correct") for words in ("**Selected option**", "Final choice")),
+        ("C", "Of the four statements, only C holds.", "correct"),
+        ("C", "Only option (C) is true.", "correct"),
+        ("D", "It isn't A, B or C; it is D.", "correct"),
+        ("D", "It is not A, B, or C. It is D.", "correct"),
+        ("D", "D. (C would be right only in a vacuum.)", "correct"),
+        ("B, C, E", "The correct statements are B, C, and E.", "correct"),
+        ("B, C, E", "The correct statements are B and C.", "wrong"),
+        (CURVES, r"\boxed{\text{hyperbola}}", "correct"),
+        (CURVES, r"\boxed{\text{parabola}}", "wrong"),
+        (FORMULAS, r"\boxed{x^{2}-1}", "correct"),
+        (FORMULAS, r"\boxed{x^2 + 1}", "wrong"),
+        ("C", "Not only C holds.", "no_answer"),
+        ("C", "If only C holds, then D holds.", "no_answer"),
+        ("C", "Only C is wrong.", "no_answer"),
+    ],
+)
+def test_letters_and_options_are_read_in_sentences(gold: str, response: str, label: str) -> None:
+    assert grade(gold, response, kind="choice").label == label

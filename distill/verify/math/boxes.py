@@ -48,6 +48,10 @@ _COUNTED = re.compile(
     r"[\W\d_]+|\b(?:[a-h]|first|second|third|fourth|fifth|one|two|three|four|five)\b"
 )
 
+_ORDINAL = re.compile(
+    r"\b(?:first|second|third|fourth|fifth|one|two|other|another)\b", re.IGNORECASE
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Boxed:
@@ -119,8 +123,22 @@ def last_boxes(text: str, found: list[Box], *, listed: bool) -> Boxed:
     if len(_different(near)) >= MANY and not _CONCLUDES.match(_line(text, found[-1])):
         rivals += near
     if not set(others := _different(rivals)) <= set(answers):
+        if listed and _are_numbered(text, found, others):
+            return Boxed(", ".join(others), several=False, end=end)
         return Boxed(" | ".join(others), several=True, end=end)
     return Boxed(last if len(answers) == 1 else ", ".join(answers), several=False, end=end)
+
+
+def _are_numbered(text: str, found: list[Box], others: list[str]) -> bool:
+    """Whether the last boxes are told apart by "the first", "the second", and no guesses."""
+    alike = _run(text, found, _says_alike)
+    leads = [_line(text, box).rpartition("}")[2] for box in alike]
+    return (
+        _different(alike) == others
+        and len(set(leads)) == len(leads)
+        and all(map(_ORDINAL.search, leads))
+        and not any(map(hedged, leads))
+    )
 
 
 def _different(found: list[Box]) -> list[str]:
@@ -185,6 +203,12 @@ def _is_alike(text: str, one: Box, other: Box) -> bool:
         return False
     here, there = (_COUNTED.sub("", _line(text, box).lower()) for box in (one, other))
     return here == there != ""
+
+
+def _says_alike(text: str, one: Box, other: Box) -> bool:
+    """Whether the same words introduce both, on one line or on neighbouring ones."""
+    gap = text[one[1] : other[0]][:LONGEST]
+    return _is_alike(text, one, other) or ("\n" not in gap and _repeats(text, one, gap))
 
 
 def _is_near(text: str, one: Box, other: Box) -> bool:

@@ -17,7 +17,7 @@ VALUE = (
 )
 _NOT = (
     r"(?:\bnot|n['’]t|\b(?:never|neither|cannot|nor|nicht|keine?|non|pas|não|nao|nunca|не|ні|niet"
-    r"|inte|nie|değil"
+    r"|inte|nie|değil|ej|ikke"
     r"|no(?= (?:es|son|era|puede)\b)|keinesfalls|keineswegs|jamais|niemals|mai|nigdy|bukan"
     r"|không(?: phải(?: là)?)?|není|δεν είναι"
     r"|ليست?"
@@ -33,8 +33,10 @@ _BEFORE = re.compile(
     rf"(?:(?<!if )(?:{_NOT}{_ADVERB}|\b(?:(?:any|every)thing (?:but|except)|all (?:but|except)"
     rf"|(?<!none )(?<!no )other than|different from"
     r"|by no means|far from|nowhere near|unlikely to be|(?:wrong|incorrect)(?: (?:answer|value"
-    r"|result|option|choice))?|never been|fails? to be|reject|rule out"
-    r"|discard|eliminate|exclude|no longer|except|excluding|nothing like|(?:no"
+    r"|result|option|choice))?|never been|fails? to be|reject(?:ed|ing)?"
+    r"|rul(?:ed?|ing) out|discard(?:ed|ing)?|eliminat(?:ed?|ing)|exclud(?:ed?|ing)|dismiss(?:ed"
+    r"|ing)?"
+    r"|no longer|except|excluding|nothing like|(?:no"
     r"|little) reason to \w{1,12}"
     r"|(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger) than|wrong to (?:say"
     r"|answer)))"
@@ -63,9 +65,12 @@ _AFTER = re.compile(
     r"|eliminated|discarded)|(?:fails|leads to a contradiction)\b|(?:— )?не(?: ответ"
     r"|правильный ответ)|ist (?:falsch|nicht (?:die"
     r"|richtig))"
-    r"|değil|(?:which )?(?:is|are) extraneous|\(?(?:extraneous|rejected)|(?:es|está|é|è"
-    r"|est) (?:incorrect|fau[sx]|errad|sbagliat|mal\b)|(?:неверн|неправил"
-    r"|не подход)"
+    r"|değil|(?:which )?(?:is|are) extraneous|\(?(?:extraneous|rejected|discarded|excluded"
+    r"|inv[aá]lid|inadmissible)|(?:es|está|é|è"
+    r"|est) (?:incorrect|fau[sx]|errad|sbagliat|mal\b)|(?:—\s)?(?:невер|неправ|не вер[не]"
+    r"|не подход|хибн)"
+    r"|(?:jest|to) (?:błędn|niepoprawn|nieprawidłow)|(?:is )?(?:onjuist|yanlış|salah\b)|(?:är fel"
+    r"|er forkert|ist inkorrekt|stimmt nicht|klopt niet|es erróne|è errat)"
     r"|(?:是|为)?(?:不对|不正确|错误|错的|不是(?:答案|正确|解))|では(?:ない|ありません|なく)|じゃない|は(?:間違|誤|違|(?:答え|正解)ではな"
     r"|答えではあり)"
     r"|[이가은는]? ?(?:아니|아닙|틀[렸린]))",
@@ -93,8 +98,8 @@ _THE_ANSWER_IS_NOT = re.compile(
 )
 _CLAUSE = re.compile(r"[,;.!?]\s|\b(?:but|so|hence|thus|therefore)\b", re.IGNORECASE)
 _CONTRAST = re.compile(
-    rf"[\s,;:(—–，、-]{{0,6}}(?:(?:and|but|y|et|und|e|а|и|而)\s?)?"
-    rf"(?:{_NOT}{_ADVERB}\s?(?={VALUE})|(?:\bno|\bsino que no)\s(?={VALUE})"
+    rf"[\s,;:(—–，、-]{{0,6}}(?:(?:and|but|y|et|und|e|а|и|而|a|i|en|och|og|ja|ve|dan|ale)\s?)?"
+    rf"(?:{_NOT}{_ADVERB}\s?(?={VALUE})|(?:\bno|\bsino que no|\bei)\s(?={VALUE})"
     r"|\b(?:rather than|instead of|as opposed to|unlike|previously|formerly|originally|initially"
     r"|en lugar de|en vez de|au lieu de|statt"
     r"|anstatt|вместо)\b(?=[^=\n]{0,40}$)|(?:而不是|并非|而非|不是)(?=\s?(?:是|为)?\s?[\d$*\\A-J-]))",
@@ -118,7 +123,7 @@ REASON = re.compile(
     re.IGNORECASE,
 )
 _VERB_LAST = re.compile(r"(?:\b(?:is|was|are|be|equals|es|ist|est|é|è)|=|是|为)$", re.IGNORECASE)
-_FAILS_TO = (
+FAILS_TO = (
     r"(?:cannot|can['’]t|can not|couldn['’]t|could not|(?:am |are |was |were )?(?:unable"
     r"|not able) to"
     r"|fail(?:ed)? to|won['’]t|refuse to|impossible to)"
@@ -126,14 +131,16 @@ _FAILS_TO = (
 _GIVES_UP = re.compile(
     r"\b(?:(?:i|we|ll|must|to) give up|(?:i|we) gave up|giving up|give up[.!,;]"
     r"|(?:i|we) (?:don['’]t|do not|didn['’]t|did not) know|no idea|not known"
-    rf"|(?:(?:i|we) (?:\w{{1,12}} )?|sorry,? ){_FAILS_TO} (?:\w{{1,12}} )?(?:solve|answer|determine"
+    rf"|(?:(?:i|we) (?:\w{{1,12}} )?|sorry,? ){FAILS_TO} (?:\w{{1,12}} )?(?:solve|answer|determine"
     r"|compute|find|help|complete|provide|say|tell|figure|decide|finish|do|see|assist|continue)"
-    rf"|{_FAILS_TO} (?:be (?:solved|determined|answered|found)|(?:solve|answer|determine"
+    rf"|{FAILS_TO} (?:be (?:solved|determined|answered|found)|(?:solve|answer|determine"
     rf"|complete|finish"
     r"|do|find|say|help)(?: with)? (?:it|this|that|(?:the )?(?:problem|question|exercise|task"
     r"|step)))"
     r"|unable to (?:determine|solve|answer|complete)|not able to (?:finish|solve|answer)"
-    r"|failed after|(?:i|we) (?:ran|have run) out|(?:ran|running) out of (?:time|tokens|space)"
+    r"|failed after|no (?:final )?answer (?:(?:was|is|has been|could be|can be) )?(?:found|reached"
+    r"|obtained|given|available)|no (?:solution|result) (?:was )?found after"
+    r"|(?:i|we) (?:ran|have run) out|(?:ran|running) out of (?:time|tokens|space)"
     r"|(?:i|i['’]m|i am) (?:skip|pass|quit|stuck|lost|stopped)|skipping (?:this|it|question"
     r"|problem|exercise)"
     r"|not enough (?:info|data|time)|insufficient (?:info|data)|to be continued|me rindo"

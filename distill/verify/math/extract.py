@@ -23,12 +23,13 @@ from distill.verify.math.boxes import Box, affirmed_boxes, boxes, last_boxes
 from distill.verify.math.denial import denied_later, gives_up
 from distill.verify.math.latex import plain
 from distill.verify.math.rational import Number
-from distill.verify.math.retraction import kept
+from distill.verify.math.retraction import kept, turned
 from distill.verify.math.sentence import (
     LONGEST_LINE,
     answer_in,
     asserted,
     bold_in,
+    bold_word,
     guesses,
     is_answer,
     last_formula,
@@ -93,6 +94,8 @@ def extract(response: str, *, listed: bool = False) -> Found | None:
             return _unboxed(rest)
         if denied_later(after, last.text):
             return None
+        if (other := turned(after)) is not None and not _holds(other, last.text):
+            return _unboxed(other.strip())
         later = _later(after, found[-1])
         if later is not None:
             return later
@@ -120,6 +123,12 @@ def _later(after: str, box: Box) -> Found | None:
     return None
 
 
+def _holds(said: str, answer: str) -> bool:
+    """Whether a sentence says the answer again."""
+    again = answer_in(said)
+    return plain(answer[:LONGEST]) in plain(said) or (again is not None and _same(again, answer))
+
+
 def _same(one: str, other: str) -> bool:
     return read(one) == read(other)
 
@@ -131,6 +140,11 @@ def _unboxed(text: str) -> Found | None:
     if found:
         if (rest := kept(text[found[-1].end :])) is not None:
             return _in_last_lines(rest)
+        other, said = turned(text[found[-1].end :]), answer_in(found[-1].text)
+        if said is not None and other is not None and not _holds(other, said):
+            return _in_last_lines(other.strip())
+        if said is not None and denied_later(text[found[-1].end :], said):
+            return None
         if several := rivals(text, found, _number):
             return Found(" | ".join(several), "several")
         for one in reversed(found):
@@ -178,8 +192,10 @@ def _in_last_lines(text: str) -> Found | None:
             if (answer := last_number(line)) is not None:
                 return Found(answer, "last_number")
             break
-    answer = only_formula(lines[-1])
-    return None if answer is None else Found(answer, "last_formula")
+    if (answer := only_formula(lines[-1])) is not None:
+        return Found(answer, "last_formula")
+    answer = bold_word(lines[-1])
+    return None if answer is None else Found(answer, "bold")
 
 
 def text_answer(response: str) -> Found | None:

@@ -13,7 +13,7 @@ _OPTION = re.compile(
     re.DOTALL,
 )
 _NAMED = re.compile(r"(?:[Oo]ption|[Cc]hoice|选项?) ?[(（]?([A-J])[)）]?\.?")
-_GOES_ON = re.compile(r"[-+*/^_=<>(),;]|\\(?:times|cdot|cup|cap|to|in)\b")
+_GOES_ON = re.compile(r"[-+*/^_=<>(),;]|\\(?:times|cdot|cup|cap|to|in)\b|(?:and|or|y|et|und|e|o)\b")
 _ANOTHER = re.compile(r"(?:^|[\s,;])\(?[A-J][).:] ")
 
 

@@ -3,7 +3,7 @@
 import re
 from itertools import chain
 
-from distill.verify.math.denial import VALUE, WRONG
+from distill.verify.math.denial import FAILS_TO, VALUE, WRONG
 from distill.verify.math.signs import TAKING_BACK, quiet
 
 _ADV = (
@@ -67,7 +67,7 @@ _TAKEN_BACK = re.compile(
     r"|mistaken)\b(?! (?:earlier|before|at first))"
     r"|stand corrected|(?:have )?changed? my mind|meant\b|need to (?:correct|fix|revise)"
     r"|mis(?:read|counted|calculated|took|spoke|interpreted|understood|applied)\b|miscounted"
-    r"|forgot to (?!mention|say|note|tell|explain)"
+    r"|forgot (?:(?:one|two|an?|the|that|about)\b|to (?!mention|say|note|tell|explain))"
     r"|messed up|got (?:that|this|it) wrong)"
     r"|i(?:['’]m|['’]ve| have| just| also){0,2} (?:wrong|mistaken)\b"
     r"|i(?:['’]ve| have| just| also){0,2} (?:made|found|spotted|noticed|see) (?:a|an|my|the)"
@@ -82,6 +82,11 @@ _TAKEN_BACK = re.compile(
     r"|i (?:double|over|under)[- ]?counted|i (?:missed|overlooked|mixed up|confused|dropped"
     r"|swapped)\b"
     rf"|not (?={VALUE}[^\s]{{0,12}},? but\b)"
+    rf"|(?:make (?:that|it)|i(?:['’]d| would)? now (?:say|think|get|find)"
+    rf"(?: it(?:['’]s| is))?)\s(?={VALUE})"
+    rf"|(?:i|we) {FAILS_TO} (?:solve|answer|do) (?:this|it|that|the)"
+    r"(?: (?:one|problem|question|exercise))?(?=[.!]?\s{0,3}(?:$|\n))"
+    rf"|(?={VALUE}[^\s,]{{0,12}}, (?:rather|actually|instead)[.!]?\s{{0,3}}(?:$|\n))"
     r"|let me (?:correct|fix|revise)|i should(?: have|['’]ve) (?:add|subtract|multipl|divid"
     r"|includ|count|doubl|halv|tak|squar|round"
     r"|said|written|put|got|answer|convert)|(?:i|we) (?:don['’]t|do not) "
@@ -120,9 +125,18 @@ _TAKEN_BACK = re.compile(
 )
 
 
+_LONGEST_TURN = 2_000  # characters after an answer that are searched for such a sentence
+_NOTHING = (
+    r"(?:no (?:(?:real|valid|actual|integer|possible) )?(?:solutions?|answer"
+    r"|such \w{1,12})(?: exists?)?|none"
+    r"|undefined|impossible|does(?: not|n['’]t) exist|no (?:hay|tiene) soluci[oó]n(?:es)?"
+    r"|pas de solution|aucune solution|keine Lösung(?:en)?|não há solução|nessuna soluzione"
+    r"|нет решений|решений нет|brak rozwiązań|无解|解なし|해가 없다)"
+)
 # "Fix: 8", "no, it's 8": a value after such a word is another answer, if the sentence ends there.
 _CORRECTED = re.compile(
-    r"(?:\b(?:no(?! es)|nope|non|nein|não|нет|anzi|sorry|pardon|perdón|desculpe|entschuldigung"
+    r"(?:\b(?:no(?! es|\s{1,3}(?:\$|-?\d))|nope|non|nein|não|нет|anzi|sorry|pardon|perdón|desculpe"
+    r"|entschuldigung"
     r"|oops|whoops"
     r"|edit|update|updated|fix|fixed|redo|redone|better|changed|correct(?:ed|ion|ing)"
     r"|corre(?:cción|ção)|korrektur|error|erreur|erro"
@@ -141,6 +155,73 @@ _AGAIN = re.compile(
     re.IGNORECASE,
 )
 _SAME = re.compile(r"\b(?:same|confirms?|yes|indeed|again|also|no)\b[^\n]{0,40}$", re.IGNORECASE)
+
+
+# How a sentence begins that turns against what was said before it, and what it ends with.
+_TURN = re.compile(
+    r"(?:^|[.!?。！？\n]|…)[\s*_>(\[#-]{0,8}(?:"
+    r"(?:(?:but|however|yet|still|unfortunately|pero|sin embargo|no obstante|mais|cependant"
+    r"|toutefois|aber|jedoch|allerdings|doch|mas|porém|contudo|ma|però|tuttavia|но|однако|ale"
+    r"|jednak|maar|echter|men|ama|fakat|ancak)\b|但是?|不过|然而|しかし|ただし|でも|하지만|그러나)"
+    r"|((?:actually|wait|hold on|hang on|edit|update|correction|hmm+|oops|whoops|sorry|on second"
+    r" thoughts?|in fact|no|nope|espera|en realidad|perdón|attendez|en fait|erreur|moment|halt"
+    r"|eigentlich|korrektur|na verdade|espere|aspetta|in realtà|стоп|подождите|на самом деле"
+    r"|исправление)\b|等等|等一下|更正|其实|いや|待って|訂正|잠깐|정정))"
+    r"[\s,:;，、：.!*…—–-]{0,6}",
+    re.IGNORECASE,
+)
+_TO_ANOTHER = re.compile(
+    rf"(?:\b(?:so|thus|hence|therefore|which (?:gives|makes|means|leaves)|giving|making|leaving"
+    rf"|por (?:lo )?tanto"
+    r"|así que|luego|donc|also|daher|somit|portanto|logo|quindi|dunque|значит|поэтому|więc|dus"
+    r"|alltså)\b|所以|因此|故|だから|よって|ので|따라서|그래서|므로)"
+    rf"([^.!?。！？\n]{{0,60}}?(?:{VALUE}[^\n。]{{0,40}}?|{_NOTHING}))[.!。)\]*]{{0,3}}\s{{0,3}}(?:$"
+    rf"|\n)",
+    re.IGNORECASE,
+)
+_IS_ANOTHER = re.compile(
+    rf"(\b(?:it|(?:the|my) (?:(correct|right|true|actual|real) |\w{{1,12}} )?(?:answer|total"
+    rf"|result|value|count|number|sum"
+    r"|probability|area))"
+    rf" (?:is|must be|should be|becomes|equals) (?:{VALUE}[^\s]{{0,40}}?))"
+    r"[.!。)\]*]{0,3}\s{0,3}(?:$|\n)",
+    re.IGNORECASE,
+)
+_OF_OTHERS = re.compile(
+    r"\b(?:not|(?:reject|discard|exclud|ignor)(?:e|ed)?|steps?|lines?|divide|multiply|see|use"
+    r"|section|second|larger|smaller"
+    r"|more|fewer|neither|only one)\b|n['’]t\b|不",
+    re.IGNORECASE,
+)
+# A sentence that checks, supposes, or speaks of something else takes nothing back.
+_ASIDE = re.compile(
+    r"\b(?:check(?:s|ed|ing)?|verif\w{1,6}|confirm\w{0,3}|substitut\w{1,4}|plug\w{0,4}|would|if"
+    r"|were"
+    r"|other(?:s|wise)?|another|unless|faster|quicker|note|problem|likewise|similarly|same"
+    r"|again)\b"
+    r"|如果|若|验证|检查",
+    re.IGNORECASE,
+)
+
+
+def turned(after: str) -> str | None:
+    """What a sentence after an answer comes to that turns against it: "but …, so it is 8".
+
+    >>> turned("However, we counted one twice, so there are 8."), turned("But 3 + 4 = 7.")
+    (' there are 8', None)
+    """
+    for match in _TURN.finditer(after[-_LONGEST_TURN:]):
+        line = after[-_LONGEST_TURN:][match.end() :].partition("\n")[0][:300]
+        if _ASIDE.search(line):
+            continue
+        found = _TO_ANOTHER.search(line) or _IS_ANOTHER.search(line)
+        if (
+            found is not None
+            and (match[1] or found.re is _TO_ANOTHER or found[2])
+            and not _OF_OTHERS.search(found[1])
+        ):
+            return found[1]
+    return None
 
 
 def kept(after: str, *, at_once: int = 20) -> str | None:

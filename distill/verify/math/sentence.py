@@ -37,16 +37,15 @@ _OPERATOR = re.compile(
 # Numbers of something else: problem 5, step 1 of 5.
 _NUMBERED = re.compile(
     r"(?:\b(?:problem|question|exercise|task|step|part|section|chapter|attempt|try|equation|eq\."
-    r"|figure"
-    r"|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage|iteration"
+    r"|figure|fig\.|table|theorem|lemma|example|version|method|approach|hint|case|phase|stage"
+    r"|iteration"
     r"|guess|puzzle|no\.|nr\.|problema|pregunta|ejercicio|paso|aufgabe|frage|schritt|exercice"
     r"|étape|задача|вопрос|шаг|задачи|error at line|todo)\s{0,3}[#(]?|#"
     r"|(?:第|問題|问题|문제)\s?|\b(?:page|base|mod|modulo|divi(?:sible|ded) by|multiple of|power of"
     r"|minus|negative|twice|almost|nearly|just (?:under|over|below|above)|(?:half|square|cube"
-    r"|root|sum|product|opposite"
-    r"|reciprocal|negative) of|double|triple)\s|\b[a-z]\(|\d\s(?:of"
-    r"|out of|von|de|sur|из)\s|第\s?"
-    r")$",
+    r"|root|sum|product|opposite|reciprocal|negative) of|double|triple)\s|\b[a-z]\(|\bno\s"
+    r"|\d\s(?:of"
+    r"|out of|von|de|sur|из)\s|第\s?)$",
     re.IGNORECASE,
 )
 _TUPLE = re.compile(r"[(\[][^()\[\]\n]{1,80},[^()\[\]\n]{1,80}[)\]]$")
@@ -58,7 +57,9 @@ _ASIDE = re.compile(r"\s?\((or [^()]{1,40})\)")
 # No unit, although a word after a number may be one.
 _VERB = re.compile(
     r"\b(?:is|isn|won|seems|let|assume|suppose|consider|check|continue|case|no|try|are|was|wasn"
-    r"|can|cannot|be|does|doesn|do|don|not|wrong|incorrect|false)\b",
+    r"|can|cannot|be|does|doesn|do|don|not|wrong|incorrect|false|extraneous|rejected|jest"
+    r"|stimmt|klopt|yanlış|salah"
+    r"|discarded|excluded|invalid)\b",
     re.IGNORECASE,
 )
 _OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)\b|或|또는|か|和|/|\|")
@@ -66,8 +67,7 @@ _OR = re.compile(r"\b(?:or|o|ou|oder|либо|and|maybe|perhaps|или|y|und|et)
 _LISTED = re.compile(
     r"\W{0,4}(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}(?:\b(?:or|o|ou|oder|либо|или)\b|或者?|또는|か)\W{0,4}"
     r"(?:\b[A-Za-z]{1,20}\W{1,4}){0,2}|[\s,;]{0,4}(?:\b(?:and|maybe|perhaps|y|und|et)\b"
-    r"|和)[\s,;]{0,4}"
-    r"|\s?[,;/|]\s?"
+    r"|和)[\s,;]{0,4}|\s?[,;/|]\s?"
 )
 _FOREIGN_OR = re.compile(r"\d\s(?:o|ou|oder|или)\s[^\n]{0,20}\d")
 _OR_ELSE = re.compile(r"\W{0,3}or\W{1,4}\S{1,20}", re.IGNORECASE)
@@ -79,8 +79,16 @@ _OFFERED = re.compile(
     r"|возможно|может быть|也许|可能|或者|猜|かもしれ|多分|아마",
     re.IGNORECASE,
 )
+_BOUND = re.compile(
+    r"(?:at (?:least|most)|no (?:more|less|fewer) than|more than|less than|fewer than|up to|under"
+    r"|over|mindestens|höchstens|au (?:moins|plus)|al menos|не (?:менее|более)|至少|至多"
+    r"|最多)\s?[-$\\\d]\S{0,20}$",
+    re.IGNORECASE,
+)
+_CLOCK = re.compile(r"(?<![\d:.])\d{1,4}:\d{1,4}(?::\d{1,4})?(?: ?[ap]\.?m\b\.?)?$", re.IGNORECASE)
+_WIDE = str.maketrans("０１２３４５６７８９", "0123456789")
+_BOLD_END = re.compile(r"[^\W\d]{2,20} \*\*([^*\d\n]{2,40}?)\.?\*\*[.!]?$")
 _MORE = re.compile(r"\s?;|\s\(|\s—")
-
 _ASIDE_OR_REASON = re.compile(rf"\s\(|{REASON.pattern}", re.IGNORECASE)
 _LEADS_ON = re.compile(
     r"\b(?:so|thus|hence|therefore|then|leaves|is|are)\s[^.]*\d[^)]*$", re.IGNORECASE
@@ -99,19 +107,16 @@ _TRIES = re.compile(
     r"|check|verify|look at|take|go (?:on )?to|see (?:if|whether))|what about|how about|hmm+"
     r"|the case (?=\w =)"
     r"|(?:i|we)(?:['’]ll| will| still| need| have)*(?: to)? (?:compute|check|look|try|consider"
-    r"|test)"
-    r"|if\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}\bwould|(?:for|when|if|where|with"
+    r"|test)|if\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}\bwould|(?:for|when|if|where|with"
     r"|let) \$?\w ?= ?\S{1,12}$|so far|partial|intermediate|the next step|it remains|is|was|could"
-    r"|can"
-    r"|would|should|does)\b",
+    r"|can|would|should|does)\b",
     re.IGNORECASE,
 )
 _SENTENCES = re.compile(r"(?<=[.!])\s+|(?<=[。！])")
 _QUESTION = re.compile(
     r"(?:[^.!?。！？\n]|\.(?=\d)){0,400}[?？][*\s]{0,4}(?:(?:\b(?:no|nope|nein|non|não|нет"
-    r"|not really"
-    r"|impossible"
-    r"|i doubt it|i['’]m not sure)\b|不是|不对|いいえ|아니[요오다])[.!。！]?)?",
+    r"|not really|impossible|i doubt it|i['’]m not sure)\b|不是|不对|いいえ"
+    r"|아니[요오다])[.!。！]?)?",
     re.IGNORECASE,
 )
 
@@ -151,6 +156,8 @@ def _is_asserted(sentence: str) -> bool:
 def answer_in(sentence: str) -> str | None:
     """The answer in a sentence: all of it, its bold part, its last formula or last number."""
     sentence = _ASIDE.sub(r" \1", sentence.strip().rstrip("。．"))
+    if _BOUND.match(sentence):
+        return sentence
     if is_answer(sentence):
         return sentence
     if "(" in sentence and (rest := kept(sentence)) is not None:
@@ -178,6 +185,16 @@ def bold_in(line: str) -> str | None:
                 return None
             return match[1].strip() if is_answer(match[1]) else last_number(match[1])
     return None
+
+
+def bold_word(line: str) -> str | None:
+    """The bold words that end a sentence: The triangle is **isosceles**."""
+    match = _BOLD_END.search(line[-LONGEST_LINE:].rstrip())
+    if match is None or not asserted([line]):
+        return None
+    before = line[: line.rindex("**", 0, line.rindex("**"))]
+    sure = not (_REMARK.match(line) or denied_before(before) or doubted(before) or gives_up(line))
+    return match[1].strip() if sure else None
 
 
 def _is_denied(line: str, match: re.Match[str]) -> bool:
@@ -234,8 +251,8 @@ _MULTIPLIED = re.compile(
     r"|\s?[-+*×/÷=^]\s{0,4}$|[^\n]*\b(?:and|by|to|then|or|of|the|from|with|get)$"
 )
 _ADDED = re.compile(
-    r"\s\((?!or\b|not\b)(?=[^()\n]*[A-Za-z=+])[^()\n]{1,120}\)$|,? (?:including|excluding"
-    r"|of which)\b.*$"
+    r"\s\((?!or\b|not\b|extraneous|reject|discard|exclu|inv|inadm|wrong|incorrect"
+    r"|false)(?=[^()\n]*[A-Za-z=+])[^()\n]{1,120}\)$|,? (?:including|excluding|of which)\b.*$"
 )
 
 
@@ -245,11 +262,14 @@ def last_number(line: str) -> str | None:
     None inside a formula, for the number of a problem or a step, and for what is denied.
     """
     tail = line[-LONGEST_LINE:].replace("−", "-").replace("{,}", ",").replace(r"\!", "")
+    tail = tail if tail.isascii() else tail.translate(_WIDE)
     tail = re.sub(r"\\?\$|\*\*|\\[()\[\]]|\\(?=%)|\\text\s?\{[^{}]{0,40}\}", " ", tail)
     sure = quiet(tail)
     tail = (tail if sure else affirmed(_without_reason(tail))).rstrip(" .。")
     if (added := _ADDED.search(tail)) and any(map(str.isdigit, tail[: added.start()])):
         tail = tail[: added.start()]
+    if (clock := _CLOCK.search(tail)) and not _is_denied(tail, clock):
+        return clock[0]
     found = list(_NUMBER.finditer(tail))
     if not found or not _AFTER.match(tail, found[-1].end()):
         return None
@@ -270,7 +290,8 @@ def _without_reason(line: str) -> str:
     for match in _ASIDE_OR_REASON.finditer(line):
         head, rest = line[: match.start()], line[match.start() :]
         if any(map(str.isdigit, head)) and "which" not in match[0]:
-            return head if not quiet(rest, DENYING) and not _LEADS_ON.search(rest) else line
+            kept_on = quiet(rest, DENYING) or denied_after(rest) or _LEADS_ON.search(rest)
+            return line if kept_on else head
     return line
 
 

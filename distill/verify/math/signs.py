@@ -16,7 +16,9 @@ DENYING = _words(
     " eliminate eliminated exclude excluded impossible keinesfalls keineswegs leads jamais "
     "niemals mai nigdy bukan no"
     " nothing won off too nunca nao previously formerly "
-    "originally initially extraneous"
+    "originally initially extraneous jest invalid inadmissible ej ikke ei "
+    "rejecting ruling discarding eliminating excluding dismiss dismissed dismissing "
+    "onjuist salah fel forkert inkorrekt klopt errat errata errato"
 )
 DOUBTING = _words(
     "been no way doubt hardly t not cannot think thinks say says believe believes guess guesses "
@@ -52,7 +54,7 @@ TAKING_BACK = _words(
     "amendment "
     "recalculated recalculating recalculation recomputed recomputing recompute recalculate recount "
     "impossible too again nicht instead "
-    "verdade realidad incorrecta "
+    "verdade realidad incorrecta make now solve answer do "
 )
 _SIGNS = DENYING | DOUBTING | GIVING_UP | GUESSING | TAKING_BACK
 _WORD = re.compile("[a-z]+")

@@ -15,7 +15,10 @@ _ENGLISH = re.compile(
     r"(?<![/\\])\b(?:(?:final_)?ans(?:wers?)?\b[\"'.]?|(?:correct|right|true|actual"
     r"|best) (?:option|choice"
     r"|alternative"
-    r"|value|result|letter)\b)"
+    r"|value|result|letter)\b|final result\b"
+    r"|(?:selected|chosen|preferred|final) (?:option|choice|letter|alternative)s?\b"
+    r"|(?:correct|right|true|valid) (?:statement|option|choice|letter|assertion)s?\b"
+    r"(?= (?:is|are):? [(*]{0,3}(?-i:[A-J](?![\w'’])|[①-⑳]|[IVX]{1,4}\b)))"
     r"(?: (?:to|for|of) [^.:=\n*$]{1,60}?)?(?: ?\([^()\n]{1,40}\)|, [^.,:=\n*$]{1,60},)?"
     r"(?:[ *_]{0,6}(?:\b(?:is|are|be|equals|becomes|(?:would|should|must|will|has to) be"
     r"|(?:comes|works|turns) out (?:to be|as|at)|as follows)\b|:|=|：|[-–—](?=\s))){1,2}[ *_:]{0,6}"
@@ -33,6 +36,11 @@ _FIRST_WORDS = (
     "true ",
     "actual ",
     "best ",
+    "valid ",
+    "selected ",
+    "chosen ",
+    "preferred ",
+    "final ",
 )
 _HEADED = ("answer", "result", "respuesta", "réponse", "reponse", "antwort", "ответ", "答", "정답")
 _LATIN_WORDS = (
@@ -152,6 +160,13 @@ _SUPPOSED = re.compile(
     r"|\bif\b[^.;!?\n]{0,80}\b(?:were|had)\b[^.;!?\n]{0,80}$",
     re.IGNORECASE,
 )
+# What only holds in a case, or in one that is not given.
+_CONDITIONAL = re.compile(
+    r"(?<!if and )\bonly (?:if|when|provided|under)\b|\b(?:if|provided|assuming)\b[^.;\n]{1,80}"
+    r"\b(?:which|but|and) (?:it|this|that|they|we|he|she)?\s?(?:is|are|was|were|does|do)"
+    r"(?: not\b|n['’]t\b)",
+    re.IGNORECASE,
+)
 # In the words of a statement, which may be of any language.
 _NEGATES = re.compile(
     r"\b(?:no|not|never|nunca|jamais|niemals|mai|nigdy|nem|nu|ikke|ei|hindi|δεν|nie|není|niet"
@@ -212,6 +227,7 @@ def _is_of_another(one: Statement, text: str) -> bool:
         or _ANOTHER.search(before) is not None
         or _SUPPOSED.search(before) is not None
         or _OF_ANOTHER.search(one.words) is not None
+        or _CONDITIONAL.search(text, one.start, one.end) is not None
     )
 
 
@@ -294,5 +310,5 @@ def _statement(match: re.Match[str], end: int, sentence: str) -> Statement:
     denied = re.match(r"n['’]t\b|not\s?,", sentence) or _NEGATES.search(match[0])
     if '"' in match[0]:  # JSON
         sentence = re.split(r",\s|}", sentence)[0]
-    sentence = _INSTEAD.sub("", sentence.strip("\"“”«»„'"))
+    sentence = _INSTEAD.sub("", sentence.strip("\"“”«»„'`"))
     return Statement(match.start(), end, match[0], "" if denied else affirmed(sentence))

@@ -25,6 +25,7 @@ from tests.verify.math.responses import (
     THOUGHTS,
 )
 from tests.verify.math.sevens import SEVEN
+from tests.verify.math.twenty_ones import KEEPS, NOT_TWENTY_ONE, TURNS, TWENTY_ONE
 
 
 @pytest.mark.parametrize("response", [*STATED, *ANOTHER_DENIED, *STEPS, *AFTER_THOUGHTS])
@@ -55,7 +56,12 @@ def test_a_box_that_is_denied_does_not_count(response: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gold", "response"), [*(("7", one) for one in SEVEN), *(("18", one) for one in EIGHTEEN)]
+    ("gold", "response"),
+    [
+        *(("7", one) for one in SEVEN),
+        *(("18", one) for one in EIGHTEEN),
+        *(("21", one) for one in TWENTY_ONE),
+    ],
 )
 def test_an_answer_is_found_in_what_models_write_around_it(gold: str, response: str) -> None:
     assert grade(gold, response).label == "correct"
@@ -63,7 +69,11 @@ def test_an_answer_is_found_in_what_models_write_around_it(gold: str, response: 
 
 @pytest.mark.parametrize(
     ("gold", "response"),
-    [*(("7", one) for one in NOT_SEVEN), *(("18", one) for one in NOT_EIGHTEEN)],
+    [
+        *(("7", one) for one in NOT_SEVEN),
+        *(("18", one) for one in NOT_EIGHTEEN),
+        *(("21", one) for one in NOT_TWENTY_ONE),
+    ],
 )
 def test_a_number_that_is_only_named_is_not_the_answer(gold: str, response: str) -> None:
     assert grade(gold, response).label != "correct"
@@ -85,6 +95,48 @@ def test_a_natural_ending_keeps_the_answer(ending: str) -> None:
 @pytest.mark.parametrize("ending", CORRECTIONS)
 def test_words_that_take_an_answer_back_do(ending: str) -> None:
     assert "correct" not in {grade("7", f"{answer}\n\n{ending}").label for answer in ANSWERS[:2]}
+
+
+BOTH = (r"So $n = \boxed{21}$.", "The answer is 21.")
+
+
+@pytest.mark.parametrize("ending", TURNS)
+def test_a_sentence_that_turns_to_another_value_takes_the_answer_back(ending: str) -> None:
+    assert "correct" not in {grade("21", f"{answer}\n\n{ending}").label for answer in BOTH}
+
+
+@pytest.mark.parametrize("ending", KEEPS)
+def test_a_sentence_that_turns_to_the_same_value_or_only_checks_keeps_it(ending: str) -> None:
+    assert {grade("21", f"{answer}\n\n{ending}").label for answer in BOTH} == {"correct"}
+
+
+@pytest.mark.parametrize(
+    ("gold", "response"),
+    [
+        ("A, D", "The true statements are (A) and (D)."),
+        (r"7{:}20 \text{ PM}", "The train arrives at 19:20."),
+        (r"\text{isosceles}", "The triangle is **isosceles**."),
+        ("nieparzysta", "Funkcja jest więc **nieparzysta**."),
+        ("2, 11", "The first root is $\\boxed{2}$.\n\nThe second root is $\\boxed{11}$."),
+        ("2, 11", r"The first root is \boxed{2}. The second root is \boxed{11}."),
+    ],
+)
+def test_letters_times_words_and_lists_are_found_in_sentences(gold: str, response: str) -> None:
+    assert grade(gold, response).label == "correct"
+
+
+@pytest.mark.parametrize(
+    ("gold", "response"),
+    [
+        ("2, 11", "The answer is \\boxed{2}.\n\nThe answer is \\boxed{11}."),
+        ("2, 11", "The first guess is \\boxed{2}.\n\nThe second guess is \\boxed{11}."),
+        ("2, 11", r"The first root is \boxed{2}. The second root is \boxed{-11}."),
+        (r"\text{isosceles}", "The triangle is not **isosceles**."),
+        (r"\text{isosceles}", "Note: it is **isosceles**."),
+    ],
+)
+def test_denied_words_and_rival_boxes_are_not_found(gold: str, response: str) -> None:
+    assert grade(gold, response).label != "correct"
 
 
 @pytest.mark.parametrize("response", LISTED)
@@ -116,8 +168,12 @@ def test_an_option_is_its_letter_and_its_value(gold: str, answer: str, label: st
 EVERY = [
     *(*STATED, *ANOTHER_DENIED, *STEPS, *AFTER_THOUGHTS, *DENIED, *GIVEN_UP, *TAKEN_BACK),
     *(*GUESSES, *THOUGHTS, *CORRECTED, *LISTED, *SEVEN, *NOT_SEVEN),
-    *(*EIGHTEEN, *NOT_EIGHTEEN),
-    *(f"{answer}\n\n{ending}" for answer in ANSWERS for ending in (*REMARKS, *CORRECTIONS)),
+    *(*EIGHTEEN, *NOT_EIGHTEEN, *TWENTY_ONE, *NOT_TWENTY_ONE),
+    *(
+        f"{answer}\n\n{ending}"
+        for answer in ANSWERS
+        for ending in (*REMARKS, *CORRECTIONS, *TURNS, *KEEPS)
+    ),
 ]
 
 
@@ -143,7 +199,19 @@ HOSTILE = (
     ),
     *("is it 3.5? no. ", "no, 8 ", "let me redo ", "no: it is ", "~~", "→ ", "if the answer is 5 "),
     *("alternativa ", "cevap ", "7 (3 red) ", "the answer, it, "),
-    *("答案是5。", "ответ: ", "A, ", "option C ", "3 or ", r"\begin{align} ", '"answer": '),
+    *(
+        "but so 8 ",
+        "However, so\n",
+        "5. Wait, it is ",
+        "a **b ",
+        "答案是5。",
+        "ответ: ",
+        "A, ",
+        "option C ",
+        "3 or ",
+        r"\begin{align} ",
+        '"answer": ',
+    ),
 )
 
 
