@@ -36,8 +36,7 @@ class Step:
 
 def main() -> None:
     options = _options()
-    shutil.rmtree(options.work, ignore_errors=True)
-    options.work.mkdir(parents=True)
+    options.work.mkdir(parents=True)  # a folder that is there may be somebody's
     print(header(options.work), flush=True)
     sides: dict[str, list[Step]] = {}
     for beside in options.beside:

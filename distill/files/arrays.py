@@ -39,7 +39,7 @@ def json_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
     whole = chain([start], pieces)
     if start[:1] == b"[":
         for number, element in enumerate(_elements(whole, path), 1):
-            yield json_object(element, path, number), len(element)
+            yield json_object(element, path, number, part="element"), len(element)
     elif start:
         yield from ((row, 0) for row in _of_object(path))
 
@@ -83,17 +83,20 @@ def _damaged(path: Path) -> UserError:
 
 def _of_object(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of an object, or of many: what is named .json is often JSON lines."""
-    lines = filter(None, (line.strip() for line in text_lines(path)))
-    first = next(lines).removeprefix(BOM).strip()
+    numbered = ((number, line.strip()) for number, line in enumerate(text_lines(path), 1))
+    lines = ((number, line) for number, line in numbered if line)
+    number, line = next(lines)
+    first = (number, line.removeprefix(BOM).strip())
     second = next(lines, None)
     if second is None:
-        yield from _held(json_object(first, path, 1), path)
+        yield from _held(json_object(first[1], path, 1), path)
         return
-    if _is_object(first, path):
-        for number, line in enumerate(chain([first, second], lines), 1):
+    if _is_object(first[1], path):
+        for number, line in chain([first, second], lines):
             yield json_object(line, path, number)
         return
-    text = b"\n".join(_bounded(chain([first, second], lines), path))
+    every = (line for _, line in chain([first, second], lines))
+    text = b"\n".join(_bounded(every, path))
     yield from _held(json_object(text, path, 1), path)
 
 

@@ -13,8 +13,8 @@ from distill.errors import UserError
 LARGE = 2.0**63  # from here on orjson may have rounded a whole number
 
 
-def json_object(text: bytes, path: Path, number: int) -> dict[str, Any]:
-    """The object in line ``number`` of a file; whole numbers beyond 64 bits become texts.
+def json_object(text: bytes, path: Path, number: int, *, part: str = "line") -> dict[str, Any]:
+    """The object in line (or ``part``) ``number`` of a file; whole numbers beyond 64 bits become texts.
 
     Raises:
         UserError: it is not UTF-8, not JSON, or not an object.
@@ -28,12 +28,17 @@ def json_object(text: bytes, path: Path, number: int) -> dict[str, Any]:
         if (repaired := _repaired(text)) is not None:
             return repaired
         kind = "not UTF-8" if not _is_utf8(text) else f"not JSON ({error.msg})"
-        msg = f"{path}:{number}: {kind}; fix or remove the line"
+        msg = f"{_place(path, number, part)}: {kind}; fix or remove the {part}"
         raise UserError(msg) from None
     if not isinstance(value, dict):
-        msg = f"{path}:{number}: a line must be a JSON object; found {type(value).__name__}"
+        place = _place(path, number, part)
+        msg = f"{place}: each {part} must be a JSON object; found {type(value).__name__}"
         raise UserError(msg)
     return value
+
+
+def _place(path: Path, number: int, part: str) -> str:
+    return f"{path}:{number}" if part == "line" else f"{path}: {part} {number}"
 
 
 def _holds_large(value: Any) -> bool:

@@ -39,8 +39,7 @@ class Bounded(ImmutableSandboxedEnvironment):
             optimized=False,  # or constants would be computed while the template is read
         )
         self.filters = {name: self._guarded(each) for name, each in self.filters.items()}
-        tests: dict[str, Callable[..., Any]] = dict(self.tests)
-        self.tests = {name: self._guarded(each) for name, each in tests.items()}
+        self.tests = {name: self._guarded(each) for name, each in self.tests.items()}  # type: ignore[arg-type]
         self._left = STEPS
         self._turn = 1
 

@@ -18,7 +18,7 @@ _JOINT = re.compile(
     r"|e|и|или|和|或|と|または){0,80}"
 )
 _CONNECTED = re.compile(r"[,;&，；、]|\b(?:and|or|et|ou|und|oder|или)\b|和|或|\\quad")
-# (a), b), 1., Part 2: at the end of what stands before a box
+# After a box: it is computed with, so it is a step: \boxed{3} + 4 =
 _COMPUTED_WITH = re.compile(r"[\s$)]{0,4}(?:[-+*/×^]|\\(?:cdot|times|div)\b)\s?\d[^\n]{0,40}=")
 # (a), b), 1., Part 2: at the end of what stands before a box in its line
 _PART = re.compile(

@@ -154,6 +154,7 @@ _AGAIN = re.compile(
     r"|try (?:this |it |that )?(?:once )?(?:more|again))\b",
     re.IGNORECASE,
 )
+LONGEST_END = 60  # characters of a text's end in which "same result" is looked for
 _SAME = re.compile(r"\b(?:same|confirms?|yes|indeed|again|also|no)\b[^\n]{0,40}$", re.IGNORECASE)
 
 
@@ -237,11 +238,14 @@ def kept(after: str, *, at_once: int = 20) -> str | None:
         if match.end() > last and _start_of(after, match) is not None:
             last = match.end()
     for match in _AGAIN.finditer(after):
-        if not _SAME.search(after, match.end()) and _start_of(after, match) is not None:
+        end = max(match.end(), len(after) - LONGEST_END)
+        if not _SAME.search(after, end) and _start_of(after, match) is not None:
             last = max(last, match.end())
+    digit = next((at for at, char in enumerate(after) if char.isdigit()), len(after))
+    of_another_from = max(after.find("?"), digit) if "?" in after else len(after)
     for match in _THIS_IS_WRONG.finditer(after):
         said = _start_of(after, match)
-        of_another = "?" in after[: match.start()] and any(map(str.isdigit, after[: match.start()]))
+        of_another = of_another_from < match.start()
         if said is None or of_another:
             continue
         if match.start() <= at_once or _EXCLAIMED.search(said):

@@ -133,6 +133,7 @@ SEVEN = (
     "Ans. 7",
     "Ans: 7",
     "ans=7",
+    "We add. Ans is 7, since 3+4.",
     "Result: 7",
     "Solution: 7",
     "So, the value is $7$.",

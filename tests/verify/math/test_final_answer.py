@@ -184,7 +184,7 @@ def test_the_quick_look_at_the_words_changes_no_answer(monkeypatch: pytest.Monke
     assert [extract.extract(response) for response in EVERY] == quick
 
 
-N = 1_000_000
+N = 500_000
 HOSTILE = (
     *("answer of ", "the correct answer ", "answer: 5\n", "<answer>", "<answer>5</answer>"),
     *(r"\boxed{1}" + "\n", r"not \boxed{1} ", r"\boxed{1} is wrong. ", "wait, this is wrong. "),
@@ -199,6 +199,7 @@ HOSTILE = (
     ),
     *("is it 3.5? no. ", "no, 8 ", "let me redo ", "no: it is ", "~~", "→ ", "if the answer is 5 "),
     *("alternativa ", "cevap ", "7 (3 red) ", "the answer, it, "),
+    *("let me redo this with care, once more. ", "this is wrong. option C ? "),
     *(
         "but so 8 ",
         "However, so\n",
@@ -216,10 +217,11 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_a_megabyte_of_such_words_takes_linear_time(piece: str) -> None:
+def test_half_a_megabyte_of_such_words_takes_linear_time(piece: str) -> None:
     text = piece * (N // len(piece))
     started = time.process_time()
     for kind in ("math", "choice"):
         CHECKS[kind]("5", text)
+        CHECKS[kind]("5", f"The answer is 5. {text}")
     # 1 to 3 s on a busy machine; a quadratic pattern would take hours
     assert time.process_time() - started < 20
