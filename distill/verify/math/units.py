@@ -36,7 +36,10 @@ CHANGING = DENYING | _words(
     mitad tercio tercios cuarto cuartos quinto quintos sexto sextos séptimos octavos novenos
     décimo décimos docena docenas cien cientos mil millón millones medios terços quartos décimas
     dúzia dúzias milhão milhões terzi quarti quinti sesti dozzina milioni oder ou moins mehr
-    weniger más menos mais meno più als que"""
+    weniger más menos mais meno più als que demi demis moitié moitiés mitades metà quadrat hoch
+    carré cuadrado fois mal vezes geteilt sauf außer paar paare paire paires par pares lakh lakhs
+    crore crores mrd mio mio. myriads permille promille prozent elevenths twelfths hundredth
+    squares"""
 )
 _METRIC = {"k": 3, "h": 2, "d": -1, "c": -2, "m": -3, "µ": -6, "n": -9, "M": 6, "G": 9}
 _LONG = {"kilo": 3, "deci": -1, "centi": -2, "milli": -3, "micro": -6, "nano": -9, "mega": 6}
