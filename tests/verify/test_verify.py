@@ -85,7 +85,7 @@ COMPARED = [
     ("2000000", r"2\text{ million}", "correct"),
     ("3000", r"3 \times 10^{3}", "correct"),
     ("36", "3 dozen", "unverifiable"),  # worth a number, but which is not for us to say
-    ("1128", r"18\text{ hours and }48\text{ minutes}", "unverifiable"),
+    ("1128", r"18\text{ hours and }48\text{ minutes}", "correct"),
     ("50", r"50\%", "correct"),  # the sign left out
     ("0.5", r"50\%", "correct"),  # or its value
     (r"50\%", "0.5", "correct"),

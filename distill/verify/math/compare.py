@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from fractions import Fraction
 
 from distill.verify.math import phrases
-from distill.verify.math.latex import canonical
 from distill.verify.math.notations import Based, Ratio, Residue
+from distill.verify.math.points import chain, flat, letters, point, spread
 from distill.verify.math.probe import constant
 from distill.verify.math.rational import Number
 from distill.verify.math.relations import equivalent, same_set
@@ -15,6 +14,7 @@ from distill.verify.math.renamed import renamed
 from distill.verify.math.scalars import (
     UNKNOWN,
     Outcome,
+    decimal_comma,
     formula_and_number,
     is_far,
     same_notations,
@@ -27,7 +27,6 @@ from distill.verify.math.values import (
     Named,
     Text,
     Value,
-    is_name,
     read,
     understood,
 )
@@ -62,21 +61,21 @@ def same(gold: Value, answer: Value) -> Outcome:
 
 def _named(gold: Value, answer: Value) -> Outcome:
     """Compares what is named; another name leaves it open."""
-    if isinstance(gold, Listed) and (spread := _chain(answer)):
-        return same(gold, spread)
-    if isinstance(answer, Listed) and (spread := _chain(gold)):
-        return same(spread, answer)
+    if isinstance(gold, Listed) and (several := chain(answer)):
+        return same(gold, several)
+    if isinstance(answer, Listed) and (several := chain(gold)):
+        return same(several, answer)
     inner = [one.value if isinstance(one, Named) else one for one in (gold, answer)]
     wholes = [getattr(one, "plain", "") for one in (gold, answer)]
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name == answer.name or {gold.name, answer.name} <= _RESULT:
             return same(*inner)
-        if (_letters(gold) and _letters(answer)) or equivalent(*wholes) is True:
-            return same(_spread(gold), _spread(answer)) if _letters(gold) else (True, "relation")
+        if (letters(gold) and letters(answer)) or equivalent(*wholes) is True:
+            return same(spread(gold), spread(answer)) if letters(gold) else (True, "relation")
         found = same(*inner)
         return found if found[0] is False and all(map(understood, inner)) else (None, "names")
-    if _letters(gold) or _letters(answer):
-        return same(*((_spread(one) if _letters(one) else one) for one in (gold, answer)))
+    if letters(gold) or letters(answer):
+        return same(*((spread(one) if letters(one) else one) for one in (gold, answer)))
     if (as_sets := same_set(gold, answer)) is not None:
         return as_sets, "interval"
     for one in (gold, answer):
@@ -84,34 +83,6 @@ def _named(gold: Value, answer: Value) -> Outcome:
             alike_ = equivalent(*wholes)
             return UNKNOWN if alike_ is None else (alike_, "relation")
     return same(*inner)
-
-
-def _letters(value: Value) -> list[str]:
-    """The letters of (x, y) = (1, 2)."""
-    if not isinstance(value, Named) or value.name[:1] != "(" or not isinstance(value.value, Listed):
-        return []
-    letters = value.name[1:-1].split(",")
-    fits = value.value.brackets == "()" and len(letters) == len(value.value.items)
-    return letters if fits and not any(isinstance(x, Listed) for x in value.value.items) else []
-
-
-def _chain(value: Value) -> Listed | None:
-    """The list of k = 3 and m = 3 for k = m = 3."""
-    if not isinstance(value, Named):
-        return None
-    names = [name.strip() for name in value.plain.split("=")[:-1]]
-    if len(names) < 2 or not all(map(is_name, names)):
-        return None
-    items = tuple(Named(canonical(name), value.value) for name in names)
-    return Listed("", items, canonical(value.plain))
-
-
-def _spread(value: Value) -> Value:
-    r"""``x = 1, y = 2`` for ``(x, y) = (1, 2)``."""
-    if not isinstance(value, Named) or not isinstance(value.value, Listed):
-        return value
-    items = tuple(map(Named, _letters(value), value.value.items))
-    return replace(value.value, brackets="", items=items)
 
 
 def _approximate(gold: Value, answer: Value) -> Outcome:
@@ -134,11 +105,11 @@ def _approximate(gold: Value, answer: Value) -> Outcome:
 
 def _against_number(gold: Number, answer: Value) -> Outcome:
     if isinstance(answer, Listed):
-        if gold.decimals and gold.value == _decimal_comma(answer):
+        if gold.decimals and gold.value == decimal_comma(answer):
             return True, "decimal_comma"
         if _GROUPS.fullmatch(answer.plain) and gold.value == int(re.sub("[, ]", "", answer.plain)):
             return None, "separator"  # 8, 424
-        if any(isinstance(item, Number) and item.unit for item in answer.items):
+        if _measures(answer):
             return None, "compound"  # 18 hours and 48 minutes
         if all(same(gold, item)[0] for item in answer.items):
             return True, "list"  # twice the same
@@ -150,23 +121,19 @@ def _against_number(gold: Number, answer: Value) -> Outcome:
 
 def _number_against(gold: Value, answer: Number) -> Outcome:
     if isinstance(gold, Listed):
-        if answer.decimals and answer.value == _decimal_comma(gold):
+        if answer.decimals and answer.value == decimal_comma(gold):
             return True, "decimal_comma"
         if _GROUPS.fullmatch(gold.plain):
             return None, "separator"
+        if answer.unit and _measures(gold):
+            return None, "compound"
         return (False, "list") if understood(gold) and len(gold.items) > 1 else UNKNOWN
     return formula_and_number(gold, answer) if isinstance(gold, Text) else UNKNOWN
 
 
-def _decimal_comma(value: Listed) -> Fraction | None:
-    """The value of a list of two numbers if its comma is a decimal comma."""
-    left, _, right = value.text.partition(",")
-    if len(value.items) != 2 or value.brackets or not (left + right).isascii():
-        return None
-    digits = left.removeprefix("-")
-    if not (digits.isdecimal() and right.isdecimal() and len(digits + right) < 40):
-        return None
-    return Fraction(f"{left}.{right}")
+def _measures(value: Listed) -> bool:
+    """Whether a part of it has a unit."""
+    return any(isinstance(item, Number) and item.unit for item in value.items)
 
 
 def _both_signs(value: Value) -> Value:
@@ -189,9 +156,9 @@ def _list_or_text(gold: Value, answer: Value) -> Outcome:
     texts = [one.plain for one in (gold, answer) if isinstance(one, Text)]
     lists = [one for one in (gold, answer) if isinstance(one, Listed)]
     if texts and lists and texts[0][:1].isupper() and texts[0][1:].lstrip("' ").startswith("("):
-        point = read(texts[0][1:].lstrip("' "))  # P(1, 2)
-        if isinstance(point, Listed):
-            return _lists(lists[0], point) if gold is lists[0] else _lists(point, lists[0])
+        place = read(texts[0][1:].lstrip("' "))  # P(1, 2)
+        if isinstance(place, Listed):
+            return _lists(lists[0], place) if gold is lists[0] else _lists(place, lists[0])
     if texts and lists and phrases.meaning(texts[0]) in phrases.NO_NUMBER and understood(lists[0]):
         return False, "list"
     one_value = texts and constant(texts[0]) is not None
@@ -202,6 +169,9 @@ def _lists(gold: Listed, answer: Listed) -> Outcome:
     """Compares element by element; sets and bare lists have no order, bracketed ones do."""
     if gold.brackets == answer.brackets and gold.text == answer.text:
         return True, "string"
+    if (gold.brackets == "matrix") != (answer.brackets == "matrix"):
+        row = _lists(point(gold), point(answer)) if flat(gold) or flat(answer) else UNKNOWN
+        return row if gold.brackets == "()" or not row[0] else (None, "brackets")
     kinds = {gold.brackets, answer.brackets}
     if (
         any(

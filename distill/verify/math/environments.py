@@ -5,9 +5,9 @@ import re
 from distill.verify.math.latex import plain
 
 _MATRIX = re.compile(
-    r"\\begin\s?\{(?:small|[pbB])?(?:matrix|array)\}(?:\s?\{[lcr| ]{1,40}\})?"
+    r"\\begin\s?\{(?:small|[pbB])?(?:matrix|array)\*?\}(?:\s?\[[lcr]\]|\s?\{[lcr| ]{1,40}\})?"
     r"((?:(?!\\(?:begin|end)).)*)"
-    r"\\end\s?\{(?:small|[pbB])?(?:matrix|array)\}",
+    r"\\end\s?\{(?:small|[pbB])?(?:matrix|array)\*?\}",
     re.DOTALL,
 )
 # brackets and dollars around a matrix, and its name before it

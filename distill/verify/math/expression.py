@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from distill.verify.math.notations import with_choices
+from distill.verify.math.phrases import is_product
 from distill.verify.math.rational import may_be_euler
 
 LONGEST = 512  # characters; nobody writes a longer formula as an answer
@@ -23,10 +24,9 @@ _FUNCTIONS = {
     **{name: name for name in ("sin", "cos", "tan", "ln", "log", "cis", "exp")},
     **{f"{mark}arc{name}": f"a{name}" for mark in ("", "\\") for name in ("sin", "cos", "tan")},
     r"\cis": "cis",
+    **dict.fromkeys((r"\lg", "lg"), "lg"),
 }
 _INVERSE = {"sin": "asin", "cos": "acos", "tan": "atan"}  # \sin^{-1}
-# Letters that stand side by side as factors: 6xyz, abc - 1. Others may be a word.
-_PRODUCT = re.compile("[abcd]{2,4}|[wxyz]{2,4}|[pqrs]{2,4}|[kmn]{2,3}")
 _TIMES = frozenset(("*", r"\cdot", r"\times"))
 _OVER = frozenset(("/", r"\div"))
 _CLOSING = {"(": ")", "{": "}"}
@@ -74,16 +74,15 @@ def symbols(tree: Node) -> frozenset[str]:
     return frozenset().union(*map(symbols, tree.args))
 
 
-def has(tree: Node, kind: str) -> bool:
-    """Whether any part of it is of this kind (``decimal``: it may be rounded)."""
-    return tree.kind == kind or any(has(arg, kind) for arg in tree.args)
-
-
-def leaves(tree: Node) -> frozenset[str]:
-    """The numbers in it, as written."""
-    if tree.kind in ("number", "decimal"):
-        return frozenset((tree.value,))
-    return frozenset().union(*map(leaves, tree.args))
+def _double_factorial(base: Node) -> Node:
+    r"""6!! = 6 \cdot 4 \cdot 2, of a written number; somebody may mean (6!)!."""
+    if base.kind != "number" or len(base.value) > 4 or (n := int(base.value)) > 3_000:
+        raise Refused
+    half = n // 2
+    number = {x: Node("number", (), str(x)) for x in (2, half, n)}
+    even = Node("mul", (Node("pow", (number[2], number[half])), Node("factorial", (number[half],))))
+    whole = Node("factorial", (number[n],))
+    return Node("doubtful", (Node("div", (whole, even)) if n % 2 else even,))
 
 
 class _Reader:
@@ -162,9 +161,11 @@ class _Reader:
         base = self.base()
         if self.peek() == "!":
             self.take()
-            if self.peek() == "!":
+            twice = self.peek() == "!"
+            base = _double_factorial(base) if twice else Node("factorial", (base,))
+            self.at += twice
+            if twice and self.peek() == "!":
                 raise Refused
-            base = Node("factorial", (base,))
         if self.peek() == "^":
             self.take()
             marked = self.tokens[self.at : self.at + 2] == ["{", "("]
@@ -233,13 +234,16 @@ class _Reader:
     def symbol(self, name: str) -> Node:
         if self.peek() == "_":
             self.take()
-            index = self.take()
+            index, sums = self.take(), ""
             if index == "{":
                 index = self.take()
+                while self.peek() in ("+", "-") or self.peek().isalnum():
+                    sums += self.take()
                 self.expect("}")
             if not index.isalnum():
                 raise Refused
-            return Node("symbol", (), f"{name}_{index}")
+            tree = Node("symbol", (), f"{name}_{index}{sums}")
+            return Node("doubtful", (tree,)) if sums else tree  # the rules of F_{n+1} are unknown
         if name in _APPLIED and self.peek() == "(":
             raise Refused
         return Node("constant" if name in ("e", "i") else "symbol", (), name)
@@ -285,7 +289,10 @@ class _Reader:
             elif power.kind != "number":
                 raise Refused
         inner = self.of()
-        tree = Node(name, (inner, *args))
+        if name == "lg":  # to the base 10, or to the base 2
+            tree = Node("doubtful", (Node("log", (inner, Node("number", (), "10"))),))
+        else:
+            tree = Node(name, (inner, *args))
         return tree if power is None else Node("pow", (tree, power))
 
     def of(self) -> Node:
@@ -305,16 +312,3 @@ class _Reader:
         if self.peek() in ("(", "{", "/", "|", r"\frac", r"\sqrt"):
             raise Refused
         return inner
-
-
-def is_product(letters: str) -> bool:
-    """Whether several letters are a product rather than a word or a unit: xy, abc."""
-    if len(letters) == 2 and letters.islower() and letters.isalpha():
-        return _WORDS.fullmatch(letters) is None
-    return _PRODUCT.fullmatch(letters) is not None
-
-
-_WORDS = re.compile(
-    "am|an|as|at|be|by|cm|do|dm|ft|go|he|hr|if|in|is|it|kg|km|lb|me|m[giylmr]|no|of|oh|ok|o[nrz]"
-    "|pm|so|st|th|to|up|us|we|nd|rd"
-)

@@ -22,6 +22,7 @@ _SIGNS: dict[int | str, int | str] = {
     "〈": "(", "〉": ")", "⟨": "(", "⟩": ")", "∴": r"\therefore ", "⇒": r"\implies ", "∣": "|",
     "″": "''", "∠": r"\angle ", "→": r"\to ", "⟶": r"\to ", "٫": ".", "٬": ",",
     **{zero + digit: str(digit) for zero in (0x660, 0x6F0, 0x966) for digit in range(10)},
+    "μ": r"\mu ",
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ",
 }  # fmt: skip
 _SYMBOLS = str.maketrans(_SIGNS)
@@ -49,10 +50,11 @@ _GONE = re.compile(
     r"|(?:\b(?:US|R|C|A|AU|CA|HK|NZ|S) ?)?\\\$|\$"
     r"|\\(?:[hv]?phantom|[hv]space\*?|color|label|tag|mspace)\s?(?:\[[^\[\]]*\])?\{[^{}]*\}"
     r"|\\(?:bbox|enclose|framebox)\s?(?:\[[^\[\]]*\]|\{[^{}]*\}(?=\s?\{))"
-    r"|\\(?:textcolor|colorbox)\s?(?:\[[^\[\]]*\])?\{[^{}]*\}"
+    r"|\\(?:textcolor|colorbox|html(?:Class|Id|Style|Data)|style|class|cssId)\s?(?:\[[^\[\]]*\])?\{[^{}]*\}"
 )
 _DEGREES = re.compile(
     r"\s?\^\s?\\circ(?![a-zA-Z])|\s?\^\s?\{\s?\\circ\s?\}|\s?\\(?:degree|textdegree)(?![a-zA-Z])"
+    r"|(?<=[0-9])\s?\^\s?\{?\s?\\(?:text|mathrm|textrm)\s?\{\s?[o°]\s?\}\s?\}?"
     r"|\s?\^\s?\{?°\}?|(?<=[0-9])\^\{?o\}?(?![A-Za-z0-9])"
 )
 _SPACE = re.compile(r"(?:\\[,;:> ~]|(?<=[^\s(,])~|\\q?quad(?![a-zA-Z](?!_))|\\\\?(?=\s)|\s)+")
@@ -67,12 +69,25 @@ _FENCES = re.compile(
 )
 _FENCE = ("", "(", ")", "|", "[", "]", SET_OPEN, SET_CLOSE)
 _NAMES = re.compile(
-    r"\\(?:([dtc])frac|(l|g|n)(?:eq|eqslant)|([lg])t|(n)e|(varnothing)|(dots|cdots)"
+    r"\\(?:([dtcsx]|nice|flat)frac|(l|g|n)(?:eq|eqslant)|([lg])t|(n)e|(varnothing)|(dots|cdots)"
     r"|([dt]binom)|((?:long)?rightarrow))(?![a-zA-Z])"
 )
 _WRITTEN = {"<=": r"\le ", ">=": r"\ge ", "!=": r"\ne ", "==": "=", r"\%": "%", "...": r"\ldots "}
 # One mark in two spellings: f^{\prime} and f', f^{(3)} and f''', \overline{z} and \bar{z}.
 _PRIMES = re.compile(r"\^\s?\{\s?((?:\\prime\s?|'){1,4})\}|\^?\s?\\prime(?![a-zA-Z])")
+_TRANSPOSED = re.compile(r"\^\s?(?:\\(?:top|intercal)(?![a-zA-Z])|\{\s?\\(?:top|intercal)\s?\})")
+# {}^{11}\!/_{13}
+_RAISED_OVER = re.compile(
+    r"(?<![\w)}\]])(?:\{\})?\^\s?\{?([0-9]{1,20})\}?\s?/\s?_\s?\{?([0-9]{1,20})\}?(?![0-9])"
+)
+_UNDERBRACE = re.compile(
+    r"\\(?:under|over)brace\s?\{((?:[^{}]|\{[^{}]{0,80}\}){1,200})\}\s?[_^]\s?\{\s?(?:the )?"
+    r"(?:final |correct )?(?:answer|result|solution|value|total|sum|antwort|ergebnis|réponse"
+    r"|respuesta|resposta|risposta)\s?\}",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"[“„«»‟\"]\s?([^“”„«»\"]{1,200}?)\s?[”“»«\"]|(?:‘|``)([^‘'`]{1,200})'{1,2}")
+_AMPERSAND = re.compile(r"\s?\\&\s?|(?<=\b[A-Z]) & (?=[A-Z]\b)")
 _DERIVED = re.compile(r"(?<=[a-zA-Z])\s?\^\s?\{\s?\(([1-4])\)\s?\}")
 _BAR = re.compile(r"\\overline(?=\s?(?:\{\s?[A-Za-z]\s?\}| [A-Za-z](?![A-Za-z])))")
 _VECTOR = re.compile(r"(^\s?-\s?)?\\(?:overrightarrow|vec)\s?\{\s?([A-Z])\s?([A-Z])\s?\}")
@@ -115,11 +130,12 @@ def plain(text: str) -> str:
     if "\\" in text or "$" in text or "°" in text or "^" in text:
         text = _DOUBLED.sub(r"\\", text)
         text = text.replace(r"\{", SET_OPEN).replace(r"\}", SET_CLOSE)
-        text = _DEGREES.sub("°", _FOREIGN.sub(_joined, text))
+        text = _FOREIGN.sub(_joined, _DEGREES.sub("°", text))
         text = _EXPONENT.sub(r"\1\2\3", text)
         text = _FONT.sub(r" \1 ", _GONE.sub("", text))
         text = _FENCES.sub(_fence, _NAMES.sub(_short, _FONT_AROUND.sub("", text)))
         text = _OVER.sub(_as_command, _marks(text))
+        text = _UNDERBRACE.sub(r"\1", text) if "brace" in text else text
     if "{" in text:
         text = _COMMA.sub(r"\1", _DECIMAL_COMMA.sub(_decimal_comma, text))
     for written, meant in _WRITTEN.items():
@@ -127,8 +143,12 @@ def plain(text: str) -> str:
             text = text.replace(written, meant)
     if not text.isascii():
         text = _AND_OR.sub(_joined, text)
+    if "&" in text and r"\begin" not in text:
+        text = _AMPERSAND.sub(" and ", text)
     text = _SPACE.sub(" ", text).rstrip(" .,;:*`")
     text = _LEADING.sub("", text)
+    if text[:1] in _QUOTES and (quoted := _QUOTED.fullmatch(text)):
+        text = quoted[1] or quoted[2]
     if match := _BEFORE.match(text):
         text = text[match.end() :]
     text = _MINUS.sub("-", text)
@@ -137,6 +157,7 @@ def plain(text: str) -> str:
 
 _MINUS = re.compile(r"^(?:minus|negative) (?=[0-9\\])")
 _LEADING = re.compile(r"^(?:[ ;:*`]|,(?![0-9]))+")
+_QUOTES = (*'“„«»‟"‘`',)
 _ENDS = ("e", "d", "k", "x", *"■□∎✓✅")  # of what _AFTER removes
 
 
@@ -152,6 +173,7 @@ def _marks(text: str) -> str:
     text = _PRIMES.sub(
         lambda match: "'" * ((match[1] or "'").count("\\") or len(match[1] or "'")), text
     )
+    text = _TRANSPOSED.sub("^T", _RAISED_OVER.sub(r"\\frac{\1}{\2}", text))
     text = _DERIVED.sub(lambda match: "'" * int(match[1]), text)
     text = _ANGLE.sub(_angle, _VECTOR.sub(_vector, _BAR.sub(r"\\bar", text)))
     for name in ("phi", "epsilon", "theta"):

@@ -26,6 +26,8 @@ _SYSTEM = re.compile("_|base|binary|ternary|octal|decimal|进制")
 _PART = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _RATIO = re.compile(rf"({_PART}(?: ?: ?{_PART}){{1,7}})(?: ?([aApP])\.? ?[mM]\b\.?)?")
 _TO = re.compile(r"(?<=[0-9])(?: to | ?比 ?)(?=[0-9])")
+_RATIO_OF = re.compile(r"(?:(?:an?|the|in the) )?(?:ratio|proportion)(?: of| is)?:? ")
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]) ?(?:h|Uhr) ?([0-5][0-9])")  # 19h20
 _HOUR = re.compile(r"([0-9]{1,2}) ?([aApP])\.? ?[mM]\b\.?")
 _RESIDUE = re.compile(
     r"(?:(-?[A-Za-z](?:\^\{?[0-9]\}?)?) ?\\equiv ?)?(-?[0-9]{1,20}) ?\(? ?(?:\\[bp]?)?mod(?:ulo)?"
@@ -38,7 +40,7 @@ _MULTIPLES = re.compile(
 )
 # Choices and arrangements as other countries write them: C_8^3, C(8,3), {}_8C_3, ^{8}C_3, A_8^3.
 _INDEX = r"\{?([0-9]{1,4})\}?"
-_TWO = r"\( ?([0-9]{1,4}) ?, ?([0-9]{1,4}) ?\)"
+_TWO = r"\( ?([0-9]{1,4}) ?[,;] ?([0-9]{1,4}) ?\)"
 _CHOICES = re.compile(
     rf"(?:\{{\}})?[_^]{_INDEX} ?([CP]) ?_{_INDEX}"
     rf"|(?<![A-Za-z\\])([CPA])(?: ?[_^]{_INDEX} ?[_^]{_INDEX}| ?{_TWO})"
@@ -102,6 +104,11 @@ def notation(text: str) -> Notation | None:
             if match and int(match[3])
             else None
         )
+    if "h" in text and (match := _CLOCK.fullmatch(text)):
+        return Ratio((Fraction(match[1]), Fraction(match[2])), clock=True)
+    if match := _RATIO_OF.match(text):
+        ratio = _RATIO.fullmatch(_TO.sub(":", text[match.end() :]))
+        return ratio and Ratio(tuple(map(Fraction, ratio[1].split(":"))))
     text, ranges = _TO.subn(":", text)  # 5 to 8 may be a range
     if ":" in text and (match := _RATIO.fullmatch(text)):
         written = [part.strip() for part in match[1].split(":")]

@@ -63,6 +63,16 @@ _SUBJECT = re.compile(
     r"(?:the|this)(?: [a-z]{2,20}){1,2} (?=does(?:n't| not) exist$|is undefined$)"
 )
 _WINNER = re.compile(r"(?<=[a-z]) (?:always )?(?:wins|will win)$")
+_SHAPE = re.compile("(isosceles|scalene|equilateral|acute|obtuse|right(?:-angled)?) triangle")
+_MONTHS = """january february march april may june july august september october november
+december"""
+_MONTH = "(" + "|".join(rf"{name[:3]}(?:{name[3:]}|\.)?" for name in _MONTHS.split()) + r"|sept\.?)"
+_DAY = "([0-3]?[0-9])(?:st|nd|rd|th)?"
+_DATE = re.compile(
+    rf"(?:the )?{_DAY} (?:of )?{_MONTH}(?:,? ([0-9]{{4}}))?"
+    rf"|{_MONTH} (?:the )?{_DAY}(?:,? ([0-9]{{4}}))?",
+    re.IGNORECASE,
+)
 _FIRST = re.compile(r"(yes|no|true|false)\s?[,.:;!]\s?(?=[^\W\d])")
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
@@ -83,6 +93,8 @@ def meaning(text: str) -> str | None:
     if len(text) > 80:
         return None
     said = _said(text).lower() if "\\" not in text else text.strip()
+    if said[-1:].isalnum() and (day := date(said)):
+        return day
     if (
         known := _MEANT.get(said)
         or _MEANT.get(_LEAD.sub("", _SUBJECT.sub("", said), count=1).removeprefix("is "))
@@ -92,6 +104,20 @@ def meaning(text: str) -> str | None:
     if first and not DENYING & set(said[first.end() :].split()) - {"not", "no"}:
         return first[1]
     return None
+
+
+def date(text: str) -> str | None:
+    """A day with the name of its month, in one form.
+
+    >>> date("4 July") == date("July 4th"), date("July")
+    (True, None)
+    """
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return None
+    day, month, year, other_month, other_day, other_year = match.groups()
+    name = (month or other_month)[:3].lower()
+    return f"{name} {int(day or other_day)} {year or other_year or ''}"
 
 
 def _said(text: str) -> str:
@@ -106,7 +132,9 @@ def bare(text: str) -> str:
     if match := _SENTENCE.fullmatch(said):
         return said if match[1] in DENYING else match[1] or match[2]
     said = _WINNER.sub("", said)
-    return _LEAD.sub("", said, count=1)
+    said = _LEAD.sub("", said, count=1)
+    shape = _SHAPE.fullmatch(said)
+    return shape[1] if shape else said
 
 
 def contrary(left: str, right: str) -> bool:
@@ -140,3 +168,18 @@ def number(text: str) -> Fraction | None:
         else:
             return None
     return Fraction(total + part)
+
+
+def is_product(letters: str) -> bool:
+    """Whether several letters are a product rather than a word or a unit: xy, abc."""
+    if len(letters) == 2 and letters.islower() and letters.isalpha():
+        return _WORDS.fullmatch(letters) is None
+    return _PRODUCT.fullmatch(letters) is not None
+
+
+# Letters that stand side by side as factors: 6xyz, abc - 1. Others may be a word.
+_PRODUCT = re.compile("[abcd]{2,4}|[wxyz]{2,4}|[pqrs]{2,4}|[kmn]{2,3}")
+_WORDS = re.compile(
+    "am|an|as|at|be|by|cm|do|dm|ft|go|he|hr|if|in|is|it|kg|km|lb|me|m[giylmr]|no|of|oh|ok|o[nrz]"
+    "|pm|so|st|th|to|up|us|we|nd|rd"
+)

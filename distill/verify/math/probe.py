@@ -19,7 +19,7 @@ from itertools import islice, product
 from zlib import crc32
 
 from distill.verify.math.bounds import ONE, Arithmetic, Valued, arithmetic, exact
-from distill.verify.math.expression import Node, has, leaves, parse, symbols
+from distill.verify.math.expression import Node, parse, symbols
 
 POINTS = 4  # with values between 0.3 and 2.9, and as many of either sign
 BITS = 256  # the precision that is tried first
@@ -62,9 +62,21 @@ def equal(gold: str, answer: str) -> bool | None:
     return False if found == {False} and _certain(left, right) else None
 
 
+def _has(tree: Node, kind: str) -> bool:
+    """Whether any part of it is of this kind (``decimal``: it may be rounded)."""
+    return tree.kind == kind or any(_has(arg, kind) for arg in tree.args)
+
+
+def _leaves(tree: Node) -> frozenset[str]:
+    """The numbers in it, as written."""
+    if tree.kind in ("number", "decimal"):
+        return frozenset((tree.value,))
+    return frozenset().union(*map(_leaves, tree.args))
+
+
 def _certain(left: Node, right: Node) -> bool:
     """Whether a difference counts: the names are the same, or one side has none at all."""
-    if has(left, "doubtful") or has(right, "doubtful"):
+    if _has(left, "doubtful") or _has(right, "doubtful"):
         return False
     ours, theirs = symbols(left), symbols(right)
     return ours <= theirs or theirs <= ours
@@ -163,7 +175,7 @@ def _same(left: Node, right: Node, reading: Reading, seed: str) -> bool | None:
         return None
     if all(one == "equal" for one in near):
         rest = set(map(compared, points))
-        if "half" in rest and has(left, "abs") != has(right, "abs"):
+        if "half" in rest and _has(left, "abs") != _has(right, "abs"):
             return None  # ln|x| has a value where ln x has none
         return True if rest <= {"equal", "half", "undefined"} else None
     if all(one == "different" for one in near):
@@ -189,7 +201,7 @@ def _compared(left: Node, right: Node, point: Point) -> str:
     if exact(a) and exact(b) and a[0] == b[0]:
         return "equal"
     if how.differ(a, b):
-        near = has(left, "decimal") or has(right, "decimal")
+        near = _has(left, "decimal") or _has(right, "decimal")
         return "unclear" if near and how.close(a, b) else "different"
     return "equal" if needed <= bits and how.agree(a, b) else "unclear"
 
@@ -229,7 +241,7 @@ def _points(left: Node, right: Node, reading: Reading, seed: str) -> Iterator[Po
         yield near(Fraction(1, 4 if number % 3 == 2 else 1), 1)
     for _ in range(POINTS):
         yield near(Fraction(1), 1, -1)
-    sizes = {abs(Fraction(x)) for tree in (left, right) for x in leaves(tree) if len(x) < 12}
+    sizes = {abs(Fraction(x)) for tree in (left, right) for x in _leaves(tree) if len(x) < 12}
     for size in [Fraction(30), *sorted(sizes)[-CONSTANTS:]]:
         if size:
             yield near(size, 1)

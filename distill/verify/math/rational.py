@@ -8,8 +8,9 @@ answer can waste memory or hit Python's limit of 4,300 digits.
 import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
-from distill.verify.math.units import unit
+from distill.verify.math.units import convert, unit
 
 LONGEST = 1_000  # characters; well below the 4,300 digits that int() takes
 LARGEST = 300  # exponent of ten; the range of a double, far beyond any answer
@@ -37,11 +38,15 @@ _GROUPS = re.compile(
 _LAKHS = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?![0-9,])")
 # 0.1\overline{6}, 0.(3), 0.333\ldots: the digits before the repetition, and those that repeat
 _REPEATING = re.compile(
-    r"([0-9]{1,20})[.,]([0-9]{0,40})(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
+    r"([0-9]{1,20})[.,]([0-9]{0,40}|[0-9]{1,12}(?: [0-9]{1,12}){1,9}(?= ?\\ld))"
+    r"(?:((?:\s?\\(?:overline|bar|dot|overset\s?\{\.\})\s?(?:\{[0-9]{1,120}\}|[0-9]))+"
     r"(?:[0-9]{0,20}\\dot\s?(?:\{[0-9]\}|[0-9]))?)|\(([0-9]{1,120})\)|(?<=[0-9]{3})\s?\\ldots)"
 )
 # 22°30' and 22°30'15"
 _DEGREES = re.compile(r"([0-9]{1,6})° ?([0-9]{1,2})'(?!') ?(?:([0-9]{1,2}) ?(?:''|\"))?$")
+# 1 h 30 min, 5 feet and 3 inches: each part is less than one of the part before
+_MEASURES = re.compile(r"(?:[0-9]{1,9} ?[a-zA-Z]{1,10}\.?(?: and|,)?(?: |$)){2,4}")
+_MEASURE = re.compile(r"([0-9]{1,9}) ?([a-zA-Z]{1,10})")
 _AGAIN = re.compile(r"([0-9])\1{2,}$|([0-9]{2,20}?)\2+$")
 _CURRENCY = re.compile(r"(?:([€£¥₹₽])|(USD|EUR|GBP|INR|CNY|RMB|US|Rs\.?)(?=[ 0-9.]))\s?")
 _PERCENT = re.compile(
@@ -80,6 +85,8 @@ def read_number(text: str) -> Number | None:
     sign = -1 if text.startswith("-") else 1
     if text.startswith(("+", "-")):
         text = text[1:].lstrip()
+    if text[-1:].isalpha() and text[:1].isdigit() and _MEASURES.fullmatch(text):
+        return _compound(_MEASURE.findall(text), sign)
     money = _CURRENCY.match(text)
     if money:
         text = text[money.end() :]
@@ -99,6 +106,18 @@ def read_number(text: str) -> Number | None:
         return None
     number = _with_rest(sign * value, text[end:], decimals)
     return replace(number, unit=money[1] or money[2].rstrip(".")) if money and number else number
+
+
+def _compound(parts: list[tuple[str, str]], sign: int) -> Number | None:
+    """What parts in smaller and smaller units measure together, in the smallest."""
+    total, last = Fraction(0), parts[-1][1]
+    for (_, larger), (digits, smaller) in pairwise(parts):
+        part = convert(Fraction(digits), smaller, larger)
+        if larger == smaller or part is None or part >= 1:
+            return None
+    for digits, name in parts:
+        total += convert(Fraction(digits), name, last) or 0
+    return Number(sign * total, unit=last)
 
 
 def may_be_euler(text: str) -> bool:
@@ -135,6 +154,7 @@ def _leading(text: str) -> tuple[Fraction, int, int | None] | None:
 
 def _repeating(match: re.Match[str]) -> Fraction | None:
     whole, first, marked, bracketed = match.groups()
+    first = first.replace(" ", "")
     again = re.sub(r"[^0-9]", "", marked or bracketed or "")
     if not again:  # 0.1666...: its last digits, if they do repeat
         tail = _AGAIN.search(first)

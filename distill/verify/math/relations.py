@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import Any
 
 from distill.verify.math import phrases
-from distill.verify.math.expression import is_product
 from distill.verify.math.latex import SET_CLOSE, SET_OPEN
 from distill.verify.math.probe import constant, equal, line, linear, proportional
 from distill.verify.math.rational import Number
@@ -32,6 +31,7 @@ _BUILDER = re.compile(
 _VARIABLE = re.compile(r"\\?[A-Za-z]{1,7}(?:_\w|_\{\w{1,8}\})?(?: ?\([A-Za-z]\))?")
 _POSITIVE = re.compile(r"\\mathbb ?\{?R\}?(?:\^\{?\+\}?|_\{?(?:\+|> ?0)\}?)")
 _SIZE = re.compile(r"\|([^|]{1,60})\|")
+_SQUARE = re.compile(r"([A-Za-z]|\([^()|]{1,60}\)) ?\^ ?(?:2|\{ ?2 ?\})")
 INFINITY = ("\\infty", "+\\infty")
 PRECISE = Fraction(1, 10**40)  # how far apart two ends are that count as one
 COARSE = Fraction(1, 100)  # how close two ends may be of which one was rounded
@@ -274,17 +274,19 @@ def _half(left: str, sign: str, right: str) -> Reals | None:
     if (limit := end(right)) is None:
         if (limit := end(left)) is None:
             return None
-        left, sign = right, _FLIPPED.get(sign, sign)
+        left, right, sign = right, left, _FLIPPED.get(sign, sign)
     if match := _SIZE.fullmatch(left):
         inner = _solved(match[1], _FLIPPED.get(sign, sign), -limit), _solved(match[1], sign, limit)
         if limit < 0 or None in inner:
             return None
         return Reals("and" if sign in ("<", r"\le", r"\ne") else "or", inner)  # type: ignore[arg-type]
+    if limit >= 0 and sign != "=" and (match := _SQUARE.fullmatch(left)):
+        return _half(f"|{match[1]}|", sign, rf"\sqrt{{{right}}}")
     return _solved(left, sign, limit)
 
 
 def _solved(side: str, sign: str, limit: Any) -> Reals | None:
-    if _VARIABLE.fullmatch(side) and not is_product(side):
+    if _VARIABLE.fullmatch(side) and not phrases.is_product(side):
         factor, offset, name = Fraction(1), Fraction(0), side
     elif (found := line(side)) is not None:
         factor, offset, name = found

@@ -14,7 +14,7 @@ from distill.verify.math.probe import constant, equal
 from distill.verify.math.rational import Number, may_be_euler
 from distill.verify.math.relations import equivalent, same_set, solution
 from distill.verify.math.units import alike, convert, known, scales
-from distill.verify.math.values import Approximate, Text, Value
+from distill.verify.math.values import Approximate, Listed, Text, Value
 
 # (same, method): same is None if it is open.
 Outcome = tuple[bool | None, str]
@@ -25,6 +25,8 @@ ROUNDED = 6
 _UNITS = frozenset("smglhLNJWVAKCFTHtRPBk")
 _SET_NAME = re.compile(r"[A-Z](?:_\w|'|\^c)?|\\bar[A-Z]|\\overline[A-Z]")
 # Its constant has no name of its own, if the formula has x or t and no other c.
+_I, _J = (re.compile(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z])") for letter in "ij")
+_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z]")
 _INTEGRATION = re.compile(r"(.*)\+ ?([cCkK])", re.DOTALL)
 
 
@@ -150,7 +152,31 @@ def _formulas(gold: str, answer: str) -> Outcome:
     varies = ours and theirs and ("x" in ours[1] or "t" in ours[1])
     if found is not True and ours and theirs and varies and ours[2] not in ours[1] + theirs[1]:
         found = equal(gold, f"{theirs[1]}+{ours[2]}") or found
+    if found is False and "j" in gold + answer:
+        found = _other_unit(gold, answer)
     return UNKNOWN if found is None else (found, "probe")
+
+
+def _other_unit(gold: str, answer: str) -> bool | None:
+    """Compares 3 + 4i with 3 + 4j; 2i and 2j may be two vectors, so they stay open."""
+    for one, other in ((gold, answer), (answer, gold)):
+        if _J.search(one) and _I.search(other) and not _I.search(one) and not _J.search(other):
+            if equal(_J.sub("i", one), other) is not True:
+                return False
+            alone = equal(_J.sub("(0)", one), "0") is not False
+            return None if alone or _LETTER.search(_J.sub("", one)) else True
+    return False
+
+
+def decimal_comma(value: Listed) -> Fraction | None:
+    """The value of a list of two numbers if its comma is a decimal comma."""
+    left, _, right = value.text.partition(",")
+    if len(value.items) != 2 or value.brackets or not (left + right).isascii():
+        return None
+    digits = left.removeprefix("-")
+    if not (digits.isdecimal() and right.isdecimal() and len(digits + right) < 40):
+        return None
+    return Fraction(f"{left}.{right}")
 
 
 def is_far(value: Approximate) -> bool:

@@ -6,8 +6,9 @@ digits. Its no proves nothing: two equal formulas may be beyond sympy.
 
 import re
 
-from distill.verify.math.expression import is_product, parse, symbols
+from distill.verify.math.expression import parse, symbols
 from distill.verify.math.latex import plain
+from distill.verify.math.phrases import is_product
 
 LONGEST = 512  # characters of a reference or an answer that is handed to sympy
 DEEPEST = 50  # brackets within brackets; its parser recurses

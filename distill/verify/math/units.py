@@ -29,7 +29,17 @@ CHANGING = DENYING | _words(
     sevenths eighths ninths tenths hundredths thousandths pair pairs couple triple double twice
     power root remainder by divided multiplied if unless except but without instead error is are
     was were be does do did too almost nearly about around approximately roughly maybe perhaps
-    possibly probably least most more less fewer greater smaller above below under"""
+    possibly probably least most more less fewer greater smaller above below under
+    halb halbe hälfte drittel viertel fünftel sechstel siebtel achtel neuntel zehntel
+    hundertstel dutzend hundert tausend millionen milliarden tiers cinquième cinquièmes sixièmes
+    septièmes huitièmes neuvièmes dixièmes douzaine douzaines mille milliers milliard milliards
+    mitad tercio tercios cuarto cuartos quinto quintos sexto sextos séptimos octavos novenos
+    décimo décimos docena docenas cien cientos mil millón millones medios terços quartos décimas
+    dúzia dúzias milhão milhões terzi quarti quinti sesti dozzina milioni oder ou moins mehr
+    weniger más menos mais meno più als que demi demis moitié moitiés mitades metà quadrat hoch
+    carré cuadrado fois mal vezes geteilt sauf außer paar paare paire paires par pares lakh lakhs
+    crore crores mrd mio mio. myriads permille promille prozent elevenths twelfths hundredth
+    squares"""
 )
 _METRIC = {"k": 3, "h": 2, "d": -1, "c": -2, "m": -3, "µ": -6, "n": -9, "M": 6, "G": 9}
 _LONG = {"kilo": 3, "deci": -1, "centi": -2, "milli": -3, "micro": -6, "nano": -9, "mega": 6}
@@ -45,7 +55,10 @@ _SIZES: Mapping[str, Mapping[str, Fraction | int]] = {
     },
     "time": {
         "s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600,
-        "day": 86_400, "week": 604_800, "秒": 1, "分钟": 60, "小时": 3600, "天": 86_400,
+        "day": 86_400, "week": 604_800,
+        "sekunde": 1, "sekunden": 1, "seconde": 1, "segundo": 1, "minuten": 60, "minuto": 60,
+        "stunde": 3600, "stunden": 3600, "heure": 3600, "hora": 3600, "jour": 86_400,
+        "秒": 1, "分钟": 60, "小时": 3600, "天": 86_400,
     },
     "months": {"month": 1, "year": 12, "decade": 120, "century": 1200, "centurie": 1200, "年": 12},
     "mass": {
@@ -67,11 +80,12 @@ _SIZES: Mapping[str, Mapping[str, Fraction | int]] = {
     "voltage": {"V": 1, "volt": 1}, "current": {"A": 1, "ampere": 1, "amp": 1},
     "resistance": {"Ω": 1, "ohm": 1}, "frequency": {"Hz": 1, "hertz": 1},
     "charge": {"C": 1, "coulomb": 1}, "pressure": {"Pa": 1, "pascal": 1},
+    "capacitance": {"F": 1, "farad": 1},
     "amount": {"mol": 1, "mole": 1}, "bytes": {"B": 1, "byte": 1, "bit": Fraction(1, 8)},
     "kelvin": {"K": 1, "kelvin": 1}, "celsius": {"°C": 1}, "fahrenheit": {"°F": 1},
     "units": {"unit": 1}, "percent": {"%": 1},
 }  # fmt: skip
-_PREFIXED = _words("m g l L W J N V A Ω Hz Pa mol s C")
+_PREFIXED = _words("m g l L W J N V A Ω Hz Pa mol s C F")
 _LONG_PREFIXED = _words("meter metre gram gramme liter litre watt joule newton volt ampere second")
 # Signs and words of other scripts that may follow a number at once.
 _GLUED = re.compile(
@@ -85,7 +99,7 @@ _SHORT = _words(
     " st nd rd th kN kJ kW kV Hz kHz MHz Pa kPa mol eV USD EUR GBP usd"
 )
 _WORD = re.compile(
-    r"[A-Za-z$°Ωµ€£¥₹₽²³.'·&/()-]+(?:\^-?[0-9])?(?:[·/]?[A-Za-z]+(?:\^-?[0-9])?)*|\^-?[23]"
+    r"[A-Za-zÀ-ÖØ-öø-ž$°Ωµ€£¥₹₽²³.'·&/()-]+(?:\^-?[0-9])?(?:[·/]?[A-Za-z]+(?:\^-?[0-9])?)*|\^-?[23]"
 )
 _FRACTION = re.compile(r"\\frac ?\{ ([^{}]{1,30}) \} ?\{ ([^{}]{1,30}) \}")  # of two texts
 _PIECE = re.compile(r"([·*/ ]?)([^\W\d_]+|[°$€£¥₹₽¢%]C?F?)(?:\^?(-?[0-9²³]))?")
@@ -103,7 +117,13 @@ def unit(rest: str) -> str | None:
     if "\\" in text or "{" in text:
         text = _FRACTION.sub(r"\1/\2", text)
         text = text.replace(r"\cdot", "·").replace(r"\times", "·").replace(r"\Omega", "Ω")
-        text = text.replace(r"\mu ", "µ").replace("{", "").replace("}", "").strip()
+        text = (
+            text.replace(r"\upmu ", "µ")
+            .replace(r"\mu ", "µ")
+            .replace("{", "")
+            .replace("}", "")
+            .strip()
+        )
         text = re.sub(r"(?<![A-Za-z])([kMGmn]|µ) Ω", r"\1Ω", text)
         text = re.sub(r"\s*([·*/^])\s*", r"\1", re.sub(r"\s+(?=\^)|(?<=°) (?=[CF])", "", text))
     if text[0] in "(（" and _GLUED.fullmatch(text[1:-1]):

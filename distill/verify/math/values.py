@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from distill.verify.math import phrases
 from distill.verify.math.environments import equations, matrix
-from distill.verify.math.expression import is_product, parse, symbols
+from distill.verify.math.expression import parse, symbols
 from distill.verify.math.latex import SET_CLOSE, SET_OPEN, canonical, plain
 from distill.verify.math.notations import Based, Notation, Ratio, Residue, notation
 from distill.verify.math.probe import constant, equal
@@ -158,6 +158,8 @@ def _matrix(cells: list[list[str]]) -> Listed:
 
 def _read(text: str, depth: int) -> Value:
     text = text.strip().rstrip(" .")
+    if text[:1].isdigit() and text[-1:].isalnum() and phrases.date(text):
+        return _text(text)
     if (found := notation(text) or read_number(text)) is not None:
         return found
     if text[:1].isalpha():
@@ -179,6 +181,11 @@ def _read(text: str, depth: int) -> Value:
         return _text(text)
     brackets = (text[0] + text[-1]).replace(SET_OPEN, "{").replace(SET_CLOSE, "}")
     parts = split(inner, grouped=False)
+    if brackets == "()" and "|" in inner and len(parts) == 1:  # (2 | 3) is a point
+        bars = inner.split("|")
+        parts = (
+            bars if all(read_number(bar) or constant(bar) is not None for bar in bars) else parts
+        )
     if len(parts) > 1:
         # {1, 3} without backslashes is not a set: these braces group
         return _listed("" if text[0] == "{" else brackets, parts, inner, depth, text)
@@ -256,7 +263,7 @@ def _named(text: str, depth: int) -> Value | None:
 
 def is_name(text: str) -> bool:
     """Whether it only names an answer."""
-    return _NAME.fullmatch(text) is not None and not _denies(text) and not is_product(text)
+    return _NAME.fullmatch(text) is not None and not _denies(text) and not phrases.is_product(text)
 
 
 def _denies(name: str) -> bool:
