@@ -17,6 +17,7 @@ BORDERS = {
     "distill/ledger/commits.py": 1,
     "distill/jail/inside/execute.py": 1,
     "distill/recipes/code.py": 1,
+    "distill/verify/batch.py": 1,
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -14,7 +14,9 @@ LARGE = 2.0**63  # from here on orjson may have rounded a whole number
 
 
 def json_object(text: bytes, path: Path, number: int, *, part: str = "line") -> dict[str, Any]:
-    """The object in line (or ``part``) ``number`` of a file; whole numbers beyond 64 bits become texts.
+    """The object in a line (or another ``part``) of a file.
+
+    Whole numbers beyond 64 bits become texts.
 
     Raises:
         UserError: it is not UTF-8, not JSON, or not an object.

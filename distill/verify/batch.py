@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from distill.errors import UserError, nearest
+from distill.errors import DistillError, UserError, nearest
 from distill.think import after_thought
 from distill.verify.isolation import JAILED, Isolation
 from distill.verify.kinds import CHECKS, CODE, KINDS
@@ -88,7 +88,14 @@ def _first(item: Item, own: Mapping[str, OwnCheck]) -> Verdict | PendingCheck | 
         return None
     if item.kind in own:
         return own[item.kind](item.gold, item.response)
-    return CHECKS[item.kind](item.gold, after_thought(item.response))
+    try:
+        return CHECKS[item.kind](item.gold, after_thought(item.response))
+    except DistillError:
+        raise
+    except Exception as error:  # a border: the text of one row must not end a run of a day
+        name = type(error).__name__
+        log.warning("a check of kind %s failed: %s: %s; please report it", item.kind, name, error)
+        return Verdict("error", None, "check_failed", name)
 
 
 def _fill_code(

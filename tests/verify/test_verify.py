@@ -15,6 +15,7 @@ from distill.verify.math.compare import same
 from distill.verify.math.extract import boxes, extract
 from distill.verify.math.rational import Number
 from distill.verify.math.values import Listed, read
+from distill.verify.workers.pending import PendingCheck
 
 # (response, what is taken from it, where it stood)
 EXTRACTED = [
@@ -368,3 +369,20 @@ def test_a_batch_keeps_the_order_of_its_items() -> None:
         "wrong",
         "unverifiable",
     ]
+
+
+def test_a_check_that_fails_costs_one_row_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    exact = CHECKS["exact"]
+
+    def failing(gold: str, response: str) -> Verdict | PendingCheck:
+        if response == "b":
+            raise IndexError("string index out of range")
+        return exact(gold, response)
+
+    monkeypatch.setitem(CHECKS, "exact", failing)
+    found = grade_all([Item("a", answer, "exact") for answer in "ab"])
+    assert [one.label for one in found] == ["correct", "error"]
+    assert (found[1].method, found[1].detail) == ("check_failed", "IndexError")
+    assert "a check of kind exact failed: IndexError" in caplog.text

@@ -69,6 +69,8 @@ def mistaken(gold: str, answer: str) -> str | None:
         bare = re.sub(r"\\(?:begin|end)\s?\{[pb]?matrix\}|(?<![A-Za-z\\])or(?![A-Za-z])", " ", text)
         if _READ.fullmatch(text.replace(" or ", ",")) is None or _TOGETHER.search(bare):
             return "unread_mark"
+        if text.count("|") % 2:  # it reads 3|4 as 3
+            return "unread_mark"
         if bare.strip().isalpha() or not all(map(is_product, _LETTERS.findall(bare))):
             return "unread_mark"
     ours, theirs = (set(_LETTER.findall(text)) for text in texts)

@@ -30,15 +30,13 @@ CHANGING = DENYING | _words(
     power root remainder by divided multiplied if unless except but without instead error is are
     was were be does do did too almost nearly about around approximately roughly maybe perhaps
     possibly probably least most more less fewer greater smaller above below under
-    halb halbe hälfte drittel viertel fünftel sechstel siebtel achtel neuntel zehntel
-    hundertstel dutzend hundert tausend millionen milliarden tiers cinquième cinquièmes sixièmes
-    septièmes huitièmes neuvièmes dixièmes douzaine douzaines mille milliers milliard milliards
-    mitad tercio tercios cuarto cuartos quinto quintos sexto sextos séptimos octavos novenos
-    décimo décimos docena docenas cien cientos mil millón millones medios terços quartos décimas
-    dúzia dúzias milhão milhões terzi quarti quinti sesti dozzina milioni oder ou moins mehr
-    weniger más menos mais meno più als que demi demis moitié moitiés mitades metà quadrat hoch
-    carré cuadrado fois mal vezes geteilt sauf außer paar paare paire paires par pares lakh lakhs
-    crore crores mrd mio mio. myriads permille promille prozent elevenths twelfths hundredth
+    halb halbe drittel viertel sechstel siebtel achtel neuntel zehntel hundertstel dutzend hundert
+    tausend millionen milliarden tiers douzaine douzaines mille milliers milliard milliards mitad
+    tercio tercios cuarto cuartos quinto quintos sexto sextos octavos novenos docena docenas cien
+    cientos mil millones medios quartos terzi quarti quinti sesti dozzina milioni oder ou moins
+    mehr weniger menos mais meno als que demi demis mitades quadrat hoch cuadrado fois mal vezes
+    geteilt sauf paar paare paire paires par pares lakh lakhs crore crores mrd mio mio. myriads
+    permille promille prozent elevenths twelfths hundredth
     squares"""
 )
 _METRIC = {"k": 3, "h": 2, "d": -1, "c": -2, "m": -3, "µ": -6, "n": -9, "M": 6, "G": 9}
@@ -99,7 +97,7 @@ _SHORT = _words(
     " st nd rd th kN kJ kW kV Hz kHz MHz Pa kPa mol eV USD EUR GBP usd"
 )
 _WORD = re.compile(
-    r"[A-Za-zÀ-ÖØ-öø-ž$°Ωµ€£¥₹₽²³.'·&/()-]+(?:\^-?[0-9])?(?:[·/]?[A-Za-z]+(?:\^-?[0-9])?)*|\^-?[23]"
+    r"[A-Za-z$°Ωµ€£¥₹₽²³.'·&/()-]+(?:\^-?[0-9])?(?:[·/]?[A-Za-z]+(?:\^-?[0-9])?)*|\^-?[23]"
 )
 _FRACTION = re.compile(r"\\frac ?\{ ([^{}]{1,30}) \} ?\{ ([^{}]{1,30}) \}")  # of two texts
 _PIECE = re.compile(r"([·*/ ]?)([^\W\d_]+|[°$€£¥₹₽¢%]C?F?)(?:\^?(-?[0-9²³]))?")
@@ -117,15 +115,12 @@ def unit(rest: str) -> str | None:
     if "\\" in text or "{" in text:
         text = _FRACTION.sub(r"\1/\2", text)
         text = text.replace(r"\cdot", "·").replace(r"\times", "·").replace(r"\Omega", "Ω")
-        text = (
-            text.replace(r"\upmu ", "µ")
-            .replace(r"\mu ", "µ")
-            .replace("{", "")
-            .replace("}", "")
-            .strip()
-        )
+        text = text.replace(r"\upmu ", "µ").replace(r"\mu ", "µ")
+        text = text.replace("{", "").replace("}", "").strip()
         text = re.sub(r"(?<![A-Za-z])([kMGmn]|µ) Ω", r"\1Ω", text)
         text = re.sub(r"\s*([·*/^])\s*", r"\1", re.sub(r"\s+(?=\^)|(?<=°) (?=[CF])", "", text))
+    if not text:
+        return ""
     if text[0] in "(（" and _GLUED.fullmatch(text[1:-1]):
         text = text[1:-1]
     if text[0] in "°$" or _GLUED.fullmatch(text):
