@@ -37,7 +37,7 @@ def test_an_unknown_or_empty_total_is_not_divided_by() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00")]
 )
-def test_a_time_is_written_like_aclock(seconds: float, text: str) -> None:
+def test_a_time_is_written_like_a_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
