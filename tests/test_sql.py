@@ -217,4 +217,5 @@ LARGE = [
 
 @pytest.mark.parametrize("text", LARGE)
 def test_long_lists_and_ordinary_texts_are_not_too_large(text: str) -> None:
-    compile({"long": text}, "r.yaml")
+    (rule,) = compile({"long": text}, "r.yaml").rules
+    assert (rule.name, rule.sql) == ("long", text)
