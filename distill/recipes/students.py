@@ -2,9 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from distill.recipes.strict import Strict
+
+# The keys that every recipe's digest holds, set or not. A newer key is only in it when it is set,
+# so its default is None.
+FIRST = ("base", "quantize", "chat_template", "prompt", "lora", "sft")
 
 
 class StudentRecipe(Strict):
@@ -22,3 +26,9 @@ class StudentRecipe(Strict):
     # Of training on a CPU. None: one for each core that is free, looked at again before each step.
     # About this machine, so in no fingerprint
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(default=None, exclude=True)
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out unset keys that older students lack, so that their digests stay valid."""
+        values: dict[str, Any] = whole(self)
+        return {k: v for k, v in values.items() if v is not None or k in FIRST}
