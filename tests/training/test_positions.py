@@ -67,6 +67,11 @@ def recipe(folder: Path, positions: str, more: str = "") -> str:
     return str(path)
 
 
+def check(path: str) -> None:
+    loaded = load(path, StudentRecipe)
+    checked(loaded.recipe, loaded.path)
+
+
 def config_with(base: Path, **positions: Any) -> Any:
     return config_of(open_model(str(base), at="base"), Positions.model_validate(positions))
 
@@ -178,6 +183,5 @@ def test_a_factor_too_small_for_the_length_says_the_right_one(base: Path) -> Non
 )
 def test_a_mistake_is_one_line_with_the_key(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError, match=rf"s\.yaml: .*{message}") as caught:
-        loaded = load(recipe(tmp_path, text), StudentRecipe)
-        checked(loaded.recipe, loaded.path)
+        check(recipe(tmp_path, text))
     assert "\n" not in str(caught.value)
