@@ -7,6 +7,7 @@ memory, warnings and progress bars end with it.
 import sys
 from pathlib import Path
 
+from distill.local_models.bits import import_bitsandbytes
 from distill.local_models.open import OR_ADAPTER, open_model
 
 
@@ -15,6 +16,7 @@ def merge(adapter: Path, folder: Path) -> None:
 
     The sum is computed in float32, because bfloat16 would round small updates away.
     """
+    import_bitsandbytes()
     import torch
     from peft import PeftModel
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
