@@ -14,6 +14,7 @@ from typing import Any
 
 from distill.errors import UserError, first_line
 from distill.local_models.open import Model, opened
+from distill.recipes.positions import Positions
 from distill.terminal.progress import progress
 from distill.training.base import ChatFormat
 from distill.training.cores import Between, on_free_cores
@@ -71,6 +72,7 @@ def build_trainer(
     *,
     arguments: Any,
     quantize: str | None = None,
+    positions: Positions | None = None,
 ) -> Any:
     """An SFTTrainer that is ready to train.
 
@@ -81,7 +83,8 @@ def build_trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
-    model = load_model(opened(base, at="base"), options, chat, quantize=quantize)
+    base = opened(base, at="base")
+    model = load_model(base, options, chat, quantize=quantize, positions=positions)
     try:
         trainer = SFTTrainer(
             model=model,

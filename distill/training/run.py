@@ -141,6 +141,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             examples,
             arguments=args,
             quantize=job.recipe.quantize,
+            positions=job.recipe.positions,
         )
         done = fit(trainer, checkpoints=checkpoints, threads=job.recipe.threads)
         save(trainer, chat, out, base=job.base.name)
@@ -204,11 +205,13 @@ def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
 
 def _longest(job: Job) -> int | None:
     """The most tokens of an example: max_length of the recipe, or the base's context length."""
-    from distill.training.model import positions
+    from distill.training.positions import config_of, longest
 
-    said, able = job.options.sft.get("max_length"), positions(job.base)
+    said = job.options.sft.get("max_length")
+    able = longest(config_of(job.base, job.recipe.positions))
     if said is not None and able is not None and said > able:
         msg = f"sft.max_length: {said}: {job.recipe.base} has {able} positions; set at most {able}"
+        msg += ", or lora: null and positions: {max_position_embeddings: …}"
         raise UserError(msg)
     return able if said is None else int(said)
 
