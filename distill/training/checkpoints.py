@@ -41,11 +41,14 @@ class Checkpoints:
         """The last one that counts; those that do not are passed over with a line of the log."""
         self.forget_part()
         self.mine.clear()
-        for path in sorted(self.folder.glob("checkpoint-*"), key=_step):
+        found = sorted(self.folder.glob("checkpoint-*"), key=_step)
+        for path in found:
             if (reason := self._wrong(path)) is None:
                 self.mine.append(path)
             else:
                 log.warning("train: %s is passed over: %s", path, reason)
+        if found and not self.mine:
+            log.warning("train: no checkpoint counts, so it starts from the beginning")
         return self.mine[-1] if self.mine else None
 
     def forget_part(self) -> None:
