@@ -71,8 +71,9 @@ def build_trainer(
     *,
     arguments: Any,
     quantize: str | None = None,
+    adapter: Model | None = None,
 ) -> Any:
-    """An SFTTrainer that is ready to train.
+    """An SFTTrainer that is ready to train; ``adapter``, if any, is trained further.
 
     Raises:
         UserError: the model cannot be loaded, or peft or trl refuse the options.
@@ -81,16 +82,18 @@ def build_trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
-    model = load_model(opened(base, at="base"), options, chat, quantize=quantize)
+    source = opened(base, at="base")
+    model = load_model(source, options, chat, quantize=quantize, adapter=adapter)
+    lora = None if adapter else options.lora
     try:
         trainer = SFTTrainer(
             model=model,
             args=arguments,
             train_dataset=store.dataset(),
             processing_class=chat.tokenizer,
-            peft_config=None if options.lora is None else LoraConfig(**options.lora),
+            peft_config=None if lora is None else LoraConfig(**lora),
         )
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
         raise _refused(error) from None
     trainer.remove_callback(PrinterCallback)  # prints to standard output, which is for results
     return trainer
