@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from distill.recipes.positions import Positions
 from distill.recipes.strict import Strict
 
 # The keys that every recipe's digest holds, set or not. A newer key is only in it when it is set,
@@ -23,6 +24,7 @@ class StudentRecipe(Strict):
     # Options of peft.LoraConfig and trl.SFTConfig that recipes.lora and recipes.sft know to be safe
     lora: dict[str, Any] | None = None  # None: full fine-tuning
     sft: dict[str, Any] = {}
+    positions: Positions | None = None  # None: the base's own context length
     # Of training on a CPU. None: one for each core that is free, looked at again before each step.
     # About this machine, so in no fingerprint
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(default=None, exclude=True)

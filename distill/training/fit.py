@@ -14,6 +14,7 @@ from typing import Any
 
 from distill.errors import UserError, first_line
 from distill.local_models.open import Model, opened
+from distill.recipes.positions import Positions
 from distill.terminal.progress import progress
 from distill.training.base import ChatFormat
 from distill.training.cores import Between, on_free_cores
@@ -72,6 +73,7 @@ def build_trainer(
     arguments: Any,
     quantize: str | None = None,
     adapter: Model | None = None,
+    positions: Positions | None = None,
 ) -> Any:
     """An SFTTrainer that is ready to train; ``adapter``, if any, is trained further.
 
@@ -82,8 +84,8 @@ def build_trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
-    source = opened(base, at="base")
-    model = load_model(source, options, chat, quantize=quantize, adapter=adapter)
+    base = opened(base, at="base")
+    model = load_model(base, options, chat, quantize=quantize, adapter=adapter, positions=positions)
     lora = None if adapter else options.lora
     try:
         trainer = SFTTrainer(

@@ -6,8 +6,10 @@ from typing import Any
 from distill.errors import UserError, first_line, missing_extra
 from distill.local_models.generation import GENERATION, savable, stop_at, stored
 from distill.local_models.open import Model
+from distill.recipes.positions import Positions
 from distill.training.base import ChatFormat
 from distill.training.options import Options
+from distill.training.positions import config_of, longest
 
 
 def device(options: Options) -> str:
@@ -21,18 +23,6 @@ def device(options: Options) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def positions(base: Model) -> int | None:
-    """The base model's context length in tokens, prompt and answer; None if unlimited."""
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(base.source, **base.options)
-    except (OSError, ValueError) as error:
-        raise unloadable(base.name, error) from None
-    found = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(found) if found else None
-
-
 def load_model(
     base: Model,
     options: Options,
@@ -40,6 +30,7 @@ def load_model(
     *,
     quantize: str | None,
     adapter: Model | None = None,
+    positions: Positions | None = None,
 ) -> Any:
     """The model with the chat's end of turn and pad in its configs, and ``adapter`` on it, if any.
 
@@ -53,18 +44,24 @@ def load_model(
     if quantize:
         given["quantization_config"] = _four_bits()
         given.setdefault("device_map", {"": 0} if device(options) == "cuda" else None)
-    base = base.with_weights()
+    base, config = base.with_weights(), config_of(base, positions)
     ends = endings(adapter or base, base, chat)
+    if positions:
+        chat.tokenizer.model_max_length = longest(config)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            base.source, **given, **base.options, use_safetensors=True, generation_config=ends
+            base.source,
+            config=config,
+            **given,
+            **base.options,
+            use_safetensors=True,
+            generation_config=ends,
         )
     except (OSError, ValueError, TypeError) as error:
         raise unloadable(base.name, error) from None
     model.generation_config = ends
     config = model.config.get_text_config()
     config.eos_token_id, config.pad_token_id = chat.end_of_turn, chat.tokenizer.pad_token_id
-    config.output_attentions = False  # else transformers refuses to save it with sdpa
     # peft looks up the vocabulary's size here when it saves; else it would ask the Hub
     model.name_or_path = str(base.folder)
     return model if adapter is None else _with_adapter(model, adapter)

@@ -12,22 +12,31 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distill.errors import UserError, first_line, missing_extra
+from distill.errors import UserError, first_line
 from distill.local_models.allowed import ADAPTER_WEIGHTS
 from distill.local_models.open import Model
+from distill.recipes.positions import Positions
 from distill.training.base import ChatFormat
 from distill.training.continued import Start
 from distill.training.model import endings
 from distill.training.options import Options
+from distill.training.ready import (
+    refuse_disk,
+    refuse_head,
+    refuse_missing,
+    refuse_options,
+    refuse_tokens,
+    student_bytes,
+)
 from distill.training.save import complete, refused_save
 from distill.training.twin import adapter_twin, base_twin
 
 PREFIX = ".distill-rehearsal-"  # then the process id
 SMALL = 2**30  # bytes; written and read again in seconds
-GIB = 2**30
 # Texts on which a tokenizer that was saved and loaded would differ if it had lost a part.
 TURNS = (
     [{"role": "user", "content": "What is 12 * 345?\n\n```python\nx = 'é ñ 你好'\n```"}],
@@ -35,111 +44,64 @@ TURNS = (
 )
 
 
-def rehearse(
-    found: Start, options: Options, chat: ChatFormat, *, arguments: Any, out: Path, inside: bool
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Student:
+    """What a student will be made of."""
+
+    start: Start
+    options: Options
+    chat: ChatFormat
+    positions: Positions | None = None
+
+    def twin(self) -> Any:
+        """The student without weights."""
+        if self.options.lora:
+            return adapter_twin(self.start.base, self.options)
+        return base_twin(self.start.base, self.options, self.positions)
+
+
+def rehearse(student: Student, *, arguments: Any, out: Path, inside: bool) -> None:
     """Raises if a student like this could not be trained, saved and loaded again.
 
     Args:
-        found: what it is trained from.
-        options: as training gets them.
-        chat: its tokenizer and template.
-        arguments: trl's, of the same options.
-        out: where the student will be.
+        student: as training will make it.
+        arguments: trl's, of its options.
+        out: where it will be.
         inside: whether the empty one is written there; else, to the system's temporary folder.
 
     Raises:
         UserError: a package is missing, the libraries refuse an option, the tokenizer has more
             tokens than the base, the disk is too small, or what was saved cannot be loaded.
     """
-    _refuse_missing(arguments)
-    base = found.base
-    student = (adapter_twin if options.lora else base_twin)(base, options)
-    _refuse_options(arguments, student)
-    _refuse_tokens(chat, student, base)
-    _refuse_disk(student, out)
-    student.generation_config = endings(found.top, base, chat)
+    base = student.start.base
+    refuse_missing(arguments)
+    empty = student.twin()
+    refuse_options(arguments, empty)
+    refuse_tokens(student.chat, empty, base)
+    refuse_head(empty)
+    refuse_disk(empty, out)
+    empty.generation_config = endings(student.start.top, base, student.chat)
     with _workplace(out if inside else Path(tempfile.gettempdir())) as folder:
         try:
-            _write(student, chat, folder, base)
+            _write(empty, student.chat, folder, base)
         except _failures() as error:
             raise refused_save(out, error) from None
         try:
-            _read(student, chat, folder, found, options)
+            _read(empty, student, folder)
         except _failures() as error:
             msg = f"base: {base.name}: a student of it could be saved, but not loaded again: "
-            msg_0 = f"{msg}{first_line(error)}; next: another base:, or other lora:"
-            raise UserError(msg_0) from None
+            msg += f"{first_line(error)}; next: another base:, or other options in lora:"
+            raise UserError(msg) from None
 
 
 def _failures() -> tuple[type[Exception], ...]:
     """What the libraries raise when they cannot write or read a model."""
+    from huggingface_hub.errors import StrictDataclassError
     from jinja2 import TemplateError
     from safetensors import SafetensorError
 
     plain = (OSError, ValueError, TypeError, RuntimeError, LookupError, AttributeError, ImportError)
-    return (*plain, SafetensorError, TemplateError)
-
-
-def _refuse_missing(arguments: Any) -> None:
-    from transformers.integrations import get_reporting_integration_callbacks
-    from transformers.utils import is_liger_kernel_available
-
-    try:
-        for reports in get_reporting_integration_callbacks(arguments.report_to):
-            reports()
-    except (ImportError, RuntimeError, ValueError) as error:
-        msg = f"sft.report_to: {first_line(error)}"
-        raise UserError(msg) from None
-    if arguments.use_liger_kernel and not is_liger_kernel_available():
-        msg = "sft.use_liger_kernel: needs liger_kernel; next: pip install liger-kernel, or leave "
-        raise UserError(msg + "it out")
-
-
-def _refuse_options(arguments: Any, student: Any) -> None:
-    """Makes the optimizer's class and the schedule, which trainers make late."""
-    import torch
-    from transformers import Trainer, get_scheduler
-
-    try:
-        Trainer.get_optimizer_cls_and_kwargs(arguments, student)
-    except (ImportError, ValueError, RuntimeError, TypeError) as error:
-        if "bitsandbytes" in str(error):
-            raise missing_extra(module="bitsandbytes", extra="quant") from None
-        msg = f"sft.optim: {arguments.optim}: {first_line(error)}"
-        raise UserError(msg) from None
-    some = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    options = arguments.lr_scheduler_kwargs or {}
-    try:
-        get_scheduler(arguments.lr_scheduler_type, some, 1, 10, options)
-    except (ValueError, TypeError, KeyError) as error:
-        msg = f"sft.lr_scheduler_kwargs: {options}: refused by {arguments.lr_scheduler_type}: "
-        raise UserError(msg + first_line(error)) from None
-
-
-def _refuse_tokens(chat: ChatFormat, student: Any, base: Model) -> None:
-    rows = student.get_input_embeddings().weight.shape[0]
-    names = {number: name for name, number in chat.tokenizer.get_vocab().items()}
-    if beyond := sorted(number for number in names if number >= rows):
-        said = ", ".join(repr(names[number]) for number in beyond[:3])
-        msg = f"base: {base.name}: its tokenizer has {len(beyond)} more tokens than the {rows:,} "
-        msg += f"that the model has embeddings for: {said}; next: take them out of the tokenizer, "
-        raise UserError(msg + "or resize the model's embeddings and save it")
-
-
-def student_bytes(student: Any) -> int:
-    """What the weights of a student take on disk: those that are trained."""
-    trained = [weight for weight in student.parameters() if weight.requires_grad]
-    return sum(weight.numel() * weight.element_size() for weight in trained)
-
-
-def _refuse_disk(student: Any, out: Path) -> None:
-    needed = student_bytes(student)
-    there = next(path for path in (out, *out.absolute().parents) if path.is_dir())
-    free = shutil.disk_usage(there).free
-    if needed > free:
-        msg = f"{out}: the student needs {needed / GIB:.1f} GiB, but {free / GIB:.1f} GiB are free"
-        raise UserError(msg + "; next: make room, or choose another -o")
+    return (*plain, SafetensorError, StrictDataclassError, TemplateError)
 
 
 @contextmanager
@@ -201,27 +163,28 @@ def _fill(student: Any) -> None:
         fill(lambda weight: weight.shape in kept)
 
 
-def _read(student: Any, chat: ChatFormat, folder: Path, found: Start, options: Options) -> None:
+def _read(empty: Any, student: Student, folder: Path) -> None:
     from peft import get_peft_model_state_dict
     from transformers import AutoTokenizer, GenerationConfig
 
     data = {"trust_remote_code": False, "local_files_only": True}
-    if options.lora:
-        wanted = _shapes(get_peft_model_state_dict(student))
-        _compare(wanted, _loaded_adapter(folder, found.base, options))
+    if student.options.lora:
+        wanted = _shapes(get_peft_model_state_dict(empty))
+        _compare(wanted, _loaded_adapter(folder, student.start.base, student.options))
     else:
-        _compare(_shapes(student.state_dict()), _loaded_whole(folder, data))
+        _compare(_shapes(empty.state_dict()), _loaded_whole(folder, data))
     stops = GenerationConfig.from_pretrained(folder).eos_token_id
-    if stops != student.generation_config.eos_token_id:
+    if stops != empty.generation_config.eos_token_id:
         msg = f"it would stop at {stops}"
         raise ValueError(msg)
-    again = AutoTokenizer.from_pretrained(folder, **data)
+    _same_words(student.chat, AutoTokenizer.from_pretrained(folder, **data))
+
+
+def _same_words(chat: ChatFormat, again: Any) -> None:
     for turns in TURNS[: 1 if _refuses_system(chat) else 2]:
-        prompts = [
-            one.apply_chat_template(turns, tokenize=False) for one in (chat.tokenizer, again)
-        ]
-        ids = [one(prompts[0])["input_ids"] for one in (chat.tokenizer, again)]
-        if prompts[0] != prompts[1] or ids[0] != ids[1]:
+        prompt = chat.prompt(turns)
+        ids = [one(prompt)["input_ids"] for one in (chat.tokenizer, again)]
+        if replace(chat, tokenizer=again).prompt(turns) != prompt or ids[0] != ids[1]:
             msg = "its tokenizer or chat template changes when it is saved"
             raise ValueError(msg)
 

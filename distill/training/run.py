@@ -16,7 +16,7 @@ from distill.files.lock import folder_lock
 from distill.files.read import frames
 from distill.files.write import write_json
 from distill.local_models.named import model_at, say_hub
-from distill.local_models.open import OR_ADAPTER, open_model
+from distill.local_models.open import OR_ADAPTER, Model, open_model
 from distill.local_models.threads import patient
 from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
@@ -44,6 +44,11 @@ class Job:
     data: str | Path
     limit: int | None
     main: bool  # whether this process writes, of those that train together
+
+    @property
+    def base(self) -> Model:
+        """The base's whole weights."""
+        return self.start.base
 
 
 def run(
@@ -133,10 +138,13 @@ def _rehearse(job: Job, out: Path) -> None:
 
 
 def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
-    from distill.training.rehearse import rehearse
+    from distill.training.rehearse import Student, rehearse
 
     chat = open_chat_format(job.start.words, chat_template=job.template)
-    rehearse(job.start, job.options, chat, arguments=arguments, out=out, inside=inside)
+    student = Student(
+        start=job.start, options=job.options, chat=chat, positions=job.recipe.positions
+    )
+    rehearse(student, arguments=arguments, out=out, inside=inside)
 
 
 def _train(job: Job, out: Path, wanted: str) -> None:
@@ -158,16 +166,17 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             write_json(out / "proof.json", proof.values())
             _say(examples, planned_steps(args, examples.examples))
         trainer = build_trainer(
-            job.start.base,
+            job.base,
             job.options,
             chat,
             examples,
             arguments=args,
             quantize=job.recipe.quantize,
             adapter=job.start.adapter,
+            positions=job.recipe.positions,
         )
         done = fit(trainer, checkpoints=checkpoints, threads=job.recipe.threads)
-        save(trainer, chat, out, base=job.start.base.name)
+        save(trainer, chat, out, base=job.base.name)
     if not job.main:
         return
     result = {
@@ -229,11 +238,13 @@ def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
 
 def _longest(job: Job) -> int | None:
     """The most tokens of an example: max_length of the recipe, or the base's context length."""
-    from distill.training.model import positions
+    from distill.training.positions import config_of, longest
 
-    said, able = job.options.sft.get("max_length"), positions(job.start.base)
+    said = job.options.sft.get("max_length")
+    able = longest(config_of(job.base, job.recipe.positions))
     if said is not None and able is not None and said > able:
         msg = f"sft.max_length: {said}: {job.recipe.base} has {able} positions; set at most {able}"
+        msg += ", or lora: null and positions: {max_position_embeddings: …}"
         raise UserError(msg)
     return able if said is None else int(said)
 
