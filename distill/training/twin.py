@@ -55,9 +55,8 @@ def adapter_twin(base: Model, options: Options) -> Any:
 
 def _refuse_absent(names: Collection[str], model: Any) -> None:
     """Raises for modules that peft would pass over in silence."""
-    there = {part for name, _ in model.named_modules() for part in (name, name.rpartition(".")[2])}
+    there = {name.rpartition(".")[2] for name, _ in model.named_modules() if name}
     if absent := [name for name in names if name.rpartition(".")[2] not in there]:
-        msg = (
-            f"lora.modules_to_save: {absent[0]}: no module of the base; {nearest(absent[0], there)}"
-        )
+        said = nearest(absent[0], [name for name in there if not name.isdecimal()])
+        msg = f"lora.modules_to_save: {absent[0]}: no module of the base; {said}"
         raise UserError(msg)
