@@ -69,12 +69,13 @@ def open_chat_format(base: str | Model, *, chat_template: str | None = None) -> 
 
 def _tokenizer(model: Model) -> Any:
     try:
+        from huggingface_hub.errors import StrictDataclassError
         from transformers import AutoTokenizer
     except ImportError:
         raise missing_extra(module="transformers", extra="train") from None
     try:
         return AutoTokenizer.from_pretrained(model.source, **model.options)
-    except (OSError, ValueError) as error:  # it has no tokenizer
+    except (OSError, ValueError, StrictDataclassError) as error:  # no tokenizer, a wrong config
         msg = f"base: {model.name}: cannot be loaded: {first_line(error)}; "
         msg += "give a folder, a Hub id or a shipped name"
         raise UserError(msg) from None

@@ -79,9 +79,10 @@ def build_trainer(
     *,
     arguments: Any,
     quantize: str | None = None,
+    adapter: Model | None = None,
     positions: Positions | None = None,
 ) -> Any:
-    """An SFTTrainer that is ready to train.
+    """An SFTTrainer that is ready to train; ``adapter``, if any, is trained further.
 
     Raises:
         UserError: the model cannot be loaded, or peft or trl refuse the options.
@@ -91,16 +92,17 @@ def build_trainer(
     from trl import SFTTrainer
 
     base = opened(base, at="base")
-    model = load_model(base, options, chat, quantize=quantize, positions=positions)
+    model = load_model(base, options, chat, quantize=quantize, adapter=adapter, positions=positions)
+    lora = None if adapter else options.lora
     try:
         trainer = resumable(SFTTrainer)(
             model=model,
             args=arguments,
             train_dataset=store.dataset(),
             processing_class=chat.tokenizer,
-            peft_config=None if options.lora is None else LoraConfig(**options.lora),
+            peft_config=None if lora is None else LoraConfig(**lora),
         )
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
         raise _refused(error) from None
     trainer.remove_callback(PrinterCallback)  # prints to standard output, which is for results
     return trainer
