@@ -12,6 +12,7 @@ from typing import Any
 
 from distill.errors import UserError
 from distill.local_models.allowed import ADAPTER, ADAPTER_WEIGHTS
+from distill.local_models.bits import import_bitsandbytes
 from distill.local_models.folder import parsed
 from distill.local_models.generation import GENERATION, savable, stop_at, stored
 from distill.local_models.open import OR_ADAPTER, Model, open_model
@@ -41,6 +42,7 @@ def merge(adapter: Path, folder: Path) -> None:
     Raises:
         UserError: the whole model does not answer as the adapter does.
     """
+    import_bitsandbytes()
     import torch
     from transformers import AutoModelForCausalLM
 

@@ -1,5 +1,6 @@
 """Loads the base model as it will be trained: number format, 4 bits, end of turn."""
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -42,8 +43,9 @@ def load_model(
     given = dict(options.sft.get("model_init_kwargs") or {})
     given.setdefault("dtype", weight_dtype(options))
     if quantize:
-        given["quantization_config"] = _four_bits()
-        given.setdefault("device_map", {"": 0} if device(options) == "cuda" else None)
+        given["quantization_config"] = _four_bits(options)
+        own = int(os.environ.get("LOCAL_RANK", 0))  # the GPU of this process
+        given.setdefault("device_map", {"": own} if device(options) == "cuda" else None)
     base, config = base.with_weights(), config_of(base, positions)
     ends = endings(adapter or base, base, chat)
     if positions:
@@ -108,16 +110,17 @@ def require_four_bits() -> None:
         raise missing_extra(module="bitsandbytes", extra="quant")
 
 
-def _four_bits() -> Any:
+def _four_bits(options: Options) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
     require_four_bits()
+    compute = torch.float16 if options.sft.get("fp16") else weight_dtype(options)
     return BitsAndBytesConfig(  # QLoRA, arXiv 2305.14314, section 3
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=compute,
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from distill.errors import UserError, missing_extra, nearest
+from distill.local_models.bits import import_bitsandbytes
 from distill.recipes import lora, sft
 from distill.recipes.shapes import Shape
 from distill.recipes.students import StudentRecipe
@@ -117,6 +118,7 @@ def _refuse_fetched(recipe: StudentRecipe, path: Path) -> None:
 
 
 def _configs() -> tuple[type[Any], type[Any]]:
+    import_bitsandbytes()
     try:
         from peft import LoraConfig
     except ImportError:

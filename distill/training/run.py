@@ -153,10 +153,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     from distill.training.quiet import quiet
 
     started = time.monotonic()
-    checkpoints = out / "checkpoints" / wanted
     with quiet(), store() as examples:
-        saves = job.options.sft["save_strategy"] != "no"
-        args = arguments(job.options, checkpoints if saves else examples.folder)
+        args = arguments(job.options, out / "checkpoints" / wanted)
         if job.main:
             _try(job, args, out, inside=True)
         chat, proof = _prepare(job, examples)
@@ -175,7 +173,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             adapter=job.start.adapter,
             positions=job.recipe.positions,
         )
-        done = fit(trainer, checkpoints=checkpoints, threads=job.recipe.threads)
+        done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe)
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
         return
@@ -188,9 +186,9 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "tokens": examples.tokens,
         "trained_tokens": examples.trained_tokens,
         "longest_tokens": examples.longest,
-        "steps": done.steps,
-        "loss": {"first": done.loss_first, "last": done.loss_last},
-        "wall_s": round(time.monotonic() - started, 1),
+        "steps": trainer.state.global_step,
+        "loss": {"first": done.steps.loss_first, "last": done.steps.loss_last},
+        "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
         "device": str(args.device),
         "processes": args.world_size,
         "versions": {name: version(name) for name in PACKAGES},
@@ -198,7 +196,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     }
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
-    log.info("train: %s: loss %.3f to %.3f", out, done.loss_first, done.loss_last)
+    done.checkpoints.remove()
+    log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
 
 
 def _require() -> None:
