@@ -14,12 +14,14 @@ from typing import Any
 
 from distill.errors import UserError, first_line
 from distill.local_models.open import Model, opened
+from distill.recipes.validation import Validation
 from distill.terminal.progress import progress
 from distill.training.base import ChatFormat
 from distill.training.cores import Between, on_free_cores
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
 from distill.training.store import Store
+from distill.training.validation import evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Fitted:
     loss_last: float
 
 
-def arguments(options: Options, folder: Path) -> Any:
+def arguments(options: Options, folder: Path, validation: Validation | None = None) -> Any:
     """The recipe's sft: as trl's SFTConfig, with ``folder`` for checkpoints.
 
     Raises:
@@ -41,6 +43,7 @@ def arguments(options: Options, folder: Path) -> Any:
     from trl import SFTConfig
 
     given = {key: value for key, value in options.sft.items() if key != "model_init_kwargs"}
+    given |= evaluation(validation)
     given["bf16"] = bf16(options)
     given.setdefault("use_cpu", device(options) == "cpu")  # else bf16 is refused on a CPU
     given.setdefault("dataloader_pin_memory", device(options) == "cuda")
@@ -71,8 +74,9 @@ def build_trainer(
     *,
     arguments: Any,
     quantize: str | None = None,
+    held: Store | None = None,
 ) -> Any:
-    """An SFTTrainer that is ready to train.
+    """An SFTTrainer that is ready to train; ``held`` is what it evaluates.
 
     Raises:
         UserError: the model cannot be loaded, or peft or trl refuse the options.
@@ -87,6 +91,7 @@ def build_trainer(
             model=model,
             args=arguments,
             train_dataset=store.dataset(),
+            eval_dataset=None if held is None else held.dataset(),
             processing_class=chat.tokenizer,
             peft_config=None if options.lora is None else LoraConfig(**options.lora),
         )

@@ -3,16 +3,15 @@
 import logging
 import os
 import time
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from distill.errors import UserError, missing_extra
-from distill.files.done import data_digest, fingerprint, is_done
+from distill.files.done import fingerprint, is_done
+from distill.files.inputs import Data
 from distill.files.lock import folder_lock
-from distill.files.read import frames
 from distill.files.write import write_json
 from distill.local_models.named import model_at, say_hub
 from distill.local_models.open import Model, open_model
@@ -24,8 +23,11 @@ from distill.training.base import ChatFormat, chat_template_text, open_chat_form
 from distill.training.options import Options, checked
 from distill.training.proof import Proof
 from distill.training.save import UNFINISHED, refuse_other_model, save
+from distill.training.sets import Sets, open_sets
 from distill.training.store import Store, store
 from distill.training.tokens import tokenize
+from distill.training.useful import listed, refuse_useless
+from distill.training.validation import Validating
 
 log = logging.getLogger("distill")
 PACKAGES = ("torch", "transformers", "trl", "peft")
@@ -39,17 +41,17 @@ class Job:
     options: Options
     base: Model
     template: str | None
-    data: str | Path
-    limit: int | None
+    sets: Sets
     main: bool  # whether this process writes, of those that train together
 
 
 def run(
     loaded: Loaded[StudentRecipe],
-    data: str | Path,
+    data: Data,
     *,
     out: Path,
     limit: int | None,
+    unfiltered: bool,
     dry_run: bool,
     force: bool,
 ) -> None:
@@ -60,7 +62,8 @@ def run(
     """
     os.environ.update(patient(os.environ))  # OpenMP reads it when torch is imported
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
-    job = _job(loaded, data, limit)
+    sets = open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered)
+    job = _job(loaded, sets)
     if dry_run:
         _rehearse(job)
         return
@@ -69,7 +72,7 @@ def run(
         wanted = fingerprint(
             recipe=job.recipe.model_dump(mode="json"),
             chat_template=job.template,
-            data=data_digest(data),
+            data=sets.digest(),
             limit=limit,
         )
         if is_done(out / "train.json", wanted, force=force):
@@ -78,7 +81,7 @@ def run(
             _train(job, out, wanted)
 
 
-def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> Job:
+def _job(loaded: Loaded[StudentRecipe], sets: Sets) -> Job:
     from distill.training.model import require_four_bits
 
     recipe, origin = loaded.recipe, loaded.origin
@@ -89,8 +92,7 @@ def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> 
         options=checked(recipe, loaded.path, by_user=set(map(".".join, origin.given))),
         base=open_model(_base(model_at(recipe.base, "base", origin)), at=f"{loaded.path}: base"),
         template=chat_template_text(recipe.chat_template, origin),
-        data=data,
-        limit=limit,
+        sets=sets,
         main=os.environ.get("RANK", "0") == "0",  # set by torch's launcher
     )
 
@@ -112,10 +114,10 @@ def _rehearse(job: Job) -> None:
     from distill.training.fit import arguments, planned_steps
     from distill.training.quiet import quiet
 
-    with quiet(), store() as examples:
-        _prepare(job, examples)
+    with quiet(), store() as examples, store() as held:
+        _prepare(job, examples, held)
         planned = planned_steps(arguments(job.options, examples.folder), examples.examples)
-    _say(examples, planned)
+    _say(examples, held, planned)
 
 
 def _train(job: Job, out: Path, wanted: str) -> None:
@@ -124,16 +126,16 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     from distill.training.quiet import quiet
 
     started = time.monotonic()
-    checkpoints = out / "checkpoints" / wanted
-    with quiet(), store() as examples:
+    checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
+    with quiet(), store() as examples, store() as held:
         saves = job.options.sft["save_strategy"] != "no"
-        args = arguments(job.options, checkpoints if saves else examples.folder)
-        chat, proof = _prepare(job, examples)
+        args = arguments(job.options, checkpoints if saves else examples.folder, asked)
+        chat, proof = _prepare(job, examples, held)
         if job.main:
             (out / UNFINISHED).touch()
             (out / "train.json").unlink(missing_ok=True)  # from here on: not done
             write_json(out / "proof.json", proof.values())
-            _say(examples, planned_steps(args, examples.examples))
+            _say(examples, held, planned_steps(args, examples.examples))
         trainer = build_trainer(
             job.base,
             job.options,
@@ -141,8 +143,16 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             examples,
             arguments=args,
             quantize=job.recipe.quantize,
+            held=held if asked else None,
         )
+        validating = asked and Validating(
+            trainer=trainer, asked=asked, held=held, folder=checkpoints
+        )
+        if validating:
+            validating.begin()
         done = fit(trainer, checkpoints=checkpoints, threads=job.recipe.threads)
+        if validating:
+            validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
         return
@@ -154,6 +164,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "tokens": examples.tokens,
         "trained_tokens": examples.trained_tokens,
         "longest_tokens": examples.longest,
+        "sets": job.sets.values(),
+        **({"validation": validating.values()} if validating else {}),
         "steps": done.steps,
         "loss": {"first": done.loss_first, "last": done.loss_last},
         "wall_s": round(time.monotonic() - started, 1),
@@ -164,6 +176,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     }
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
+    if validating:
+        validating.remove()
     log.info("train: %s: loss %.3f to %.3f", out, done.loss_first, done.loss_last)
 
 
@@ -175,30 +189,23 @@ def _require() -> None:
             raise missing_extra(module=name, extra="train")
 
 
-def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
-    """Tokenises and proves every row into ``examples``."""
+def _prepare(job: Job, examples: Store, held: Store) -> tuple[ChatFormat, Proof]:
+    """Tokenises and proves every row into ``examples``, or into ``held`` for validation."""
     chat = open_chat_format(job.base, chat_template=job.template)
     proof = Proof(chat=chat)
     longest = _longest(job)
     thoughtless = 0
-    for frame in frames(job.data, limit=job.limit):
-        found = tokenize(from_frame(frame), chat, prompt=job.recipe.prompt, max_length=longest)
+    for part in job.sets.parts():
+        rows = from_frame(part.frame)
+        found = tokenize(rows, chat, prompt=job.recipe.prompt, max_length=longest)
         proof.add(found)
-        thoughtless += found.thoughtless
-        examples.add(example for _, example in found.examples)
+        made = [example for _, example in found.examples]
+        (held if part.held else examples).add(made * part.copies)
+        job.sets.count(part, [len(one.input_ids) for one in made])
+        thoughtless += 0 if part.held else part.copies * found.thoughtless
         examples.skipped.update(found.skipped)
-    if not examples.examples:
-        msg = f"{job.data}: no row can be trained on: {_listed(examples.skipped)}"
-        raise UserError(msg)
-    if thoughtless and job.main:
-        log.warning(
-            "train: %s of %s examples (%.1f %%) have no thought, so the student learns to answer "
-            "without one; to leave them out: distill filter with the rule "
-            "no_thought: reasoning_chars > 0",
-            f"{thoughtless:,}",
-            f"{examples.examples:,}",
-            100 * thoughtless / examples.examples,
-        )
+    examples.skipped.update(job.sets.skipped())
+    refuse_useless(job.recipe, job.sets, examples, held, thoughtless=thoughtless, longest=longest)
     return chat, proof
 
 
@@ -213,16 +220,14 @@ def _longest(job: Job) -> int | None:
     return able if said is None else int(said)
 
 
-def _say(examples: Store, steps: int) -> None:
+def _say(examples: Store, held: Store, steps: int) -> None:
     log.info(
         "train: %s examples, %s tokens (%s trained), %s steps; skipped: %s",
         f"{examples.examples:,}",
         f"{examples.tokens:,}",
         f"{examples.trained_tokens:,}",
         f"{steps:,}",
-        _listed(examples.skipped),
+        listed(examples.skipped),
     )
-
-
-def _listed(skipped: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in skipped.items()) or "none"
+    if held.examples:
+        log.info("train: %s examples are held out for validation", f"{held.examples:,}")
