@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from distill.recipes.positions import Positions
 from distill.recipes.strict import Strict
 from distill.recipes.validation import Validation
 
@@ -24,6 +25,7 @@ class StudentRecipe(Strict):
     # Options of peft.LoraConfig and trl.SFTConfig that recipes.lora and recipes.sft know to be safe
     lora: dict[str, Any] | None = None  # None: full fine-tuning
     sft: dict[str, Any] = {}
+    positions: Positions | None = None  # None: the base's own context length
     validation: Validation | None = None
     # DATA as given, or its NAME → how often its prompts are trained on in an epoch: 0.5: a half of
     # them; 2.5: all of them twice, a half once more; 0: none. None, and DATA not named: 1

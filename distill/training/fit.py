@@ -14,6 +14,7 @@ from typing import Any
 
 from distill.errors import UserError, first_line
 from distill.local_models.open import Model, opened
+from distill.recipes.positions import Positions
 from distill.recipes.validation import Validation
 from distill.terminal.progress import progress
 from distill.training.base import ChatFormat
@@ -74,6 +75,7 @@ def build_trainer(
     *,
     arguments: Any,
     quantize: str | None = None,
+    positions: Positions | None = None,
     held: Store | None = None,
 ) -> Any:
     """An SFTTrainer that is ready to train; ``held`` is what it evaluates.
@@ -85,13 +87,14 @@ def build_trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
-    model = load_model(opened(base, at="base"), options, chat, quantize=quantize)
+    base = opened(base, at="base")
+    model = load_model(base, options, chat, quantize=quantize, positions=positions)
     try:
         trainer = SFTTrainer(
             model=model,
             args=arguments,
             train_dataset=store.dataset(),
-            eval_dataset=None if held is None else held.dataset(),
+            eval_dataset=held.dataset() if held and held.examples else None,
             processing_class=chat.tokenizer,
             peft_config=None if options.lora is None else LoraConfig(**options.lora),
         )

@@ -143,16 +143,13 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             examples,
             arguments=args,
             quantize=job.recipe.quantize,
-            held=held if asked else None,
+            positions=job.recipe.positions,
+            held=held,
         )
-        validating = asked and Validating(
-            trainer=trainer, asked=asked, held=held, folder=checkpoints
-        )
-        if validating:
-            validating.begin()
+        validating = Validating(trainer=trainer, asked=asked, held=held, folder=checkpoints)
+        validating.begin()
         done = fit(trainer, checkpoints=checkpoints, threads=job.recipe.threads)
-        if validating:
-            validating.restore_best()
+        validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
         return
@@ -165,7 +162,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "trained_tokens": examples.trained_tokens,
         "longest_tokens": examples.longest,
         "sets": job.sets.values(),
-        **({"validation": validating.values()} if validating else {}),
+        **validating.values(),
         "steps": done.steps,
         "loss": {"first": done.loss_first, "last": done.loss_last},
         "wall_s": round(time.monotonic() - started, 1),
@@ -176,8 +173,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     }
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
-    if validating:
-        validating.remove()
+    validating.remove()
     log.info("train: %s: loss %.3f to %.3f", out, done.loss_first, done.loss_last)
 
 
@@ -211,11 +207,13 @@ def _prepare(job: Job, examples: Store, held: Store) -> tuple[ChatFormat, Proof]
 
 def _longest(job: Job) -> int | None:
     """The most tokens of an example: max_length of the recipe, or the base's context length."""
-    from distill.training.model import positions
+    from distill.training.positions import config_of, longest
 
-    said, able = job.options.sft.get("max_length"), positions(job.base)
+    said = job.options.sft.get("max_length")
+    able = longest(config_of(job.base, job.recipe.positions))
     if said is not None and able is not None and said > able:
         msg = f"sft.max_length: {said}: {job.recipe.base} has {able} positions; set at most {able}"
+        msg += ", or lora: null and positions: {max_position_embeddings: …}"
         raise UserError(msg)
     return able if said is None else int(said)
 

@@ -42,10 +42,10 @@ def evaluation(validation: Validation | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validating:
-    """The validation of one training."""
+    """The validation of one training; nothing happens if none is ``asked`` for."""
 
     trainer: Any
-    asked: Validation
+    asked: Validation | None
     held: Store
     folder: Path  # of the checkpoints
 
@@ -55,6 +55,8 @@ class Validating:
         Raises:
             UserError: the best weights cannot be kept, because they are sharded.
         """
+        if self.asked is None:
+            return
         sharded = self.trainer.is_fsdp_enabled or self.trainer.is_deepspeed_enabled
         if sharded and self.asked.keep_best:
             msg = (
@@ -66,8 +68,9 @@ class Validating:
 
     def restore_best(self) -> None:
         """Puts the best weights into the model, if the last ones are not the best."""
-        found = self.measured()
-        if not self.asked.keep_best or not found or (step := _best(found)) in (None, found[-1][0]):
+        found = self._measured()
+        step = _best(found)
+        if not self._keeps or step in (None, found[-1][0]):
             return
         if not (self.folder / f"{BEST}{step}").is_dir():
             log.warning("train: the weights of step %s are gone; the last ones are saved", step)
@@ -76,12 +79,13 @@ class Validating:
 
     def values(self) -> dict[str, Any]:
         """For train.json."""
-        found = self.measured()
+        if self.asked is None:
+            return {}
+        found = self._measured()
         step = _best(found)
         losses = [loss for _, loss in found]
         last = self.trainer.state.global_step
-        kept = self.asked.keep_best and step is not None
-        return {
+        told = {
             "examples": self.held.examples,
             "tokens": self.held.tokens,
             "trained_tokens": self.held.trained_tokens,
@@ -91,43 +95,39 @@ class Validating:
                 "last": losses[-1] if losses else None,
             },
             "best_step": step,
-            "saved_step": step if kept else last,
+            "saved_step": step if self._keeps and step is not None else last,
             "stopped": "patience" if self._is_over(found) else "end",
         }
+        return {"validation": told}
 
     def remove(self) -> None:
         """Removes the best weights: the student has them."""
         for path in self.folder.glob(f"{BEST}*"):
             shutil.rmtree(path, ignore_errors=True)
 
-    def measured(self) -> Measured:
-        """The evaluations so far, those before a resume too."""
+    @property
+    def _keeps(self) -> bool:
+        return self.asked is not None and self.asked.keep_best
+
+    def _measured(self) -> Measured:
         return _measured(self.trainer.state.log_history)
 
     def decide(self, control: Any) -> None:
         """After an evaluation: keeps the weights if they are the best, or ends the training."""
-        found = self.measured()
+        found = self._measured()
         (step, loss), best = found[-1], _best(found)
-        if step == best and self.asked.keep_best:
+        if step == best and self._keeps:
             self._keep(step)
-        log.info(
-            "train: step %s: eval loss %.4f%s",
-            step,
-            loss,
-            ", the lowest so far"
-            if step == best
-            else f"; lowest {dict(found)[best]:.4f} at {best}"
-            if best is not None
-            else "",
-        )
+        beside = ", the lowest so far" if step == best else f"; the lowest was at step {best}"
+        log.info("train: step %s: eval loss %.4f%s", step, loss, beside)
         if self._is_over(found):
             control.should_training_stop = True
-            log.info("train: stops at step %s: %s evaluations no lower", step, self.asked.patience)
+            log.info("train: stops: the eval loss has not been lower since step %s", best)
 
     def _is_over(self, found: Measured) -> bool:
-        best = _best(found)
-        later = [step for step, _ in found if best is None or step > best]
-        return self.asked.patience is not None and len(later) >= self.asked.patience
+        patience = None if self.asked is None else self.asked.patience
+        best = _best(found) or 0
+        return patience is not None and sum(step > best for step, _ in found) >= patience
 
     def _keep(self, step: int) -> None:
         part, final = self.folder / f".{BEST}part", self.folder / f"{BEST}{step}"
