@@ -36,6 +36,12 @@ class StudentRecipe(Strict):
     # About this machine, so in no fingerprint
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(default=None, exclude=True)
 
+    # Minutes from one checkpoint to the next, 0: none; beside those of sft.save_strategy. None: 10,
+    # or more where that would take more than a twentieth of the time. Also about this machine
+    checkpoint_minutes: Annotated[float, Field(ge=0, le=10_000)] | None = Field(
+        default=None, exclude=True
+    )
+
     @model_serializer(mode="wrap")
     def _without_unset(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves out unset keys that older students lack, so that their digests stay valid."""

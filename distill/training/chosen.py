@@ -63,9 +63,7 @@ class Chosen:
                 raise self._takes_none(source, asked)
             taken |= mine - self.apart
         if not taken:
-            msg = (
-                f"{self.where}: validation.data: asks every prompt of {self._all}; nothing is left"
-            )
+            msg = f"{self.where}: validation.data: has every prompt of {self._all}; none is left"
             raise UserError(msg)
         if validation is not None and validation.data is None:
             self.held = self._held(taken, validation)

@@ -128,8 +128,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     started = time.monotonic()
     checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
     with quiet(), store() as examples, store() as held:
-        saves = job.options.sft["save_strategy"] != "no"
-        args = arguments(job.options, checkpoints if saves else examples.folder, asked)
+        args = arguments(job.options, checkpoints, asked)
         chat, proof = _prepare(job, examples, held)
         if job.main:
             (out / UNFINISHED).touch()
@@ -148,7 +147,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         )
         validating = Validating(trainer=trainer, asked=asked, held=held, folder=checkpoints)
         validating.begin()
-        done = fit(trainer, checkpoints=checkpoints, threads=job.recipe.threads)
+        done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe)
         validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
@@ -163,9 +162,9 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "longest_tokens": examples.longest,
         "sets": job.sets.values(),
         **validating.values(),
-        "steps": done.steps,
-        "loss": {"first": done.loss_first, "last": done.loss_last},
-        "wall_s": round(time.monotonic() - started, 1),
+        "steps": trainer.state.global_step,
+        "loss": {"first": done.steps.loss_first, "last": done.steps.loss_last},
+        "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
         "device": str(args.device),
         "processes": args.world_size,
         "versions": {name: version(name) for name in PACKAGES},
@@ -174,7 +173,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
     validating.remove()
-    log.info("train: %s: loss %.3f to %.3f", out, done.loss_first, done.loss_last)
+    done.checkpoints.remove()
+    log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
 
 
 def _require() -> None:

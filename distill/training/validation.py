@@ -40,7 +40,7 @@ def evaluation(validation: Validation | None) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Validating:
     """The validation of one training; nothing happens if none is ``asked`` for."""
 
@@ -48,6 +48,7 @@ class Validating:
     asked: Validation | None
     held: Store
     folder: Path  # of the checkpoints
+    saved_step: int | None = None
 
     def begin(self) -> None:
         """Makes the trainer measure and decide.
@@ -68,14 +69,14 @@ class Validating:
 
     def restore_best(self) -> None:
         """Puts the best weights into the model, if the last ones are not the best."""
-        found = self._measured()
-        step = _best(found)
-        if not self._keeps or step in (None, found[-1][0]):
+        step, self.saved_step = _best(self._measured()), self.trainer.state.global_step
+        if not self._keeps or step in (None, self.saved_step):
             return
-        if not (self.folder / f"{BEST}{step}").is_dir():
+        if not (path := self.folder / f"{BEST}{step}").is_dir():
             log.warning("train: the weights of step %s are gone; the last ones are saved", step)
             return
-        self.trainer._load_from_checkpoint(str(self.folder / f"{BEST}{step}"))
+        self.trainer._load_from_checkpoint(str(path))
+        self.saved_step = step
 
     def values(self) -> dict[str, Any]:
         """For train.json."""
@@ -84,7 +85,6 @@ class Validating:
         found = self._measured()
         step = _best(found)
         losses = [loss for _, loss in found]
-        last = self.trainer.state.global_step
         told = {
             "examples": self.held.examples,
             "tokens": self.held.tokens,
@@ -95,7 +95,7 @@ class Validating:
                 "last": losses[-1] if losses else None,
             },
             "best_step": step,
-            "saved_step": step if self._keeps and step is not None else last,
+            "saved_step": self.saved_step,
             "stopped": "patience" if self._is_over(found) else "end",
         }
         return {"validation": told}

@@ -18,8 +18,10 @@ from distill.commands.train import train
 from distill.errors import Exit, UserError
 from distill.recipes.load import load
 from distill.recipes.students import StudentRecipe
+from distill.training import run
 from distill.training.quiet import quiet
 from distill.training.sets import open_sets
+from distill.training.validation import Validating
 from tests.builders.models import tiny
 from tests.builders.recipes import naming
 
@@ -281,3 +283,65 @@ def overfit(
     assert train(text, data, out=folder / name, overrides=sets) is Exit.DONE
     found: dict[str, Any] = json.loads((folder / name / "train.json").read_text())
     return found
+
+
+class Killed(BaseException):
+    """As if the process had been killed."""
+
+
+@pytest.mark.parametrize(
+    ("method", "rate", "evaluations"),
+    [(LORA, "5e-2", 1), (LORA, "5e-2", 4), (LORA, "5e-2", "save"), (FULL, "1e-2", 3)],
+)
+def test_a_training_that_was_killed_keeps_the_same_best_and_stops_at_the_same_step(
+    base: Path,
+    tmp_path: Path,
+    method: str,
+    rate: str,
+    evaluations: int | str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = "validation: {prompts: 4, every_steps: 2, patience: 3}"
+    sft = f"{WILD}, save_strategy: steps, save_steps: 3"
+    whole = overfit(tmp_path, base, "whole", method, asked, rate, sft)
+    decide, seen = Validating.decide, []
+
+    def dying(self: Validating, control: Any) -> None:
+        decide(self, control)
+        seen.append(1)
+        if len(seen) == evaluations:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        if evaluations == "save":
+            patch.setattr(run, "save", raising(Killed()))
+        else:
+            patch.setattr(Validating, "decide", dying)
+        with pytest.raises(Killed):
+            overfit(tmp_path, base, "again", method, asked, rate, sft)
+    again = overfit(tmp_path, base, "again", method, asked, rate, sft)
+    assert again["validation"] == whole["validation"]
+    assert again["steps"] == whole["steps"]
+    assert same(tmp_path / "whole", tmp_path / "again")
+    lines = (tmp_path / "again" / "train.jsonl").read_text().splitlines()
+    losses = {line["step"]: line.get("eval_loss") for line in map(json.loads, lines)}
+    assert losses[2] == whole["validation"]["loss"]["first"]
+    assert losses[3] is None
+
+
+def raising(error: BaseException) -> Any:
+    def stop(*_: Any, **__: Any) -> None:
+        raise error
+
+    return stop
+
+
+def test_best_weights_that_are_gone_are_said_and_the_last_are_saved(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = "validation: {prompts: 4, every_steps: 2, patience: 2}"
+    monkeypatch.setattr(Validating, "_keep", lambda *_: None)
+    made = overfit(tmp_path, base, "out", LORA, asked, "5e-2")
+    told = made["validation"]
+    assert told["saved_step"] == made["steps"] > told["best_step"]
+    assert f"the weights of step {told['best_step']} are gone" in caplog.text
