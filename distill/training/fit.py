@@ -16,6 +16,7 @@ from distill.errors import Interrupted, UserError, first_line
 from distill.local_models.open import Model, opened
 from distill.recipes.positions import Positions
 from distill.recipes.students import StudentRecipe
+from distill.recipes.validation import Validation
 from distill.terminal.progress import progress
 from distill.training.base import ChatFormat
 from distill.training.checkpoints import Checkpoints
@@ -27,6 +28,7 @@ from distill.training.resumable import resumable
 from distill.training.steps import NAME, Steps
 from distill.training.stop import asked_to_stop
 from distill.training.store import Store
+from distill.training.validation import evaluation
 
 log = logging.getLogger("distill")
 
@@ -40,7 +42,7 @@ class Fitted:
     steps: Steps
 
 
-def arguments(options: Options, folder: Path) -> Any:
+def arguments(options: Options, folder: Path, validation: Validation | None = None) -> Any:
     """The recipe's sft: as trl's SFTConfig, with ``folder`` for checkpoints.
 
     Raises:
@@ -49,6 +51,7 @@ def arguments(options: Options, folder: Path) -> Any:
     from trl import SFTConfig
 
     given = {key: value for key, value in options.sft.items() if key != "model_init_kwargs"}
+    given |= evaluation(validation)
     given["bf16"] = bf16(options)
     given.setdefault("use_cpu", device(options) == "cpu")  # else bf16 is refused on a CPU
     given.setdefault("dataloader_pin_memory", device(options) == "cuda")
@@ -81,8 +84,11 @@ def build_trainer(
     quantize: str | None = None,
     adapter: Model | None = None,
     positions: Positions | None = None,
+    held: Store | None = None,
 ) -> Any:
-    """An SFTTrainer that is ready to train; ``adapter``, if any, is trained further.
+    """An SFTTrainer that is ready to train.
+
+    ``adapter``, if any, is trained further; ``held`` is what it evaluates.
 
     Raises:
         UserError: the model cannot be loaded, or peft or trl refuse the options.
@@ -99,6 +105,7 @@ def build_trainer(
             model=model,
             args=arguments,
             train_dataset=store.dataset(),
+            eval_dataset=held.dataset() if held and held.examples else None,
             processing_class=chat.tokenizer,
             peft_config=None if lora is None else LoraConfig(**lora),
         )
