@@ -121,7 +121,10 @@ def _rehearse(job: Job) -> None:
 def _train(job: Job, out: Path, wanted: str) -> None:
     _require()
     from distill.training.fit import arguments, build_trainer, fit, planned_steps
+    from distill.training.plot import NAME as PLOT
+    from distill.training.plot import plot
     from distill.training.quiet import quiet
+    from distill.training.steps import NAME as STEPS
 
     started = time.monotonic()
     with quiet(), store() as examples:
@@ -163,6 +166,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
     done.checkpoints.remove()
+    plot(out / STEPS, out / PLOT)
     log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
 
 
