@@ -6,8 +6,9 @@ neither tokenised nor masked again) and no ``max_length`` unless it packs, so no
 
 import logging
 import math
+import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from distill.training.cores import Between, on_free_cores
 from distill.training.due import at_step_ends
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
+from distill.training.reports import report_into, require_reporters
 from distill.training.resumable import resumable
 from distill.training.steps import NAME, Steps
 from distill.training.stop import asked_to_stop
@@ -46,7 +48,7 @@ def arguments(options: Options, folder: Path, validation: Validation | None = No
     """The recipe's sft: as trl's SFTConfig, with ``folder`` for checkpoints.
 
     Raises:
-        UserError: trl refuses a value.
+        UserError: trl refuses a value, or a package of report_to is missing.
     """
     from trl import SFTConfig
 
@@ -58,9 +60,11 @@ def arguments(options: Options, folder: Path, validation: Validation | None = No
     if not given.get("packing"):
         given["max_length"] = None  # longer rows are already left out; trl must not cut
     try:
-        return SFTConfig(output_dir=str(folder), **given)
+        config = SFTConfig(output_dir=str(folder), **given)
     except (ValueError, TypeError, ImportError) as error:
         raise _refused(error) from None
+    require_reporters(config.report_to)
+    return config
 
 
 def planned_steps(arguments: Any, examples: int) -> int:
@@ -134,6 +138,7 @@ def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> 
     steps = Steps(path=out / NAME if trainer.is_world_process_zero() else None)
     trainer.begin(kept, steps)
     last = _start(trainer, kept)
+    report_into(trainer, out, last)
     on_cpu = trainer.args.device.type == "cpu"
     cores = on_free_cores(recipe.threads) if on_cpu else nullcontext(lambda: None)
     with progress("train", None) as shown, cores as between_steps, asked_to_stop() as asked:
@@ -141,7 +146,8 @@ def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> 
         trainer.add_callback(ends)
         trainer.add_callback(_callback(shown, between_steps))
         try:
-            trainer.train(resume_from_checkpoint=last and str(last))
+            with redirect_stdout(sys.stderr):  # trackio prints; results alone go to stdout
+                trainer.train(resume_from_checkpoint=last and str(last))
         except torch.OutOfMemoryError:
             msg = (
                 "out of GPU memory; next: halve sft.per_device_train_batch_size and double "

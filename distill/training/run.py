@@ -152,7 +152,10 @@ def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
 def _train(job: Job, out: Path, wanted: str) -> None:
     _require()
     from distill.training.fit import arguments, build_trainer, fit, planned_steps
+    from distill.training.plot import NAME as PLOT
+    from distill.training.plot import plot
     from distill.training.quiet import quiet
+    from distill.training.steps import NAME as STEPS
 
     started = time.monotonic()
     checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
@@ -207,6 +210,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     (out / UNFINISHED).unlink()
     validating.remove()
     done.checkpoints.remove()
+    plot(out / STEPS, out / PLOT)
     log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
 
 
