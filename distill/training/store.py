@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from distill.errors import missing_extra
@@ -49,6 +51,10 @@ class Store:
         self.tokens += sum(lengths)
         self.trained_tokens += sum(len(one.input_ids) - one.prompt_length for one in found)
         self.longest = max(self.longest, *lengths)
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of every example, in the order of ``dataset``."""
+        return np.asarray(self.dataset()["length"], np.int64)
 
     def dataset(self) -> Any:
         """All examples as a memory-mapped ``datasets.Dataset`` of input_ids, labels, length."""
