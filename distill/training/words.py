@@ -123,21 +123,24 @@ def words_of(tokenizer: Any) -> Words | None:
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     if not hasattr(backend, "encode_batch_fast"):
         return None
-    told = json.loads(backend.to_str())
-    source, composes = _pattern(told["pre_tokenizer"]), _composes(told["normalizer"])
-    tokens = told["added_tokens"]
-    odd = any(token[name] for token in tokens for name in ("lstrip", "rstrip", "single_word"))
-    mixed = len({token["normalized"] for token in tokens}) > 1  # found in two passes
-    if source is None or composes is None or odd or mixed or told["model"].get("dropout"):
+    source, composes = _pattern(_told(backend.pre_tokenizer)), _composes(_told(backend.normalizer))
+    tokens = backend.get_added_tokens_decoder()
+    odd = any(token.lstrip or token.rstrip or token.single_word for token in tokens.values())
+    mixed = len({token.normalized for token in tokens.values()}) > 1  # found in two passes
+    if source is None or composes is None or odd or mixed or backend.model.dropout:
         return None
-    added = {token["content"]: token["id"] for token in tokens}
+    added = {token.content: number for number, token in tokens.items()}
     found = Words(backend, source, added, composes=composes)
     return found if _agree(found, tokenizer) else None
 
 
-def _pattern(told: Any) -> str | None:
+def _told(part: Any) -> Any:
+    """The settings of a part of the tokenizer, as in tokenizer.json."""
+    return {} if part is None else json.loads(part.__getstate__())
+
+
+def _pattern(kind: Any) -> str | None:
     """What the tokenizer cuts at, as one regular expression that matches every word."""
-    kind = told or {}
     steps = kind.get("pretokenizers", [kind])
     names = [step.get("type") for step in steps]
     last = steps[-1]
@@ -153,10 +156,9 @@ def _pattern(told: Any) -> str | None:
     return DIGITS if names == ["Digits", "ByteLevel"] and steps[0]["individual_digits"] else None
 
 
-def _composes(told: Any) -> bool | None:
+def _composes(kind: Any) -> bool | None:
     """Whether the tokenizer brings text into NFC before all else; None: it does something else."""
-    kind = told or {"type": "Sequence", "normalizers": []}
-    names = [step["type"] for step in kind.get("normalizers", [kind])]
+    names = [step["type"] for step in kind.get("normalizers", [kind] if kind else [])]
     return {(): False, ("NFC",): True}.get(tuple(names))
 
 
