@@ -4,22 +4,31 @@ The trainer gets ``input_ids`` and ``labels`` (trl 1.16 sft_trainer.py:1248, 141
 neither tokenised nor masked again) and no ``max_length`` unless it packs, so nothing can be cut.
 """
 
+import logging
 import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-from distill.errors import UserError, first_line
+from distill.errors import Interrupted, UserError, first_line
 from distill.local_models.open import Model, opened
+from distill.recipes.positions import Positions
+from distill.recipes.students import StudentRecipe
 from distill.terminal.progress import progress
 from distill.training.base import ChatFormat
+from distill.training.checkpoints import Checkpoints
 from distill.training.cores import Between, on_free_cores
+from distill.training.due import at_step_ends
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
+from distill.training.resumable import resumable
+from distill.training.steps import NAME, Steps
+from distill.training.stop import asked_to_stop
 from distill.training.store import Store
+
+log = logging.getLogger("distill")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +36,8 @@ class Fitted:
     """The result of training."""
 
     trainer: Any
-    steps: int
-    loss_first: float  # nan if the recipe logs no step
-    loss_last: float
+    checkpoints: Checkpoints
+    steps: Steps
 
 
 def arguments(options: Options, folder: Path) -> Any:
@@ -71,6 +79,7 @@ def build_trainer(
     *,
     arguments: Any,
     quantize: str | None = None,
+    positions: Positions | None = None,
 ) -> Any:
     """An SFTTrainer that is ready to train.
 
@@ -81,9 +90,10 @@ def build_trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
-    model = load_model(opened(base, at="base"), options, chat, quantize=quantize)
+    base = opened(base, at="base")
+    model = load_model(base, options, chat, quantize=quantize, positions=positions)
     try:
-        trainer = SFTTrainer(
+        trainer = resumable(SFTTrainer)(
             model=model,
             args=arguments,
             train_dataset=store.dataset(),
@@ -96,41 +106,63 @@ def build_trainer(
     return trainer
 
 
-def fit(trainer: Any, *, checkpoints: Path, threads: int | None = None) -> Fitted:
-    """Trains to the end, starting from the last of the ``checkpoints``, if there are any.
+def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> Fitted:
+    """Trains to the end, going on from the last checkpoint of this training that counts.
 
-    ``threads``: on a CPU; None: one for each core that is free.
+    ``out`` gets train.jsonl, and checkpoints/``fingerprint`` while it trains.
 
     Raises:
-        UserError: the loss is no longer a number, there is not enough memory, or a checkpoint is
-            not one of a training.
+        UserError: the loss is no longer a number, or there is not enough memory.
+        Interrupted: Ctrl-C or SIGTERM.
     """
     import torch
-    from transformers.trainer_utils import get_last_checkpoint
 
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    kept = Checkpoints(
+        folder=out / "checkpoints" / fingerprint,
+        processes=trainer.args.world_size,
+        limit=trainer.args.save_total_limit,
+    )
+    steps = Steps(path=out / NAME if trainer.is_world_process_zero() else None)
+    trainer.begin(kept, steps)
+    last = _start(trainer, kept)
     on_cpu = trainer.args.device.type == "cpu"
-    cores = on_free_cores(threads) if on_cpu else nullcontext(lambda: None)
-    with progress("train", None) as shown, cores as between_steps:
+    cores = on_free_cores(recipe.threads) if on_cpu else nullcontext(lambda: None)
+    with progress("train", None) as shown, cores as between_steps, asked_to_stop() as asked:
+        ends = at_step_ends(trainer, recipe, last=last, asked=asked)
+        trainer.add_callback(ends)
         trainer.add_callback(_callback(shown, between_steps))
         try:
-            trainer.train(resume_from_checkpoint=last)
+            trainer.train(resume_from_checkpoint=last and str(last))
         except torch.OutOfMemoryError:
             msg = (
                 "out of GPU memory; next: halve sft.per_device_train_batch_size and double "
-                "sft.gradient_accumulation_steps, or lower sft.max_length"
+                f"sft.gradient_accumulation_steps, or lower sft.max_length{kept.said()}"
             )
             raise UserError(msg) from None
-        except UnpicklingError:  # transformers reads optimizer.pt with weights_only
-            msg = f"{last}: holds something other than numbers, and was not read; next: remove it"
-            raise UserError(msg) from None
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return Fitted(
-        trainer=trainer,
-        steps=trainer.state.global_step,
-        loss_first=losses[0] if losses else math.nan,
-        loss_last=losses[-1] if losses else math.nan,
-    )
+        except KeyboardInterrupt:
+            ends.stopped = True
+    if ends.stopped:
+        step, all_steps = trainer.state.global_step, trainer.state.max_steps
+        msg = f"interrupted after step {step} of {all_steps}; the same command {kept.again()}"
+        raise Interrupted(msg)
+    return Fitted(trainer=trainer, checkpoints=kept, steps=steps)
+
+
+def _start(trainer: Any, kept: Checkpoints) -> Path | None:
+    """The checkpoint to go on from, the same one in every process; None: from the beginning."""
+    from accelerate.utils import broadcast_object_list
+
+    found = [kept.newest() if trainer.is_world_process_zero() else None]
+    if trainer.args.world_size > 1:
+        broadcast_object_list(found)
+    if found[0] is not None:
+        log.info("train: goes on from %s", found[0])
+    if trainer.args.save_only_model and trainer.args.save_strategy != "no":
+        log.warning(
+            "train: sft.save_only_model: its checkpoints have no optimizer, so no training goes on "
+            "from them; stopped, it starts from the beginning; next: leave it out"
+        )
+    return found[0]
 
 
 def _callback(shown: Any, between_steps: Between) -> Any:
@@ -147,14 +179,8 @@ def _callback(shown: Any, between_steps: Between) -> Any:
         def on_log(
             self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any
         ) -> None:
-            if "loss" not in logs:
-                return
-            if not math.isfinite(logs["loss"]):
-                msg = f"sft: the loss is {logs['loss']} at step {state.global_step}"
-                msg += "; next: a lower sft.learning_rate, or sft.bf16 instead of fp16"
-                raise UserError(msg)
-            tokens = int(logs.get("num_tokens", 0)) - shown.tokens
-            shown.advance(0, tokens=tokens, note=f"loss {logs['loss']:.3f}")
+            if "loss" in logs:
+                shown.advance(0, note=f"loss {logs['loss']:.3f}")
 
     return Shown()
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from distill.errors import UserError, first_line, missing_extra
 from distill.local_models.open import Model
+from distill.recipes.positions import Positions
 from distill.training.base import ChatFormat
 from distill.training.options import Options
+from distill.training.positions import config_of, longest
 
 
 def device(options: Options) -> str:
@@ -20,19 +22,14 @@ def device(options: Options) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def positions(base: Model) -> int | None:
-    """The base model's context length in tokens, prompt and answer; None if unlimited."""
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(base.source, **base.options)
-    except (OSError, ValueError) as error:
-        raise _unloadable(base.name, error) from None
-    found = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(found) if found else None
-
-
-def load_model(base: Model, options: Options, chat: ChatFormat, *, quantize: str | None) -> Any:
+def load_model(
+    base: Model,
+    options: Options,
+    chat: ChatFormat,
+    *,
+    quantize: str | None,
+    positions: Positions | None = None,
+) -> Any:
     """The model with the chat's end of turn and pad in its configs.
 
     Raises:
@@ -45,10 +42,16 @@ def load_model(base: Model, options: Options, chat: ChatFormat, *, quantize: str
     if quantize:
         given["quantization_config"] = _four_bits()
         given.setdefault("device_map", {"": 0} if device(options) == "cuda" else None)
-    base = base.with_weights()
+    base, config = base.with_weights(), config_of(base, positions)
+    if positions:
+        chat.tokenizer.model_max_length = longest(config)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            base.source, **given, **base.options, use_safetensors=True
+            base.source,
+            config=config,
+            **given,
+            **base.options,
+            use_safetensors=True,
         )
     except (OSError, ValueError, TypeError) as error:
         raise _unloadable(base.name, error) from None

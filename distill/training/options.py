@@ -58,6 +58,10 @@ def checked(recipe: StudentRecipe, path: Path, *, by_user: Collection[str] = ())
     if recipe.quantize and recipe.lora is None:
         msg = f"{path}: quantize: {recipe.quantize} weights cannot be trained; add lora:"
         raise UserError(msg)
+    if recipe.positions and recipe.lora is not None:
+        msg = f"{path}: positions: an adapter cannot hold them, so it would be asked at its base's "
+        msg += "own; next: lora: null, or as base: a model whose config.json has them"
+        raise UserError(msg)
     if recipe.lora is None:
         return Options(lora=None, sft=_sft(recipe))
     _refuse_unknown(recipe.lora, lora_config, f"{path}: lora")

@@ -124,10 +124,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     from distill.training.quiet import quiet
 
     started = time.monotonic()
-    checkpoints = out / "checkpoints" / wanted
     with quiet(), store() as examples:
-        saves = job.options.sft["save_strategy"] != "no"
-        args = arguments(job.options, checkpoints if saves else examples.folder)
+        args = arguments(job.options, out / "checkpoints" / wanted)
         chat, proof = _prepare(job, examples)
         if job.main:
             (out / UNFINISHED).touch()
@@ -141,8 +139,9 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             examples,
             arguments=args,
             quantize=job.recipe.quantize,
+            positions=job.recipe.positions,
         )
-        done = fit(trainer, checkpoints=checkpoints, threads=job.recipe.threads)
+        done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe)
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
         return
@@ -154,9 +153,9 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "tokens": examples.tokens,
         "trained_tokens": examples.trained_tokens,
         "longest_tokens": examples.longest,
-        "steps": done.steps,
-        "loss": {"first": done.loss_first, "last": done.loss_last},
-        "wall_s": round(time.monotonic() - started, 1),
+        "steps": trainer.state.global_step,
+        "loss": {"first": done.steps.loss_first, "last": done.steps.loss_last},
+        "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
         "device": str(args.device),
         "processes": args.world_size,
         "versions": {name: version(name) for name in PACKAGES},
@@ -164,7 +163,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     }
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
-    log.info("train: %s: loss %.3f to %.3f", out, done.loss_first, done.loss_last)
+    done.checkpoints.remove()
+    log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
 
 
 def _require() -> None:
@@ -204,11 +204,13 @@ def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
 
 def _longest(job: Job) -> int | None:
     """The most tokens of an example: max_length of the recipe, or the base's context length."""
-    from distill.training.model import positions
+    from distill.training.positions import config_of, longest
 
-    said, able = job.options.sft.get("max_length"), positions(job.base)
+    said = job.options.sft.get("max_length")
+    able = longest(config_of(job.base, job.recipe.positions))
     if said is not None and able is not None and said > able:
         msg = f"sft.max_length: {said}: {job.recipe.base} has {able} positions; set at most {able}"
+        msg += ", or lora: null and positions: {max_position_embeddings: …}"
         raise UserError(msg)
     return able if said is None else int(said)
 
