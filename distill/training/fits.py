@@ -213,11 +213,9 @@ def _work(recipe: StudentRecipe, options: Options) -> Work:
 
 def _device(work: Work) -> Device:
     count = _processes()
-    if not work.gpu:
-        memory = (free_memory() + _resident()) / count  # they share it, and the cores
-        return Device(
-            gpu=False, memory=memory, flops=cpu_flops(half=work.half) / count, count=count, name=CPU
-        )
+    if not work.gpu:  # processes share the memory and the cores
+        memory, flops = free_memory() + _resident(), cpu_flops(half=work.half)
+        return Device(gpu=False, memory=memory / count, flops=flops / count, count=count, name=CPU)
     import torch
 
     card = torch.cuda.get_device_properties(int(os.environ.get("LOCAL_RANK", 0)))

@@ -152,7 +152,7 @@ def kept_by_layer(shape: Shape, work: Work) -> float:
         norms = (8 if work.fused else 16) * h
         stream = norms + 5 * width * h if work.half else norms + 2 * 4 * h
         return stream + heads + gates + f * width + sums
-    low = len(shape.adapted(work.targets)) * 2 * work.rank * width
+    low = len(shape.adapted(work.targets)) * work.rank * width
     inputs = (5 * width * h + width * q) if work.recast else 2 * width * h
     norms = 2 * (2 if work.fused else 4) * h
     return norms + inputs + heads + gates + f * width + sums + low
