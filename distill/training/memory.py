@@ -26,8 +26,9 @@ BACKWARD = 3
 CPU_PROCESS = 0.62 * GIB
 # cuBLAS workspaces, kernels' own memory, and what the allocator rounds up
 GPU_PROCESS = 0.5 * GIB
-# malloc keeps what was freed between what is not: blocks under 32 MiB share one heap
-HOLES = 1.3
+# What malloc holds in holes, as a share of what all layers compute and drop: torch asks for aligned
+# blocks, which glibc before 2.38 seldom fits into what such a block left. float32, bfloat16; fitted
+HOLES = (1.0, 0.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,7 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
             weights=weights,
             gradients=early,
             optimizer=moment,
-            activations=_holes(all_layers, work),
+            activations=all_layers,
             logits=_logits(shape, work),
         ),
         Peak(
@@ -122,7 +123,7 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
             weights=weights,
             gradients=early or (shape.table * 4 / work.shards if not work.rank else 0.0),
             optimizer=moment,
-            activations=_holes(all_layers + one_layer, work),
+            activations=all_layers + one_layer,
             logits=0.0,
         ),
         Peak(
@@ -164,7 +165,8 @@ def _kept(shape: Shape, work: Work) -> tuple[float, float]:
     layer = tokens * kept_by_layer(shape, work)
     backward = tokens * BACKWARD * shape.inner * work.width + _mask(shape, work)
     copies = _copies(shape, work)
-    last = tokens * 2 * 4 * h  # the last norm, and the input of the head
+    holes = 0.0 if work.gpu else HOLES[work.width == 2] * shape.layers * layer
+    last = tokens * 2 * 4 * h + holes  # the last norm, and the input of the head
     if work.checkpointing == "none":
         return shape.layers * layer + copies + last + _mask(shape, work), backward
     saved = work.stream * h + (shape.query * work.width if work.checkpointing == "selective" else 0)
@@ -213,10 +215,6 @@ def _logits(shape: Shape, work: Work) -> float:
     logits = (2.5 if half else 2) * tile  # logits, their logarithm in float32, one on its way
     product = 0 if work.rank else (1.5 if half else 1) * tile + work.width * shape.table
     return gradients + copy + max(logits, product)
-
-
-def _holes(activations: float, work: Work) -> float:
-    return activations if work.gpu else HOLES * activations
 
 
 def adapter_targets(wanted: object) -> tuple[str, ...] | None:
