@@ -61,6 +61,8 @@ def run(
     os.environ.update(patient(os.environ))  # OpenMP reads it when torch is imported
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
     job = _job(loaded, data, limit)
+    if not job.main:
+        log.setLevel(logging.ERROR)  # the first process speaks for all
     if dry_run:
         _rehearse(job)
         return
