@@ -1,4 +1,4 @@
-"""What would fail at the save fails at the start, and an earlier student or adapter is trained on."""
+"""What would fail at the save fails at the start; students and adapters are trained on."""
 
 import json
 import resource
@@ -60,7 +60,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [
         {
-            **{"id": f"r{i}", "sample": 0, "response": str(i + 1), "reasoning": f"{i} and one"},
+            "id": f"r{i}",
+            "sample": 0,
+            "response": str(i + 1),
+            "reasoning": f"{i} and one",
             "messages": [{"role": "user", "content": f"What is {i} + 1?"}],
         }
         for i in range(4)
@@ -112,7 +115,7 @@ def adapter(out: Path) -> dict[str, torch.Tensor]:
         ("{r: 4, modules_to_save: [lm_hed]}", "seed: 1", "lm_hed: no module.*'lm_head'"),
         ("{r: 4, target_modules: [lm_head]}", "seed: 1", "changes the head.*does not train"),
         ("{r: 4, trainable_token_indices: [9999]}", "seed: 1", "9999: the base has 286 tokens"),
-        (LORA, "optim: lomo", "sft.optim: lomo: .*lomo_optim"),
+        (LORA, "optim: lomo", r"sft\.optim: lomo: .*lomo_optim"),
         (LORA, "lr_scheduler_kwargs: {min_lr_rate: 0.1}", "refused by linear: .*min_lr_rate"),
         (LORA, "lr_scheduler_type: cosine_with_min_lr", "refused by cosine_with_min_lr"),
     ],
@@ -193,7 +196,7 @@ def test_what_cannot_be_loaded_again_is_found_before_training(
 
     def forgetful(part: Path, *rest: Any, **named: Any) -> None:
         real(part, *rest, **named)
-        (part / "chat_template.jinja").write_text(CHATML.replace("user", "human"))
+        (part / "chat_template.jinja").write_text(CHATML.replace("<|im_end|>", "<|im_start|>"))
 
     monkeypatch.setattr(rehearse, "complete", forgetful)
     for dry_run in (True, False):
@@ -230,7 +233,7 @@ def test_a_disk_that_is_too_small_is_said_first(
 def test_a_disk_that_fills_up_costs_no_training(
     base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, real = tmp_path / "out", run.save
+    out, real = tmp_path / "out", save.save
     train(tmp_path, base, data, "null", out=out)
     before = (out / "model.safetensors").read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -288,25 +291,29 @@ def test_an_adapter_stops_wherever_it_is_loaded(
     (base / "chat_template.jinja").write_text(template)
     change(base, "config.json", eos_token_id=ends)
     change(base, "generation_config.json", eos_token_id=ends)
-    lora, sft = "{r: 16, lora_alpha: 64}", "max_steps: 150"
+    lora, sft = "{r: 16, lora_alpha: 64, modules_to_save: [embed_tokens, lm_head]}", "max_steps: 60"
     train(tmp_path, base, data, lora, sft, out=out, limit=1)
     wanted = f"<think>\n0 and one\n</think>\n\n1{expected}"
     card = student_card(told(out), repo_id="a/b", adapter=True)
     code = card.split("```python\n")[1].split("```")[0]
     for old, new in {
-        **{"a/b": str(out), "the base model, see below": str(base)},
-        **{"What is 17 * 23?": "What is 0 + 1?", "4096": "60"},
+        "a/b": str(out),
+        "the base model, see below": str(base),
+        "What is 17 * 23?": "What is 0 + 1?",
+        "4096": "60",
     }.items():
         code = code.replace(old, new)
     with quiet():
-        exec(code, {})  # noqa: S102 - the card's own code
+        exec(code, {})
         assert capsys.readouterr().out.strip().endswith(wanted)
         merge(out, tmp_path / "whole")  # as distill eval serves it
         whole = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "whole")
         words = transformers.AutoTokenizer.from_pretrained(tmp_path / "whole")
         prompt = words.apply_chat_template(
             [{"role": "user", "content": "What is 0 + 1?"}],
-            **{"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True},
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=True,
         )
         answer = whole.generate(**prompt, max_new_tokens=60)
     assert words.decode(answer[0]).endswith(wanted)
@@ -317,7 +324,7 @@ def test_an_adapter_is_trained_on_as_it_is_and_its_base_is_remembered(
 ) -> None:
     first, second, third = (tmp_path / name for name in ("1", "2", "3"))
     train(tmp_path, base, data, "{r: 4, lora_alpha: 8, target_modules: [q_proj]}", out=first)
-    train(tmp_path, first, data, "null", "learning_rate: 0.0, max_steps: 1", out=second)
+    train(tmp_path, first, data, "null", sets=["sft.learning_rate=0.0"], out=second)
     before, after = adapter(first), adapter(second)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
