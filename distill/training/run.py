@@ -3,7 +3,6 @@
 import logging
 import os
 import time
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import UserError, missing_extra
-from distill.files.done import data_digest, fingerprint, is_done
+from distill.files.done import fingerprint, is_done
+from distill.files.inputs import Data
 from distill.files.lock import folder_lock
-from distill.files.read import frames
 from distill.files.write import write_json
 from distill.local_models.named import model_at, say_hub
 from distill.local_models.open import OR_ADAPTER, Model, open_model
@@ -26,8 +25,11 @@ from distill.training.continued import Start, lora_of, refuse_other_lora, start
 from distill.training.options import Options, checked
 from distill.training.proof import Proof
 from distill.training.save import UNFINISHED, refuse_other_model, save
+from distill.training.sets import Sets, open_sets
 from distill.training.store import Store, store
 from distill.training.tokens import tokenize
+from distill.training.useful import listed, refuse_useless
+from distill.training.validation import Validating
 
 log = logging.getLogger("distill")
 PACKAGES = ("torch", "transformers", "trl", "peft")
@@ -41,8 +43,7 @@ class Job:
     options: Options
     start: Start  # base, and the adapter that is trained further
     template: str | None
-    data: str | Path
-    limit: int | None
+    sets: Sets
     main: bool  # whether this process writes, of those that train together
 
     @property
@@ -53,10 +54,11 @@ class Job:
 
 def run(
     loaded: Loaded[StudentRecipe],
-    data: str | Path,
+    data: Data,
     *,
     out: Path,
     limit: int | None,
+    unfiltered: bool,
     dry_run: bool,
     force: bool,
 ) -> None:
@@ -67,7 +69,8 @@ def run(
     """
     os.environ.update(patient(os.environ))  # OpenMP reads it when torch is imported
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
-    job = _job(loaded, data, limit)
+    sets = open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered)
+    job = _job(loaded, sets)
     if dry_run:
         _rehearse(job, out)
         return
@@ -76,7 +79,7 @@ def run(
         wanted = fingerprint(
             recipe=job.recipe.model_dump(mode="json"),
             chat_template=job.template,
-            data=data_digest(data),
+            data=sets.digest(),
             limit=limit,
             **({"start": job.start.digest} if job.start.digest else {}),
         )
@@ -86,7 +89,7 @@ def run(
             _train(job, out, wanted)
 
 
-def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> Job:
+def _job(loaded: Loaded[StudentRecipe], sets: Sets) -> Job:
     from distill.training.model import require_four_bits
 
     recipe, origin = loaded.recipe, loaded.origin
@@ -105,8 +108,7 @@ def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> 
         options=options,
         start=found,
         template=chat_template_text(recipe.chat_template, origin),
-        data=data,
-        limit=limit,
+        sets=sets,
         main=os.environ.get("RANK", "0") == "0",  # set by torch's launcher
     )
 
@@ -129,12 +131,12 @@ def _rehearse(job: Job, out: Path) -> None:
     from distill.training.fit import arguments, planned_steps
     from distill.training.quiet import quiet
 
-    with quiet(), store() as examples:
+    with quiet(), store() as examples, store() as held:
         args = arguments(job.options, examples.folder)
         _try(job, args, out, inside=False)
-        _prepare(job, examples)
+        _prepare(job, examples, held)
         planned = planned_steps(args, examples.examples)
-    _say(examples, planned)
+    _say(examples, held, planned)
 
 
 def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
@@ -150,19 +152,23 @@ def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
 def _train(job: Job, out: Path, wanted: str) -> None:
     _require()
     from distill.training.fit import arguments, build_trainer, fit, planned_steps
+    from distill.training.plot import NAME as PLOT
+    from distill.training.plot import plot
     from distill.training.quiet import quiet
+    from distill.training.steps import NAME as STEPS
 
     started = time.monotonic()
-    with quiet(), store() as examples:
-        args = arguments(job.options, out / "checkpoints" / wanted)
+    checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
+    with quiet(), store() as examples, store() as held:
+        args = arguments(job.options, checkpoints, asked)
         if job.main:
             _try(job, args, out, inside=True)
-        chat, proof = _prepare(job, examples)
+        chat, proof = _prepare(job, examples, held)
         if job.main:
             (out / UNFINISHED).touch()
             (out / "train.json").unlink(missing_ok=True)  # from here on: not done
             write_json(out / "proof.json", proof.values())
-            _say(examples, planned_steps(args, examples.examples))
+            _say(examples, held, planned_steps(args, examples.examples))
         trainer = build_trainer(
             job.base,
             job.options,
@@ -172,8 +178,12 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             quantize=job.recipe.quantize,
             adapter=job.start.adapter,
             positions=job.recipe.positions,
+            held=held,
         )
+        validating = Validating(trainer=trainer, asked=asked, held=held, folder=checkpoints)
+        validating.begin()
         done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe)
+        validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
         return
@@ -186,6 +196,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "tokens": examples.tokens,
         "trained_tokens": examples.trained_tokens,
         "longest_tokens": examples.longest,
+        "sets": job.sets.values(),
+        **validating.values(),
         "steps": trainer.state.global_step,
         "loss": {"first": done.steps.loss_first, "last": done.steps.loss_last},
         "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
@@ -196,7 +208,9 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     }
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
+    validating.remove()
     done.checkpoints.remove()
+    plot(out / STEPS, out / PLOT)
     log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
 
 
@@ -208,30 +222,23 @@ def _require() -> None:
             raise missing_extra(module=name, extra="train")
 
 
-def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
-    """Tokenises and proves every row into ``examples``."""
+def _prepare(job: Job, examples: Store, held: Store) -> tuple[ChatFormat, Proof]:
+    """Tokenises and proves every row into ``examples``, or into ``held`` for validation."""
     chat = open_chat_format(job.start.words, chat_template=job.template)
     proof = Proof(chat=chat)
     longest = _longest(job)
     thoughtless = 0
-    for frame in frames(job.data, limit=job.limit):
-        found = tokenize(from_frame(frame), chat, prompt=job.recipe.prompt, max_length=longest)
+    for part in job.sets.parts():
+        rows = from_frame(part.frame)
+        found = tokenize(rows, chat, prompt=job.recipe.prompt, max_length=longest)
         proof.add(found)
-        thoughtless += found.thoughtless
-        examples.add(example for _, example in found.examples)
+        made = [example for _, example in found.examples]
+        (held if part.held else examples).add(made * part.copies)
+        job.sets.count(part, [len(one.input_ids) for one in made])
+        thoughtless += 0 if part.held else part.copies * found.thoughtless
         examples.skipped.update(found.skipped)
-    if not examples.examples:
-        msg = f"{job.data}: no row can be trained on: {_listed(examples.skipped)}"
-        raise UserError(msg)
-    if thoughtless and job.main:
-        log.warning(
-            "train: %s of %s examples (%.1f %%) have no thought, so the student learns to answer "
-            "without one; to leave them out: distill filter with the rule "
-            "no_thought: reasoning_chars > 0",
-            f"{thoughtless:,}",
-            f"{examples.examples:,}",
-            100 * thoughtless / examples.examples,
-        )
+    examples.skipped.update(job.sets.skipped())
+    refuse_useless(job.recipe, job.sets, examples, held, thoughtless=thoughtless, longest=longest)
     return chat, proof
 
 
@@ -248,16 +255,14 @@ def _longest(job: Job) -> int | None:
     return able if said is None else int(said)
 
 
-def _say(examples: Store, steps: int) -> None:
+def _say(examples: Store, held: Store, steps: int) -> None:
     log.info(
         "train: %s examples, %s tokens (%s trained), %s steps; skipped: %s",
         f"{examples.examples:,}",
         f"{examples.tokens:,}",
         f"{examples.trained_tokens:,}",
         f"{steps:,}",
-        _listed(examples.skipped),
+        listed(examples.skipped),
     )
-
-
-def _listed(skipped: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in skipped.items()) or "none"
+    if held.examples:
+        log.info("train: %s examples are held out for validation", f"{held.examples:,}")
