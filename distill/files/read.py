@@ -37,11 +37,12 @@ INSTEAD = {"sample": 0, "domain": "general", "source": "", "reasoning": "", "res
 
 
 def frames(
-    data: Data, *, limit: int | None = None, mapped: Mapped | None = None
+    data: Data, *, limit: int | None = None, mapped: Mapped | None = None, silent: bool = False
 ) -> Iterator[pl.DataFrame]:
     """Tables with exactly SCHEMA and at most BATCH rows each, in the order of the files.
 
-    Says which columns of other people's files are read as what, and what could not be read.
+    Says which columns of other people's files are read as what, and what could not be read; not if
+    ``silent``, because the same data will be read again.
 
     Raises:
         UserError: DATA is missing, empty, not UTF-8, not JSON, or has no column of answers; two
@@ -50,7 +51,7 @@ def frames(
     seen: set[bytes] = set()
     left = limit
     count = 0
-    reading = Reading(mapped)
+    reading = Reading(mapped, silent=silent)
     inputs = inputs_of(data)
     for frame in chain.from_iterable(_all_frames(one, reading) for one in inputs):
         if left is not None and left <= 0:

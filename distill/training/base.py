@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.errors import UserError, first_line, missing_extra
+from distill.local_models.chat import control_tokens, pinned
 from distill.local_models.open import OR_TOKENIZER, Model, opened
 from distill.recipes.places import TEMPLATE, Origin, missing, place
 
 # Stands in for an answer, to see what a template writes after it; no template changes it.
 SENTINEL = "sentinel7f3aanswer"
-# Llama 3.2's template puts today's date into the system prompt, so the same question would differ
-# every day. 26 Jul 2024 is the date that Llama 3.1's own template falls back to.
-PIN = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro %}"
 # Tokens that model families reserve for padding or never write: Llama 3.1 and later, Qwen2.5 and
 # SmolLM2, Gemma and others. Padding with the end of turn would work here, but would hide it from
 # every later tool that masks padding.
@@ -60,21 +58,22 @@ def open_chat_format(base: str | Model, *, chat_template: str | None = None) -> 
     if not isinstance(template, str):
         msg = f"base: {base}: it has no chat template; set chat_template: to a .jinja file"
         raise UserError(msg)
-    tokenizer.chat_template = PIN + template if "strftime_now" in template else template
+    tokenizer.chat_template = pinned(template)
     end = _end_of_turn(tokenizer, base)
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
     tokenizer.pad_token = _pad(tokenizer)
-    return ChatFormat(tokenizer=tokenizer, end_of_turn=end, special=_special(tokenizer))
+    return ChatFormat(tokenizer=tokenizer, end_of_turn=end, special=control_tokens(tokenizer))
 
 
 def _tokenizer(model: Model) -> Any:
     try:
+        from huggingface_hub.errors import StrictDataclassError
         from transformers import AutoTokenizer
     except ImportError:
         raise missing_extra(module="transformers", extra="train") from None
     try:
         return AutoTokenizer.from_pretrained(model.source, **model.options)
-    except (OSError, ValueError) as error:  # it has no tokenizer
+    except (OSError, ValueError, StrictDataclassError) as error:  # no tokenizer, a wrong config
         msg = f"base: {model.name}: cannot be loaded: {first_line(error)}; "
         msg += "give a folder, a Hub id or a shipped name"
         raise UserError(msg) from None
@@ -113,12 +112,6 @@ def _pad(tokenizer: Any) -> str:
     candidates = (*(name for name in PADS if name in names), *reserved)
     chosen = next((name for name in candidates if name != tokenizer.eos_token), None)
     return str(chosen or tokenizer.eos_token)
-
-
-def _special(tokenizer: Any) -> re.Pattern[str]:
-    tokens = tokenizer.added_tokens_decoder.values()
-    names = [re.escape(token.content) for token in tokens if token.special]
-    return re.compile("|".join(names) or r"(?!)")
 
 
 def chat_template_text(name: str | None, origin: Origin) -> str | None:

@@ -74,7 +74,8 @@ def _refuse_sending(recipe: StudentRecipe, path: Path, by_user: Collection[str])
     for key, why in sft.SENDS.items():
         value = recipe.sft.get(key)
         stays = value is None or (key == "report_to" and sft.STAYS_HERE(value) is None)
-        if not stays and f"sft.{key}" not in by_user:
+        named = any(f"{name}.".startswith(f"sft.{key}.") for name in by_user)  # a list, by item
+        if not stays and not named:
             typed = value if isinstance(value, str) and value.isalnum() else "…"
             msg = (
                 f"{path}: sft.{key}: {value!r:.60}: not for a recipe: {why}; next, if you want "
