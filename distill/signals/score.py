@@ -22,7 +22,8 @@ from typing import Any, Literal
 import polars as pl
 
 from distill.errors import UserError, first_line, missing_extra
-from distill.local_models.chat import control_tokens, pinned
+from distill.local_models.chat import pinned
+from distill.local_models.control import control_text
 from distill.local_models.open import open_model
 from distill.local_models.surprise import Surprise, Text, surprises
 from distill.local_models.threads import patient
@@ -156,7 +157,7 @@ def _student(folder: str) -> Student:
     return Student(
         model=model.to(device).eval(),
         tokenizer=tokenizer,
-        special=control_tokens(tokenizer),
+        special=control_text(tokenizer),
         context=getattr(model.config.get_text_config(), "max_position_embeddings", None),
         vocabulary=model.get_input_embeddings().num_embeddings,
     )

@@ -1,5 +1,6 @@
 """Stores examples on disk as Arrow streams, so that a set larger than memory can be trained on."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from distill.errors import missing_extra
@@ -28,6 +30,7 @@ class Store:
     trained_tokens: int = 0
     longest: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    lengths: "array[int]" = field(default_factory=lambda: array("i"))  # tokens of each, in order
     _shards: int = 0
 
     def add(self, examples: Iterable[Example]) -> None:
@@ -37,14 +40,15 @@ class Store:
             return
         lengths = [len(one.input_ids) for one in found]
         columns = {
-            "input_ids": [one.input_ids for one in found],
-            "labels": [one.labels for one in found],
+            "input_ids": [np.asarray(one.input_ids) for one in found],
+            "labels": [np.asarray(one.labels) for one in found],
             "length": lengths,
         }
         path = self.folder / f"{self._shards:06}.arrow"
         level = pl.CompatLevel.oldest()  # list and int32 as every reader of Arrow knows them
         pl.DataFrame(columns, schema=SCHEMA).write_ipc_stream(path, compat_level=level)
         self._shards += 1
+        self.lengths.extend(lengths)
         self.examples += len(found)
         self.tokens += sum(lengths)
         self.trained_tokens += sum(len(one.input_ids) - one.prompt_length for one in found)
