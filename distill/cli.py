@@ -182,7 +182,7 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     )
     say = "instead: which DATA, a teacher's run each, suits score_model best, on 200 prompts or N"
     command.add_argument("--compare-teachers", action="store_true", help=say)
-    command.add_argument("--json", action="store_true", help="compare teachers as JSON")
+    command.add_argument("--json", action="store_true", help="print the comparison as JSON")
     _sandbox(command)
     command.set_defaults(run=_run_filter)
 

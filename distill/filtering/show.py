@@ -8,6 +8,7 @@ import orjson
 
 from distill.errors import Exit, UserError
 from distill.files.inputs import Data
+from distill.files.ours import is_ours, refuse_foreign
 from distill.files.write import write_json
 from distill.filtering.audit import Disagreement
 from distill.filtering.audit import audit as compare
@@ -132,7 +133,7 @@ def teachers(
     Args:
         recipe: name or path of a filters recipe: its ``map`` and ``score_model`` count here.
         data: runs or sets, one for each teacher.
-        out: folder for teachers.json; None: nothing is written.
+        out: folder for teachers.json and what was measured; None: nothing is written.
         limit: the most prompts to compare; else PROMPTS.
         overrides: ``key.path=value`` for values of the recipe.
         as_json: print JSON instead of a table.
@@ -142,7 +143,8 @@ def teachers(
         allow_code: run the Python files that the recipe names, as this user and without a jail.
 
     Raises:
-        UserError: recipe or data unusable, no ``score_model``, or no prompts in common.
+        UserError: recipe or data unusable, no ``score_model``, no prompts in common, or a
+            teachers.json in ``out`` that distill did not make.
     """
     settings = Settings(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
     ready = prepare(recipe, Path(NOWHERE), overrides, settings, allow_code=allow_code)
@@ -151,12 +153,16 @@ def teachers(
     named, prompts = shared_prompts(data, ready.mapped)
     chosen = prompts.head(limit or PROMPTS)
     log.info("%d teachers share %d prompts; compares %d", len(named), len(prompts), len(chosen))
+    path = None if out is None else Path(out) / "teachers.json"
+    if path is not None and path.exists() and not is_ours(path.parent, {path.name: "pairs"}):
+        refuse_foreign([path], by="distill filter --compare-teachers")
     if dry_run:
         return Exit.DONE
-    found = compare_teachers(named, chosen, mapped=ready.mapped, settings=rules.settings)
+    store = None if path is None else path.with_suffix("")
+    found = compare_teachers(named, chosen, ready, store=store)
     values = {**found.values(), "score_model": rules.settings.score_model}
-    if out is not None:
-        write_json(Path(out) / "teachers.json", values)
+    if path is not None:
+        write_json(path, values)
     if as_json:
         show_lines(orjson.dumps(values, option=orjson.OPT_INDENT_2).decode())
     else:

@@ -7,16 +7,22 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from distill.errors import UserError
+from distill.files.done import fingerprint
 from distill.files.find import data_files
 from distill.files.inputs import Data, Input, inputs_of, said
 from distill.files.mapped import Mapped
 from distill.files.read import frames
+from distill.files.write import write_parquet
 from distill.filtering import hashes
+from distill.filtering.prepare import Prepared
+from distill.filtering.steps import Job
+from distill.filtering.stored import TEXTS
 from distill.intervals import Score, bootstrap
 from distill.signals import score, verdict
 from distill.signals.settings import Settings
@@ -89,16 +95,16 @@ def shared_prompts(data: Data, mapped: Mapped | None) -> tuple[dict[str, Input],
 
 
 def compare(
-    named: dict[str, Input], prompts: pl.Series, *, mapped: Mapped | None, settings: Settings
+    named: dict[str, Input], prompts: pl.Series, ready: Prepared, *, store: Path | None
 ) -> Comparison:
-    """Measures every answer to ``prompts``.
+    """Measures every answer to ``prompts``, or reads from ``store`` what it has measured before.
 
     Raises:
         UserError: the model cannot be loaded, or there is no prompt of which it can read an answer
             of each teacher.
     """
-    answers = pl.concat([_answers(n, one, prompts, mapped) for n, one in named.items()])
-    table = pl.concat(list(_measured(answers, settings)))
+    answers = pl.concat([_answers(n, one, prompts, ready.mapped) for n, one in named.items()])
+    table = pl.concat(list(_measured(answers, ready.job, store)))
     means = _by_prompt(table, list(named))
     if means.is_empty():
         why = dict(table["unscored"].drop_nulls().value_counts(sort=True).iter_rows())
@@ -159,12 +165,30 @@ def _answers(name: str, one: Input, prompts: pl.Series, mapped: Mapped | None) -
     return pl.concat(parts).with_columns(name=pl.lit(name))
 
 
-def _measured(answers: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+def _measured(answers: pl.DataFrame, job: Job, store: Path | None) -> Iterator[pl.DataFrame]:
     with progress("measured", answers.height) as shown:
         for part in answers.iter_slices(_AT_ONCE):
-            found = (score.measure(part, settings), verdict.measure(part, settings))
-            yield pl.concat([part.select("name", "prompt_hash"), *found], how="horizontal")
+            found = _stored(part, job, store) if store else _numbers(part, job)
+            yield part.select("name", "prompt_hash").hstack(found)
             shown.advance(part.height)
+
+
+def _stored(part: pl.DataFrame, job: Job, store: Path) -> pl.DataFrame:
+    """The numbers of some answers, from a file that is named after all that they depend on."""
+    made = [job.tags[module.__name__] for module in (score, verdict)]
+    path = store / f"{fingerprint(made=made, rows=part.select(*TEXTS, 'verify').rows())}.parquet"
+    try:
+        return pl.read_parquet(path, glob=False)
+    except (OSError, pl.exceptions.PolarsError):  # not there yet, or cut short by a full disk
+        found = _numbers(part, job)
+        write_parquet(path, found)
+        return found
+
+
+def _numbers(part: pl.DataFrame, job: Job) -> pl.DataFrame:
+    settings = job.rules.settings
+    judged = verdict.measure(part, settings).select("verdict")
+    return score.measure(part, settings).hstack(judged)
 
 
 def _by_prompt(table: pl.DataFrame, names: list[str]) -> pl.DataFrame:

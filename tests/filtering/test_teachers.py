@@ -126,6 +126,43 @@ def test_an_answer_without_a_score_takes_its_prompt_out_for_all(
     assert "cannot be told from" in said.out or "suits better than" in said.out
 
 
+def test_what_was_measured_is_not_measured_again(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (a, b) = teachers(tmp_path, a=["I add."] * 20, b=["So."] * 20)
+    out = ["-o", str(tmp_path / "out"), "--json"]
+    seen: list[int] = []
+    whole = score.measure
+
+    def killed(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(frame.height)
+        return whole(frame, settings)
+
+    monkeypatch.setattr(score, "measure", killed)
+    assert main(["filter", *flags(tmp_path, model), a, b, *out]) == Exit.INTERRUPTED
+    monkeypatch.setattr(score, "measure", whole)
+    assert main(["filter", *flags(tmp_path, model), a, b, *out]) == Exit.DONE
+    first = json.loads(capsys.readouterr().out)
+    files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out/teachers").iterdir()}
+    assert len(files) == 3  # 16, 16 and 8 answers
+    assert main(["filter", *flags(tmp_path, model), a, b, *out]) == Exit.DONE
+    assert json.loads(capsys.readouterr().out) == first
+    assert files == {
+        path.name: path.stat().st_mtime_ns for path in (tmp_path / "out/teachers").iterdir()
+    }
+
+
+def test_another_file_of_the_same_name_is_not_replaced(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "teachers.json").write_text('["Ada", "Emmy"]')
+    words = [*teachers(tmp_path, a=["I add."], b=["So."]), "-o", str(tmp_path)]
+    assert main(["filter", *flags(tmp_path, model), *words]) == Exit.USER
+    assert "teachers.json: was not made by distill" in capsys.readouterr().err
+
+
 def refusals(folder: Path) -> dict[str, tuple[list[str], str]]:
     (a, b) = teachers(folder, a=["I add."] * 3, b=["So."] * 3)
     other = jsonl(folder / "other.jsonl", row("elsewhere"))
