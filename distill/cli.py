@@ -74,7 +74,7 @@ def _parser() -> Command:
     )
     parser.add_argument("--version", action="version", version=f"distill {distill.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_plan, _generate, _filter, _train, _eval, _push, _status):
+    for add in (_plan, _generate, _filter, _train, _eval, _merge, _push, _status):
         add(commands)
     return parser
 
@@ -237,6 +237,21 @@ def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
         run=lambda a: distill.eval(
             a.recipe, model=a.model, **_sending(a), **_running(a), **_common(a)
         )
+    )
+
+
+def _merge(commands: "argparse._SubParsersAction[Command]") -> None:
+    command = _command(commands, "merge", "a student that is an adapter → one with whole weights")
+    command.add_argument("student", help="an adapter: a folder or a Hub id")
+    command.add_argument(
+        "-o", "--out", required=True, metavar="FOLDER", help="where the result goes"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="say what would be done; do nothing"
+    )
+    command.add_argument("--force", action="store_true", help="replace another student's result")
+    command.set_defaults(
+        run=lambda a: distill.merge(a.student, out=a.out, dry_run=a.dry_run, force=a.force)
     )
 
 

@@ -30,6 +30,7 @@ class Reading:
 
     mapped: Mapped | None = None
     silent: bool = False
+    beside: bool = False  # whether to read what ``files.beside`` does
     told: set[str] = field(default_factory=set)
     missing: dict[str, Counter[str]] = field(default_factory=dict)  # what, and how often per file
     rows: Counter[str] = field(default_factory=Counter)  # of each file

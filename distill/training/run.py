@@ -4,9 +4,10 @@ import logging
 import os
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from distill.errors import UserError, missing_extra
 from distill.files.done import fingerprint, is_done
@@ -14,12 +15,13 @@ from distill.files.inputs import Data
 from distill.files.lock import folder_lock
 from distill.files.write import write_json
 from distill.local_models.named import model_at, say_hub
-from distill.local_models.open import Model, open_model
+from distill.local_models.open import OR_ADAPTER, Model, open_model
 from distill.local_models.threads import patient
 from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
 from distill.training.base import ChatFormat, chat_template_text, open_chat_format
+from distill.training.continued import Start, lora_of, refuse_other_lora, start
 from distill.training.options import Options, checked
 from distill.training.proof import Proof
 from distill.training.save import UNFINISHED, refuse_other_model, save
@@ -39,10 +41,15 @@ class Job:
 
     recipe: StudentRecipe
     options: Options
-    base: Model
+    start: Start  # base, and the adapter that is trained further
     template: str | None
     sets: Sets
     main: bool  # whether this process writes, of those that train together
+
+    @property
+    def base(self) -> Model:
+        """The base's whole weights."""
+        return self.start.base
 
 
 def run(
@@ -65,7 +72,7 @@ def run(
     sets = open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered)
     job = _job(loaded, sets)
     if dry_run:
-        _rehearse(job)
+        _rehearse(job, out)
         return
     # only one process writes; under `accelerate launch` the others only compute
     with folder_lock(out) if job.main else nullcontext():
@@ -74,6 +81,7 @@ def run(
             chat_template=job.template,
             data=sets.digest(),
             limit=limit,
+            **({"start": job.start.digest} if job.start.digest else {}),
         )
         if is_done(out / "train.json", wanted, force=force):
             log.info("train: %s is already done; nothing to do", out)
@@ -87,10 +95,18 @@ def _job(loaded: Loaded[StudentRecipe], sets: Sets) -> Job:
     recipe, origin = loaded.recipe, loaded.origin
     if recipe.quantize:
         require_four_bits()
+    named = _base(model_at(recipe.base, "base", origin))
+    opened = open_model(named, at=f"{loaded.path}: base", needed=OR_ADAPTER)
+    found = start(opened, named=recipe.base)
+    own = recipe if recipe.lora or not found.adapter else recipe.model_copy(update={"lora": {}})
+    options = checked(own, loaded.path, by_user=set(map(".".join, origin.given)))
+    if found.adapter is not None:
+        options = replace(options, lora=lora_of(found.adapter))
+        refuse_other_lora(recipe.lora, found, options, at=str(loaded.path))
     return Job(
         recipe=recipe,
-        options=checked(recipe, loaded.path, by_user=set(map(".".join, origin.given))),
-        base=open_model(_base(model_at(recipe.base, "base", origin)), at=f"{loaded.path}: base"),
+        options=options,
+        start=found,
         template=chat_template_text(recipe.chat_template, origin),
         sets=sets,
         main=os.environ.get("RANK", "0") == "0",  # set by torch's launcher
@@ -110,25 +126,43 @@ def _base(name: str) -> str:
     return str(hf_folder(name))
 
 
-def _rehearse(job: Job) -> None:
+def _rehearse(job: Job, out: Path) -> None:
+    _require()
     from distill.training.fit import arguments, planned_steps
     from distill.training.quiet import quiet
 
     with quiet(), store() as examples, store() as held:
+        args = arguments(job.options, examples.folder)
+        _try(job, args, out, inside=False)
         _prepare(job, examples, held)
-        planned = planned_steps(arguments(job.options, examples.folder), examples.examples)
+        planned = planned_steps(args, examples.examples)
     _say(examples, held, planned)
+
+
+def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
+    from distill.training.rehearse import Student, rehearse
+
+    chat = open_chat_format(job.start.words, chat_template=job.template)
+    student = Student(
+        start=job.start, options=job.options, chat=chat, positions=job.recipe.positions
+    )
+    rehearse(student, arguments=arguments, out=out, inside=inside)
 
 
 def _train(job: Job, out: Path, wanted: str) -> None:
     _require()
     from distill.training.fit import arguments, build_trainer, fit, planned_steps
+    from distill.training.plot import NAME as PLOT
+    from distill.training.plot import plot
     from distill.training.quiet import quiet
+    from distill.training.steps import NAME as STEPS
 
     started = time.monotonic()
     checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
     with quiet(), store() as examples, store() as held:
         args = arguments(job.options, checkpoints, asked)
+        if job.main:
+            _try(job, args, out, inside=True)
         chat, proof = _prepare(job, examples, held)
         if job.main:
             (out / UNFINISHED).touch()
@@ -142,6 +176,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             examples,
             arguments=args,
             quantize=job.recipe.quantize,
+            adapter=job.start.adapter,
             positions=job.recipe.positions,
             held=held,
         )
@@ -154,7 +189,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         return
     result = {
         "fingerprint": wanted,
-        "base_model": job.recipe.base,
+        "base_model": job.start.base_model,
+        **({"lineage": list(job.start.lineage)} if job.start.lineage else {}),
         "examples": examples.examples,
         "skipped": dict(examples.skipped),
         "tokens": examples.tokens,
@@ -174,6 +210,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     (out / UNFINISHED).unlink()
     validating.remove()
     done.checkpoints.remove()
+    plot(out / STEPS, out / PLOT)
     log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
 
 
@@ -187,7 +224,7 @@ def _require() -> None:
 
 def _prepare(job: Job, examples: Store, held: Store) -> tuple[ChatFormat, Proof]:
     """Tokenises and proves every row into ``examples``, or into ``held`` for validation."""
-    chat = open_chat_format(job.base, chat_template=job.template)
+    chat = open_chat_format(job.start.words, chat_template=job.template)
     proof = Proof(chat=chat)
     longest = _longest(job)
     thoughtless = 0

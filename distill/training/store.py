@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from distill.errors import missing_extra
@@ -39,8 +40,8 @@ class Store:
             return
         lengths = [len(one.input_ids) for one in found]
         columns = {
-            "input_ids": [one.input_ids for one in found],
-            "labels": [one.labels for one in found],
+            "input_ids": [np.asarray(one.input_ids) for one in found],
+            "labels": [np.asarray(one.labels) for one in found],
             "length": lengths,
         }
         path = self.folder / f"{self._shards:06}.arrow"
