@@ -19,13 +19,11 @@ from distill.local_models.open import Model, open_model
 from distill.local_models.threads import patient
 from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
-from distill.rows import from_frame
 from distill.training.base import ChatFormat, chat_template_text, open_chat_format
 from distill.training.options import Options, checked
-from distill.training.proof import Proof
+from distill.training.prepared import Prepared, Tokens, prepared
 from distill.training.save import UNFINISHED, refuse_other_model, save
-from distill.training.store import Store, store
-from distill.training.tokens import tokenize
+from distill.training.store import Store
 
 log = logging.getLogger("distill")
 PACKAGES = ("torch", "transformers", "trl", "peft")
@@ -40,6 +38,7 @@ class Job:
     base: Model
     template: str | None
     data: str | Path
+    digest: str  # of the data
     limit: int | None
     main: bool  # whether this process writes, of those that train together
 
@@ -69,7 +68,7 @@ def run(
         wanted = fingerprint(
             recipe=job.recipe.model_dump(mode="json"),
             chat_template=job.template,
-            data=data_digest(data),
+            data=job.digest,
             limit=limit,
         )
         if is_done(out / "train.json", wanted, force=force):
@@ -90,6 +89,7 @@ def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> 
         base=open_model(_base(model_at(recipe.base, "base", origin)), at=f"{loaded.path}: base"),
         template=chat_template_text(recipe.chat_template, origin),
         data=data,
+        digest=data_digest(data),
         limit=limit,
         main=os.environ.get("RANK", "0") == "0",  # set by torch's launcher
     )
@@ -112,10 +112,10 @@ def _rehearse(job: Job) -> None:
     from distill.training.fit import arguments, planned_steps
     from distill.training.quiet import quiet
 
-    with quiet(), store() as examples:
-        _prepare(job, examples)
-        planned = planned_steps(arguments(job.options, examples.folder), examples.examples)
-    _say(examples, planned)
+    with quiet():
+        _, found = _prepare(job, None)
+        planned = planned_steps(arguments(job.options, Path()), found.store.examples)
+    _say(found.store, planned)
 
 
 def _train(job: Job, out: Path, wanted: str) -> None:
@@ -124,13 +124,14 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     from distill.training.quiet import quiet
 
     started = time.monotonic()
-    with quiet(), store() as examples:
+    with quiet():
         args = arguments(job.options, out / "checkpoints" / wanted)
-        chat, proof = _prepare(job, examples)
+        chat, found = _prepare(job, out)
+        examples = found.store
         if job.main:
             (out / UNFINISHED).touch()
             (out / "train.json").unlink(missing_ok=True)  # from here on: not done
-            write_json(out / "proof.json", proof.values())
+            write_json(out / "proof.json", found.proof)
             _say(examples, planned_steps(args, examples.examples))
         trainer = build_trainer(
             job.base,
@@ -175,20 +176,21 @@ def _require() -> None:
             raise missing_extra(module=name, extra="train")
 
 
-def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
-    """Tokenises and proves every row into ``examples``."""
+def _prepare(job: Job, out: Path | None) -> tuple[ChatFormat, Prepared]:
+    """Every row tokenised and proved, once for each student's folder."""
     chat = open_chat_format(job.base, chat_template=job.template)
-    proof = Proof(chat=chat)
-    longest = _longest(job)
-    thoughtless = 0
-    for frame in frames(job.data, limit=job.limit):
-        found = tokenize(from_frame(frame), chat, prompt=job.recipe.prompt, max_length=longest)
-        proof.add(found)
-        thoughtless += found.thoughtless
-        examples.add(example for _, example in found.examples)
-        examples.skipped.update(found.skipped)
+    tokens = Tokens(chat=chat, recipe=job.recipe, longest=_longest(job))
+    rows = frames(job.data, limit=job.limit, beside=True)
+    found = prepared(tokens, rows, data=[job.digest, job.limit], out=out)
+    examples, thoughtless = found.store, found.thoughtless
     if not examples.examples:
         msg = f"{job.data}: no row can be trained on: {_listed(examples.skipped)}"
+        raise UserError(msg)
+    if examples.weighted:
+        msg = (
+            f"{job.data}: {examples.weighted:,} examples have a weight that is neither 0 nor 1, "
+            "which would be ignored; next: take the column or the turns' weight out"
+        )
         raise UserError(msg)
     if thoughtless and job.main:
         log.warning(
@@ -199,7 +201,7 @@ def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
             f"{examples.examples:,}",
             100 * thoughtless / examples.examples,
         )
-    return chat, proof
+    return chat, found
 
 
 def _longest(job: Job) -> int | None:

@@ -187,7 +187,9 @@ def test_a_prompt_that_training_and_inference_write_differently_is_refused() -> 
     without = OPENED.replace("{% if add", "{% if 'user' == messages[-1].role and add")
     hidden = without.replace("<|im_end|>\n{% endfor", "<|im_end|>{% endfor")  # no line break after
     with pytest.raises(UserError, match="same prefix"):
-        prove([row(id="odd")], chatml(hidden.replace("assistant\n<think>", "\nassistant\n<think>x")))
+        prove(
+            [row(id="odd")], chatml(hidden.replace("assistant\n<think>", "\nassistant\n<think>x"))
+        )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +205,9 @@ def test_a_prompt_that_training_and_inference_write_differently_is_refused() -> 
 def test_a_thought_that_the_prompt_opens_goes_on_where_it_stands(
     opening: str, answer: str, unthinking: str, forgets: bool
 ) -> None:
-    whole = OPENED if not forgets else FORGETFUL.replace("assistant\n{% e", "assistant\n<think>\n{% e")
+    whole = (
+        OPENED if not forgets else FORGETFUL.replace("assistant\n{% e", "assistant\n<think>\n{% e")
+    )
     spoken = chatml(whole.replace("<think>\n", opening))
     found, proof = prove([row(), row("", "4", id="r1")], spoken)
     ends = [one.completion for one, _ in found.examples]
