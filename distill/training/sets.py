@@ -68,6 +68,11 @@ class Sets:
         each = [[one.name, data_digest(one.data)] for one in self.read]
         return fingerprint(sets=each, validation=apart)
 
+    def key(self) -> Any:
+        """A JSON value that changes with anything that decides which rows count, and how often."""
+        asked = self.validation and self.validation.model_dump(mode="json")
+        return [self.digest(), self.weights, asked, self.last_user, self.limit]
+
     def parts(self) -> Iterator[Part]:
         """All rows that count, in the order of the sets; then the file for validation.
 
@@ -82,7 +87,7 @@ class Sets:
             yield from whole if chosen is None else chosen.parts(frame, source)
         self.known = 0 if chosen is None else chosen.known
         if self.apart is not None:
-            for frame in frames(self.apart):
+            for frame in frames(self.apart, beside=True):
                 yield Part(frame=frame, source=None, held=True)
 
     def count(self, part: Part, lengths: Iterable[int]) -> None:
@@ -144,7 +149,7 @@ class Sets:
             if self.weights[source] == 0 or left == 0:
                 continue
             here: set[int] = set()
-            for frame in frames((one,), limit=left, silent=silent):
+            for frame in frames((one,), limit=left, silent=silent, beside=True):
                 left = None if left is None else left - frame.height
                 self.rows[source] += frame.height
                 if len(self.read) > 1:
