@@ -22,6 +22,11 @@ class StudentRecipe(Strict):
     # The turns that the student sees: all of them, or only the last user turn (for traces that
     # were generated with worked examples before the question).
     prompt: Literal["conversation", "last_user"] = "conversation"
+    # The answers that are trained: the last one (None: too), or every one in the conversation.
+    turns: Literal["last", "all"] | None = None
+    # Thoughts in earlier answers: as the template has them at inference (None: too), there in any
+    # case, or taken out before.
+    history: Literal["template", "keep", "strip"] | None = None
     # Options of peft.LoraConfig and trl.SFTConfig that recipes.lora and recipes.sft know to be safe
     lora: dict[str, Any] | None = None  # None: full fine-tuning
     sft: dict[str, Any] = {}
