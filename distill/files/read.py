@@ -44,12 +44,14 @@ def frames(
     limit: int | None = None,
     mapped: Mapped | None = None,
     beside: bool = False,
+    silent: bool = False,
 ) -> Iterator[pl.DataFrame]:
     """Tables with exactly SCHEMA and at most BATCH rows each, in the order of the files.
 
     With ``beside``, one more column holds what ``files.beside`` reads; null: nothing.
 
-    Says which columns of other people's files are read as what, and what could not be read.
+    Says which columns of other people's files are read as what, and what could not be read; not if
+    ``silent``, because the same data will be read again.
 
     Raises:
         UserError: DATA is missing, empty, not UTF-8, not JSON, or has no column of answers; two
@@ -58,7 +60,7 @@ def frames(
     seen: set[bytes] = set()
     left = limit
     count = 0
-    reading = Reading(mapped, beside=beside)
+    reading = Reading(mapped, silent=silent, beside=beside)
     inputs = inputs_of(data)
     for frame in chain.from_iterable(_all_frames(one, reading) for one in inputs):
         if left is not None and left <= 0:

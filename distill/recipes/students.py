@@ -6,6 +6,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from distill.recipes.positions import Positions
 from distill.recipes.strict import Strict
+from distill.recipes.validation import Validation
 
 # The keys that every recipe's digest holds, set or not. A newer key is only in it when it is set,
 # so its default is None.
@@ -29,7 +30,16 @@ class StudentRecipe(Strict):
     # Options of peft.LoraConfig and trl.SFTConfig that recipes.lora and recipes.sft know to be safe
     lora: dict[str, Any] | None = None  # None: full fine-tuning
     sft: dict[str, Any] = {}
+    # Sequences of an optimizer step over all devices; batch and accumulation follow. None: as sft:
+    # writes them
+    traces_per_step: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     positions: Positions | None = None  # None: the base's own context length
+    validation: Validation | None = None
+    # DATA as given, or its NAME → how often its prompts are trained on in an epoch: 0.5: a half of
+    # them; 2.5: all of them twice, a half once more; 0: none. None, and DATA not named: 1
+    weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] | None = None
+    # optional: a set without any thought is trained on. None: it is an error
+    thoughts: Literal["optional"] | None = None
     # Of training on a CPU. None: one for each core that is free, looked at again before each step.
     # About this machine, so in no fingerprint
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(default=None, exclude=True)

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.errors import UserError, first_line, missing_extra
+from distill.local_models.chat import pinned
+from distill.local_models.control import control_text, pad_token
 from distill.local_models.open import OR_TOKENIZER, Model, opened
 from distill.recipes.places import TEMPLATE, Origin, missing, place
-from distill.training.control import control_text, pad_token
 from distill.training.words import Words, words_of
 
 # Stands in for an answer, to see what a template writes after it; no template changes it.
 SENTINEL = "sentinel7f3aanswer"
-# Llama 3.2's template puts today's date into the system prompt, so the same question would differ
-# every day. 26 Jul 2024 is the date that Llama 3.1's own template falls back to.
-PIN = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro %}"
 
 DEFAULT = "default"  # of the templates of a tokenizer that has several; others are for tools, RAG
 Turn = Mapping[str, str]  # {"role": …, "content": …}, as chat templates want it; reasoning_content
@@ -83,17 +81,18 @@ def _pinned(template: Any, base: str) -> str | dict[str, str]:
     if not isinstance(template, str):
         msg = f"base: {base}: it has no chat template; set chat_template: to a .jinja file"
         raise UserError(msg)
-    return PIN + template if "strftime_now" in template else template
+    return pinned(template)
 
 
 def _tokenizer(model: Model) -> Any:
     try:
+        from huggingface_hub.errors import StrictDataclassError
         from transformers import AutoTokenizer
     except ImportError:
         raise missing_extra(module="transformers", extra="train") from None
     try:
         return AutoTokenizer.from_pretrained(model.source, **model.options)
-    except (OSError, ValueError) as error:  # it has no tokenizer
+    except (OSError, ValueError, StrictDataclassError) as error:  # no tokenizer, a wrong config
         msg = f"base: {model.name}: cannot be loaded: {first_line(error)}; "
         msg += "give a folder, a Hub id or a shipped name"
         raise UserError(msg) from None

@@ -6,27 +6,40 @@ neither tokenised nor masked again) and no ``max_length`` unless it packs, so no
 
 import logging
 import math
+import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from distill.errors import Interrupted, UserError, first_line
 from distill.local_models.open import Model, opened
 from distill.recipes.positions import Positions
 from distill.recipes.students import StudentRecipe
+from distill.recipes.validation import Validation
 from distill.terminal.progress import progress
+from distill.training.attention import Attention, choose, use
 from distill.training.base import ChatFormat
+from distill.training.canary import refuse_leaks
 from distill.training.checkpoints import Checkpoints
 from distill.training.cores import Between, on_free_cores
 from distill.training.due import at_step_ends
+from distill.training.fits import held_here, out_of_memory
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
+from distill.training.packing import Bins, Packed, bins
+from distill.training.plan import Plan
+from distill.training.reports import report_into, require_reporters
 from distill.training.resumable import resumable
 from distill.training.steps import NAME, Steps
 from distill.training.stop import asked_to_stop
 from distill.training.store import Store
+from distill.training.trainer import trainer_class
+from distill.training.validation import evaluation
 
 log = logging.getLogger("distill")
 
@@ -40,24 +53,29 @@ class Fitted:
     steps: Steps
 
 
-def arguments(options: Options, folder: Path) -> Any:
+def arguments(options: Options, folder: Path, validation: Validation | None = None) -> Any:
     """The recipe's sft: as trl's SFTConfig, with ``folder`` for checkpoints.
 
     Raises:
-        UserError: trl refuses a value.
+        UserError: trl refuses a value, or a package of report_to is missing.
     """
     from trl import SFTConfig
 
     given = {key: value for key, value in options.sft.items() if key != "model_init_kwargs"}
+    given |= evaluation(validation)
     given["bf16"] = bf16(options)
     given.setdefault("use_cpu", device(options) == "cpu")  # else bf16 is refused on a CPU
     given.setdefault("dataloader_pin_memory", device(options) == "cuda")
-    if not given.get("packing"):
-        given["max_length"] = None  # longer rows are already left out; trl must not cut
+    # longer rows are already left out, and trl would cut, also where it packs
+    given["max_length"], given["packing"] = None, False
+    if given.get("use_liger_kernel"):
+        _refuse_liger(options)
     try:
-        return SFTConfig(output_dir=str(folder), **given)
+        config = SFTConfig(output_dir=str(folder), **given)
     except (ValueError, TypeError, ImportError) as error:
         raise _refused(error) from None
+    require_reporters(config.report_to)
+    return config
 
 
 def planned_steps(arguments: Any, examples: int) -> int:
@@ -79,34 +97,98 @@ def build_trainer(
     *,
     arguments: Any,
     quantize: str | None = None,
+    adapter: Model | None = None,
     positions: Positions | None = None,
+    held: Store | None = None,
 ) -> Any:
     """An SFTTrainer that is ready to train.
+
+    ``adapter``, if any, is trained further; ``held`` is what it evaluates.
 
     Raises:
         UserError: the model cannot be loaded, or peft or trl refuse the options.
     """
     from peft import LoraConfig
     from transformers.trainer_callback import PrinterCallback
-    from trl import SFTTrainer
 
     base = opened(base, at="base")
-    model = load_model(base, options, chat, quantize=quantize, positions=positions)
+    model = load_model(base, options, chat, quantize=quantize, adapter=adapter, positions=positions)
+    lora = None if adapter else options.lora
+    attention = _attention(model, options)
+    packs = bool(options.sft.get("packing"))
+    arguments.padding_free = packs or attention.apart or arguments.padding_free
+    packed = as_bins(arguments, options, store) if packs else None
     try:
-        trainer = resumable(SFTTrainer)(
+        trainer = resumable(trainer_class())(
             model=model,
             args=arguments,
             train_dataset=store.dataset(),
+            eval_dataset=held.dataset() if held and held.examples else None,
             processing_class=chat.tokenizer,
-            peft_config=None if options.lora is None else LoraConfig(**options.lora),
+            peft_config=None if lora is None else LoraConfig(**lora),
         )
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
         raise _refused(error) from None
     trainer.remove_callback(PrinterCallback)  # prints to standard output, which is for results
+    if packed is not None:
+        trainer.train_dataset = Packed(store.dataset(), packed)
+    refuse_leaks(trainer, store, said=attention.said)
     return trainer
 
 
-def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> Fitted:
+def as_bins(arguments: Any, options: Options, store: Store) -> Bins:
+    """The examples in bins, and ``arguments`` changed to one bin at a time.
+
+    A step keeps the traces that the recipe's batch and accumulation mean.
+    """
+    lengths = np.asarray(store.lengths)
+    traces = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+    packed = bins(
+        lengths,
+        capacity=options.sft.get("max_length") or int(lengths.max()),
+        traces_per_step=traces * arguments.world_size,
+        processes=arguments.world_size,
+        seed=arguments.seed,
+    )
+    if packed.tokens != store.tokens:  # never seen; train.json says what the trainer was given
+        msg = f"packing: {packed.tokens} tokens in the rows, {store.tokens} in the examples"
+        raise AssertionError(msg)
+    arguments.per_device_train_batch_size = 1
+    arguments.gradient_accumulation_steps = packed.per_step
+    log.info("packing: %s (the recipe: %d)", packed, traces * arguments.world_size)
+    return packed
+
+
+def _attention(model: Any, options: Options) -> Attention:
+    """Chooses and sets the model's attention, and says which."""
+    import torch
+
+    asked = (options.sft.get("model_init_kwargs") or {}).get("attn_implementation")
+    half = torch.bfloat16 if bf16(options) else torch.float16 if options.sft.get("fp16") else None
+    attention = choose(model, asked=asked, device=device(options), dtype=half or model.dtype)
+    use(model, attention)
+    log.info("attention: %s", attention.said)
+    return attention
+
+
+def _refuse_liger(options: Options) -> None:
+    where = device(options)
+    if where != "cuda":  # its kernels fail there, and every later training of the process with them
+        msg = f"sft.use_liger_kernel: for a GPU of NVIDIA or AMD, not {where}; next: leave it out"
+        raise UserError(msg)
+    if find_spec("liger_kernel") is None:
+        msg = "sft.use_liger_kernel: liger-kernel is not installed; next: pip install liger-kernel"
+        raise UserError(msg)
+
+
+def fit(
+    trainer: Any,
+    *,
+    out: Path,
+    fingerprint: str,
+    recipe: StudentRecipe,
+    plan: Plan | None = None,
+) -> Fitted:
     """Trains to the end, going on from the last checkpoint of this training that counts.
 
     ``out`` gets train.jsonl, and checkpoints/``fingerprint`` while it trains.
@@ -125,6 +207,7 @@ def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> 
     steps = Steps(path=out / NAME if trainer.is_world_process_zero() else None)
     trainer.begin(kept, steps)
     last = _start(trainer, kept)
+    report_into(trainer, out, last)
     on_cpu = trainer.args.device.type == "cpu"
     cores = on_free_cores(recipe.threads) if on_cpu else nullcontext(lambda: None)
     with progress("train", None) as shown, cores as between_steps, asked_to_stop() as asked:
@@ -132,12 +215,13 @@ def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> 
         trainer.add_callback(ends)
         trainer.add_callback(_callback(shown, between_steps))
         try:
-            trainer.train(resume_from_checkpoint=last and str(last))
-        except torch.OutOfMemoryError:
-            msg = (
-                "out of GPU memory; next: halve sft.per_device_train_batch_size and double "
-                f"sft.gradient_accumulation_steps, or lower sft.max_length{kept.said()}"
-            )
+            with redirect_stdout(sys.stderr):  # trackio prints; results alone go to stdout
+                trainer.train(resume_from_checkpoint=last and str(last))
+        except RuntimeError as error:
+            gone = isinstance(error, torch.OutOfMemoryError)
+            if not gone and "can't allocate memory" not in str(error):  # c10's CPU allocator
+                raise
+            msg = f"{out_of_memory(plan, held_here(gpu=not on_cpu))}{kept.said()}"
             raise UserError(msg) from None
         except KeyboardInterrupt:
             ends.stopped = True

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from distill.errors import UserError, missing_extra, nearest
+from distill.local_models.bits import import_bitsandbytes
 from distill.recipes import lora, sft
 from distill.recipes.shapes import Shape
 from distill.recipes.students import StudentRecipe
@@ -73,7 +74,8 @@ def _refuse_sending(recipe: StudentRecipe, path: Path, by_user: Collection[str])
     for key, why in sft.SENDS.items():
         value = recipe.sft.get(key)
         stays = value is None or (key == "report_to" and sft.STAYS_HERE(value) is None)
-        if not stays and f"sft.{key}" not in by_user:
+        named = any(f"{name}.".startswith(f"sft.{key}.") for name in by_user)  # a list, by item
+        if not stays and not named:
             typed = value if isinstance(value, str) and value.isalnum() else "…"
             msg = (
                 f"{path}: sft.{key}: {value!r:.60}: not for a recipe: {why}; next, if you want "
@@ -117,6 +119,7 @@ def _refuse_fetched(recipe: StudentRecipe, path: Path) -> None:
 
 
 def _configs() -> tuple[type[Any], type[Any]]:
+    import_bitsandbytes()
     try:
         from peft import LoraConfig
     except ImportError:

@@ -13,14 +13,18 @@ def config_of(base: Model, positions: Positions | None = None) -> Any:
     Raises:
         UserError: no readable config, or one whose positions cannot be changed.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(base.source, **base.options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StrictDataclassError) as error:
         msg = f"base: {base.name}: cannot be loaded: {first_line(error)}; "
         msg += "give a folder, a Hub id or a shipped name"
         raise UserError(msg) from None
+    # about one call, not about the model: the first is refused with sdpa when it is saved
+    config.output_attentions = config.output_hidden_states = False
+    config.return_dict = True
     if positions is not None:
         _extend(config.get_text_config(), positions, base.name)
     return config

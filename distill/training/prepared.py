@@ -6,7 +6,6 @@ there when it is finished: more epochs use them again. Other tokens in OUT/token
 
 import hashlib
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,21 +20,25 @@ from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
 from distill.training.base import ChatFormat
 from distill.training.proof import Proof
+from distill.training.sets import Sets
 from distill.training.store import Store, opened
 from distill.training.tokens import Tokenized, tokenize
 
 log = logging.getLogger("distill")
 FORM = 1  # of the stored tokens; a change of what we make of the same row needs another number
 FOLDER = "tokens"  # in the student's folder
+PARTS = ("trained", "held")  # in FOLDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """The examples, and their proof as JSON."""
 
-    store: Store
+    store: Store  # what is trained on
+    held: Store  # what validation measures
     proof: dict[str, Any]
-    thoughtless: int  # examples that answer without a thought
+    thoughtless: int  # examples that are trained on and answer without a thought
+    sets: list[dict[str, Any]]  # as ``Sets.values``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,39 +80,56 @@ class Tokens:
         )
 
 
-def prepared(
-    tokens: Tokens, frames: Iterable[pl.DataFrame], *, data: Any, out: Path | None
-) -> Prepared:
+def prepared(tokens: Tokens, sets: Sets, *, out: Path | None) -> Prepared:
     """The rows' tokens: those in ``out`` if they are the same, else new ones, which are kept there.
 
     Args:
         tokens: how they are made.
-        frames: the rows; only read if they have to be tokenised.
-        data: a JSON value that changes with the rows.
+        sets: the rows; only read if they have to be tokenised.
         out: the student's folder; None: they are only counted, and nothing is written.
 
     Raises:
         UserError: a row fails the proof, or DATA or ``out`` cannot be used.
     """
     if out is None:
-        return _fill(Store(folder=None), tokens, frames)
-    store, told = made_once(
+        return _fill(None, tokens, sets)
+    return made_once(
         out / FOLDER,
-        tokens.digest(data),
-        make=lambda folder: _fill(Store(folder=folder), tokens, frames),
-        read=opened,
+        tokens.digest(sets.key()),
+        make=lambda folder: _fill(folder, tokens, sets),
+        read=_read,
     )
-    return Prepared(store=store, **told)
 
 
-def _fill(store: Store, tokens: Tokens, frames: Iterable[pl.DataFrame]) -> Prepared:
+def _fill(folder: Path | None, tokens: Tokens, sets: Sets) -> Prepared:
+    store, held = (Store(folder=_part(folder, name)) for name in PARTS)
     proof, thoughtless = Proof(chat=tokens.chat), 0
-    for frame in frames:
-        found = tokens.of(frame)
+    for part in sets.parts():
+        found = tokens.of(part.frame)
         proof.add(found)
-        store.add(example for _, example in found.examples)
+        made = [example for _, example in found.examples]
+        (held if part.held else store).add(made * part.copies)
+        sets.count(part, [len(one.input_ids) for one in made])
+        thoughtless += 0 if part.held else part.copies * found.thoughtless
         store.skipped.update(found.skipped)
-        thoughtless += found.thoughtless
-    made = Prepared(store=store, proof=proof.values(), thoughtless=thoughtless)
-    store.save(proof=made.proof, thoughtless=thoughtless)
-    return made
+    store.skipped.update(sets.skipped())
+    told: dict[str, Any] = {
+        "proof": proof.values(),
+        "thoughtless": thoughtless,
+        "sets": sets.values(),
+    }
+    held.save()
+    store.save(**told)
+    return Prepared(store=store, held=held, **told)
+
+
+def _part(folder: Path | None, name: str) -> Path | None:
+    if folder is None:
+        return None
+    (folder / name).mkdir()
+    return folder / name
+
+
+def _read(folder: Path) -> Prepared | None:
+    store, held = (opened(folder / name) for name in PARTS)
+    return store and held and Prepared(store=store[0], held=held[0], **store[1])

@@ -477,11 +477,8 @@ def test_a_base_that_is_nowhere_is_one_line(data: Path, tmp_path: Path) -> None:
 
 
 def test_four_bits_without_bitsandbytes_names_the_extra(
-    base: Path, data: Path, tmp_path: Path
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("bitsandbytes"):
-        pytest.skip("bitsandbytes is installed")
+    monkeypatch.setattr("distill.training.model.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install -e .\.\[quant\]"):
         train(write(tmp_path, base, more="quantize: nf4"), data, out=tmp_path / "out")
