@@ -18,11 +18,14 @@ from typing import Any
 
 from bench.table import table
 from distill.files.read import frames
+from distill.recipes.load import Loaded
+from distill.recipes.places import Origin
 from distill.recipes.students import StudentRecipe
 from distill.rows import Row, from_frame
 from distill.think import join_think
 from distill.training.base import ChatFormat, open_chat_format
 from distill.training.prepared import Tokens, prepared
+from distill.training.sets import open_sets
 
 Side = Callable[[ChatFormat, Path], int]
 
@@ -68,7 +71,9 @@ def ours(chat: ChatFormat, path: Path) -> int:
     tokens = Tokens(chat=chat, recipe=StudentRecipe(base="b"), longest=None)
     with tempfile.TemporaryDirectory() as out:
         start = cpu_s()
-        found = prepared(tokens, frames(path, beside=True), data="bench", out=Path(out))
+        loaded = Loaded(recipe=tokens.recipe, origin=Origin(path=path))
+        sets = open_sets(loaded, path, out=Path(out), limit=None, unfiltered=False)
+        found = prepared(tokens, sets, out=Path(out))
         return said(found.store.tokens, start)
 
 

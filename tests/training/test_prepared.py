@@ -4,21 +4,23 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 pytest.importorskip("transformers")
 
 from distill.errors import UserError
 from distill.files.once import made_once
-from distill.files.read import frames
+from distill.recipes.load import Loaded
+from distill.recipes.places import Origin
 from distill.recipes.students import StudentRecipe
 from distill.training.base import ChatFormat
+from distill.training.chosen import Part
 from distill.training.prepared import Prepared, Tokens, prepared
+from distill.training.sets import open_sets
 from distill.training.store import opened
 from tests.builders.models import chat_format_of
 from tests.builders.rows import jsonl, row
@@ -36,14 +38,27 @@ def tokens(chat: ChatFormat | None = None, longest: int | None = 512, **recipe: 
 
 
 class Reads:
-    """The rows of a file, which counts how often they are read."""
+    """Sets of one file, which count how often their rows are read."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.times = path, 0
+    def __init__(self, path: Path, key: str = "d", *, end: Callable[[], object] = bool) -> None:
+        loaded = Loaded(recipe=StudentRecipe(base="b"), origin=Origin(path=path))
+        self.sets = open_sets(loaded, path, out=path.parent / "o", limit=None, unfiltered=False)
+        self.told, self.times, self.end = key, 0, end
 
-    def __iter__(self) -> Iterator[pl.DataFrame]:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sets, name)
+
+    def key(self) -> str:
+        return self.told
+
+    def parts(self) -> Iterator[Part]:
         self.times += 1
-        yield from frames(self.path, beside=True)
+        yield from self.sets.parts()
+        self.end()
+
+
+def made(tokens: Tokens, sets: Reads, out: Path | None) -> Prepared:
+    return prepared(tokens, sets, out=out)  # type: ignore[arg-type]
 
 
 def folders(out: Path) -> list[str]:
@@ -52,8 +67,8 @@ def folders(out: Path) -> list[str]:
 
 def test_a_second_start_reads_no_row_and_has_the_same_tokens(data: Path, tmp_path: Path) -> None:
     reads, out = Reads(data), tmp_path / "out"
-    first = prepared(tokens(), reads, data="d", out=out)
-    again = prepared(tokens(), reads, data="d", out=out)
+    first = made(tokens(), reads, out)
+    again = made(tokens(), reads, out)
     assert reads.times == 1
     assert again.store.dataset()[:] == first.store.dataset()[:]
     assert list(again.store.lengths) == again.store.dataset()["length"][:]
@@ -80,9 +95,10 @@ def test_whatever_decides_the_tokens_makes_new_ones_which_replace_the_old(
     data: Path, tmp_path: Path, changed: Tokens, of_data: str
 ) -> None:
     reads, out = Reads(data), tmp_path / "out"
-    prepared(tokens(), reads, data="d", out=out)
+    made(tokens(), reads, out)
     (old,) = folders(out)
-    prepared(changed, reads, data=of_data, out=out)
+    reads.told = of_data
+    made(changed, reads, out)
     assert reads.times == 2
     assert len(folders(out)) == 1
     assert folders(out) != [old]
@@ -90,8 +106,8 @@ def test_whatever_decides_the_tokens_makes_new_ones_which_replace_the_old(
 
 def test_epochs_and_learning_rate_change_no_tokens(data: Path, tmp_path: Path) -> None:
     reads, out = Reads(data), tmp_path / "out"
-    prepared(tokens(), reads, data="d", out=out)
-    prepared(tokens(sft={"num_train_epochs": 9}, lora={"r": 2}), reads, data="d", out=out)
+    made(tokens(), reads, out)
+    made(tokens(sft={"num_train_epochs": 9}, lora={"r": 2}), reads, out)
     assert reads.times == 1
 
 
@@ -119,24 +135,20 @@ def no_manifest(place: Path) -> None:
 @pytest.mark.parametrize("damage", [cut_shard, no_shard, cut_lengths, cut_manifest, no_manifest])
 def test_damaged_tokens_are_made_again(data: Path, tmp_path: Path, damage: Any) -> None:
     reads, out = Reads(data), tmp_path / "out"
-    whole = prepared(tokens(), reads, data="d", out=out).store.dataset()[:]
+    whole = made(tokens(), reads, out).store.dataset()[:]
     (name,) = folders(out)
-    damage(out / "tokens" / name)
-    assert prepared(tokens(), reads, data="d", out=out).store.dataset()[:] == whole
+    damage(out / "tokens" / name / "trained")
+    assert made(tokens(), reads, out).store.dataset()[:] == whole
     assert reads.times == 2
 
 
 def _killed(data: Path, out: Path) -> None:
-    def rows() -> Iterator[pl.DataFrame]:
-        yield from frames(data, beside=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    prepared(tokens(), rows(), data="d", out=out)
+    made(tokens(), Reads(data, end=lambda: os.kill(os.getpid(), signal.SIGKILL)), out)
 
 
 def _shared(data: Path, out: Path, told: Any) -> None:
     reads = Reads(data)
-    found: Prepared = prepared(tokens(), reads, data="d", out=out)
+    found: Prepared = made(tokens(), reads, out)
     told.put((reads.times, found.store.tokens))
 
 
@@ -152,7 +164,7 @@ def test_what_a_killed_process_left_is_removed_and_never_used(
     assert killed.exitcode == -signal.SIGKILL
     (half,) = folders(out)
     assert half.endswith(".part")
-    assert prepared(tokens(), reads, data="d", out=out).store.examples == 5
+    assert made(tokens(), reads, out).store.examples == 5
     assert reads.times == 1
     assert not any(name.endswith(".part") for name in folders(out))
     assert not list((tmp_path / "tmp").iterdir())
@@ -175,24 +187,23 @@ def test_of_several_processes_one_tokenises_and_the_others_read(data: Path, tmp_
 
 def test_a_dry_run_counts_the_same_and_writes_nothing(data: Path, tmp_path: Path) -> None:
     before = set(tmp_path.rglob("*"))
-    dry = prepared(tokens(), Reads(data), data="d", out=None).store
+    dry = made(tokens(), Reads(data), None).store
     assert set(tmp_path.rglob("*")) == before
-    wet = prepared(tokens(), Reads(data), data="d", out=tmp_path / "out").store
+    wet = made(tokens(), Reads(data), tmp_path / "out").store
     for name in ("examples", "tokens", "trained_tokens", "longest", "skipped", "lengths"):
         assert getattr(dry, name) == getattr(wet, name)
 
 
 def test_rows_that_fail_leave_nothing_and_other_files_stay(data: Path, tmp_path: Path) -> None:
-    def broken() -> Iterator[pl.DataFrame]:
-        yield from frames(data, beside=True)
+    def broken() -> None:
         raise UserError("broken")
 
     out = tmp_path / "out"
     with pytest.raises(UserError, match="broken"):
-        prepared(tokens(), broken(), data="d", out=out)
+        made(tokens(), Reads(data, end=broken), out)
     assert not list(out.iterdir())
     (out / "tokens" / "mine").mkdir(parents=True)
-    prepared(tokens(), Reads(data), data="d", out=out)
+    made(tokens(), Reads(data), out)
     assert (out / "tokens" / "mine").is_dir()
 
 
@@ -205,9 +216,9 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
 def test_a_weight_is_stored_where_one_is_not_1(tmp_path: Path) -> None:
     lines = [row(0), row(1, weight=0.5), row(2, weight=0)]
     path = jsonl(tmp_path / "rows.jsonl", *lines)
-    store = prepared(tokens(), Reads(path), data="d", out=tmp_path / "out").store
+    store = made(tokens(), Reads(path), tmp_path / "out").store
     assert store.dataset()["weights"][:] == [1.0, 0.5]
     assert (store.weighted, store.skipped) == (1, {"weight_0": 1})
     plain = jsonl(tmp_path / "plain.jsonl", row(0), json.loads(json.dumps(row(1))))
-    store = prepared(tokens(), Reads(plain), data="e", out=tmp_path / "out").store
+    store = made(tokens(), Reads(plain, "e"), tmp_path / "out").store
     assert store.dataset().column_names == ["input_ids", "labels", "length"]
