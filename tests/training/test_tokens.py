@@ -185,7 +185,7 @@ def test_a_prompt_that_training_and_inference_write_differently_is_refused() -> 
     with pytest.raises(UserError, match=r"row odd sample 0: .*same prefix.*'.*2 turns"):
         prove([row(id="odd")], chatml(COUNTED))
     with pytest.raises(UserError, match="same prefix"):  # more than a thought is opened
-        prove([row(id="odd")], chatml(OPENED.replace("<think>\\n", "<think>So")))
+        prove([row(id="odd")], chatml(OPENED.replace("<think>\n", "<think>So")))
 
 
 @pytest.mark.parametrize(
