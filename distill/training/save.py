@@ -56,6 +56,8 @@ def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
         raise refused_save(out, error) from None
     remove_old(out)
     for file in part.iterdir():
+        if file.is_dir():  # additional_chat_templates: a folder cannot replace a full one
+            shutil.rmtree(out / file.name, ignore_errors=True)
         file.replace(out / file.name)
     part.rmdir()
 
