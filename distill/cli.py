@@ -87,9 +87,7 @@ def _command(commands: "argparse._SubParsersAction[Command]", name: str, text: s
 
 def _stage(command: Command, *, limited: str, out_required: bool = True) -> None:
     """The flags of every stage that turns an input into a folder."""
-    command.add_argument(
-        "-o", "--out", required=out_required, metavar="FOLDER", help="where the result goes"
-    )
+    _out(command, required=out_required)
     command.add_argument(
         "--set",
         action="append",
@@ -99,12 +97,19 @@ def _stage(command: Command, *, limited: str, out_required: bool = True) -> None
         help="override a value of the recipe, e.g. --set sampling.max_tokens=8192",
     )
     command.add_argument("--limit", type=_count, metavar="N", help=f"only the first N {limited}")
-    command.add_argument(
-        "--dry-run", action="store_true", help="say what would be done; do nothing"
-    )
-    command.add_argument(
-        "--force", action="store_true", help="replace a result of another recipe or input"
-    )
+    _careful(command, force="replace a result of another recipe or input")
+
+
+def _out(command: Command, *, required: bool = True) -> None:
+    say = "where the result goes"
+    command.add_argument("-o", "--out", required=required, metavar="FOLDER", help=say)
+
+
+def _careful(
+    command: Command, *, dry: str = "say what would be done; do nothing", force: str
+) -> None:
+    command.add_argument("--dry-run", action="store_true", help=dry)
+    command.add_argument("--force", action="store_true", help=force)
 
 
 def _plan(commands: "argparse._SubParsersAction[Command]") -> None:
@@ -243,13 +248,8 @@ def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
 def _merge(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "merge", "a student that is an adapter → one with whole weights")
     command.add_argument("student", help="an adapter: a folder or a Hub id")
-    command.add_argument(
-        "-o", "--out", required=True, metavar="FOLDER", help="where the result goes"
-    )
-    command.add_argument(
-        "--dry-run", action="store_true", help="say what would be done; do nothing"
-    )
-    command.add_argument("--force", action="store_true", help="replace another student's result")
+    _out(command)
+    _careful(command, force="replace another student's result")
     command.set_defaults(
         run=lambda a: distill.merge(a.student, out=a.out, dry_run=a.dry_run, force=a.force)
     )
@@ -260,10 +260,7 @@ def _push(commands: "argparse._SubParsersAction[Command]") -> None:
     command.add_argument("path", help="a filtered set or a student")
     command.add_argument("repo_id", help="owner/name on the Hub")
     command.add_argument("--public", action="store_true", help="let everybody see it")
-    command.add_argument(
-        "--dry-run", action="store_true", help="say what would be sent; send nothing"
-    )
-    command.add_argument("--force", action="store_true", help="send again what is there already")
+    _careful(command, dry="say what would be sent; send nothing", force="send again what is there")
     command.set_defaults(
         run=lambda a: distill.push(
             a.path, a.repo_id, public=a.public, dry_run=a.dry_run, force=a.force
