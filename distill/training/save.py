@@ -44,6 +44,8 @@ def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
     if trainer.is_world_process_zero():
         shutil.rmtree(part, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
+    if sharded := getattr(trainer.accelerator.state, "fsdp_plugin", None):
+        sharded.set_state_dict_type("FULL_STATE_DICT")  # else transformers saves no model at all
     try:
         trainer.save_model(str(part))  # by every process: sharded weights are gathered here
         if not trainer.is_world_process_zero():

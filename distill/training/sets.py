@@ -25,7 +25,12 @@ from distill.recipes.students import StudentRecipe
 from distill.recipes.validation import Validation
 from distill.training.chosen import Chosen, Part
 from distill.training.prompts import Prompts
-from distill.training.suitable import refuse_own_folder, refuse_unsuitable, with_rows
+from distill.training.suitable import (
+    refuse_own_folder,
+    refuse_unsuitable,
+    warn_of_mixed,
+    with_rows,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,6 +179,7 @@ def open_sets(
     read = tuple(map(with_rows, inputs))
     refuse_unsuitable(read, unfiltered=unfiltered)
     refuse_own_folder(inputs, out)
+    warn_of_mixed(read)
     return Sets(
         inputs=inputs,
         read=read,
