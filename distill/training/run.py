@@ -158,6 +158,8 @@ def _plan(job: Job, examples: Store, arguments: Any) -> Plan | None:
 
 
 def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
+    if not job.main:
+        return
     from distill.training.rehearse import Student, rehearse
 
     chat = open_chat_format(job.start.words, chat_template=job.template)
@@ -179,8 +181,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
     with quiet(), store() as examples, store() as held:
         args = arguments(job.options, checkpoints, asked)
-        if job.main:
-            _try(job, args, out, inside=True)
+        _try(job, args, out, inside=True)
         chat, proof = _prepare(job, examples, held)
         plan = _plan(job, examples, args)
         if job.main:
@@ -209,8 +210,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         return
     result = {
         "fingerprint": wanted,
-        "base_model": job.start.base_model,
-        **({"lineage": list(job.start.lineage)} if job.start.lineage else {}),
+        **job.start.values(),
         "examples": examples.examples,
         "skipped": dict(examples.skipped),
         "tokens": examples.tokens,
