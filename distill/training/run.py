@@ -211,11 +211,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     result = {
         "fingerprint": wanted,
         **job.start.values(),
-        "examples": examples.examples,
-        "skipped": dict(examples.skipped),
-        "tokens": examples.tokens,
-        "trained_tokens": examples.trained_tokens,
-        "longest_tokens": examples.longest,
+        **_counts(examples),
         "sets": job.sets.values(),
         **validating.values(),
         "steps": trainer.state.global_step,
@@ -233,6 +229,16 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     done.checkpoints.remove()
     plot(out / STEPS, out / PLOT)
     log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
+
+
+def _counts(examples: Store) -> dict[str, Any]:
+    return {
+        "examples": examples.examples,
+        "skipped": dict(examples.skipped),
+        "tokens": examples.tokens,
+        "trained_tokens": examples.trained_tokens,
+        "longest_tokens": examples.longest,
+    }
 
 
 def _require() -> None:
