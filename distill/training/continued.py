@@ -49,6 +49,11 @@ class Start:
         """What the recipe names as its base."""
         return self.adapter or self.base
 
+    def values(self) -> dict[str, Any]:
+        """What train.json says about it."""
+        earlier = {"lineage": list(self.lineage)} if self.lineage else {}
+        return {"base_model": self.base_model, **earlier}
+
 
 def start(found: Model, *, named: str) -> Start:
     """What to start from: ``found`` is the base, student or adapter that a recipe names."""

@@ -156,6 +156,8 @@ def _plan(job: Job, examples: Store, arguments: Any) -> Plan | None:
 
 
 def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
+    if not job.main:
+        return
     from distill.training.rehearse import Student, rehearse
 
     chat = open_chat_format(job.start.words, chat_template=job.template)
@@ -177,8 +179,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
     with quiet():
         args = arguments(job.options, checkpoints, asked)
-        if job.main:
-            _try(job, args, out, inside=True)
+        _try(job, args, out, inside=True)
         chat, found = _prepare(job, out)
         examples, held = found.store, found.held
         plan = _plan(job, examples, args)
@@ -208,13 +209,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         return
     result = {
         "fingerprint": wanted,
-        "base_model": job.start.base_model,
-        **({"lineage": list(job.start.lineage)} if job.start.lineage else {}),
-        "examples": examples.examples,
-        "skipped": dict(examples.skipped),
-        "tokens": examples.tokens,
-        "trained_tokens": examples.trained_tokens,
-        "longest_tokens": examples.longest,
+        **job.start.values(),
+        **_counts(examples),
         "sets": found.sets,
         **validating.values(),
         "steps": trainer.state.global_step,
@@ -232,6 +228,16 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     done.checkpoints.remove()
     plot(out / STEPS, out / PLOT)
     log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
+
+
+def _counts(examples: Store) -> dict[str, Any]:
+    return {
+        "examples": examples.examples,
+        "skipped": dict(examples.skipped),
+        "tokens": examples.tokens,
+        "trained_tokens": examples.trained_tokens,
+        "longest_tokens": examples.longest,
+    }
 
 
 def _require() -> None:

@@ -155,7 +155,7 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(data: Path, tmp_
     tokenizer = transformers.AutoTokenizer.from_pretrained(base)
     tokenizer.add_tokens(["<a>", "<b>"])
     tokenizer.save_pretrained(base)
-    with pytest.raises(UserError, match="2 more tokens than the 286 .*'<a>', '<b>'"):
+    with pytest.raises(UserError, match=r"2 more tokens than the 286 .*'<a>', '<b>'"):
         train(tmp_path, base, data, out=tmp_path / "out", dry_run=True)
 
 
@@ -291,7 +291,10 @@ def test_an_adapter_stops_wherever_it_is_loaded(
     (base / "chat_template.jinja").write_text(template)
     change(base, "config.json", eos_token_id=ends)
     change(base, "generation_config.json", eos_token_id=ends)
-    lora, sft = "{r: 16, lora_alpha: 64, modules_to_save: [embed_tokens, lm_head]}", "max_steps: 60"
+    lora, sft = (
+        "{r: 16, lora_alpha: 64, modules_to_save: [embed_tokens, lm_head]}",
+        "max_steps: 120",
+    )
     train(tmp_path, base, data, lora, sft, out=out, limit=1)
     wanted = f"<think>\n0 and one\n</think>\n\n1{expected}"
     card = student_card(told(out), repo_id="a/b", adapter=True)
