@@ -71,6 +71,8 @@ def run(
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
     sets = open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered)
     job = _job(loaded, sets)
+    if not job.main:
+        log.setLevel(logging.ERROR)  # else each of eight processes says everything
     if dry_run:
         _rehearse(job, out)
         return
