@@ -28,9 +28,11 @@ from distill.training.canary import refuse_leaks
 from distill.training.checkpoints import Checkpoints
 from distill.training.cores import Between, on_free_cores
 from distill.training.due import at_step_ends
+from distill.training.fits import held_here, out_of_memory
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
 from distill.training.packing import Bins, Packed, bins
+from distill.training.plan import Plan
 from distill.training.reports import report_into, require_reporters
 from distill.training.resumable import resumable
 from distill.training.steps import NAME, Steps
@@ -179,7 +181,14 @@ def _refuse_liger(options: Options) -> None:
         raise UserError(msg)
 
 
-def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> Fitted:
+def fit(
+    trainer: Any,
+    *,
+    out: Path,
+    fingerprint: str,
+    recipe: StudentRecipe,
+    plan: Plan | None = None,
+) -> Fitted:
     """Trains to the end, going on from the last checkpoint of this training that counts.
 
     ``out`` gets train.jsonl, and checkpoints/``fingerprint`` while it trains.
@@ -208,11 +217,11 @@ def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> 
         try:
             with redirect_stdout(sys.stderr):  # trackio prints; results alone go to stdout
                 trainer.train(resume_from_checkpoint=last and str(last))
-        except torch.OutOfMemoryError:
-            msg = (
-                "out of GPU memory; next: halve sft.per_device_train_batch_size and double "
-                f"sft.gradient_accumulation_steps, or lower sft.max_length{kept.said()}"
-            )
+        except RuntimeError as error:
+            gone = isinstance(error, torch.OutOfMemoryError)
+            if not gone and "can't allocate memory" not in str(error):  # c10's CPU allocator
+                raise
+            msg = f"{out_of_memory(plan, held_here(gpu=not on_cpu))}{kept.said()}"
             raise UserError(msg) from None
         except KeyboardInterrupt:
             ends.stopped = True
