@@ -56,5 +56,6 @@ def names(kind: str, suffix: str = ".yaml") -> list[str]:
     return sorted(p.relative_to(root).with_suffix("").as_posix() for p in paths)
 
 
-if __name__ == "__main__":  # python -m distill.recipes.find students/fsdp2-8.yml
-    print(shipped(sys.argv[1]))  # noqa: T201 - its path, for another program's option
+if __name__ == "__main__":  # python -m distill.recipes.find students/fsdp2-8.yml: its path
+    kind, _, file = sys.argv[1].partition("/")
+    sys.stdout.write(f"{shipped(kind) / file}\n")

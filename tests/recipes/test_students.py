@@ -1,6 +1,8 @@
 """The shipped students recipes, and what a recipe may say."""
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +102,13 @@ def test_a_recipes_memory_is_about_what_the_planner_predicts(name: str) -> None:
         plan = planned(recipe, shape, device(name_of_device), traces=10_000, tokens=53_750_000)
         assert int(size) == pytest.approx(plan.peak.total / GIB, rel=0.15)
         assert bool(too_much) is (plan.share > 1) or plan.share == pytest.approx(1, rel=0.15)
+
+
+def test_the_file_for_several_gpus_is_found_from_anywhere(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "distill.recipes.find", "students/fsdp2-8.yml"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    told = parse_yaml(Path(said.strip()).read_text())
+    assert (told["num_processes"], told["fsdp_config"]["fsdp_version"]) == (8, 2)
 
 
 @pytest.mark.parametrize(
