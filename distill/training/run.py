@@ -182,7 +182,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         )
         validating = Validating(trainer=trainer, asked=asked, held=held, folder=checkpoints)
         validating.begin()
-        done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe)
+        ended = validating.ended_at
+        done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe, ended=ended)
         validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
@@ -191,11 +192,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "fingerprint": wanted,
         "base_model": job.start.base_model,
         **({"lineage": list(job.start.lineage)} if job.start.lineage else {}),
-        "examples": examples.examples,
-        "skipped": dict(examples.skipped),
-        "tokens": examples.tokens,
-        "trained_tokens": examples.trained_tokens,
-        "longest_tokens": examples.longest,
+        **_counts(examples),
         "sets": job.sets.values(),
         **validating.values(),
         "steps": trainer.state.global_step,
@@ -212,6 +209,16 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     done.checkpoints.remove()
     plot(out / STEPS, out / PLOT)
     log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
+
+
+def _counts(examples: Store) -> dict[str, Any]:
+    return {
+        "examples": examples.examples,
+        "skipped": dict(examples.skipped),
+        "tokens": examples.tokens,
+        "trained_tokens": examples.trained_tokens,
+        "longest_tokens": examples.longest,
+    }
 
 
 def _require() -> None:
