@@ -158,12 +158,10 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     command.add_argument("data", nargs="+", metavar="DATA", help=DATA)
     _stage(command, limited="rows", out_required=False)
     command.add_argument("--workers", type=count, default=1, metavar="N", help="processes")
-    command.add_argument(
-        "--all-signals", action="store_true", help="measure everything, for audits"
-    )
-    command.add_argument(
-        "--engine", choices=("local", "ray"), default="local", help="where the workers run"
-    )
+    say = "measure everything, for audits"
+    command.add_argument("--all-signals", action="store_true", help=say)
+    say = "where the workers run"
+    command.add_argument("--engine", choices=("local", "ray"), default="local", help=say)
     command.add_argument(
         "--explain",
         nargs="+",
@@ -182,16 +180,21 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
         metavar="N",
         help="instead: N rows on which our verdict and Math-Verify alone disagree",
     )
+    say = "instead: which DATA, a teacher's run each, suits score_model best, on 200 prompts or N"
+    command.add_argument("--compare-teachers", action="store_true", help=say)
+    command.add_argument("--json", action="store_true", help="print the comparison as JSON")
     _sandbox(command)
     command.set_defaults(run=_run_filter)
 
 
 def _run_filter(a: argparse.Namespace) -> int:
-    from distill.filtering.show import audit, explain, one_or_two, sample
+    from distill.filtering.show import audit, explain, one_or_two, sample, teachers
 
+    if a.compare_teachers:
+        more = {"out": a.out, "dry_run": a.dry_run, "as_json": a.json}
+        return teachers(a.recipe, a.data, **more, **_running(a), **_read(a))
     if a.audit_verdicts:
-        said = {"limit": a.limit, "overrides": a.overrides, **_running(a)}
-        return audit(a.recipe, a.data, a.audit_verdicts, **said)
+        return audit(a.recipe, a.data, a.audit_verdicts, **_running(a), **_read(a))
     if a.explain:
         key, number = one_or_two(a.explain, "--explain ID [SAMPLE]", 0)
         wanted = number if len(a.explain) > 1 else None
@@ -312,5 +315,6 @@ def _given(*names: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
 
 _sending = _given("budget_usd", "yes")
 _running = _given("unsafe_no_sandbox", "paranoid", "allow_code")
+_read = _given("overrides", "limit")
 _common = _given("out", "overrides", "limit", "dry_run", "force")
 _training = _given("out", "overrides", "limit", "dry_run", "force", "unfiltered")

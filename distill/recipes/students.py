@@ -25,6 +25,9 @@ class StudentRecipe(Strict):
     # Options of peft.LoraConfig and trl.SFTConfig that recipes.lora and recipes.sft know to be safe
     lora: dict[str, Any] | None = None  # None: full fine-tuning
     sft: dict[str, Any] = {}
+    # Sequences of an optimizer step over all devices; batch and accumulation follow. None: as sft:
+    # writes them
+    traces_per_step: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     positions: Positions | None = None  # None: the base's own context length
     validation: Validation | None = None
     # DATA as given, or its NAME → how often its prompts are trained on in an epoch: 0.5: a half of

@@ -47,7 +47,10 @@ class Checkpoints:
                 self.mine.append(path)
             else:
                 log.warning("train: %s is passed over: %s", path, reason)
-        if found and not self.mine:
+        others = set(self.folder.parent.glob("*/checkpoint-*")) - set(found)
+        if not self.mine and others:
+            log.warning("train: %s is of another recipe or of other data", min(others).parent)
+        if not self.mine and (found or others):
             log.warning("train: no checkpoint counts, so it starts from the beginning")
         return self.mine[-1] if self.mine else None
 
@@ -132,6 +135,8 @@ def _damage(path: Path, files: Mapping[str, Any]) -> str | None:
             return f"{name} is missing"
         if file.stat().st_size == 0:
             return f"{name} is empty"
+        if file.name == ".metadata":  # torch.distributed.checkpoint unpickles it
+            return "it is sharded; next: fsdp_state_dict_type: FULL_STATE_DICT"
         if file_digest(file) != files.get(name):
             return f"{name} is damaged"
         if file.suffix in (".pt", ".pth", ".bin") and not _only_numbers(file):

@@ -28,9 +28,11 @@ from distill.training.canary import refuse_leaks
 from distill.training.checkpoints import STATE, Checkpoints
 from distill.training.cores import Between, on_free_cores
 from distill.training.due import at_step_ends
+from distill.training.fits import held_here, out_of_memory
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
 from distill.training.packing import Bins, Packed, bins
+from distill.training.plan import Plan
 from distill.training.reports import report_into, require_reporters
 from distill.training.resumable import resumable
 from distill.training.steps import NAME, Steps
@@ -185,6 +187,7 @@ def fit(
     out: Path,
     fingerprint: str,
     recipe: StudentRecipe,
+    plan: Plan | None = None,
     ended: Callable[[Path], bool] = lambda _: False,
 ) -> Fitted:
     """Trains to the end, going on from the last checkpoint of this training that counts.
@@ -219,11 +222,11 @@ def fit(
         try:
             with redirect_stdout(sys.stderr):  # trackio prints; results alone go to stdout
                 trainer.train(resume_from_checkpoint=last and str(last))
-        except torch.OutOfMemoryError:
-            msg = (
-                "out of GPU memory; next: halve sft.per_device_train_batch_size and double "
-                f"sft.gradient_accumulation_steps, or lower sft.max_length{kept.said()}"
-            )
+        except RuntimeError as error:
+            gone = isinstance(error, torch.OutOfMemoryError)
+            if not gone and "can't allocate memory" not in str(error):  # c10's CPU allocator
+                raise
+            msg = f"{out_of_memory(plan, held_here(gpu=not on_cpu))}{kept.said()}"
             raise UserError(msg) from None
         except KeyboardInterrupt:
             ends.stopped = True

@@ -48,7 +48,7 @@ class Resumable(Trainer):  # type: ignore[misc]
 
     def _get_train_sampler(self, *given: Any) -> Any:
         sampler = super()._get_train_sampler(*given)
-        return _by_epoch(sampler, self) if hasattr(sampler, "generator") else sampler
+        return None if sampler is None else _by_epoch(sampler, self)
 
     def training_step(self, *given: Any, **named: Any) -> Any:
         """The loss of a micro-batch, which is also added up for the step's own line."""
@@ -180,7 +180,10 @@ def resumable(trainer: type[Any]) -> type[Any]:
 
 
 def _by_epoch(sampler: Any, trainer: Any) -> Any:
-    """The sampler's order, made of the seed and the epoch alone."""
+    """The sampler's order, made of the seed and the epoch alone.
+
+    accelerate 1.15 passes no epoch on to the sampler of an epoch that is resumed in the middle.
+    """
     from torch import Generator
     from torch.utils.data import Sampler
 
@@ -189,10 +192,13 @@ def _by_epoch(sampler: Any, trainer: Any) -> Any:
             return len(sampler)
 
         def __iter__(self) -> Any:
-            args = trainer.args
+            args, epoch = trainer.args, int(trainer.state.epoch)
             seed = args.seed if args.data_seed is None else args.data_seed
-            sampler.generator = Generator()
-            sampler.generator.manual_seed(seed + int(trainer.state.epoch))
+            if hasattr(sampler, "generator"):
+                sampler.generator = Generator()
+                sampler.generator.manual_seed(seed + epoch)
+            if hasattr(sampler, "set_epoch"):
+                sampler.set_epoch(epoch)
             return iter(sampler)
 
     return ByEpoch()

@@ -22,7 +22,9 @@ from distill.recipes.students import StudentRecipe
 from distill.rows import from_frame
 from distill.training.base import ChatFormat, chat_template_text, open_chat_format
 from distill.training.continued import Start, lora_of, refuse_other_lora, start
+from distill.training.fits import apply, measured, plan_here, refuse_too_big, say
 from distill.training.options import Options, checked
+from distill.training.plan import Lengths, Plan
 from distill.training.proof import Proof
 from distill.training.save import UNFINISHED, refuse_other_model, save
 from distill.training.sets import Sets, open_sets
@@ -71,6 +73,10 @@ def run(
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
     sets = open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered)
     job = _job(loaded, sets)
+    if not job.main:
+        log.setLevel(logging.ERROR)  # the first process speaks for all
+    _require()
+    refuse_too_big(plan_here(job.recipe, job.options, job.base), job.recipe.base)
     if dry_run:
         _rehearse(job, out)
         return
@@ -135,8 +141,20 @@ def _rehearse(job: Job, out: Path) -> None:
         args = arguments(job.options, examples.folder)
         _try(job, args, out, inside=False)
         _prepare(job, examples, held)
+        plan = _plan(job, examples, args)
         planned = planned_steps(args, examples.examples)
     _say(examples, held, planned)
+    for line in str(plan or "").splitlines():
+        log.info("%s", line)
+
+
+def _plan(job: Job, examples: Store, arguments: Any) -> Plan | None:
+    """The plan for the examples; ``arguments`` get what it chooses."""
+    plan = plan_here(job.recipe, job.options, job.base, Lengths.of(examples.lengths))
+    if job.main:
+        refuse_too_big(plan, job.recipe.base)
+    apply(plan, arguments)
+    return plan
 
 
 def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
@@ -164,11 +182,13 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         if job.main:
             _try(job, args, out, inside=True)
         chat, proof = _prepare(job, examples, held)
+        plan = _plan(job, examples, args)
         if job.main:
             (out / UNFINISHED).touch()
             (out / "train.json").unlink(missing_ok=True)  # from here on: not done
             write_json(out / "proof.json", proof.values())
             _say(examples, held, planned_steps(args, examples.examples))
+            say(plan)
         trainer = build_trainer(
             job.base,
             job.options,
@@ -182,8 +202,14 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         )
         validating = Validating(trainer=trainer, asked=asked, held=held, folder=checkpoints)
         validating.begin()
-        ended = validating.ended_at
-        done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe, ended=ended)
+        done = fit(
+            trainer,
+            out=out,
+            fingerprint=wanted,
+            recipe=job.recipe,
+            plan=plan,
+            ended=validating.ended_at,
+        )
         validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
@@ -198,6 +224,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "steps": trainer.state.global_step,
         "loss": {"first": done.steps.loss_first, "last": done.steps.loss_last},
         "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
+        **measured(plan, trainer).values(),
         "device": str(args.device),
         "processes": args.world_size,
         "versions": {name: version(name) for name in PACKAGES},

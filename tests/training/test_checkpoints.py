@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from distill.commands import train as command
-from distill.errors import Exit
+from distill.errors import Exit, UserError
 from distill.files.done import file_digest
 from distill.training.checkpoints import MANIFEST, Checkpoints
 from distill.training.quiet import quiet
@@ -292,6 +292,64 @@ def test_a_state_of_another_version_of_transformers_is_passed_over(
     manifest.write_text(json.dumps(told))
     assert Checkpoints(folder=folder, processes=1).newest() is None
     assert "another version of transformers" in caplog.text
+
+
+def test_checkpoints_of_another_recipe_are_left_alone_and_named(
+    whole: Path, base: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = stopped_at(whole, tmp_path / "out", 3)
+    train(write(tmp_path, base, LORA, "max_steps: 1"), data, tmp_path / "out")
+    assert f"{folder} is of another recipe or of other data" in caplog.text
+    assert "it starts from the beginning" in caplog.text
+    assert (folder / "checkpoint-3").is_dir()
+    assert checkpoints(tmp_path / "out") == folder
+
+
+def test_a_checkpoint_without_an_optimizer_is_said_to_be_no_use_and_is_not_used(
+    base: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sft = f"max_steps: 2, save_only_model: true, {EVERY_STEP}"
+    recipe, out = write(tmp_path, base, LORA, sft), tmp_path / "out"
+    train(recipe, data, out)
+    assert "stopped, it starts from the beginning; next: leave it out" in caplog.text
+    first = curve(out)
+    assert not list(checkpoints(out).rglob("optimizer.pt"))
+    (out / "train.json").unlink()
+    train(recipe, data, out)
+    assert "it has no optimizer (sft.save_only_model)" in caplog.text
+    assert curve(out) == first
+
+
+@pytest.mark.parametrize(
+    ("sft", "left"),
+    [
+        (EVERY_STEP, {1, 2, 3, 4}),
+        (f"{EVERY_STEP}, save_total_limit: 3", {2, 3, 4}),
+        ("save_strategy: steps, save_steps: 3", {3, 4}),  # transformers saves the last step too
+        ("seed: 1", set()),
+    ],
+)
+def test_a_finished_training_keeps_only_the_checkpoints_that_its_recipe_asks_for(
+    sft: str, left: set[int], base: Path, data: Path, tmp_path: Path
+) -> None:
+    recipe = write(tmp_path, base, LORA, f"max_steps: 4, {sft}")
+    Path(recipe).write_text(Path(recipe).read_text() + "checkpoint_minutes: 0.00001\n")
+    train(recipe, data, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").glob("checkpoints/*/*")}
+    assert names == {f"checkpoint-{step}" for step in left}
+
+
+@pytest.mark.parametrize("wild", ["sft.learning_rate=1e30", "sft.max_grad_norm=1e30"])
+def test_where_the_loss_is_no_number_the_last_checkpoint_is_kept_and_named(
+    wild: str, base: Path, data: Path, tmp_path: Path
+) -> None:
+    sft = f"max_steps: 20, max_grad_norm: 0, optim: sgd, lr_scheduler_type: constant, {EVERY_STEP}"
+    recipe = write(tmp_path, base, FULL, sft)
+    given = [*naming(recipe, "base"), "sft.learning_rate=1e30", wild]
+    with pytest.raises(UserError, match=r"the loss is (nan|inf) at step .*; .* is kept") as caught:
+        command.train(recipe, data, out=tmp_path / "out", overrides=given)
+    named = Path(str(caught.value).split("; ")[-1].removesuffix(" is kept"))
+    assert (named / MANIFEST).is_file()
 
 
 def test_without_a_checkpoint_that_counts_it_starts_from_the_beginning_and_says_so(

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 
 from distill.commands import train as command
 from distill.errors import Interrupted
+from distill.training.checkpoints import Checkpoints
 from distill.training.quiet import quiet
 from distill.training.steps import Steps
 from tests.builders.models import tiny
@@ -89,11 +90,17 @@ def finish(words: list[str], out: Path) -> None:
 
 
 def ended(
-    words: list[str], out: Path, at: tuple[str, str, str], count: int, number: int
+    words: list[str],
+    out: Path,
+    at: tuple[str, str, str],
+    count: int,
+    number: int,
+    *,
+    launcher: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     told = [*at, str(count), str(number), *words, "-o", str(out)]
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *told],
+        [sys.executable, *launcher, "-c", PROGRAM, *told],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -160,6 +167,26 @@ def finish_with(number: int, words: list[str], out: Path, *, step: int, times: i
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Steps, "add", add)
         finish(words, out)
+
+
+def test_two_processes_go_on_together_to_the_same_student(words: list[str], tmp_path: Path) -> None:
+    """Killed in the middle of the third epoch. One process alone takes other batches."""
+    pair = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python", sys.executable]
+
+    def both(out: Path, count: int) -> subprocess.CompletedProcess[str]:
+        return ended(words, out, AT_STEP, count, signal.SIGKILL, launcher=pair)
+
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert both(whole, 999).returncode == 0
+    assert both(out, 8).returncode != 0
+    (kept,) = (out / "checkpoints").iterdir()
+    assert {path.name for path in kept.glob("checkpoint-*")} == {"checkpoint-6", "checkpoint-7"}
+    alone = Checkpoints(folder=kept, processes=1)
+    assert alone.newest() is None
+    done = both(out, 999)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(f"goes on from {kept / 'checkpoint-7'}") == 1
+    assert_the_same(out, whole)
 
 
 @pytest.mark.parametrize(("times", "after"), [(1, 4), (2, 3)], ids=["once", "twice"])

@@ -193,17 +193,7 @@ def test_trackio_gets_every_step_without_a_network_and_stdout_stays_empty(
     given = [*naming(recipe, "base"), "sft.report_to=trackio", "sft.project=a-project"]
     sets = [word for one in given for word in ("--set", one)]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            TRACKIO,
-            "train",
-            recipe,
-            str(data),
-            "-o",
-            str(tmp_path / "out"),
-            *sets,
-        ],
+        [sys.executable, "-c", TRACKIO, "train", recipe, str(data), "-o", str(out), *sets],
         env={**os.environ, "TRACKIO_DIR": str(tmp_path / "tracked"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
