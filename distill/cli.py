@@ -5,13 +5,13 @@ Imports nothing heavy: ``distill --help`` and a mistyped flag answer at once.
 
 import argparse
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NoReturn
 
 import distill
 from distill.errors import DistillError, Exit, UserError, first_line
 from distill.imports import own_imports_only
 from distill.terminal.log import to_stderr, traced
+from distill.terminal.numbers import count, rate, usd
 from distill.terminal.plain import plain
 from distill.terminal.screen import guarded, hang_up, say, say_lines
 
@@ -96,7 +96,7 @@ def _stage(command: Command, *, limited: str, out_required: bool = True) -> None
         metavar="KEY=VALUE",
         help="override a value of the recipe, e.g. --set sampling.max_tokens=8192",
     )
-    command.add_argument("--limit", type=_count, metavar="N", help=f"only the first N {limited}")
+    command.add_argument("--limit", type=count, metavar="N", help=f"only the first N {limited}")
     _careful(command, force="replace a result of another recipe or input")
 
 
@@ -126,14 +126,14 @@ def _plan(commands: "argparse._SubParsersAction[Command]") -> None:
         help="teachers to compare; else all whose prices are known",
     )
     command.add_argument(
-        "--rows", type=_count, metavar="N", help="of the whole set, in the mix's proportions"
+        "--rows", type=count, metavar="N", help="of the whole set, in the mix's proportions"
     )
     command.add_argument(
-        "--concurrency", type=_count, metavar="N", help="answers in flight; else the preset's"
+        "--concurrency", type=count, metavar="N", help="answers in flight; else the preset's"
     )
     command.add_argument(
         "--tokens-per-s",
-        type=_rate,
+        type=rate,
         metavar="F",
         help="of one answer in flight; else 30, an assumption",
     )
@@ -162,7 +162,7 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     command.add_argument("recipe", help="a filters recipe: a name or a file")
     command.add_argument("data", nargs="+", metavar="DATA", help=DATA)
     _stage(command, limited="rows", out_required=False)
-    command.add_argument("--workers", type=_count, default=1, metavar="N", help="processes")
+    command.add_argument("--workers", type=count, default=1, metavar="N", help="processes")
     say = "measure everything, for audits"
     command.add_argument("--all-signals", action="store_true", help=say)
     say = "where the workers run"
@@ -181,7 +181,7 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     )
     command.add_argument(
         "--audit-verdicts",
-        type=_count,
+        type=count,
         metavar="N",
         help="instead: N rows on which our verdict and Math-Verify alone disagree",
     )
@@ -276,7 +276,7 @@ def _status(commands: "argparse._SubParsersAction[Command]") -> None:
 def _sends(command: Command) -> None:
     """The flags of every stage that sends prompts."""
     say = "the most that this run may ever cost"
-    command.add_argument("--budget-usd", type=_usd, metavar="USD", help=say)
+    command.add_argument("--budget-usd", type=usd, metavar="USD", help=say)
     say = "let the recipe send the keys that it names to the hosts that it names, from now on"
     command.add_argument("--yes", action="store_true", help=say)
 
@@ -301,19 +301,3 @@ _writing = _given("dry_run", "force")
 _read = _given("overrides", "limit")
 _common = _given("out", "overrides", "limit", "dry_run", "force")
 _training = _given("out", "overrides", "limit", "dry_run", "force", "unfiltered")
-
-
-def _number(kind: Callable[[str], float], least: float, text: str) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = -1
-    if not least <= value < float("inf"):
-        msg = f"{text!r} is not a number of at least {least:g}"
-        raise argparse.ArgumentTypeError(msg)
-    return value
-
-
-_count = partial(_number, int, 1)
-_rate = partial(_number, float, 0.1)
-_usd = partial(_number, float, 0)

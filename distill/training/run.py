@@ -202,7 +202,14 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         )
         validating = Validating(trainer=trainer, asked=asked, held=held, folder=checkpoints)
         validating.begin()
-        done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe, plan=plan)
+        done = fit(
+            trainer,
+            out=out,
+            fingerprint=wanted,
+            recipe=job.recipe,
+            plan=plan,
+            ended=validating.ended_at,
+        )
         validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
@@ -217,10 +224,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         "loss": {"first": done.steps.loss_first, "last": done.steps.loss_last},
         "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
         **measured(plan, trainer).values(),
-        "device": str(args.device),
-        "processes": args.world_size,
-        "versions": {name: version(name) for name in PACKAGES},
-        "recipe": job.recipe.model_dump(mode="json"),
+        **_with(job, args),
     }
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
@@ -237,6 +241,15 @@ def _counts(examples: Store) -> dict[str, Any]:
         "tokens": examples.tokens,
         "trained_tokens": examples.trained_tokens,
         "longest_tokens": examples.longest,
+    }
+
+
+def _with(job: Job, arguments: Any) -> dict[str, Any]:
+    return {
+        "device": str(arguments.device),
+        "processes": arguments.world_size,
+        "versions": {name: version(name) for name in PACKAGES},
+        "recipe": job.recipe.model_dump(mode="json"),
     }
 
 

@@ -197,3 +197,48 @@ def test_a_tokenizer_without_an_end_gets_it_from_the_template(base: Path, tmp_pa
     assert "no single token, so a student could not learn to stop" in refused(
         tmp_path, bare, [row(1)]
     )
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (
+            "[q_prj]",
+            r"modules: q_prj: no module .*mean 'q_proj'\? \(it has .*up_proj",
+        ),
+        ("[q_proj, vproj]", r"target_modules: vproj: no module .*'v_proj'"),  # peft takes q_proj
+        (
+            "[query_key_value]",
+            r"query_key_value: no module of the base; one of: .*down_proj.*v",
+        ),
+        (".*nothing.*", r"target_modules: \.\*nothing\.\*: no module of the base; one of: "),
+        ("q_proj", r"target_modules: q_proj: no whole name of a module; write it as \[q_proj\]"),
+    ],
+)
+def test_a_lora_target_that_the_base_lacks_is_named_with_those_it_has(
+    base: Path, tmp_path: Path, targets: str, message: str
+) -> None:
+    (tmp_path / "d.jsonl").write_text(json.dumps(row(1)) + "\n")
+    (tmp_path / "s.yaml").write_text(f"base: {base}\nlora: {{r: 4, target_modules: {targets}}}\n")
+    recipe = str(tmp_path / "s.yaml")
+    for dry in (True, False):  # before the data is read
+        with pytest.raises(UserError, match=message) as caught:
+            train(
+                recipe,
+                tmp_path / "d.jsonl",
+                out=tmp_path / "o",
+                overrides=naming(recipe, "base"),
+                dry_run=dry,
+            )
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("targets", ["[self_attn.q_proj, down_proj]", ".*_proj", "all-linear"])
+def test_lora_targets_may_be_ends_of_names_or_a_pattern(
+    base: Path, tmp_path: Path, targets: str
+) -> None:
+    (tmp_path / "d.jsonl").write_text(json.dumps(row(1)) + "\n")
+    (tmp_path / "s.yaml").write_text(f"base: {base}\nlora: {{r: 4, target_modules: {targets}}}\n")
+    recipe = str(tmp_path / "s.yaml")
+    named = naming(recipe, "base")
+    train(recipe, tmp_path / "d.jsonl", out=tmp_path / "o", overrides=named, dry_run=True)
