@@ -265,7 +265,9 @@ def flash_attn_varlen() -> Any:
 def _forward(
     query: Any, key: Any, value: Any, starts: Any, longest: int, scale: float, window: int
 ) -> Sequence[Any]:
-    """aten's kernel: output, log of the sums, random state. Causal; ``window`` tokens back, or -1.
+    """The kernel of aten: output, log of the sums, random state. Causal.
+
+    ``window``: how many tokens back, or -1.
 
     Fewer heads of keys than of queries are what it takes, in every torch since 2.2.
     """
@@ -288,5 +290,7 @@ def _backward(
     tensors = (grad, query, key, value, out, sums, starts, starts)
     return torch.ops.aten._flash_attention_backward(  # type: ignore[no-any-return]
         *(*tensors, longest, longest, 0.0, window < 0, state, unused),
-        **{"scale": scale, "window_size_left": window, "window_size_right": 0},
+        scale=scale,
+        window_size_left=window,
+        window_size_right=0,
     )

@@ -29,6 +29,7 @@ from distill.training.trainer import trainer_class
 
 log = logging.getLogger("distill")
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
     """The result of training."""

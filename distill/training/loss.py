@@ -24,9 +24,7 @@ def projects_here(trainer: Any) -> bool:
     args, config = trainer.args, trainer.model.config.get_text_config()
     plain = args.loss_type == "nll" and not args.label_smoothing_factor
     scaled = any(getattr(config, name, None) is not None for name in SCALES)
-    return bool(
-        args.device.type == "cpu" and plain and not scaled and not trainer.aux_loss_enabled
-    )
+    return bool(args.device.type == "cpu" and plain and not scaled and not trainer.aux_loss_enabled)
 
 
 def add_head_loss(model: Any) -> None:

@@ -86,7 +86,7 @@ def trainer_class() -> Any:
 
 
 class Joined:
-    """trl's collator for rows and for bins of rows; with the weights of tokens, if they have any."""
+    """trl's collator for rows and bins of rows, with the weights of tokens if there are any."""
 
     def __init__(self, collator: Any) -> None:
         """``collator`` is trl's, with or without padding."""
