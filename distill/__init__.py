@@ -1,6 +1,6 @@
 """distill: put a big model's reasoning into a small one.
 
-The seven verbs of the command line are functions of the same name; ``grade`` judges one answer,
+The eight verbs of the command line are functions of the same name; ``grade`` judges one answer,
 ``grade_all`` many.
 Importing this package is cheap: each function brings what it needs when it is first used.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from distill.commands.eval import eval
     from distill.commands.filter import filter
     from distill.commands.generate import generate
+    from distill.commands.merge import merge
     from distill.commands.plan import plan
     from distill.commands.push import push
     from distill.commands.status import status
@@ -30,6 +31,7 @@ _HOME = {
     "filter": "distill.commands.filter",
     "train": "distill.commands.train",
     "eval": "distill.commands.eval",
+    "merge": "distill.commands.merge",
     "push": "distill.commands.push",
     "status": "distill.commands.status",
     "grade": "distill.verify",
@@ -44,6 +46,7 @@ __all__ = [
     "filter",
     "train",
     "eval",
+    "merge",
     "push",
     "status",
     "grade",

@@ -5,6 +5,7 @@ Imports nothing heavy: ``distill --help`` and a mistyped flag answer at once.
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import distill
@@ -13,6 +14,8 @@ from distill.imports import own_imports_only
 from distill.terminal.log import to_stderr, traced
 from distill.terminal.plain import plain
 from distill.terminal.screen import guarded, hang_up, say, say_lines
+
+DATA = "runs, sets, files, folders, globs, hf://datasets/owner/name; NAME=DATA names a source"
 
 
 class Command(argparse.ArgumentParser):
@@ -71,7 +74,7 @@ def _parser() -> Command:
     )
     parser.add_argument("--version", action="version", version=f"distill {distill.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_plan, _generate, _filter, _train, _eval, _push, _status):
+    for add in (_plan, _generate, _filter, _train, _eval, _merge, _push, _status):
         add(commands)
     return parser
 
@@ -152,16 +155,13 @@ def _generate(commands: "argparse._SubParsersAction[Command]") -> None:
 def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "filter", "traces → kept, dropped with reasons, report.json")
     command.add_argument("recipe", help="a filters recipe: a name or a file")
-    what = "runs, files, folders, globs, hf://datasets/owner/name; NAME=DATA names a source"
-    command.add_argument("data", nargs="+", metavar="DATA", help=what)
+    command.add_argument("data", nargs="+", metavar="DATA", help=DATA)
     _stage(command, limited="rows", out_required=False)
     command.add_argument("--workers", type=_count, default=1, metavar="N", help="processes")
-    command.add_argument(
-        "--all-signals", action="store_true", help="measure everything, for audits"
-    )
-    command.add_argument(
-        "--engine", choices=("local", "ray"), default="local", help="where the workers run"
-    )
+    say = "measure everything, for audits"
+    command.add_argument("--all-signals", action="store_true", help=say)
+    say = "where the workers run"
+    command.add_argument("--engine", choices=("local", "ray"), default="local", help=say)
     command.add_argument(
         "--explain",
         nargs="+",
@@ -180,16 +180,21 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
         metavar="N",
         help="instead: N rows on which our verdict and Math-Verify alone disagree",
     )
+    say = "instead: which DATA, a teacher's run each, suits score_model best, on 200 prompts or N"
+    command.add_argument("--compare-teachers", action="store_true", help=say)
+    command.add_argument("--json", action="store_true", help="print the comparison as JSON")
     _sandbox(command)
     command.set_defaults(run=_run_filter)
 
 
 def _run_filter(a: argparse.Namespace) -> int:
-    from distill.filtering.show import audit, explain, one_or_two, sample
+    from distill.filtering.show import audit, explain, one_or_two, sample, teachers
 
+    if a.compare_teachers:
+        more = {"out": a.out, "dry_run": a.dry_run, "as_json": a.json}
+        return teachers(a.recipe, a.data, **more, **_running(a), **_read(a))
     if a.audit_verdicts:
-        said = {"limit": a.limit, "overrides": a.overrides, **_running(a)}
-        return audit(a.recipe, a.data, a.audit_verdicts, **said)
+        return audit(a.recipe, a.data, a.audit_verdicts, **_running(a), **_read(a))
     if a.explain:
         key, number = one_or_two(a.explain, "--explain ID [SAMPLE]", 0)
         wanted = number if len(a.explain) > 1 else None
@@ -216,9 +221,10 @@ def _run_filter(a: argparse.Namespace) -> int:
 def _train(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "train", "kept traces → a student")
     command.add_argument("recipe", help="a students recipe: a name or a file")
-    command.add_argument("data", help="a filtered set, file, folder, or hf://datasets/owner/name")
+    command.add_argument("data", nargs="+", metavar="DATA", help=DATA)
     _stage(command, limited="rows")
-    command.set_defaults(run=lambda a: distill.train(a.recipe, a.data, **_common(a)))
+    command.add_argument("--unfiltered", action="store_true", help="allow a run's own traces too")
+    command.set_defaults(run=lambda a: distill.train(a.recipe, a.data, **_training(a)))
 
 
 def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
@@ -234,6 +240,21 @@ def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
         run=lambda a: distill.eval(
             a.recipe, model=a.model, **_sending(a), **_running(a), **_common(a)
         )
+    )
+
+
+def _merge(commands: "argparse._SubParsersAction[Command]") -> None:
+    command = _command(commands, "merge", "a student that is an adapter → one with whole weights")
+    command.add_argument("student", help="an adapter: a folder or a Hub id")
+    command.add_argument(
+        "-o", "--out", required=True, metavar="FOLDER", help="where the result goes"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="say what would be done; do nothing"
+    )
+    command.add_argument("--force", action="store_true", help="replace another student's result")
+    command.set_defaults(
+        run=lambda a: distill.merge(a.student, out=a.out, dry_run=a.dry_run, force=a.force)
     )
 
 
@@ -294,7 +315,9 @@ def _given(*names: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
 
 _sending = _given("budget_usd", "yes")
 _running = _given("unsafe_no_sandbox", "paranoid", "allow_code")
+_read = _given("overrides", "limit")
 _common = _given("out", "overrides", "limit", "dry_run", "force")
+_training = _given("out", "overrides", "limit", "dry_run", "force", "unfiltered")
 
 
 def _number(kind: Callable[[str], float], least: float, text: str) -> float:
@@ -308,13 +331,6 @@ def _number(kind: Callable[[str], float], least: float, text: str) -> float:
     return value
 
 
-def _count(text: str) -> int:
-    return int(_number(int, 1, text))
-
-
-def _rate(text: str) -> float:
-    return _number(float, 0.1, text)
-
-
-def _usd(text: str) -> float:
-    return _number(float, 0, text)
+_count = partial(_number, int, 1)
+_rate = partial(_number, float, 0.1)
+_usd = partial(_number, float, 0)

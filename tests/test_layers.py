@@ -36,6 +36,7 @@ HEAVY = {
     "gguf",
     "huggingface_hub",
     "math_verify",
+    "matplotlib",
     "peft",
     "ray",
     "reasoning_gym",

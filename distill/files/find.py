@@ -1,6 +1,7 @@
 """Finds the files that DATA on the command line means."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -129,6 +130,15 @@ def _in_folder(folder: Path, *, whole: bool = False) -> list[Path]:
             msg += f"; for its .arrow, in Python: {how}"
         raise UserError(msg)
     return found
+
+
+def searched(data: Path, files: Sequence[Path]) -> Path | None:
+    """The folder that DATA's files are from: of a run its traces/, of a set its kept/; or None."""
+    if not data.is_dir():
+        return None
+    inner = (data / part for part in MADE)
+    read = (part for part in inner if all(path.is_relative_to(part) for path in files))
+    return next(read, data).resolve()
 
 
 def _root(folder: Path) -> Path:

@@ -17,6 +17,7 @@ import polars as pl
 
 from distill.errors import UserError
 from distill.files.arrays import json_rows
+from distill.files.beside import beside_own, told_beside, with_beside
 from distill.files.columns import are_ours
 from distill.files.find import WHOLE, data_files
 from distill.files.footer import refuse_bomb
@@ -27,6 +28,7 @@ from distill.files.objects import json_object
 from distill.files.reading import Reading
 from distill.files.slices import BATCH, BYTES, FIRST, height, readable, slices
 from distill.files.switches import switched
+from distill.files.talk import turns_of
 from distill.files.traces import own_values, rows_of, sample_of
 from distill.files.values import is_deep
 from distill.rows import DOMAINS, SCHEMA, to_frame
@@ -37,11 +39,19 @@ INSTEAD = {"sample": 0, "domain": "general", "source": "", "reasoning": "", "res
 
 
 def frames(
-    data: Data, *, limit: int | None = None, mapped: Mapped | None = None
+    data: Data,
+    *,
+    limit: int | None = None,
+    mapped: Mapped | None = None,
+    beside: bool = False,
+    silent: bool = False,
 ) -> Iterator[pl.DataFrame]:
     """Tables with exactly SCHEMA and at most BATCH rows each, in the order of the files.
 
-    Says which columns of other people's files are read as what, and what could not be read.
+    With ``beside``, one more column holds what ``files.beside`` reads; null: nothing.
+
+    Says which columns of other people's files are read as what, and what could not be read; not if
+    ``silent``, because the same data will be read again.
 
     Raises:
         UserError: DATA is missing, empty, not UTF-8, not JSON, or has no column of answers; two
@@ -50,7 +60,7 @@ def frames(
     seen: set[bytes] = set()
     left = limit
     count = 0
-    reading = Reading(mapped)
+    reading = Reading(mapped, silent=silent, beside=beside)
     inputs = inputs_of(data)
     for frame in chain.from_iterable(_all_frames(one, reading) for one in inputs):
         if left is not None and left <= 0:
@@ -190,12 +200,13 @@ def _to_rows(
     if isinstance(lines, pl.DataFrame):
         ours = not mapped and are_ours(lines.columns) and _has_plain_turns(lines.schema)
         if ours and not switched(lines.columns, lines["reasoning"].to_list()):
-            return _cast(lines)
+            return beside_own(_cast(lines), lines) if reading.beside else _cast(lines)
         lines = lines.to_dicts()
     lines = [{k: None if is_deep(v) else v for k, v in line.items()} for line in lines]
     names = list(dict.fromkeys(name for line in lines for name in line))
     if are_ours(names) and not switched(names, [line.get("reasoning") for line in lines]):
-        return _own(mapped.own(lines, str(path)) if mapped else lines)
+        table = _own(mapped.own(lines, str(path)) if mapped else lines)
+        return beside_own(table, lines) if reading.beside else table
     lines = mapped.added(lines, str(path)) if mapped else lines
     return _foreign(lines, path, reading, reading.numbers(one.name))
 
@@ -252,16 +263,19 @@ def _foreign(
     lines: list[dict[str, Any]], path: Path, reading: Reading, samples: Counter[str]
 ) -> pl.DataFrame:
     columns = reading.columns(lines, str(path))
-    rows = []
+    rows, told = [], []
     for line in lines:
         given = sample_of(line, columns)
         made = list(rows_of(line, columns, path.name))
+        if reading.beside:
+            turns = turns_of(line.get(columns.talk)) if columns.talk else []
+            told += [told_beside(line, turns)] * len(made)
         reading.count(line, made, columns, str(path))
         for row in made:
             sample = samples[row.id] if given is None else given
             rows.append(row if row.sample == sample else replace(row, sample=sample))
             samples[row.id] += given is None
-    return to_frame(rows)
+    return with_beside(to_frame(rows), told) if reading.beside else to_frame(rows)
 
 
 def _refuse_repeats(frame: pl.DataFrame, seen: set[bytes], data: str) -> None:

@@ -29,6 +29,8 @@ class Reading:
     """One reading of DATA, of one file or many."""
 
     mapped: Mapped | None = None
+    silent: bool = False
+    beside: bool = False  # whether to read what ``files.beside`` does
     told: set[str] = field(default_factory=set)
     missing: dict[str, Counter[str]] = field(default_factory=dict)  # what, and how often per file
     rows: Counter[str] = field(default_factory=Counter)  # of each file
@@ -50,7 +52,7 @@ class Reading:
         _refuse_printed(lines, found, path)
         filled = (name for line in lines for name, value in line.items() if value is not None)
         said = found.said(name for name in dict.fromkeys(filled) if name not in used)
-        if said not in self.told:
+        if said not in self.told and not self.silent:
             self.told.add(said)
             log.info("%s: reads %s", path, said)
         return found
@@ -75,6 +77,8 @@ class Reading:
 
     def say(self) -> None:
         """Says what was missing, if anything was."""
+        if self.silent:
+            return
         for what, files in self.missing.items():
             log.warning("%d rows %s; the first in %s", files.total(), what, next(iter(files)))
         self._say_part("response", THOUGHT_ONLY, NOTHING)

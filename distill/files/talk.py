@@ -4,7 +4,8 @@ Lists of turns {role, content}, ShareGPT's {from, value}, Gemini's {role, parts}
 or in parts; the whole as JSON in a text, or as a table of columns.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from distill.files.switches import is_switch
@@ -61,9 +62,28 @@ def _across(table: Mapping[str, Any]) -> list[Any]:
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """A turn that says something, and the thought that stands as a turn of its own before it."""
+
+    message: Message
+    turn: Mapping[str, Any]
+    before: str = ""
+
+
+def spoken(turns: Iterable[Any]) -> Iterator[Spoken]:
+    """The turns without those that are thoughts or say nothing."""
+    before = ""
+    for turn in turns:
+        thinks = _is_thinker(turn)
+        if not thinks and (said := message(turn)) is not None:
+            yield Spoken(message=said, turn=turn, before=before)
+        before = _apart(turn) if thinks else ""
+
+
 def asked_in(turns: Iterable[Any]) -> tuple[Message, ...]:
     """What was asked: all turns without the answer at the end, and without thoughts."""
-    said = tuple(filter(None, (message(turn) for turn in turns if not _is_thinker(turn))))
+    said = tuple(one.message for one in spoken(turns))
     return said[:-1] if said and said[-1].role == "assistant" else said
 
 
@@ -90,7 +110,7 @@ def said_in(turn: Mapping[str, Any]) -> tuple[str, str]:
         return words(info.get("think_content")) or "", said
     content = opened_parts(_content(turn))
     parts = content if isinstance(content, list) else []
-    thoughts = [thought_of(turn), *(_deep(part) for part in parts if _is_thought(part))]
+    thoughts = [thought_of(turn), *(_deep(part) for part in parts if is_thought(part))]
     return "\n".join(dict.fromkeys(filter(None, thoughts))), joined(content) or ""
 
 
@@ -158,7 +178,7 @@ def _is_thinker(turn: Any) -> bool:
         return False
     role = role_of(turn)
     if role is None:
-        return _is_thought(turn)
+        return is_thought(turn)
     if turn.get("channel") == "analysis":
         return True
     return role not in PLAIN and role.strip().lower() in THINKERS
@@ -176,14 +196,14 @@ def opened_parts(content: Any) -> Any:
 
 
 def _is_part(part: Any) -> bool:
-    return isinstance(part, dict) and (_is_thought(part) or part.get("type") in TEXTS)
+    return isinstance(part, dict) and (is_thought(part) or part.get("type") in TEXTS)
 
 
 def joined(content: Any) -> str | None:
     """The text of a turn, a string or a list of parts {type: text, text: …}; None if neither."""
     content = opened_parts(content)
     if isinstance(content, list):
-        texts = [_said(part) for part in content if not _is_thought(part)]
+        texts = [_said(part) for part in content if not is_thought(part)]
         return "\n".join(filter(None, texts)) if any(texts) else None
     return words(content)
 
@@ -193,7 +213,8 @@ def _said(part: Any) -> str | None:
     return "\n".join(filter(None, map(_said, found))) if isinstance(found, list) else words(found)
 
 
-def _is_thought(part: Any) -> bool:
+def is_thought(part: Any) -> bool:
+    """Whether a part of a turn's content is its thought."""
     if not isinstance(part, dict):
         return False
     kind = part.get("type")

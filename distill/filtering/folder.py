@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import UserError
-from distill.files.find import data_files
+from distill.files.find import data_files, searched
 from distill.files.inputs import Data, inputs_of
 from distill.files.ours import is_ours, refuse_foreign
 from distill.files.write import write_json
@@ -46,18 +46,9 @@ def _refuse_input(data: str | Path, folder: Path) -> None:
                 f"{path}: is in the result that would be replaced; choose another -o than {folder}"
             )
             raise UserError(msg)
-    if (read := _searched(Path(data), files)) and folder.resolve().is_relative_to(read):
+    if (read := searched(Path(data), files)) and folder.resolve().is_relative_to(read):
         msg = f"{folder}: is in {data}, so its files would be read as DATA; choose another -o"
         raise UserError(msg)
-
-
-def _searched(data: Path, files: Sequence[Path]) -> Path | None:
-    """The folder that DATA is read from: of a run its traces/, of a set its kept/; or None."""
-    if not data.is_dir():
-        return None
-    parts = (data / "traces", data / KEPT)
-    inner = (part for part in parts if all(path.is_relative_to(part) for path in files))
-    return next(inner, data).resolve()
 
 
 def refuse_unsafe(folder: Path) -> None:

@@ -70,14 +70,17 @@ def prepare(
     own = own_signals(recipe.signals, loaded.origin, taken=TAKEN, allowed=allow_code)
     named = {f"checks.{number}": check for number, check in enumerate(recipe.checks)}
     checks = own_checks(named, loaded.origin, allowed=allow_code)
+    signals = all_columns((*MODULES, *own))
+    by = orders(select, [*SCALARS, *signals], where)
+    measure = [*recipe.measure, *(name for order in by for name, _ in order if name in signals)]
+    measure += ["verdict"] if select.difficulty or recipe.judge else []
     rules = compile_rules(
         recipe.rules,
         where,
-        measure=(*recipe.measure, *(["verdict"] if select.difficulty or recipe.judge else [])),
+        measure=measure,
         settings=replace(placed(settings, recipe, loaded.origin), checks=checks),
         signals=(*MODULES, *own),
     )
-    by = orders(select, [*SCALARS, *rules.needed], where)
     sketch = Sketch(select.near) if select.dedupe == "near" else None
     needed = [
         *NEEDED,

@@ -105,16 +105,17 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def _threads_shared_by(workers: int) -> Iterator[None]:
-    """Each worker's polars starts no more threads than its share of the cores."""
-    name = "POLARS_MAX_THREADS"
-    before = os.environ.get(name)
-    os.environ[name] = before or str(max(1, (os.cpu_count() or 1) // workers))
+    """Each worker's polars and torch start no more threads than its share of the cores."""
+    names = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    share = str(max(1, (os.cpu_count() or 1) // workers))
+    os.environ.update(dict.fromkeys(names, share) | before)
     try:
         yield
     finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before
+        for name in names:
+            os.environ.pop(name)
+        os.environ.update(before)
 
 
 def _on_ray(work: Callable[[T], R], stream: Iterator[T], workers: int) -> Iterator[R]:

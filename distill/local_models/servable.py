@@ -13,11 +13,10 @@ from typing import Any
 
 from distill.files.write import read_json, write_json
 from distill.local_models.allowed import read_names
+from distill.local_models.generation import GENERATION
 from distill.local_models.open import OR_ADAPTER, Model, opened
 from distill.local_models.weights import run_quietly
 from distill.recipes.teachers import Engine
-
-GENERATION = "generation_config.json"
 
 
 def served_name(model: Model) -> str:
@@ -36,14 +35,23 @@ def servable(model: Path | Model, *, engine: Engine, work: Path) -> Path:
     view = work / served_name(found)
     view.parent.mkdir(exist_ok=True)
     if found.base is not None:
-        command = [sys.executable, "-P", "-m", "distill.local_models.merge"]
-        failed = f"{found.folder}: the adapter cannot be merged into its base"
-        run_quietly([*command, str(found.folder), str(view)], failed=failed)
-        return view
-    _link(found.folder, view)
+        merged(found, view)
+    else:
+        _link(found.folder, view)
     if engine == "transformers":
-        _let_sample(found.folder, view)
+        _let_sample(view)
     return view
+
+
+def merged(adapter: Model, folder: Path) -> None:
+    """Writes an adapter's whole model into ``folder``, checked, in a process of its own.
+
+    Raises:
+        UserError: it cannot be merged, or the whole model would answer differently.
+    """
+    command = [sys.executable, "-P", "-m", "distill.local_models.merge"]
+    failed = f"{adapter.folder}: the adapter cannot be merged into its base"
+    run_quietly([*command, str(adapter.folder), str(folder)], failed=failed)
 
 
 def _plain(name: str) -> str:
@@ -58,8 +66,8 @@ def _link(folder: Path, view: Path) -> None:
         (view / name).symlink_to((folder / name).resolve())
 
 
-def _let_sample(folder: Path, view: Path) -> None:
-    config: dict[str, Any] = read_json(folder / GENERATION) or _ends(folder)
+def _let_sample(view: Path) -> None:
+    config: dict[str, Any] = read_json(view / GENERATION) or _ends(view)
     (view / GENERATION).unlink(missing_ok=True)
     write_json(view / GENERATION, {**config, "do_sample": True})
 

@@ -47,7 +47,7 @@ def student_card(
         f"# {name}",
         f"{kind}, trained with distill on reasoning traces.",
         "## Use",
-        code("python", _usage(repo_id, adapter=adapter, on_hub=on_hub)),
+        code("python", _usage(repo_id, adapter=adapter, base=base if on_hub else None)),
         *_section("Training", flat({"base": base, **facts} if base else facts)),
         *recipe(train.get("recipe")),
         *_section("Scores", _score_lines(_mapping(scores)), SCORES),
@@ -68,32 +68,32 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _usage(repo_id: str, *, adapter: bool, on_hub: bool) -> str:
-    if not adapter:
+def _usage(repo_id: str, *, adapter: bool, base: str | None) -> str:
+    """Code that answers a question; an adapter is loaded on ``base``.
+
+    The generation config is named, because an adapter would otherwise stop where its base does.
+    """
+    if adapter:
+        named = base or "the base model, see below"
         load = (
-            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-            f'model = AutoModelForCausalLM.from_pretrained("{repo_id}")\n'
-        )
-    elif on_hub:
-        load = (
-            "from peft import AutoPeftModelForCausalLM\n"
-            "from transformers import AutoTokenizer\n\n"
-            f'model = AutoPeftModelForCausalLM.from_pretrained("{repo_id}")\n'
+            "from peft import PeftModel\n"
+            "from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig\n\n"
+            f'base = AutoModelForCausalLM.from_pretrained("{named}")\n'
+            f'model = PeftModel.from_pretrained(base, "{repo_id}")\n'
         )
     else:
         load = (
-            "from peft import PeftModel\n"
-            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-            'base = AutoModelForCausalLM.from_pretrained("the base model, see below")\n'
-            f'model = PeftModel.from_pretrained(base, "{repo_id}")\n'
+            "from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig\n\n"
+            f'model = AutoModelForCausalLM.from_pretrained("{repo_id}")\n'
         )
     return load + (
         f'tokenizer = AutoTokenizer.from_pretrained("{repo_id}")\n'
+        f'config = GenerationConfig.from_pretrained("{repo_id}")  # where it stops\n'
         'messages = [{"role": "user", "content": "What is 17 * 23?"}]\n'
         "prompt = tokenizer.apply_chat_template(\n"
         '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True\n'
         ")\n"
-        "answer = model.generate(**prompt, max_new_tokens=4096)\n"
+        "answer = model.generate(**prompt, generation_config=config, max_new_tokens=4096)\n"
         "print(tokenizer.decode(answer[0]))"
     )
 

@@ -34,6 +34,7 @@ PLACES: Final = (
     "decontaminate.against.*",
     "judge",
     "base",
+    "validation.data",
     "chat_template",
 )
 # Not real files; only a recipe inside one of them could reach it.

@@ -127,7 +127,7 @@ ALLOWED: Mapping[str, Shape] = {
     "save_strategy": one_of("no", "steps", "epoch"),
     "save_steps": number,
     "save_total_limit": whole,
-    **dict.fromkeys(("save_only_model", "save_on_each_node", "enable_jit_checkpoint"), switch),
+    **dict.fromkeys(("save_only_model", "save_on_each_node"), switch),
     # several GPUs; the launcher says where the processes are
     **dict.fromkeys(("ddp_find_unused_parameters", "ddp_broadcast_buffers"), switch),
     "ddp_static_graph": switch,
@@ -137,7 +137,7 @@ ALLOWED: Mapping[str, Shape] = {
 
 _TOKENS = "distill tokenises the rows itself"
 _PROMPT = "the prompt is always masked and the answer always trained"
-_EVAL = "nothing is evaluated while it trains; next: distill eval on the finished student"
+_EVAL = "set validation: beside sft:, which measures the loss on prompts that are held out"
 _PUSH = "next: distill push on the finished student"
 _SHARDS = (
     "it loads files and code, and its checkpoints are pickles; "
@@ -167,7 +167,8 @@ REFUSED: Mapping[str, str] = {
     "hub_token": "recipes are shared; next: distill push, which reads HF_TOKEN",
     **dict.fromkeys(("hub_private_repo", "hub_model_id", "hub_strategy"), _PUSH),
     **dict.fromkeys(("hub_always_push", "hub_revision"), _PUSH),
-    "resume_from_checkpoint": "with save_strategy, the same command goes on by itself",
+    "resume_from_checkpoint": "the same command goes on by itself",
+    "enable_jit_checkpoint": "at SIGTERM a checkpoint is written by itself",
     "restore_callback_states_from_checkpoint": "distill's callbacks keep no state",
     **dict.fromkeys(("fsdp", "fsdp_config", "deepspeed", "parallelism_config"), _SHARDS),
     "local_rank": "the launcher of the processes sets it",

@@ -10,7 +10,7 @@ from distill.recipes.places import FOLDER, TOKENIZER, Origin, missing, place
 from distill.verify.own import Checks
 
 # signals that only a model makes: naming one without ``score_model`` is a mistake in the recipe
-SCORES = ("nll_per_token",)
+SCORES = ("nll_per_token", "student_fit", "unscored")
 
 
 @dataclass(frozen=True, slots=True)

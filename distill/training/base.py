@@ -9,22 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.errors import UserError, first_line, missing_extra
+from distill.local_models.chat import pinned
+from distill.local_models.control import control_text, pad_token
 from distill.local_models.open import OR_TOKENIZER, Model, opened
 from distill.recipes.places import TEMPLATE, Origin, missing, place
+from distill.training.words import Words, words_of
 
 # Stands in for an answer, to see what a template writes after it; no template changes it.
 SENTINEL = "sentinel7f3aanswer"
-# Llama 3.2's template puts today's date into the system prompt, so the same question would differ
-# every day. 26 Jul 2024 is the date that Llama 3.1's own template falls back to.
-PIN = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro %}"
-# Tokens that model families reserve for padding or never write: Llama 3.1 and later, Qwen2.5 and
-# SmolLM2, Gemma and others. Padding with the end of turn would work here, but would hide it from
-# every later tool that masks padding.
-PADS = ("<|finetune_right_pad_id|>", "<|endoftext|>", "<pad>", "[PAD]", "<|pad|>")
-# Llama 3 (April 2024) has none of PADS, but 250 tokens that mean nothing.
-RESERVED = re.compile(r"<\|reserved_special_token_\d+\|>")
 
-Turn = Mapping[str, str]  # {"role": …, "content": …}, as chat templates want it
+DEFAULT = "default"  # of the templates of a tokenizer that has several; others are for tools, RAG
+Turn = Mapping[str, str]  # {"role": …, "content": …}, as chat templates want it; reasoning_content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +29,7 @@ class ChatFormat:
     tokenizer: Any  # with chat_template, eos_token (the end of turn) and pad_token set
     end_of_turn: int  # the one token that the template writes after an answer
     special: re.Pattern[str]  # text that the tokenizer would read as a control token
+    words: Words | None  # the fast way to encode; None: the tokenizer has none
 
     def prompt(self, turns: Sequence[Turn]) -> str:
         """The prompt as text, up to where the student's answer begins."""
@@ -46,6 +42,12 @@ class ChatFormat:
         answered = [*turns, {"role": "assistant", "content": answer}]
         return str(self.tokenizer.apply_chat_template(answered, tokenize=False))
 
+    @property
+    def template(self) -> str:
+        """The chat template that is used, of several the one for plain conversations."""
+        found = self.tokenizer.chat_template
+        return str(found[DEFAULT] if isinstance(found, dict) else found)
+
 
 def open_chat_format(base: str | Model, *, chat_template: str | None = None) -> ChatFormat:
     """The ChatFormat of a base model (folder or Hub id); ``chat_template`` replaces its own.
@@ -56,25 +58,41 @@ def open_chat_format(base: str | Model, *, chat_template: str | None = None) -> 
     """
     model = opened(base, at="base", needed=OR_TOKENIZER)
     base, tokenizer = model.name, _tokenizer(model)
-    template = chat_template or tokenizer.chat_template
+    tokenizer.chat_template = _pinned(chat_template or tokenizer.chat_template, base)
+    end = _end_of_turn(tokenizer, base)
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
+    tokenizer.pad_token = pad_token(tokenizer)
+    return ChatFormat(
+        tokenizer=tokenizer,
+        end_of_turn=end,
+        special=control_text(tokenizer),
+        words=words_of(tokenizer),
+    )
+
+
+def _pinned(template: Any, base: str) -> str | dict[str, str]:
+    """The template, or all of several, with the date that stays the same."""
+    if isinstance(template, dict) and DEFAULT not in template:
+        names = ", ".join(template)
+        msg = f"base: {base}: of its chat templates none is the default: {names}; "
+        raise UserError(msg + "set chat_template: to a .jinja file")
+    if isinstance(template, dict):
+        return {name: str(_pinned(one, base)) for name, one in template.items()}
     if not isinstance(template, str):
         msg = f"base: {base}: it has no chat template; set chat_template: to a .jinja file"
         raise UserError(msg)
-    tokenizer.chat_template = PIN + template if "strftime_now" in template else template
-    end = _end_of_turn(tokenizer, base)
-    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
-    tokenizer.pad_token = _pad(tokenizer)
-    return ChatFormat(tokenizer=tokenizer, end_of_turn=end, special=_special(tokenizer))
+    return pinned(template)
 
 
 def _tokenizer(model: Model) -> Any:
     try:
+        from huggingface_hub.errors import StrictDataclassError
         from transformers import AutoTokenizer
     except ImportError:
         raise missing_extra(module="transformers", extra="train") from None
     try:
         return AutoTokenizer.from_pretrained(model.source, **model.options)
-    except (OSError, ValueError) as error:  # it has no tokenizer
+    except (OSError, ValueError, StrictDataclassError) as error:  # no tokenizer, a wrong config
         msg = f"base: {model.name}: cannot be loaded: {first_line(error)}; "
         msg += "give a folder, a Hub id or a shipped name"
         raise UserError(msg) from None
@@ -102,23 +120,6 @@ def _end_of_turn(tokenizer: Any, base: str) -> int:
         )
         raise UserError(msg)
     return int(tokenizer.added_tokens_encoder[max(written, key=len)])
-
-
-def _pad(tokenizer: Any) -> str:
-    own = tokenizer.pad_token
-    if own is not None and own != tokenizer.eos_token:
-        return str(own)
-    names = tokenizer.added_tokens_encoder
-    reserved = (name for name in names if RESERVED.fullmatch(name))
-    candidates = (*(name for name in PADS if name in names), *reserved)
-    chosen = next((name for name in candidates if name != tokenizer.eos_token), None)
-    return str(chosen or tokenizer.eos_token)
-
-
-def _special(tokenizer: Any) -> re.Pattern[str]:
-    tokens = tokenizer.added_tokens_decoder.values()
-    names = [re.escape(token.content) for token in tokens if token.special]
-    return re.compile("|".join(names) or r"(?!)")
 
 
 def chat_template_text(name: str | None, origin: Origin) -> str | None:

@@ -6,26 +6,40 @@ neither tokenised nor masked again) and no ``max_length`` unless it packs, so no
 
 import logging
 import math
+import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-from distill.errors import UserError, first_line
+import numpy as np
+
+from distill.errors import Interrupted, UserError, first_line
 from distill.local_models.open import Model, opened
+from distill.recipes.positions import Positions
+from distill.recipes.students import StudentRecipe
+from distill.recipes.validation import Validation
 from distill.terminal.progress import progress
 from distill.training.attention import Attention, choose, use
 from distill.training.base import ChatFormat
 from distill.training.canary import refuse_leaks
+from distill.training.checkpoints import Checkpoints
 from distill.training.cores import Between, on_free_cores
+from distill.training.due import at_step_ends
+from distill.training.fits import held_here, out_of_memory
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
 from distill.training.packing import Bins, Packed, bins
+from distill.training.plan import Plan
+from distill.training.reports import report_into, require_reporters
+from distill.training.resumable import resumable
+from distill.training.steps import NAME, Steps
+from distill.training.stop import asked_to_stop
 from distill.training.store import Store
 from distill.training.trainer import trainer_class
+from distill.training.validation import evaluation
 
 log = logging.getLogger("distill")
 
@@ -35,20 +49,20 @@ class Fitted:
     """The result of training."""
 
     trainer: Any
-    steps: int
-    loss_first: float  # nan if the recipe logs no step
-    loss_last: float
+    checkpoints: Checkpoints
+    steps: Steps
 
 
-def arguments(options: Options, folder: Path) -> Any:
+def arguments(options: Options, folder: Path, validation: Validation | None = None) -> Any:
     """The recipe's sft: as trl's SFTConfig, with ``folder`` for checkpoints.
 
     Raises:
-        UserError: trl refuses a value.
+        UserError: trl refuses a value, or a package of report_to is missing.
     """
     from trl import SFTConfig
 
     given = {key: value for key, value in options.sft.items() if key != "model_init_kwargs"}
+    given |= evaluation(validation)
     given["bf16"] = bf16(options)
     given.setdefault("use_cpu", device(options) == "cpu")  # else bf16 is refused on a CPU
     given.setdefault("dataloader_pin_memory", device(options) == "cuda")
@@ -57,9 +71,11 @@ def arguments(options: Options, folder: Path) -> Any:
     if given.get("use_liger_kernel"):
         _refuse_liger(options)
     try:
-        return SFTConfig(output_dir=str(folder), **given)
+        config = SFTConfig(output_dir=str(folder), **given)
     except (ValueError, TypeError, ImportError) as error:
         raise _refused(error) from None
+    require_reporters(config.report_to)
+    return config
 
 
 def planned_steps(arguments: Any, examples: int) -> int:
@@ -81,8 +97,13 @@ def build_trainer(
     *,
     arguments: Any,
     quantize: str | None = None,
+    adapter: Model | None = None,
+    positions: Positions | None = None,
+    held: Store | None = None,
 ) -> Any:
     """An SFTTrainer that is ready to train.
+
+    ``adapter``, if any, is trained further; ``held`` is what it evaluates.
 
     Raises:
         UserError: the model cannot be loaded, or peft or trl refuse the options.
@@ -90,20 +111,23 @@ def build_trainer(
     from peft import LoraConfig
     from transformers.trainer_callback import PrinterCallback
 
-    model = load_model(opened(base, at="base"), options, chat, quantize=quantize)
+    base = opened(base, at="base")
+    model = load_model(base, options, chat, quantize=quantize, adapter=adapter, positions=positions)
+    lora = None if adapter else options.lora
     attention = _attention(model, options)
     packs = bool(options.sft.get("packing"))
     arguments.padding_free = packs or attention.apart or arguments.padding_free
     packed = as_bins(arguments, options, store) if packs else None
     try:
-        trainer = trainer_class()(
+        trainer = resumable(trainer_class())(
             model=model,
             args=arguments,
             train_dataset=store.dataset(),
+            eval_dataset=held.dataset() if held and held.examples else None,
             processing_class=chat.tokenizer,
-            peft_config=None if options.lora is None else LoraConfig(**options.lora),
+            peft_config=None if lora is None else LoraConfig(**lora),
         )
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
         raise _refused(error) from None
     trainer.remove_callback(PrinterCallback)  # prints to standard output, which is for results
     if packed is not None:
@@ -117,7 +141,7 @@ def as_bins(arguments: Any, options: Options, store: Store) -> Bins:
 
     A step keeps the traces that the recipe's batch and accumulation mean.
     """
-    lengths = store.lengths()
+    lengths = np.asarray(store.lengths)
     traces = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
     packed = bins(
         lengths,
@@ -157,41 +181,72 @@ def _refuse_liger(options: Options) -> None:
         raise UserError(msg)
 
 
-def fit(trainer: Any, *, checkpoints: Path, threads: int | None = None) -> Fitted:
-    """Trains to the end, starting from the last of the ``checkpoints``, if there are any.
+def fit(
+    trainer: Any,
+    *,
+    out: Path,
+    fingerprint: str,
+    recipe: StudentRecipe,
+    plan: Plan | None = None,
+) -> Fitted:
+    """Trains to the end, going on from the last checkpoint of this training that counts.
 
-    ``threads``: on a CPU; None: one for each core that is free.
+    ``out`` gets train.jsonl, and checkpoints/``fingerprint`` while it trains.
 
     Raises:
-        UserError: the loss is no longer a number, there is not enough memory, or a checkpoint is
-            not one of a training.
+        UserError: the loss is no longer a number, or there is not enough memory.
+        Interrupted: Ctrl-C or SIGTERM.
     """
     import torch
-    from transformers.trainer_utils import get_last_checkpoint
 
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    kept = Checkpoints(
+        folder=out / "checkpoints" / fingerprint,
+        processes=trainer.args.world_size,
+        limit=trainer.args.save_total_limit,
+    )
+    steps = Steps(path=out / NAME if trainer.is_world_process_zero() else None)
+    trainer.begin(kept, steps)
+    last = _start(trainer, kept)
+    report_into(trainer, out, last)
     on_cpu = trainer.args.device.type == "cpu"
-    cores = on_free_cores(threads) if on_cpu else nullcontext(lambda: None)
-    with progress("train", None) as shown, cores as between_steps:
+    cores = on_free_cores(recipe.threads) if on_cpu else nullcontext(lambda: None)
+    with progress("train", None) as shown, cores as between_steps, asked_to_stop() as asked:
+        ends = at_step_ends(trainer, recipe, last=last, asked=asked)
+        trainer.add_callback(ends)
         trainer.add_callback(_callback(shown, between_steps))
         try:
-            trainer.train(resume_from_checkpoint=last)
-        except torch.OutOfMemoryError:
-            msg = (
-                "out of GPU memory; next: halve sft.per_device_train_batch_size and double "
-                "sft.gradient_accumulation_steps, or lower sft.max_length"
-            )
+            with redirect_stdout(sys.stderr):  # trackio prints; results alone go to stdout
+                trainer.train(resume_from_checkpoint=last and str(last))
+        except RuntimeError as error:
+            gone = isinstance(error, torch.OutOfMemoryError)
+            if not gone and "can't allocate memory" not in str(error):  # c10's CPU allocator
+                raise
+            msg = f"{out_of_memory(plan, held_here(gpu=not on_cpu))}{kept.said()}"
             raise UserError(msg) from None
-        except UnpicklingError:  # transformers reads optimizer.pt with weights_only
-            msg = f"{last}: holds something other than numbers, and was not read; next: remove it"
-            raise UserError(msg) from None
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return Fitted(
-        trainer=trainer,
-        steps=trainer.state.global_step,
-        loss_first=losses[0] if losses else math.nan,
-        loss_last=losses[-1] if losses else math.nan,
-    )
+        except KeyboardInterrupt:
+            ends.stopped = True
+    if ends.stopped:
+        step, all_steps = trainer.state.global_step, trainer.state.max_steps
+        msg = f"interrupted after step {step} of {all_steps}; the same command {kept.again()}"
+        raise Interrupted(msg)
+    return Fitted(trainer=trainer, checkpoints=kept, steps=steps)
+
+
+def _start(trainer: Any, kept: Checkpoints) -> Path | None:
+    """The checkpoint to go on from, the same one in every process; None: from the beginning."""
+    from accelerate.utils import broadcast_object_list
+
+    found = [kept.newest() if trainer.is_world_process_zero() else None]
+    if trainer.args.world_size > 1:
+        broadcast_object_list(found)
+    if found[0] is not None:
+        log.info("train: goes on from %s", found[0])
+    if trainer.args.save_only_model and trainer.args.save_strategy != "no":
+        log.warning(
+            "train: sft.save_only_model: its checkpoints have no optimizer, so no training goes on "
+            "from them; stopped, it starts from the beginning; next: leave it out"
+        )
+    return found[0]
 
 
 def _callback(shown: Any, between_steps: Between) -> Any:
@@ -208,14 +263,8 @@ def _callback(shown: Any, between_steps: Between) -> Any:
         def on_log(
             self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any
         ) -> None:
-            if "loss" not in logs:
-                return
-            if not math.isfinite(logs["loss"]):
-                msg = f"sft: the loss is {logs['loss']} at step {state.global_step}"
-                msg += "; next: a lower sft.learning_rate, or sft.bf16 instead of fp16"
-                raise UserError(msg)
-            tokens = int(logs.get("num_tokens", 0)) - shown.tokens
-            shown.advance(0, tokens=tokens, note=f"loss {logs['loss']:.3f}")
+            if "loss" in logs:
+                shown.advance(0, note=f"loss {logs['loss']:.3f}")
 
     return Shown()
 

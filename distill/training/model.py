@@ -1,12 +1,16 @@
 """Loads the base model as it will be trained: number format, 4 bits, end of turn."""
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
 from distill.errors import UserError, first_line, missing_extra
+from distill.local_models.generation import GENERATION, savable, stop_at, stored
 from distill.local_models.open import Model
+from distill.recipes.positions import Positions
 from distill.training.base import ChatFormat
 from distill.training.options import Options
+from distill.training.positions import config_of, longest
 
 
 def device(options: Options) -> str:
@@ -20,20 +24,16 @@ def device(options: Options) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def positions(base: Model) -> int | None:
-    """The base model's context length in tokens, prompt and answer; None if unlimited."""
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(base.source, **base.options)
-    except (OSError, ValueError) as error:
-        raise _unloadable(base.name, error) from None
-    found = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(found) if found else None
-
-
-def load_model(base: Model, options: Options, chat: ChatFormat, *, quantize: str | None) -> Any:
-    """The model with the chat's end of turn and pad in its configs.
+def load_model(
+    base: Model,
+    options: Options,
+    chat: ChatFormat,
+    *,
+    quantize: str | None,
+    adapter: Model | None = None,
+    positions: Positions | None = None,
+) -> Any:
+    """The model with the chat's end of turn and pad in its configs, and ``adapter`` on it, if any.
 
     Raises:
         UserError: its weights are not there or pickled, or bitsandbytes is needed and missing.
@@ -41,24 +41,46 @@ def load_model(base: Model, options: Options, chat: ChatFormat, *, quantize: str
     from transformers import AutoModelForCausalLM
 
     given = dict(options.sft.get("model_init_kwargs") or {})
-    given.setdefault("dtype", _dtype(options))
+    given.setdefault("dtype", weight_dtype(options))
     if quantize:
-        given["quantization_config"] = _four_bits()
-        given.setdefault("device_map", {"": 0} if device(options) == "cuda" else None)
-    base = base.with_weights()
+        given["quantization_config"] = _four_bits(options)
+        own = int(os.environ.get("LOCAL_RANK", 0))  # the GPU of this process
+        given.setdefault("device_map", {"": own} if device(options) == "cuda" else None)
+    base, config = base.with_weights(), config_of(base, positions)
+    ends = endings(adapter or base, base, chat)
+    if positions:
+        chat.tokenizer.model_max_length = longest(config)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            base.source, **given, **base.options, use_safetensors=True
+            base.source,
+            config=config,
+            **given,
+            **base.options,
+            use_safetensors=True,
+            generation_config=ends,
         )
     except (OSError, ValueError, TypeError) as error:
-        raise _unloadable(base.name, error) from None
-    _tell_end(model, chat)
+        raise unloadable(base.name, error) from None
+    model.generation_config = ends
+    config = model.config.get_text_config()
+    config.eos_token_id, config.pad_token_id = chat.end_of_turn, chat.tokenizer.pad_token_id
     # peft looks up the vocabulary's size here when it saves; else it would ask the Hub
     model.name_or_path = str(base.folder)
-    return model
+    return model if adapter is None else _with_adapter(model, adapter)
 
 
-def _dtype(options: Options) -> Any:
+def _with_adapter(model: Any, adapter: Model) -> Any:
+    from peft import PeftModel
+
+    source = adapter.with_weights()
+    pinned = {} if adapter.revision is None else {"revision": adapter.revision}
+    try:
+        return PeftModel.from_pretrained(model, source.source, is_trainable=True, **pinned)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise unloadable(adapter.name, error) from None
+
+
+def weight_dtype(options: Options) -> Any:
     """bfloat16 under an adapter on a GPU, else float32.
 
     With trl's own default of float32, a 4B base needs more than 80 GB (trl #6684). Weights that are
@@ -88,32 +110,32 @@ def require_four_bits() -> None:
         raise missing_extra(module="bitsandbytes", extra="quant")
 
 
-def _four_bits() -> Any:
+def _four_bits(options: Options) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
     require_four_bits()
+    compute = torch.float16 if options.sft.get("fp16") else weight_dtype(options)
     return BitsAndBytesConfig(  # QLoRA, arXiv 2305.14314, section 3
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=compute,
     )
 
 
-def _tell_end(model: Any, chat: ChatFormat) -> None:
-    """Makes generation stop at the end of turn, and at the tokens where the base stopped."""
-    tokenizer = chat.tokenizer
-    old = model.generation_config.eos_token_id
-    others = [] if old is None else old if isinstance(old, list) else [old]
-    ends = list(dict.fromkeys([chat.end_of_turn, *others]))
-    model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    config = model.config.get_text_config()
-    config.eos_token_id, config.pad_token_id = chat.end_of_turn, tokenizer.pad_token_id
+def endings(top: Model, base: Model, chat: ChatFormat) -> Any:
+    """The generation config of a student: its base's, which also stops at the end of turn.
+
+    ``top`` is the adapter that is trained further, whose own config goes before its base's.
+    """
+    own = top if (top.folder / GENERATION).is_file() else base
+    config = savable(stored(own.folder), of=own.name)
+    return stop_at(config, [chat.end_of_turn], pad=chat.tokenizer.pad_token_id)
 
 
-def _unloadable(base: str, error: Exception) -> UserError:
+def unloadable(base: str, error: Exception) -> UserError:
+    """The error for a base that transformers cannot load."""
     return UserError(
         f"base: {base}: cannot be loaded: {first_line(error)}; "
         "give a folder, a Hub id or a shipped name"

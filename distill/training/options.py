@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from distill.errors import UserError, missing_extra, nearest
+from distill.local_models.bits import import_bitsandbytes
 from distill.recipes import lora, sft
 from distill.recipes.shapes import Shape
 from distill.recipes.students import StudentRecipe
@@ -58,6 +59,10 @@ def checked(recipe: StudentRecipe, path: Path, *, by_user: Collection[str] = ())
     if recipe.quantize and recipe.lora is None:
         msg = f"{path}: quantize: {recipe.quantize} weights cannot be trained; add lora:"
         raise UserError(msg)
+    if recipe.positions and recipe.lora is not None:
+        msg = f"{path}: positions: an adapter cannot hold them, so it would be asked at its base's "
+        msg += "own; next: lora: null, or as base: a model whose config.json has them"
+        raise UserError(msg)
     if recipe.lora is None:
         return Options(lora=None, sft=_sft(recipe))
     _refuse_unknown(recipe.lora, lora_config, f"{path}: lora")
@@ -69,7 +74,8 @@ def _refuse_sending(recipe: StudentRecipe, path: Path, by_user: Collection[str])
     for key, why in sft.SENDS.items():
         value = recipe.sft.get(key)
         stays = value is None or (key == "report_to" and sft.STAYS_HERE(value) is None)
-        if not stays and f"sft.{key}" not in by_user:
+        named = any(f"{name}.".startswith(f"sft.{key}.") for name in by_user)  # a list, by item
+        if not stays and not named:
             typed = value if isinstance(value, str) and value.isalnum() else "…"
             msg = (
                 f"{path}: sft.{key}: {value!r:.60}: not for a recipe: {why}; next, if you want "
@@ -113,6 +119,7 @@ def _refuse_fetched(recipe: StudentRecipe, path: Path) -> None:
 
 
 def _configs() -> tuple[type[Any], type[Any]]:
+    import_bitsandbytes()
     try:
         from peft import LoraConfig
     except ImportError:

@@ -5,7 +5,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "torch", "bitsandbytes")
+LIBRARIES = (
+    *("transformers", "trl", "peft", "accelerate", "datasets", "torch", "bitsandbytes"),
+    "matplotlib",
+)
 
 
 @contextmanager

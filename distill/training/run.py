@@ -3,29 +3,33 @@
 import logging
 import os
 import time
-from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from distill.errors import UserError, missing_extra
-from distill.files.done import data_digest, fingerprint, is_done
+from distill.files.done import fingerprint, is_done
+from distill.files.inputs import Data
 from distill.files.lock import folder_lock
-from distill.files.read import frames
 from distill.files.write import write_json
 from distill.local_models.named import model_at, say_hub
-from distill.local_models.open import Model, open_model
+from distill.local_models.open import OR_ADAPTER, Model, open_model
 from distill.local_models.threads import patient
 from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
-from distill.rows import from_frame
 from distill.training.base import ChatFormat, chat_template_text, open_chat_format
+from distill.training.continued import Start, lora_of, refuse_other_lora, start
+from distill.training.fits import apply, measured, plan_here, refuse_too_big, say
 from distill.training.options import Options, checked
-from distill.training.proof import Proof
+from distill.training.plan import Lengths, Plan
+from distill.training.prepared import Prepared, Tokens, prepared
 from distill.training.save import UNFINISHED, refuse_other_model, save
-from distill.training.store import Store, store
-from distill.training.tokens import tokenize
+from distill.training.sets import Sets, open_sets
+from distill.training.store import Store
+from distill.training.useful import listed, refuse_useless
+from distill.training.validation import Validating
 
 log = logging.getLogger("distill")
 PACKAGES = ("torch", "transformers", "trl", "peft")
@@ -37,19 +41,24 @@ class Job:
 
     recipe: StudentRecipe
     options: Options
-    base: Model
+    start: Start  # base, and the adapter that is trained further
     template: str | None
-    data: str | Path
-    limit: int | None
+    sets: Sets
     main: bool  # whether this process writes, of those that train together
+
+    @property
+    def base(self) -> Model:
+        """The base's whole weights."""
+        return self.start.base
 
 
 def run(
     loaded: Loaded[StudentRecipe],
-    data: str | Path,
+    data: Data,
     *,
     out: Path,
     limit: int | None,
+    unfiltered: bool,
     dry_run: bool,
     force: bool,
 ) -> None:
@@ -60,17 +69,23 @@ def run(
     """
     os.environ.update(patient(os.environ))  # OpenMP reads it when torch is imported
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
-    job = _job(loaded, data, limit)
+    sets = open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered)
+    job = _job(loaded, sets)
+    if not job.main:
+        log.setLevel(logging.ERROR)  # the first process speaks for all
+    _require()
+    refuse_too_big(plan_here(job.recipe, job.options, job.base), job.recipe.base)
     if dry_run:
-        _rehearse(job)
+        _rehearse(job, out)
         return
     # only one process writes; under `accelerate launch` the others only compute
     with folder_lock(out) if job.main else nullcontext():
         wanted = fingerprint(
             recipe=job.recipe.model_dump(mode="json"),
             chat_template=job.template,
-            data=data_digest(data),
+            data=sets.digest(),
             limit=limit,
+            **({"start": job.start.digest} if job.start.digest else {}),
         )
         if is_done(out / "train.json", wanted, force=force):
             log.info("train: %s is already done; nothing to do", out)
@@ -78,19 +93,26 @@ def run(
             _train(job, out, wanted)
 
 
-def _job(loaded: Loaded[StudentRecipe], data: str | Path, limit: int | None) -> Job:
+def _job(loaded: Loaded[StudentRecipe], sets: Sets) -> Job:
     from distill.training.model import require_four_bits
 
     recipe, origin = loaded.recipe, loaded.origin
     if recipe.quantize:
         require_four_bits()
+    named = _base(model_at(recipe.base, "base", origin))
+    opened = open_model(named, at=f"{loaded.path}: base", needed=OR_ADAPTER)
+    found = start(opened, named=recipe.base)
+    own = recipe if recipe.lora or not found.adapter else recipe.model_copy(update={"lora": {}})
+    options = checked(own, loaded.path, by_user=set(map(".".join, origin.given)))
+    if found.adapter is not None:
+        options = replace(options, lora=lora_of(found.adapter))
+        refuse_other_lora(recipe.lora, found, options, at=str(loaded.path))
     return Job(
         recipe=recipe,
-        options=checked(recipe, loaded.path, by_user=set(map(".".join, origin.given))),
-        base=open_model(_base(model_at(recipe.base, "base", origin)), at=f"{loaded.path}: base"),
+        options=options,
+        start=found,
         template=chat_template_text(recipe.chat_template, origin),
-        data=data,
-        limit=limit,
+        sets=sets,
         main=os.environ.get("RANK", "0") == "0",  # set by torch's launcher
     )
 
@@ -108,32 +130,64 @@ def _base(name: str) -> str:
     return str(hf_folder(name))
 
 
-def _rehearse(job: Job) -> None:
+def _rehearse(job: Job, out: Path) -> None:
+    _require()
     from distill.training.fit import arguments, planned_steps
     from distill.training.quiet import quiet
 
-    with quiet(), store() as examples:
-        _prepare(job, examples)
-        planned = planned_steps(arguments(job.options, examples.folder), examples.examples)
-    _say(examples, planned)
+    with quiet():
+        args = arguments(job.options, out)
+        _try(job, args, out, inside=False)
+        _, found = _prepare(job, None)
+        plan = _plan(job, found.store, args)
+        planned = planned_steps(args, found.store.examples)
+    _say(found.store, found.held, planned)
+    for line in str(plan or "").splitlines():
+        log.info("%s", line)
+
+
+def _plan(job: Job, examples: Store, arguments: Any) -> Plan | None:
+    """The plan for the examples; ``arguments`` get what it chooses."""
+    plan = plan_here(job.recipe, job.options, job.base, Lengths.of(examples.lengths))
+    if job.main:
+        refuse_too_big(plan, job.recipe.base)
+    apply(plan, arguments)
+    return plan
+
+
+def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
+    from distill.training.rehearse import Student, rehearse
+
+    chat = open_chat_format(job.start.words, chat_template=job.template)
+    student = Student(
+        start=job.start, options=job.options, chat=chat, positions=job.recipe.positions
+    )
+    rehearse(student, arguments=arguments, out=out, inside=inside)
 
 
 def _train(job: Job, out: Path, wanted: str) -> None:
     _require()
     from distill.training.fit import arguments, build_trainer, fit, planned_steps
+    from distill.training.plot import NAME as PLOT
+    from distill.training.plot import plot
     from distill.training.quiet import quiet
+    from distill.training.steps import NAME as STEPS
 
     started = time.monotonic()
-    checkpoints = out / "checkpoints" / wanted
-    with quiet(), store() as examples:
-        saves = job.options.sft["save_strategy"] != "no"
-        args = arguments(job.options, checkpoints if saves else examples.folder)
-        chat, proof = _prepare(job, examples)
+    checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
+    with quiet():
+        args = arguments(job.options, checkpoints, asked)
+        if job.main:
+            _try(job, args, out, inside=True)
+        chat, found = _prepare(job, out)
+        examples, held = found.store, found.held
+        plan = _plan(job, examples, args)
         if job.main:
             (out / UNFINISHED).touch()
             (out / "train.json").unlink(missing_ok=True)  # from here on: not done
-            write_json(out / "proof.json", proof.values())
-            _say(examples, planned_steps(args, examples.examples))
+            write_json(out / "proof.json", found.proof)
+            _say(examples, held, planned_steps(args, examples.examples))
+            say(plan)
         trainer = build_trainer(
             job.base,
             job.options,
@@ -141,22 +195,32 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             examples,
             arguments=args,
             quantize=job.recipe.quantize,
+            adapter=job.start.adapter,
+            positions=job.recipe.positions,
+            held=held,
         )
-        done = fit(trainer, checkpoints=checkpoints, threads=job.recipe.threads)
+        validating = Validating(trainer=trainer, asked=asked, held=held, folder=checkpoints)
+        validating.begin()
+        done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe, plan=plan)
+        validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
         return
     result = {
         "fingerprint": wanted,
-        "base_model": job.recipe.base,
+        "base_model": job.start.base_model,
+        **({"lineage": list(job.start.lineage)} if job.start.lineage else {}),
         "examples": examples.examples,
         "skipped": dict(examples.skipped),
         "tokens": examples.tokens,
         "trained_tokens": examples.trained_tokens,
         "longest_tokens": examples.longest,
-        "steps": done.steps,
-        "loss": {"first": done.loss_first, "last": done.loss_last},
-        "wall_s": round(time.monotonic() - started, 1),
+        "sets": found.sets,
+        **validating.values(),
+        "steps": trainer.state.global_step,
+        "loss": {"first": done.steps.loss_first, "last": done.steps.loss_last},
+        "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
+        **measured(plan, trainer).values(),
         "device": str(args.device),
         "processes": args.world_size,
         "versions": {name: version(name) for name in PACKAGES},
@@ -164,7 +228,10 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     }
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
-    log.info("train: %s: loss %.3f to %.3f", out, done.loss_first, done.loss_last)
+    validating.remove()
+    done.checkpoints.remove()
+    plot(out / STEPS, out / PLOT)
+    log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
 
 
 def _require() -> None:
@@ -175,54 +242,36 @@ def _require() -> None:
             raise missing_extra(module=name, extra="train")
 
 
-def _prepare(job: Job, examples: Store) -> tuple[ChatFormat, Proof]:
-    """Tokenises and proves every row into ``examples``."""
-    chat = open_chat_format(job.base, chat_template=job.template)
-    proof = Proof(chat=chat)
-    longest = _longest(job)
-    thoughtless = 0
-    for frame in frames(job.data, limit=job.limit):
-        found = tokenize(from_frame(frame), chat, prompt=job.recipe.prompt, max_length=longest)
-        proof.add(found)
-        thoughtless += found.thoughtless
-        examples.add(example for _, example in found.examples)
-        examples.skipped.update(found.skipped)
-    if not examples.examples:
-        msg = f"{job.data}: no row can be trained on: {_listed(examples.skipped)}"
-        raise UserError(msg)
-    if thoughtless and job.main:
-        log.warning(
-            "train: %s of %s examples (%.1f %%) have no thought, so the student learns to answer "
-            "without one; to leave them out: distill filter with the rule "
-            "no_thought: reasoning_chars > 0",
-            f"{thoughtless:,}",
-            f"{examples.examples:,}",
-            100 * thoughtless / examples.examples,
-        )
-    return chat, proof
+def _prepare(job: Job, out: Path | None) -> tuple[ChatFormat, Prepared]:
+    """Every row tokenised and proved, once for each student's folder."""
+    chat = open_chat_format(job.start.words, chat_template=job.template)
+    tokens = Tokens(chat=chat, recipe=job.recipe, longest=_longest(job))
+    found = prepared(tokens, job.sets, out=out)
+    refuse_useless(job.recipe, job.sets, found, longest=tokens.longest)
+    return chat, found
 
 
 def _longest(job: Job) -> int | None:
     """The most tokens of an example: max_length of the recipe, or the base's context length."""
-    from distill.training.model import positions
+    from distill.training.positions import config_of, longest
 
-    said, able = job.options.sft.get("max_length"), positions(job.base)
+    said = job.options.sft.get("max_length")
+    able = longest(config_of(job.base, job.recipe.positions))
     if said is not None and able is not None and said > able:
         msg = f"sft.max_length: {said}: {job.recipe.base} has {able} positions; set at most {able}"
+        msg += ", or lora: null and positions: {max_position_embeddings: …}"
         raise UserError(msg)
     return able if said is None else int(said)
 
 
-def _say(examples: Store, steps: int) -> None:
+def _say(examples: Store, held: Store, steps: int) -> None:
     log.info(
         "train: %s examples, %s tokens (%s trained), %s steps; skipped: %s",
         f"{examples.examples:,}",
         f"{examples.tokens:,}",
         f"{examples.trained_tokens:,}",
         f"{steps:,}",
-        _listed(examples.skipped),
+        listed(examples.skipped),
     )
-
-
-def _listed(skipped: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in skipped.items()) or "none"
+    if held.examples:
+        log.info("train: %s examples are held out for validation", f"{held.examples:,}")

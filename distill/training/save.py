@@ -3,11 +3,13 @@
 It is written beside its place and moved there, so the folder never holds half a student.
 """
 
+import errno
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-from distill.errors import UserError
+from distill.errors import UserError, first_line
 from distill.files.ours import is_ours, refuse_foreign
 from distill.files.write import read_json, write_json
 from distill.local_models.allowed import ADAPTER
@@ -22,6 +24,8 @@ WRITTEN = (
 )
 UNFINISHED = ".student.unfinished"  # is in OUT from the first change until train.json
 SIGNED = {"train.json": "fingerprint", "proof.json": "checks"}  # files with a key that is ours
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit of a file's size
+OS_ERROR = re.compile(rf"os error ({'|'.join(map(str, FULL))})\b")  # as safetensors says it
 # Written by the libraries, but not part of a student: a pickle, and an empty card.
 NOT_OURS = ("training_args.bin", "README.md")
 
@@ -30,25 +34,49 @@ def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
     """Writes the trained student into ``out``, replacing an earlier one.
 
     ``base`` is the folder or Hub id that an adapter names as its base.
+
+    Raises:
+        UserError: it cannot be written. An earlier student and the checkpoints stay.
     """
+    from safetensors import SafetensorError
+
     part = out / ".student.part"
     if trainer.is_world_process_zero():
         shutil.rmtree(part, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
-    trainer.save_model(str(part))  # by every process: sharded weights are gathered here
-    if not trainer.is_world_process_zero():
-        return
-    model = trainer.accelerator.unwrap_model(trainer.model)
+    if sharded := getattr(trainer.accelerator.state, "fsdp_plugin", None):
+        sharded.set_state_dict_type("FULL_STATE_DICT")  # else transformers saves no model at all
+    try:
+        trainer.save_model(str(part))  # by every process: sharded weights are gathered here
+        if not trainer.is_world_process_zero():
+            return
+        complete(part, trainer.accelerator.unwrap_model(trainer.model), chat, base=base)
+    except (OSError, SafetensorError) as error:  # a full disk is either
+        shutil.rmtree(part, ignore_errors=True)
+        raise refused_save(out, error) from None
+    remove_old(out)
+    for file in part.iterdir():
+        file.replace(out / file.name)
+    part.rmdir()
+
+
+def complete(part: Path, model: Any, chat: ChatFormat, *, base: str) -> None:
+    """Adds to a model's files in ``part`` what makes them a student."""
     model.generation_config.save_pretrained(str(part))
     chat.tokenizer.save_pretrained(str(part))
     if config := read_json(part / ADAPTER):
         write_json(part / ADAPTER, {**config, "base_model_name_or_path": base})
     for name in NOT_OURS:
         (part / name).unlink(missing_ok=True)
-    remove_old(out)
-    for file in part.iterdir():
-        file.replace(out / file.name)
-    part.rmdir()
+
+
+def refused_save(out: Path, error: Exception) -> UserError:
+    """The error for a student that cannot be written."""
+    full = getattr(error, "errno", None) in FULL or OS_ERROR.search(str(error))
+    said = "there is no room on the disk" if full else first_line(error)
+    step = "make room" if full else "see what it says"
+    msg = f"{out}: the student cannot be saved: {said}; an earlier student and all checkpoints "
+    return UserError(f"{msg}stay; next: {step}, then the same command")
 
 
 def refuse_other_model(out: Path, base: str) -> None:

@@ -6,59 +6,56 @@ Nothing is cut: a row that cannot be trained on as a whole is left out and count
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from distill.files.beside import NOTHING, Beside
 from distill.rows import Row
-from distill.think import CLOSE, join_think
-from distill.training.base import ChatFormat, Turn
+from distill.training.asked import Asked, History, Manner, Reason, asked_of
+from distill.training.base import ChatFormat
 
 MASKED = -100  # the label that torch's cross-entropy ignores
-
-Reason = Literal[
-    "no_messages",  # the data does not say what was asked
-    "no_user_turn",  # prompt: last_user, and there is none
-    "empty_response",
-    "special_token",  # a text holds a control token of the tokenizer, such as <|im_end|>
-    "closes_twice",  # the reasoning holds </think>, so it would not be clear where it ends
-    "lossy",  # the tokenizer cannot encode the answer: SmolLM2's lacks some bytes of rare letters
-    "template",  # the chat template refuses the turns, e.g. Gemma's a system turn
-    "too_long",
-]
+AT_ONCE = 32  # texts in one call of the tokenizer: its results of many take more time to free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One row as tokens: the prompt up to ``prompt_length``, and the trained answer from there."""
+    """One sequence: the prompt up to ``prompt_length``, and the trained answer from there."""
 
     id: str
     sample: int
     input_ids: "array[int]"  # 32-bit: a Python list would take 16 times the memory
     prompt_length: int
+    masked: tuple[tuple[int, int], ...] = ()  # what is asked between answers: from, to
+    weight: float = 1.0  # of its trained tokens in the loss
+
+    @property
+    def answers(self) -> list[tuple[int, int]]:
+        """Where each trained answer begins and ends, with its end of turn."""
+        starts = [self.prompt_length, *(end for _, end in self.masked)]
+        ends = [*(start for start, _ in self.masked), len(self.input_ids)]
+        return list(zip(starts, ends, strict=True))
 
     @property
     def labels(self) -> "array[int]":
-        """The same tokens with the prompt masked."""
-        return array("i", [MASKED]) * self.prompt_length + self.input_ids[self.prompt_length :]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A row, the turns that its student is asked, and the answer to learn."""
-
-    row: Row
-    turns: tuple[Turn, ...]
-    prompt: str
-    completion: str
+        """The same tokens with everything masked that is asked."""
+        found = array("i", [MASKED]) * self.prompt_length + self.input_ids[self.prompt_length :]
+        for start, end in self.masked:
+            found[start:end] = array("i", [MASKED]) * (end - start)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokenized:
-    """The result for some rows: each is counted in exactly one of the two."""
+    """The result for some rows: each is counted in exactly one of ``rows`` and ``skipped``.
+
+    An example of several answers stands beside the last of them; ``earlier`` has those before it.
+    """
 
     examples: list[tuple[Asked, Example]]
     skipped: Counter[str]  # Reason → rows
+    rows: int = 0
 
     @property
     def thoughtless(self) -> int:
@@ -72,66 +69,90 @@ def tokenize(
     *,
     prompt: Literal["conversation", "last_user"] = "conversation",
     max_length: int | None = None,
+    turns: Literal["last", "all"] = "last",
+    history: History = "template",
+    beside: Sequence[Beside] | None = None,
 ) -> Tokenized:
-    """The rows as Examples of at most ``max_length`` tokens, in order; the others are counted."""
-    found = [_asked(row, chat, prompt) for row in rows]
+    """The rows as Examples of at most ``max_length`` tokens, in order; the others are counted.
+
+    ``beside``: what stood beside each row in its file, such as its weight.
+
+    Raises:
+        UserError: ``history: keep`` with a template that deletes thoughts.
+    """
+    manner = Manner(prompt=prompt, turns=turns, history=history)
+    told = beside or [NOTHING] * len(rows)
+    found = [asked_of(row, chat, manner, one) for row, one in zip(rows, told, strict=True)]
     skipped: Counter[str] = Counter(reason for reason in found if isinstance(reason, str))
-    asked = [one for one in found if isinstance(one, Asked)]
-    examples = []
-    for one, example in zip(asked, _encode(asked, chat), strict=True):
-        if max_length is not None and len(example.input_ids) > max_length:
+    kept = [one for one in found if not isinstance(one, str)]
+    answers = _encode([one for each in kept for one in each], chat)
+    examples: list[tuple[Asked, Example]] = []
+    for each in kept:
+        made = _sequences(chat, [(one, *next(answers)) for one in each])
+        longest = 0 if isinstance(made, str) else max(len(one.input_ids) for _, one in made)
+        if isinstance(made, str):
+            skipped[made] += 1
+        elif max_length is not None and longest > max_length:
             skipped["too_long"] += 1
-        elif not _writes(chat, example, one.completion):
-            skipped["lossy"] += 1
         else:
-            examples.append((one, example))
-    return Tokenized(examples=examples, skipped=skipped)
+            examples += made
+    return Tokenized(examples=examples, skipped=skipped, rows=len(rows) - skipped.total())
 
 
-def _writes(chat: ChatFormat, example: Example, completion: str) -> bool:
-    """Whether the tokens decode to the completion, at least in Unicode's composed form (NFC)."""
-    answer = list(example.input_ids[example.prompt_length : -1])
-    text = chat.tokenizer.decode(answer, clean_up_tokenization_spaces=False)
-    return text in (completion, unicodedata.normalize("NFC", completion))
-
-
-def _encode(asked: Sequence[Asked], chat: ChatFormat) -> list[Example]:
-    if not asked:
-        return []
-    # one call for all: the tokenizer spreads them over the cores
-    options = {"add_special_tokens": False, "return_attention_mask": False}
-    prompts = chat.tokenizer([one.prompt for one in asked], **options)["input_ids"]
-    answers = chat.tokenizer([one.completion for one in asked], **options)["input_ids"]
-    return [
-        Example(
-            id=one.row.id,
-            sample=one.row.sample,
-            input_ids=array("i", [*before, *after, chat.end_of_turn]),
+def _sequences(
+    chat: ChatFormat, answers: Sequence[tuple[Asked, "array[int]", "array[int] | None"]]
+) -> list[tuple[Asked, Example]] | Reason:
+    """The answers of one row: in one sequence where each prompt goes on from what is before it."""
+    found: list[tuple[Asked, Example]] = []
+    for asked, before, answer in answers:
+        if answer is None:
+            return "lossy"
+        example = Example(
+            id=asked.row.id,
+            sample=asked.row.sample,
+            input_ids=before + answer + array("i", [chat.end_of_turn]),
             prompt_length=len(before),
+            weight=asked.weight,
         )
-        for one, before, after in zip(asked, prompts, answers, strict=True)
-    ]
+        if found and _goes_on(found[-1][1], before, asked.weight):
+            last, earlier = found.pop()
+            between = (*earlier.masked, (len(earlier.input_ids), len(before)))
+            example = replace(example, prompt_length=earlier.prompt_length, masked=between)
+            asked = replace(asked, earlier=(*last.earlier, replace(last, earlier=())))
+        found.append((asked, example))
+    return found
 
 
-def _asked(row: Row, chat: ChatFormat, prompt: str) -> Asked | Reason:
-    from jinja2 import TemplateError
+def _goes_on(example: Example, prompt: "array[int]", weight: float) -> bool:
+    same = prompt[: len(example.input_ids)] == example.input_ids
+    return same and weight == example.weight
 
-    if not row.messages:
-        return "no_messages"
-    if not row.response.strip():
-        return "empty_response"
-    if CLOSE in row.reasoning:
-        return "closes_twice"
-    turns = tuple({"role": turn.role, "content": turn.content} for turn in row.messages)
-    if prompt == "last_user":
-        turns = tuple(turn for turn in turns if turn["role"] == "user")[-1:]
-    if not turns:
-        return "no_user_turn"
-    completion = join_think(row.reasoning, row.response)
-    if any(chat.special.search(text) for text in (completion, *(t["content"] for t in turns))):
-        return "special_token"
-    try:
-        text = chat.prompt(turns)
-    except TemplateError:
-        return "template"
-    return Asked(row=row, turns=turns, prompt=text, completion=completion)
+
+def _encode(
+    asked: Sequence[Asked], chat: ChatFormat
+) -> Iterator[tuple["array[int]", "array[int] | None"]]:
+    """The tokens of each prompt and of its answer; None if they do not decode to the answer."""
+    texts = (text for one in asked for text in (one.prompt, one.completion))
+    pairs = encode(list(texts), chat)
+    for one, (before, _), (answer, sure) in zip(asked, pairs[::2], pairs[1::2], strict=True):
+        yield before, answer if sure or _writes(chat, answer, one.completion) else None
+
+
+def encode(texts: Sequence[str], chat: ChatFormat) -> list[tuple["array[int]", bool]]:
+    """The tokenizer's ids of each text, and whether they are known to decode to it again."""
+    found = [None if chat.words is None else chat.words.encode(text) for text in texts]
+    slow = [i for i, ids in enumerate(found) if ids is None]
+    for start in range(0, len(slow), AT_ONCE):
+        some = slow[start : start + AT_ONCE]
+        options = {"add_special_tokens": False, "return_attention_mask": False}
+        made = chat.tokenizer([texts[i] for i in some], **options)["input_ids"]
+        for i, ids in zip(some, made, strict=True):
+            found[i] = array("i", ids)
+    missed = set(slow)
+    return [(ids or array("i"), i not in missed) for i, ids in enumerate(found)]
+
+
+def _writes(chat: ChatFormat, answer: "array[int]", completion: str) -> bool:
+    """Whether the tokens decode to the completion, at least in Unicode's composed form (NFC)."""
+    text = chat.tokenizer.decode(answer.tolist(), clean_up_tokenization_spaces=False)
+    return text in (completion, unicodedata.normalize("NFC", completion))

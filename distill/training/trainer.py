@@ -16,6 +16,9 @@ def trainer_class() -> Any:
     from trl import SFTTrainer
 
     class Trainer(SFTTrainer):  # type: ignore[misc]
+        data_collator: Any
+        _signature_columns: Any
+
         def __init__(self, **given: Any) -> None:
             super().__init__(**given)
             self.data_collator = Joined(self.data_collator)
@@ -86,7 +89,7 @@ def trainer_class() -> Any:
 
 
 class Joined:
-    """trl's collator for rows and bins of rows, with the weights of tokens if there are any."""
+    """trl's collator for rows and for bins of rows; with the weights of tokens, if any."""
 
     def __init__(self, collator: Any) -> None:
         """``collator`` is trl's, with or without padding."""

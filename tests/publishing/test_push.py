@@ -394,7 +394,7 @@ def test_an_adapter_names_its_base_by_hub_id_and_no_path_is_published(
     assert config == json.loads(before) | {"base_model_name_or_path": named}
     assert not [name for name, data in sent.items() if str(tmp_path).encode() in data]
     assert f"base_model: {named}\n" in sent["README.md"].decode()
-    assert "AutoPeftModel" in sent["README.md"].decode()
+    assert f'AutoModelForCausalLM.from_pretrained("{named}")' in sent["README.md"].decode()
     assert (student / "adapter_config.json").read_bytes() == before
     assert f"sent with base_model_name_or_path: {named}" in caplog.text
     assert ("the original weights" in caplog.text) == (trained_on != named)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 import distill
 from distill.errors import UserError
 from distill.files.named import TABLE
+from distill.files.read import frames
 from distill.filtering.prepare import prepare
 from distill.generating.prepare import make_plan
 from distill.generating.reach import who_answers
@@ -27,8 +28,10 @@ from distill.recipes.places import PLACES, Origin, place
 from distill.recipes.presets import Preset
 from distill.recipes.prompts import PromptsRecipe
 from distill.recipes.students import StudentRecipe
+from distill.rows import from_frame
 from distill.signals.settings import PLAIN
 from distill.training.base import chat_template_text
+from distill.training.sets import apart
 from distill.verify.own import own_checks
 
 CANARY = "canary7f3a"
@@ -82,6 +85,11 @@ def chatted(path: str, sets: list[str]) -> object:
     return chat_template_text(loaded.recipe.chat_template, loaded.origin)
 
 
+def validated(path: str, sets: list[str]) -> object:
+    found = apart(load(path, StudentRecipe, sets))
+    return [row.messages for frame in frames(found or "") for row in from_frame(frame)]
+
+
 def served(path: str, sets: list[str]) -> object:
     return who_answers(load(path, PromptsRecipe, sets))
 
@@ -124,6 +132,12 @@ KEYS = {
     ),
     "judge": Key(lambda v: filters(judge=v), "ledger.sqlite", "", filtered, True),
     "base": Key(lambda v: {"base": v}, "config.json", "{}", trained, True),
+    "validation.data": Key(
+        lambda v: {"base": "a/b", "validation": {"data": v}},
+        "x.jsonl",
+        json.dumps(ROW),
+        validated,
+    ),
     "chat_template": Key(lambda v: {"base": "a/b", "chat_template": v}, "x.jinja", CANARY, chatted),
 }
 
@@ -175,7 +189,11 @@ def ways_out(home: Path, outside: Path, key: Key) -> dict[str, str]:
 
 
 def takes_folder(key: Key) -> bool:
-    return key.folder or key in (KEYS["problems.traces"], KEYS["decontaminate.against.*"])
+    return key.folder or key in (
+        KEYS["problems.traces"],
+        KEYS["decontaminate.against.*"],
+        KEYS["validation.data"],
+    )
 
 
 LINK_INSIDE = "a folder with a link out of it"
@@ -402,6 +420,7 @@ NO_FILES = {
     "select.prefer": "columns",
     "select.per_prompt.prefer": "columns",
     "quantize": "one of a few words",
+    "thoughts": "one word",
     "prompt": "one of a few words",
     "lora.*": "checked by the trainer's own rule",
     "sft.*": "checked by the trainer's own rule",

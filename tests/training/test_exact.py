@@ -23,7 +23,7 @@ from distill.training.canary import leaks, refuse_leaks
 from distill.training.fit import arguments, build_trainer
 from distill.training.options import checked
 from distill.training.quiet import quiet
-from distill.training.store import Store, store
+from distill.training.store import Store
 from distill.training.tokens import Example
 from tests.builders.models import tokenizer_files
 
@@ -40,7 +40,7 @@ SIZES = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
-KINDS = {
+KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "llama": (transformers.LlamaConfig, {"tie_word_embeddings": False}),
     "qwen2": (transformers.Qwen2Config, {"tie_word_embeddings": True}),
     "mistral": (transformers.MistralConfig, {"sliding_window": 16}),  # shorter than documents
@@ -70,9 +70,10 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def examples() -> Iterator[Store]:
+def examples(tmp_path: Path) -> Iterator[Store]:
     draw = torch.Generator().manual_seed(1)
-    with quiet(), store() as made:
+    made = Store(folder=tmp_path)
+    with quiet():
         made.add(
             Example(
                 id=str(number),
@@ -144,7 +145,7 @@ def expected(base: str, examples: Store, trainer: Any) -> tuple[float, dict[str,
 
 
 # how six documents reach the model
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "one row": {},
     "one after the other": {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 6},
     "bins": {"packing": True, "max_length": 96},
@@ -174,25 +175,38 @@ def test_loss_and_gradients_are_those_of_the_documents_apart(
             assert off < 1e-4, (way, name)
 
 
-def kernel(query: Any, key: Any, value: Any, starts: Any, _: int, scale: float, window: int) -> Any:
-    """What torch's varlen kernel computes, on a CPU: output, log of sums, random state."""
+def chances(query: Any, key: Any, starts: Any, scale: float, window: int) -> tuple[Any, Any]:
+    """Of a token of each head to look at another, and the logs of the sums."""
     places = torch.arange(len(query))
     document = torch.bucketize(places, starts[1:-1], right=True)
     behind = places[:, None] - places
     seen = (document[:, None] == document) & (behind >= 0)
     seen &= (behind <= window) | (window < 0)
-    repeats = query.shape[1] // key.shape[1]
-    scores = torch.einsum("qhd,khd->hqk", query, key.repeat_interleave(repeats, 1)) * scale
+    scores = torch.einsum("qhd,khd->hqk", query, key) * scale
     scores = scores.masked_fill(~seen, -torch.inf)
-    out = torch.einsum("hqk,khd->qhd", scores.softmax(-1), value.repeat_interleave(repeats, 1))
-    return out, scores.logsumexp(-1), torch.zeros(2, dtype=torch.uint64)
+    return scores.softmax(-1), scores.logsumexp(-1)
 
 
-def kernel_backward(grad: Any, saved: Any, longest: int, scale: float, window: int) -> Any:
-    inputs = [one.detach().requires_grad_() for one in saved[:3]]
-    with torch.enable_grad():
-        out = kernel(*inputs, saved[5], longest, scale, window)[0]
-    return torch.autograd.grad(out, inputs, grad)
+def kernel(query: Any, key: Any, value: Any, starts: Any, _: int, scale: float, window: int) -> Any:
+    """What torch's varlen kernel computes, on a CPU: output, log of sums, random state."""
+    key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+    chance, sums = chances(query, key, starts, scale, window)
+    out = torch.einsum("hqk,khd->qhd", chance, value)
+    return out, sums, torch.zeros(2, dtype=torch.uint64)
+
+
+def kernel_backward(grad: Any, saved: Any, _: int, scale: float, window: int) -> Any:
+    query, key, value, out, sums, starts, _ = saved
+    groups = query.shape[1] // key.shape[1]
+    wide = [x.repeat_interleave(groups, 1) for x in (key, value)]
+    chance, again = chances(query, wide[0], starts, scale, window)
+    assert torch.allclose(again, sums)  # what was saved is what the kernel said
+    slope = torch.einsum("qhd,khd->hqk", grad, wide[1]) - (grad * out).sum(-1).t()[..., None]
+    slope = chance * slope * scale
+    of_key = torch.einsum("hqk,qhd->khd", slope, query)
+    of_value = torch.einsum("hqk,qhd->khd", chance, grad)
+    summed = (x.unflatten(1, (-1, groups)).sum(2) for x in (of_key, of_value))
+    return torch.einsum("hqk,khd->qhd", slope, wide[0]), *summed
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -205,9 +219,14 @@ def test_the_varlen_operator_is_wired_to_its_kernel(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    calls = []
+    calls: list[Any] = []
     monkeypatch.setattr(attention, "_varlen_fits", lambda *_: True)
-    monkeypatch.setattr(attention, "_forward", lambda *x: (calls.append(x), kernel(*x))[1])
+
+    def counted(*given: Any) -> Any:
+        calls.append(given)
+        return kernel(*given)
+
+    monkeypatch.setattr(attention, "_forward", counted)
     monkeypatch.setattr(attention, "_backward", kernel_backward)
     more: dict[str, Any] = {"packing": True, "max_length": 96}
     if checkpointed:

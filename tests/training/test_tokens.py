@@ -181,12 +181,55 @@ def test_a_template_that_deletes_reasoning_deletes_none_that_is_trained(
     assert "so 2<|im_end|>" in shown["masked_text"]
 
 
-@pytest.mark.parametrize(("template", "differs"), [(OPENED, "<think>"), (COUNTED, "2 turns")])
-def test_a_prompt_that_training_and_inference_write_differently_is_refused(
-    template: str, differs: str
+def test_a_prompt_that_training_and_inference_write_differently_is_refused() -> None:
+    with pytest.raises(UserError, match=r"row odd sample 0: .*same prefix.*'.*2 turns"):
+        prove([row(id="odd")], chatml(COUNTED))
+    without = OPENED.replace("{% if add", "{% if 'user' == messages[-1].role and add")
+    hidden = without.replace("<|im_end|>\n{% endfor", "<|im_end|>{% endfor")  # no line break after
+    with pytest.raises(UserError, match="same prefix"):
+        prove(
+            [row(id="odd")], chatml(hidden.replace("assistant\n<think>", "\nassistant\n<think>x"))
+        )
+
+
+@pytest.mark.parametrize(
+    ("opening", "answer", "unthinking"),
+    [
+        ("<think>\n", "two and two\n</think>\n\n4", "\n</think>\n\n4"),  # R1-Distill, QwQ
+        ("<think>", "\ntwo and two\n</think>\n\n4", "\n\n</think>\n\n4"),  # DeepSeek V3.1
+        ("<think>\n\n", "two and two\n</think>\n\n4", "</think>\n\n4"),
+        ("", "<think>\ntwo and two\n</think>\n\n4", "4"),
+    ],
+)
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_thought_that_the_prompt_opens_goes_on_where_it_stands(
+    opening: str, answer: str, unthinking: str, forgets: bool
 ) -> None:
-    with pytest.raises(UserError, match=rf"row odd sample 0: .*same prefix.*'.*{differs}"):
-        prove([row(id="odd")], chatml(template))
+    whole = (
+        OPENED if not forgets else FORGETFUL.replace("assistant\n{% e", "assistant\n<think>\n{% e")
+    )
+    spoken = chatml(whole.replace("<think>\n", opening))
+    found, proof = prove([row(), row("", "4", id="r1")], spoken)
+    ends = [one.completion for one, _ in found.examples]
+    assert ends == [answer, unthinking]
+    assert proof.values()["worked_example"]["masked_text"].endswith(f"assistant\n{opening}")
+    assert proof.values()["worked_example"]["trained_text"] == f"{answer}<|im_end|>"
+    (_, example), _ = found.examples
+    inference = spoken.tokenizer.apply_chat_template(
+        [{"role": "user", "content": "What is 2 + 2?"}],
+        add_generation_prompt=True,
+        return_dict=False,
+    )
+    after = spoken.tokenizer(answer, add_special_tokens=False)["input_ids"]
+    assert example.input_ids.tolist() == [*inference, *after, spoken.end_of_turn]
+
+
+def test_a_prompt_that_closes_the_thought_leaves_thoughts_out() -> None:
+    """Qwen3's with enable_thinking=False."""
+    spoken = chatml(OPENED.replace("<think>\n", "<think>\n\n</think>\n\n"))
+    found, _ = prove([row(), row("", "4", id="r1")], spoken)
+    assert found.skipped == {"prompt_closes_thought": 1}
+    assert [one.completion for one, _ in found.examples] == ["4"]
 
 
 def test_a_template_without_one_token_at_the_end_of_a_turn_is_refused() -> None:

@@ -28,11 +28,11 @@ from distill.training.base import open_chat_format
 from distill.training.fit import arguments, build_trainer, fit
 from distill.training.options import checked
 from distill.training.quiet import quiet
-from distill.training.store import store
 from distill.training.tokens import MASKED, tokenize
 from tests.builders.models import tiny
 from tests.builders.recipes import naming
 from tests.builders.templates import COUNTED, DATED, FORGETFUL, OPENED, OWN_SYSTEM
+from tests.builders.tokens import store
 
 LORA = "lora: {r: 4, lora_alpha: 32}"
 FULL = "lora: null"
@@ -228,28 +228,7 @@ def test_the_same_recipe_gives_the_same_student(base: Path, data: Path, tmp_path
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_an_interrupted_training_goes_on_to_the_same_student(
-    base: Path, data: Path, tmp_path: Path
-) -> None:
-    recipe = write(tmp_path, base, sft="max_steps: 4, save_strategy: steps, save_steps: 2")
-    out = tmp_path / "out"
-    train(recipe, data, out=out)
-    whole, losses = weights(out), manifest(out)["loss"]
-    (saved,) = (out / "checkpoints").iterdir()
-    shutil.rmtree(saved / "checkpoint-4")  # as if it had been stopped after the third step
-    for made in ("train.json", "adapter_model.safetensors"):
-        (out / made).unlink()
-    state = saved / "checkpoint-2" / "trainer_state.json"
-    told = json.loads(state.read_text())
-    told["log_history"][0]["loss"] = 123.0  # known from the checkpoint alone
-    state.write_text(json.dumps(told))
-    train(recipe, data, out=out)
-    assert manifest(out)["loss"] == {"first": 123.0, "last": losses["last"]}
-    again = weights(out)
-    assert all(torch.equal(whole[name], again[name]) for name in whole)
-
-
-def threads_while_training(trainer: Any, checkpoints: Path, *, asked: int | None) -> list[int]:
+def threads_while_training(trainer: Any, out: Path, recipe: StudentRecipe) -> list[int]:
     """torch's threads in each step."""
     seen = []
 
@@ -258,7 +237,7 @@ def threads_while_training(trainer: Any, checkpoints: Path, *, asked: int | None
             seen.append(torch.get_num_threads())
 
     trainer.add_callback(Seen())
-    fit(trainer, checkpoints=checkpoints, threads=asked)
+    fit(trainer, out=out, fingerprint="0123456789abcdef", recipe=recipe)
     return seen
 
 
@@ -289,15 +268,16 @@ def test_training_keeps_to_the_cores_that_are_free(
         monkeypatch.setattr(cores, "chosen", lambda *_, **__: next(looks))
     was = torch.get_num_threads()
     with quiet(), store() as examples:
-        recipe = StudentRecipe(base=str(base), lora=None, sft={"max_steps": 3, "use_cpu": True})
+        sft = {"max_steps": 3, "use_cpu": True}
+        recipe = StudentRecipe(base=str(base), lora=None, sft=sft, threads=asked)
         options = checked(recipe, tmp_path / "s.yaml")
         chat = open_chat_format(open_model(str(base), at="base"), chat_template=None)
         for frame in frames(data, limit=4):
             found = tokenize(from_frame(frame), chat, prompt=recipe.prompt, max_length=512)
             examples.add(example for _, example in found.examples)
-        sft = arguments(options, tmp_path)
-        trainer = build_trainer(str(base), options, chat, examples, arguments=sft)
-        assert threads_while_training(trainer, tmp_path / "none", asked=asked) == expected
+        args = arguments(options, tmp_path)
+        trainer = build_trainer(str(base), options, chat, examples, arguments=args)
+        assert threads_while_training(trainer, tmp_path, recipe) == expected
     assert torch.get_num_threads() == was
 
 
@@ -378,31 +358,28 @@ def test_a_loss_that_is_no_number_stops_and_leaves_no_student(
     assert not list((tmp_path / "out").glob("*.safetensors"))
 
 
-@pytest.mark.parametrize(
-    ("template", "differs"), [(OPENED, "<think>"), (COUNTED, "2 turns")], ids=["opened", "counted"]
-)
-def test_no_proof_no_training(
-    base: Path, data: Path, tmp_path: Path, template: str, differs: str
-) -> None:
-    (tmp_path / "my.jinja").write_text(template)
+def test_no_proof_no_training(base: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.jinja").write_text(COUNTED)
     recipe = write(tmp_path, base, more="chat_template: my.jinja")
-    said = f"row r0 sample 0: the template proof fails: the template writes .*{differs}"
+    said = "row r0 sample 0: the template proof fails: the template writes .*2 turns"
     with pytest.raises(UserError, match=said):
         train(recipe, data, out=tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock"}
 
 
 @pytest.mark.parametrize(
-    "template", [OWN_SYSTEM, DATED, FORGETFUL], ids=["own system", "dated", "forgetful"]
+    ("template", "opened"),
+    [(OWN_SYSTEM, ""), (DATED, ""), (FORGETFUL, ""), (OPENED, "<think>\n")],
+    ids=["own system", "dated", "forgetful", "opened"],
 )
 def test_a_template_that_asks_as_at_inference_is_trained(
-    base: Path, data: Path, tmp_path: Path, template: str
+    base: Path, data: Path, tmp_path: Path, template: str, opened: str
 ) -> None:
     (tmp_path / "my.jinja").write_text(template)
     recipe = write(tmp_path, base, sft="max_steps: 1", more="chat_template: my.jinja")
     assert train(recipe, data, out=tmp_path / "out") is Exit.DONE
     shown = json.loads((tmp_path / "out" / "proof.json").read_text())["worked_example"]
-    assert shown["trained_text"] == "<think>\n0 and one\n</think>\n\n1<|im_end|>"
+    assert opened + shown["trained_text"] == "<think>\n0 and one\n</think>\n\n1<|im_end|>"
     served = open_chat_format(str(tmp_path / "out"))  # as whoever serves the student will ask
     asked = served.prompt([{"role": "user", "content": "What is 0 + 1?"}])
     assert shown["masked_text"] == asked
@@ -503,11 +480,8 @@ def test_a_base_that_is_nowhere_is_one_line(data: Path, tmp_path: Path) -> None:
 
 
 def test_four_bits_without_bitsandbytes_names_the_extra(
-    base: Path, data: Path, tmp_path: Path
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("bitsandbytes"):
-        pytest.skip("bitsandbytes is installed")
+    monkeypatch.setattr("distill.training.model.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install -e .\.\[quant\]"):
         train(write(tmp_path, base, more="quantize: nf4"), data, out=tmp_path / "out")

@@ -1,0 +1,178 @@
+"""Chooses micro-batch, accumulation and checkpointing for a model, a device and some traces.
+
+Sequences per optimizer step stay what the recipe means. What ``sft:`` says is never changed.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from distill.training.memory import GIB, Checkpointing, Peak, Work, peak
+from distill.training.shape import Shape
+from distill.training.speed import FACTOR, Device, tokens_per_s
+
+MARGIN = 0.15  # the prediction's own error: within it of the limit is a warning, not a refusal
+BATCH, ACCUMULATION = 8, 1  # trl's defaults
+ROOM = 0.92  # of the memory, to choose for: fragments, and what other processes hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """Of the traces, in tokens."""
+
+    count: int
+    total: int
+    longest: int
+    squares: float  # sum of their squares
+
+    @classmethod
+    def of(cls, lengths: Iterable[int]) -> Self:
+        """Of the examples."""
+        count = total = longest = 0
+        squares = 0.0
+        for one in lengths:
+            count, total, longest = count + 1, total + one, max(longest, one)
+            squares += float(one) ** 2
+        return cls(count=count, total=total, longest=longest, squares=squares)
+
+    @property
+    def context(self) -> float:
+        """Mean length of the trace that a token is in."""
+        return self.squares / max(self.total, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What was chosen, and what it is expected to take."""
+
+    shape: Shape
+    work: Work
+    device: Device
+    packing: bool
+    peak: Peak
+    tokens_per_s: float
+    tokens: float  # of all epochs
+    sequences: float  # traces of an optimizer step
+    chosen: Mapping[str, Any]  # keys of sft: that the recipe leaves open
+
+    @property
+    def hours(self) -> float:
+        """Of the whole training."""
+        return self.tokens / self.tokens_per_s / 3600
+
+    @property
+    def share(self) -> float:
+        """Of the device's memory."""
+        return self.peak.total / self.device.memory
+
+    def __str__(self) -> str:
+        work = self.work
+        method = f"LoRA r{work.rank}" if work.rank else "full"
+        method += ", nf4" if work.quantized else ""
+        chosen = ", ".join(f"{key} {value}" for key, value in self.chosen.items()) or "nothing"
+        return (
+            f"plan: {self.shape.parameters / 1e9:.2g}B parameters, {method}, "
+            f"{'bfloat16' if work.half else 'float32'} on {self.device}\n"
+            f"  chosen: {chosen}; {work.rows} x {work.row:,} tokens at a time, "
+            f"{self.sequences:g} traces a step\n"
+            f"  peak: {self.peak}\n"
+            f"  about {self.tokens_per_s:,.0f} tokens/s, {duration(self.hours)} "
+            f"(an estimate, within {FACTOR} times)"
+        )
+
+
+def choose(
+    shape: Shape,
+    work: Work,
+    device: Device,
+    lengths: Lengths,
+    *,
+    sft: Mapping[str, Any],
+    traces_per_step: int | None = None,
+    packing: bool = False,
+    max_length: int | None = None,
+    epochs: float = 1.0,
+) -> Plan:
+    """The fastest way that fits, else the one that takes least.
+
+    Args:
+        shape: the model's.
+        work: the method and its formats; its rows and checkpointing are replaced.
+        device: what trains.
+        lengths: of the traces.
+        sft: the recipe's; what is written there is kept.
+        traces_per_step: sequences of an optimizer step over all processes; None: as ``sft`` has it.
+        packing: whether rows are filled with several traces.
+        max_length: of a packed row, tokens; None: the longest trace.
+        epochs: over all traces.
+    """
+    meant = traces_per_step or sequences(sft, device.count)
+    row = max(max_length or 0, lengths.longest) if packing else lengths.longest
+    found = []
+    for way in _ways(sft, work, meant=meant, processes=device.count, packing=packing):
+        whole = replace(way, row=row)
+        plan = Plan(
+            shape=shape,
+            work=whole,
+            device=device,
+            packing=packing,
+            peak=peak(shape, whole),
+            tokens_per_s=tokens_per_s(shape, whole, device, context=lengths.context),
+            tokens=lengths.total * epochs,
+            sequences=meant,
+            chosen=_chosen(sft, whole),
+        )
+        if plan.share <= ROOM:
+            return plan
+        found.append(plan)
+    return min(found, key=lambda plan: plan.peak.total)
+
+
+def sequences(sft: Mapping[str, Any], processes: int) -> int:
+    """Sequences of an optimizer step, as the recipe writes them."""
+    batch = int(sft.get("per_device_train_batch_size") or BATCH)
+    return batch * int(sft.get("gradient_accumulation_steps") or ACCUMULATION) * processes
+
+
+def _ways(
+    sft: Mapping[str, Any], work: Work, *, meant: int, processes: int, packing: bool
+) -> Iterator[Work]:
+    """From the fastest to the one that takes least memory."""
+    each = max(meant // processes, 1)
+    rows, steps = sft.get("per_device_train_batch_size"), sft.get("gradient_accumulation_steps")
+    if rows is None:  # one row at a time: nothing is padded, and it is as fast on a CPU
+        rows = max(each // int(steps), 1) if steps and not packing else 1
+    if steps is None:
+        steps = max(math.ceil(each / int(rows)), 1)
+    for way in _checkpointing(sft):
+        yield replace(work, rows=int(rows), accumulation=int(steps), checkpointing=way)
+
+
+def _checkpointing(sft: Mapping[str, Any]) -> tuple[Checkpointing, ...]:
+    said = sft.get("gradient_checkpointing")
+    if said is None:
+        return ("none", "full")
+    selective = (sft.get("gradient_checkpointing_kwargs") or {}).get("selective")
+    return (("selective" if selective else "full") if said else "none",)
+
+
+def _chosen(sft: Mapping[str, Any], work: Work) -> dict[str, Any]:
+    values = {
+        "per_device_train_batch_size": work.rows,
+        "gradient_accumulation_steps": work.accumulation,
+        "gradient_checkpointing": work.checkpointing != "none",
+    }
+    return {key: value for key, value in values.items() if sft.get(key) is None}
+
+
+def duration(hours: float) -> str:
+    """A time for people: minutes, hours or days."""
+    if hours < 1:
+        return f"{max(hours * 60, 1):.0f} min"
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def gib(size: float) -> str:
+    """A size for people."""
+    return f"{size / GIB:.1f} GiB"
