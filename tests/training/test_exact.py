@@ -12,8 +12,7 @@ pytest.importorskip("peft")
 
 import torch
 import transformers
-from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.integrations import sdpa_attention
 
 from distill.errors import UserError
 from distill.recipes.students import StudentRecipe
@@ -301,10 +300,12 @@ def test_attention_to_the_future_is_refused(
 ) -> None:
     trainer = trainer_of(bases["llama"], examples, tmp_path, full=True, bf16=bf16)
 
-    def sees_all(*args: Any, **given: Any) -> Any:
-        return sdpa_attention_forward(*args, **{**given, "is_causal": False})
+    causal = sdpa_attention.sdpa_attention_forward
 
-    monkeypatch.setitem(AttentionInterface._global_mapping, attention.PACKED, sees_all)
+    def sees_all(*args: Any, **given: Any) -> Any:
+        return causal(*args, **{**given, "is_causal": False})
+
+    monkeypatch.setattr(sdpa_attention, "sdpa_attention_forward", sees_all)
     assert leaks(trainer, [[*range(9, 29)], [*range(50, 70)], [*range(30, 50)]])[1] > 0.08
     with pytest.raises(UserError, match="a token sees what comes after it"):
         refuse_leaks(trainer, examples, said="planted")
