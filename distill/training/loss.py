@@ -52,7 +52,7 @@ def add_head_loss(model: Any) -> None:
 def _function() -> Any:
     import torch
 
-    class HeadLoss(torch.autograd.Function):
+    class HeadLoss(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, target: Any, share: Any) -> Any:
             kind = hidden.device.type

@@ -116,6 +116,12 @@ def answer(out: Path, question: str) -> str:
     return str(tokenizer.decode(told[0, prompt["input_ids"].shape[1] :]))
 
 
+def documents(batch: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The tokens and the labels of each document of a row."""
+    sizes = batch["cu_seq_lens_q"].diff().tolist()
+    return batch["input_ids"][0].split(sizes), batch["labels"][0].split(sizes)
+
+
 def test_our_labels_reach_the_loss_unchanged(base: Path, data: Path, tmp_path: Path) -> None:
     recipe = StudentRecipe(
         base=str(base),
@@ -135,21 +141,18 @@ def test_our_labels_reach_the_loss_unchanged(base: Path, data: Path, tmp_path: P
         trainer.train()
         model = transformers.AutoModelForCausalLM.from_pretrained(base)
         first = batches[0]  # an adapter starts as nothing: the base's loss is the first one
-        logits = model(input_ids=first["input_ids"], attention_mask=first["attention_mask"]).logits[
-            :, :-1
-        ]
+        logits = [model(input_ids=one[None]).logits[0, :-1] for one in documents(first)[0]]
     found = set()
     for batch in batches:
-        for ids, labels, seen in zip(
-            batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True
-        ):
-            size = int(seen.sum())
-            assert set(labels[size:].tolist()) <= {MASKED}
-            found.add((tuple(ids[:size].tolist()), tuple(labels[:size].tolist())))
+        assert "attention_mask" not in batch  # there is no padding
+        for ids, labels in zip(*documents(batch), strict=True):
+            found.add((tuple(ids.tolist()), tuple(labels.tolist())))
     assert found == {(tuple(one.input_ids), tuple(one.labels)) for one in examples}
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     expected = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), first["labels"][:, 1:].flatten(), ignore_index=MASKED
+        torch.cat(logits),
+        torch.cat([labels[1:] for labels in documents(first)[1]]),
+        ignore_index=MASKED,
     )
     assert losses[0] == pytest.approx(expected.item(), rel=1e-3)
 
