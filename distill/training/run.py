@@ -4,52 +4,33 @@ import logging
 import os
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from distill.errors import UserError, missing_extra
-from distill.files.done import fingerprint, is_done
+from distill.errors import missing_extra
+from distill.files.done import is_done
 from distill.files.inputs import Data
 from distill.files.lock import folder_lock
 from distill.files.write import write_json
-from distill.local_models.named import model_at, say_hub
-from distill.local_models.open import OR_ADAPTER, Model, open_model
+from distill.local_models.named import model_at
 from distill.local_models.threads import patient
 from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
-from distill.training.base import ChatFormat, chat_template_text, open_chat_format
-from distill.training.continued import Start, lora_of, refuse_other_lora, start
+from distill.training.base import ChatFormat
 from distill.training.fits import apply, measured, plan_here, refuse_too_big, say
-from distill.training.options import Options, checked
+from distill.training.job import Job, open_job, prepare
 from distill.training.plan import Lengths, Plan
-from distill.training.prepared import Prepared, Tokens, prepared
+from distill.training.prepared import Prepared
 from distill.training.save import UNFINISHED, refuse_other_model, save
-from distill.training.sets import Sets, open_sets
+from distill.training.sets import open_sets
 from distill.training.store import Store
-from distill.training.useful import listed, refuse_useless
+from distill.training.useful import listed
 from distill.training.validation import Validating
 
 log = logging.getLogger("distill")
 PACKAGES = ("torch", "transformers", "trl", "peft")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """Everything that is known before the data is read."""
-
-    recipe: StudentRecipe
-    options: Options
-    start: Start  # base, and the adapter that is trained further
-    template: str | None
-    sets: Sets
-    main: bool  # whether this process writes, of those that train together
-
-    @property
-    def base(self) -> Model:
-        """The base's whole weights."""
-        return self.start.base
 
 
 def run(
@@ -69,8 +50,7 @@ def run(
     """
     os.environ.update(patient(os.environ))  # OpenMP reads it when torch is imported
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
-    sets = open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered)
-    job = _job(loaded, sets)
+    job = open_job(loaded, open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered))
     if not job.main:
         log.setLevel(logging.ERROR)  # the first process speaks for all
     _require()
@@ -80,70 +60,36 @@ def run(
         return
     # only one process writes; under `accelerate launch` the others only compute
     with folder_lock(out) if job.main else nullcontext():
-        wanted = fingerprint(
-            recipe=job.recipe.model_dump(mode="json"),
-            chat_template=job.template,
-            data=sets.digest(),
-            limit=limit,
-            **({"start": job.start.digest} if job.start.digest else {}),
-        )
+        wanted = job.fingerprint()
         if is_done(out / "train.json", wanted, force=force):
             log.info("train: %s is already done; nothing to do", out)
         else:
             _train(job, out, wanted)
 
 
-def _job(loaded: Loaded[StudentRecipe], sets: Sets) -> Job:
-    from distill.training.model import require_four_bits
-
-    recipe, origin = loaded.recipe, loaded.origin
-    if recipe.quantize:
-        require_four_bits()
-    named = _base(model_at(recipe.base, "base", origin))
-    opened = open_model(named, at=f"{loaded.path}: base", needed=OR_ADAPTER)
-    found = start(opened, named=recipe.base)
-    own = recipe if recipe.lora or not found.adapter else recipe.model_copy(update={"lora": {}})
-    options = checked(own, loaded.path, by_user=set(map(".".join, origin.given)))
-    if found.adapter is not None:
-        options = replace(options, lora=lora_of(found.adapter))
-        refuse_other_lora(recipe.lora, found, options, at=str(loaded.path))
-    return Job(
-        recipe=recipe,
-        options=options,
-        start=found,
-        template=chat_template_text(recipe.chat_template, origin),
-        sets=sets,
-        main=os.environ.get("RANK", "0") == "0",  # set by torch's launcher
-    )
-
-
-def _base(name: str) -> str:
-    """A folder or Hub id as it is, or the folder of a shipped model."""
-    from distill.local_models.weights import SHIPPED, hf_folder
-
-    path = Path(name).expanduser()
-    if name not in SHIPPED and path.is_dir():
-        return str(path.resolve())  # an adapter stores it, wherever it will be used
-    if name not in SHIPPED and "/" in name:
-        say_hub(name)
-        return name
-    return str(hf_folder(name))
-
-
 def _rehearse(job: Job, out: Path) -> None:
-    _require()
-    from distill.training.fit import arguments, planned_steps
+    from distill.training.fit import arguments
     from distill.training.quiet import quiet
 
     with quiet():
         args = arguments(job.options, out)
-        _try(job, args, out, inside=False)
-        _, found = _prepare(job, None)
+        chat = job.chat()
+        _try(job, chat, args, out, inside=False)
+        found = prepare(job, chat, out=None)
         plan = _plan(job, found.store, args)
-        planned = planned_steps(args, found.store.examples)
-    _say(found.store, found.held, planned)
+    _say(found, args)
     for line in str(plan or "").splitlines():
         log.info("%s", line)
+
+
+def _try(job: Job, chat: ChatFormat, arguments: Any, out: Path, *, inside: bool) -> None:
+    """Saves and loads an empty student."""
+    from distill.training.rehearse import Student, rehearse
+
+    if job.main:
+        positions = job.recipe.positions
+        student = Student(start=job.start, options=job.options, chat=chat, positions=positions)
+        rehearse(student, arguments=arguments, out=out, inside=inside)
 
 
 def _plan(job: Job, examples: Store, arguments: Any) -> Plan | None:
@@ -155,52 +101,32 @@ def _plan(job: Job, examples: Store, arguments: Any) -> Plan | None:
     return plan
 
 
-def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
-    if not job.main:
-        return
-    from distill.training.rehearse import Student, rehearse
-
-    chat = open_chat_format(job.start.words, chat_template=job.template)
-    student = Student(
-        start=job.start, options=job.options, chat=chat, positions=job.recipe.positions
-    )
-    rehearse(student, arguments=arguments, out=out, inside=inside)
-
-
 def _train(job: Job, out: Path, wanted: str) -> None:
-    _require()
-    from distill.training.fit import arguments, build_trainer, fit, planned_steps
-    from distill.training.plot import NAME as PLOT
-    from distill.training.plot import plot
+    from distill.training.fit import arguments, build_trainer, fit
     from distill.training.quiet import quiet
-    from distill.training.steps import NAME as STEPS
 
     started = time.monotonic()
     checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
     with quiet():
         args = arguments(job.options, checkpoints, asked)
-        _try(job, args, out, inside=True)
-        chat, found = _prepare(job, out)
-        examples, held = found.store, found.held
-        plan = _plan(job, examples, args)
+        chat = job.chat()
+        _try(job, chat, args, out, inside=True)
+        found = prepare(job, chat, out=out)
+        plan = _plan(job, found.store, args)
         if job.main:
-            (out / UNFINISHED).touch()
-            (out / "train.json").unlink(missing_ok=True)  # from here on: not done
-            write_json(out / "proof.json", found.proof)
-            _say(examples, held, planned_steps(args, examples.examples))
-            say(plan)
+            _begin(out, found, args, plan)
         trainer = build_trainer(
             job.base,
             job.options,
             chat,
-            examples,
+            found.store,
             arguments=args,
             quantize=job.recipe.quantize,
             adapter=job.start.adapter,
             positions=job.recipe.positions,
-            held=held,
+            held=found.held,
         )
-        validating = Validating(trainer=trainer, asked=asked, held=held, folder=checkpoints)
+        validating = Validating(trainer=trainer, asked=asked, held=found.held, folder=checkpoints)
         validating.begin()
         done = fit(
             trainer,
@@ -212,39 +138,54 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         )
         validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
-    if not job.main:
-        return
-    result = {
-        "fingerprint": wanted,
-        **job.start.values(),
-        **_counts(examples),
-        "sets": found.sets,
-        **validating.values(),
-        "steps": trainer.state.global_step,
-        "loss": {"first": done.steps.loss_first, "last": done.steps.loss_last},
-        "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
-        **measured(plan, trainer).values(),
-        **_with(job, args),
-    }
+    if job.main:
+        losses = {"first": done.steps.loss_first, "last": done.steps.loss_last}
+        result = {
+            "fingerprint": wanted,
+            **_trained_on(job, found),
+            **validating.values(),
+            "steps": trainer.state.global_step,
+            "loss": losses,
+            "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
+            **measured(plan, trainer).values(),
+            **_trained_with(job, args),
+        }
+        _end(out, result)
+        validating.remove()
+        done.checkpoints.remove()
+
+
+def _begin(out: Path, found: Prepared, arguments: Any, plan: Plan | None) -> None:
+    (out / UNFINISHED).touch()
+    (out / "train.json").unlink(missing_ok=True)  # from here on: not done
+    write_json(out / "proof.json", found.proof)
+    _say(found, arguments)
+    say(plan)
+
+
+def _end(out: Path, result: dict[str, Any]) -> None:
+    from distill.training import plot, steps
+
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
-    validating.remove()
-    done.checkpoints.remove()
-    plot(out / STEPS, out / PLOT)
-    log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
+    plot.plot(out / steps.NAME, out / plot.NAME)
+    log.info("train: %s: loss %.3f to %.3f", out, *result["loss"].values())
 
 
-def _counts(examples: Store) -> dict[str, Any]:
+def _trained_on(job: Job, found: Prepared) -> dict[str, Any]:
+    examples = found.store
     return {
+        **job.start.values(),
         "examples": examples.examples,
         "skipped": dict(examples.skipped),
         "tokens": examples.tokens,
         "trained_tokens": examples.trained_tokens,
         "longest_tokens": examples.longest,
+        "sets": found.sets,
     }
 
 
-def _with(job: Job, arguments: Any) -> dict[str, Any]:
+def _trained_with(job: Job, arguments: Any) -> dict[str, Any]:
     return {
         "device": str(arguments.device),
         "processes": arguments.world_size,
@@ -254,42 +195,21 @@ def _with(job: Job, arguments: Any) -> dict[str, Any]:
 
 
 def _require() -> None:
-    from importlib.util import find_spec
-
     for name in (*PACKAGES, "datasets", "accelerate"):
         if find_spec(name) is None:
             raise missing_extra(module=name, extra="train")
 
 
-def _prepare(job: Job, out: Path | None) -> tuple[ChatFormat, Prepared]:
-    """Every row tokenised and proved, once for each student's folder."""
-    chat = open_chat_format(job.start.words, chat_template=job.template)
-    tokens = Tokens(chat=chat, recipe=job.recipe, longest=_longest(job))
-    found = prepared(tokens, job.sets, out=out)
-    refuse_useless(job.recipe, job.sets, found, longest=tokens.longest)
-    return chat, found
+def _say(found: Prepared, arguments: Any) -> None:
+    from distill.training.fit import planned_steps
 
-
-def _longest(job: Job) -> int | None:
-    """The most tokens of an example: max_length of the recipe, or the base's context length."""
-    from distill.training.positions import config_of, longest
-
-    said = job.options.sft.get("max_length")
-    able = longest(config_of(job.base, job.recipe.positions))
-    if said is not None and able is not None and said > able:
-        msg = f"sft.max_length: {said}: {job.recipe.base} has {able} positions; set at most {able}"
-        msg += ", or lora: null and positions: {max_position_embeddings: …}"
-        raise UserError(msg)
-    return able if said is None else int(said)
-
-
-def _say(examples: Store, held: Store, steps: int) -> None:
+    examples, held = found.store, found.held
     log.info(
         "train: %s examples, %s tokens (%s trained), %s steps; skipped: %s",
         f"{examples.examples:,}",
         f"{examples.tokens:,}",
         f"{examples.trained_tokens:,}",
-        f"{steps:,}",
+        f"{planned_steps(arguments, examples.examples):,}",
         listed(examples.skipped),
     )
     if held.examples:
