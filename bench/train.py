@@ -130,7 +130,7 @@ def _line(side: str, runs: list[dict[str, Any]], base: float) -> list[str]:
 
 
 def _speed(runs: list[dict[str, Any]], clock: str) -> float:
-    return statistics.median(run["tokens"] / run[clock] for run in runs)
+    return float(statistics.median(run["tokens"] / run[clock] for run in runs))
 
 
 def _alone(job: Job) -> dict[str, Any]:

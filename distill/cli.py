@@ -5,13 +5,13 @@ Imports nothing heavy: ``distill --help`` and a mistyped flag answer at once.
 
 import argparse
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NoReturn
 
 import distill
 from distill.errors import DistillError, Exit, UserError, first_line
 from distill.imports import own_imports_only
 from distill.terminal.log import to_stderr, traced
+from distill.terminal.numbers import count, rate, usd
 from distill.terminal.plain import plain
 from distill.terminal.screen import guarded, hang_up, say, say_lines
 
@@ -87,9 +87,7 @@ def _command(commands: "argparse._SubParsersAction[Command]", name: str, text: s
 
 def _stage(command: Command, *, limited: str, out_required: bool = True) -> None:
     """The flags of every stage that turns an input into a folder."""
-    command.add_argument(
-        "-o", "--out", required=out_required, metavar="FOLDER", help="where the result goes"
-    )
+    _out(command, required=out_required)
     command.add_argument(
         "--set",
         action="append",
@@ -98,13 +96,20 @@ def _stage(command: Command, *, limited: str, out_required: bool = True) -> None
         metavar="KEY=VALUE",
         help="override a value of the recipe, e.g. --set sampling.max_tokens=8192",
     )
-    command.add_argument("--limit", type=_count, metavar="N", help=f"only the first N {limited}")
-    command.add_argument(
-        "--dry-run", action="store_true", help="say what would be done; do nothing"
-    )
-    command.add_argument(
-        "--force", action="store_true", help="replace a result of another recipe or input"
-    )
+    command.add_argument("--limit", type=count, metavar="N", help=f"only the first N {limited}")
+    _careful(command, force="replace a result of another recipe or input")
+
+
+def _out(command: Command, *, required: bool = True) -> None:
+    say = "where the result goes"
+    command.add_argument("-o", "--out", required=required, metavar="FOLDER", help=say)
+
+
+def _careful(
+    command: Command, *, dry: str = "say what would be done; do nothing", force: str
+) -> None:
+    command.add_argument("--dry-run", action="store_true", help=dry)
+    command.add_argument("--force", action="store_true", help=force)
 
 
 def _plan(commands: "argparse._SubParsersAction[Command]") -> None:
@@ -121,14 +126,14 @@ def _plan(commands: "argparse._SubParsersAction[Command]") -> None:
         help="teachers to compare; else all whose prices are known",
     )
     command.add_argument(
-        "--rows", type=_count, metavar="N", help="of the whole set, in the mix's proportions"
+        "--rows", type=count, metavar="N", help="of the whole set, in the mix's proportions"
     )
     command.add_argument(
-        "--concurrency", type=_count, metavar="N", help="answers in flight; else the preset's"
+        "--concurrency", type=count, metavar="N", help="answers in flight; else the preset's"
     )
     command.add_argument(
         "--tokens-per-s",
-        type=_rate,
+        type=rate,
         metavar="F",
         help="of one answer in flight; else 30, an assumption",
     )
@@ -157,13 +162,11 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     command.add_argument("recipe", help="a filters recipe: a name or a file")
     command.add_argument("data", nargs="+", metavar="DATA", help=DATA)
     _stage(command, limited="rows", out_required=False)
-    command.add_argument("--workers", type=_count, default=1, metavar="N", help="processes")
-    command.add_argument(
-        "--all-signals", action="store_true", help="measure everything, for audits"
-    )
-    command.add_argument(
-        "--engine", choices=("local", "ray"), default="local", help="where the workers run"
-    )
+    command.add_argument("--workers", type=count, default=1, metavar="N", help="processes")
+    say = "measure everything, for audits"
+    command.add_argument("--all-signals", action="store_true", help=say)
+    say = "where the workers run"
+    command.add_argument("--engine", choices=("local", "ray"), default="local", help=say)
     command.add_argument(
         "--explain",
         nargs="+",
@@ -178,26 +181,30 @@ def _filter(commands: "argparse._SubParsersAction[Command]") -> None:
     )
     command.add_argument(
         "--audit-verdicts",
-        type=_count,
+        type=count,
         metavar="N",
         help="instead: N rows on which our verdict and Math-Verify alone disagree",
     )
+    say = "instead: which DATA, a teacher's run each, suits score_model best, on 200 prompts or N"
+    command.add_argument("--compare-teachers", action="store_true", help=say)
+    command.add_argument("--json", action="store_true", help="print the comparison as JSON")
     _sandbox(command)
     command.set_defaults(run=_run_filter)
 
 
 def _run_filter(a: argparse.Namespace) -> int:
-    from distill.filtering.show import audit, explain, one_or_two, sample
+    from distill.filtering.show import audit, explain, one_or_two, sample, teachers
 
+    if a.compare_teachers:
+        more = {"out": a.out, "dry_run": a.dry_run, "as_json": a.json}
+        return teachers(a.recipe, a.data, **more, **_running(a), **_read(a))
     if a.audit_verdicts:
-        said = {"limit": a.limit, "overrides": a.overrides, **_running(a)}
-        return audit(a.recipe, a.data, a.audit_verdicts, **said)
+        return audit(a.recipe, a.data, a.audit_verdicts, **_running(a), **_read(a))
     if a.explain:
         key, number = one_or_two(a.explain, "--explain ID [SAMPLE]", 0)
         wanted = number if len(a.explain) > 1 else None
-        return explain(
-            a.recipe, a.data, key, wanted, out=a.out, overrides=a.overrides, **_running(a)
-        )
+        more = {"out": a.out, "overrides": a.overrides}
+        return explain(a.recipe, a.data, key, wanted, **more, **_running(a))
     if a.out is None:
         msg = "-o FOLDER is missing: it says where the result goes"
         raise UserError(msg)
@@ -227,9 +234,8 @@ def _train(commands: "argparse._SubParsersAction[Command]") -> None:
 def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "eval", "a benchmark and a model → scores.json")
     command.add_argument("recipe", help="a prompts recipe with verify, e.g. eval/gsm8k")
-    command.add_argument(
-        "--model", required=True, help="folder, GGUF file, Hub id, or http://host/v1#name"
-    )
+    say = "folder, GGUF file, Hub id, or http://host/v1#name"
+    command.add_argument("--model", required=True, help=say)
     _stage(command, limited="questions")
     _sends(command)
     _sandbox(command)
@@ -243,16 +249,9 @@ def _eval(commands: "argparse._SubParsersAction[Command]") -> None:
 def _merge(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "merge", "a student that is an adapter → one with whole weights")
     command.add_argument("student", help="an adapter: a folder or a Hub id")
-    command.add_argument(
-        "-o", "--out", required=True, metavar="FOLDER", help="where the result goes"
-    )
-    command.add_argument(
-        "--dry-run", action="store_true", help="say what would be done; do nothing"
-    )
-    command.add_argument("--force", action="store_true", help="replace another student's result")
-    command.set_defaults(
-        run=lambda a: distill.merge(a.student, out=a.out, dry_run=a.dry_run, force=a.force)
-    )
+    _out(command)
+    _careful(command, force="replace another student's result")
+    command.set_defaults(run=lambda a: distill.merge(a.student, out=a.out, **_writing(a)))
 
 
 def _push(commands: "argparse._SubParsersAction[Command]") -> None:
@@ -260,48 +259,34 @@ def _push(commands: "argparse._SubParsersAction[Command]") -> None:
     command.add_argument("path", help="a filtered set or a student")
     command.add_argument("repo_id", help="owner/name on the Hub")
     command.add_argument("--public", action="store_true", help="let everybody see it")
-    command.add_argument(
-        "--dry-run", action="store_true", help="say what would be sent; send nothing"
-    )
-    command.add_argument("--force", action="store_true", help="send again what is there already")
+    _careful(command, dry="say what would be sent; send nothing", force="send again what is there")
     command.set_defaults(
-        run=lambda a: distill.push(
-            a.path, a.repo_id, public=a.public, dry_run=a.dry_run, force=a.force
-        )
+        run=lambda a: distill.push(a.path, a.repo_id, public=a.public, **_writing(a))
     )
 
 
 def _status(commands: "argparse._SubParsersAction[Command]") -> None:
     command = _command(commands, "status", "what is done, what it cost, what is left")
     command.add_argument("paths", nargs="+", help="runs, filtered sets, students, evaluations")
-    command.add_argument(
-        "--repair", action="store_true", help="save what can be read of a run's damaged ledger"
-    )
+    say = "save what can be read of a run's damaged ledger"
+    command.add_argument("--repair", action="store_true", help=say)
     command.set_defaults(run=lambda a: distill.status(*a.paths, repair=a.repair))
 
 
 def _sends(command: Command) -> None:
     """The flags of every stage that sends prompts."""
-    command.add_argument(
-        "--budget-usd", type=_usd, metavar="USD", help="the most that this run may ever cost"
-    )
+    say = "the most that this run may ever cost"
+    command.add_argument("--budget-usd", type=usd, metavar="USD", help=say)
     say = "let the recipe send the keys that it names to the hosts that it names, from now on"
     command.add_argument("--yes", action="store_true", help=say)
 
 
 def _sandbox(command: Command) -> None:
     """The flags of every stage that may run others' code; no recipe can set them."""
-    command.add_argument(
-        "--paranoid",
-        action="store_true",
-        help="a fresh jail for every program and every scorer's question",
-    )
-    command.add_argument(
-        "--unsafe-no-sandbox",
-        action="store_true",
-        help="run programs, and scorers of what rows say, as yourself, without a jail",
-    )
-
+    say = "a fresh jail for every program and every scorer's question"
+    command.add_argument("--paranoid", action="store_true", help=say)
+    say = "run programs, and scorers of what rows say, as yourself, without a jail"
+    command.add_argument("--unsafe-no-sandbox", action="store_true", help=say)
     say = "run the Python files that the recipe names (signals, checks) as yourself"
     command.add_argument("--allow-code", action="store_true", help=say)
 
@@ -312,21 +297,7 @@ def _given(*names: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
 
 _sending = _given("budget_usd", "yes")
 _running = _given("unsafe_no_sandbox", "paranoid", "allow_code")
+_writing = _given("dry_run", "force")
+_read = _given("overrides", "limit")
 _common = _given("out", "overrides", "limit", "dry_run", "force")
 _training = _given("out", "overrides", "limit", "dry_run", "force", "unfiltered")
-
-
-def _number(kind: Callable[[str], float], least: float, text: str) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = -1
-    if not least <= value < float("inf"):
-        msg = f"{text!r} is not a number of at least {least:g}"
-        raise argparse.ArgumentTypeError(msg)
-    return value
-
-
-_count = partial(_number, int, 1)
-_rate = partial(_number, float, 0.1)
-_usd = partial(_number, float, 0)

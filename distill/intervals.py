@@ -1,6 +1,7 @@
-"""A share and its 95 % interval, as every report of distill states it."""
+"""A share or a mean and its 95 % interval, as every report of distill states it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Z95 = 1.959964  # two-sided 95 % quantile of the normal distribution
@@ -8,7 +9,7 @@ Z95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """A share between 0 and 1 and its 95 % interval."""
+    """A share between 0 and 1, or another mean, and its 95 % interval."""
 
     value: float
     ci95: tuple[float, float]
@@ -28,3 +29,17 @@ def wilson(p: float, n: float) -> tuple[float, float]:
     low = 0.0 if p == 0 else max(0.0, middle - half)
     high = 1.0 if p == 1 else min(1.0, middle + half)
     return low, high
+
+
+def bootstrap(values: Sequence[float], *, draws: int = 10_000) -> Score:
+    """The mean of at least one value; its interval is the percentile bootstrap's (Efron 1979).
+
+    Always the same for the same values. Below about 20 of them the interval is too narrow.
+    """
+    import numpy as np
+
+    known = np.asarray(values, dtype=np.float64)
+    rng = np.random.default_rng(0)
+    means = [known[rng.integers(0, known.size, known.size)].mean() for _ in range(draws)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Score(value=float(known.mean()), ci95=(float(low), float(high)))

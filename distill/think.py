@@ -84,3 +84,24 @@ def join_think(reasoning: str, response: str) -> str:
     if not reasoning:
         return response
     return f"{OPEN}\n{reasoning}\n{CLOSE}\n\n{response}"
+
+
+def opened_thought(prompt: str) -> str:
+    r"""The thought that a prompt ends with, open or empty; "" if it ends with none.
+
+    >>> opened_thought("<|Assistant|><think>\n"), opened_thought("Use <think> tags.")
+    ('<think>\n', '')
+    """
+    _, mark, tail = prompt.rpartition(OPEN)
+    return mark + tail if mark and tail.strip() in ("", CLOSE) else ""
+
+
+def completion_after(prompt: str, reasoning: str, response: str) -> str | None:
+    """What a student writes after a prompt; None if it thinks and the prompt closes the thought."""
+    opened = opened_thought(prompt)
+    if CLOSE in opened:
+        return None if reasoning else response
+    if not opened:
+        return join_think(reasoning, response)
+    whole = join_think(reasoning, response) if reasoning else f"{OPEN}\n\n{CLOSE}\n\n{response}"
+    return whole.removeprefix(opened) if whole.startswith(opened) else whole[len(OPEN) :].lstrip()

@@ -1,18 +1,28 @@
-"""``distill filter --explain``, ``--sample`` and ``--audit-verdicts``: shows rows and reasons."""
+"""What ``distill filter`` shows instead of making a set: rows, reasons, verdicts, teachers."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import orjson
+
 from distill.errors import Exit, UserError
 from distill.files.inputs import Data
+from distill.files.ours import is_ours, refuse_foreign
+from distill.files.write import write_json
 from distill.filtering.audit import Disagreement
 from distill.filtering.audit import audit as compare
 from distill.filtering.explain import Line, examples
 from distill.filtering.explain import explain as steps_of
 from distill.filtering.prepare import prepare
-from distill.signals.settings import Settings
-from distill.terminal.screen import Cell, Column, Sheet, show
+from distill.filtering.teachers import PROMPTS, Comparison, Pair, shared_prompts
+from distill.filtering.teachers import compare as compare_teachers
+from distill.intervals import Score
+from distill.signals.settings import Settings, refuse_unserved
+from distill.terminal.screen import Cell, Column, Sheet, show, show_lines
 from distill.verify import Isolation
+
+log = logging.getLogger("distill")
 
 
 def explain(
@@ -103,6 +113,88 @@ def audit(
         f"Math-Verify could not judge {found.undecided:,}"
     )
     return Exit.DONE
+
+
+def teachers(
+    recipe: str,
+    data: Data,
+    *,
+    out: str | Path | None = None,
+    limit: int | None = None,
+    overrides: Sequence[str] = (),
+    as_json: bool = False,
+    dry_run: bool = False,
+    unsafe_no_sandbox: bool = False,
+    paranoid: bool = False,
+    allow_code: bool = False,
+) -> Exit:
+    """Prints which teacher's answers to the same prompts suit the recipe's ``score_model`` best.
+
+    Args:
+        recipe: name or path of a filters recipe: its ``map`` and ``score_model`` count here.
+        data: runs or sets, one for each teacher.
+        out: folder for teachers.json and what was measured; None: nothing is written.
+        limit: the most prompts to compare; else PROMPTS.
+        overrides: ``key.path=value`` for values of the recipe.
+        as_json: print JSON instead of a table.
+        dry_run: say how many prompts would be compared; load no model.
+        unsafe_no_sandbox: run programs and scorers as this user, without a jail.
+        paranoid: run each answer's code in a jail of its own.
+        allow_code: run the Python files that the recipe names, as this user and without a jail.
+
+    Raises:
+        UserError: recipe or data unusable, no ``score_model``, no prompts in common, or a
+            teachers.json in ``out`` that distill did not make.
+    """
+    settings = Settings(unsafe_no_sandbox=unsafe_no_sandbox, paranoid=paranoid)
+    ready = prepare(recipe, Path(NOWHERE), overrides, settings, allow_code=allow_code)
+    rules = ready.job.rules
+    refuse_unserved(rules.settings, rules.where, ["student_fit"])
+    named, prompts = shared_prompts(data, ready.mapped)
+    chosen = prompts.head(limit or PROMPTS)
+    log.info("%d teachers share %d prompts; compares %d", len(named), len(prompts), len(chosen))
+    path = None if out is None else Path(out) / "teachers.json"
+    if path is not None and path.exists() and not is_ours(path.parent, {path.name: "pairs"}):
+        refuse_foreign([path], by="distill filter --compare-teachers")
+    if dry_run:
+        return Exit.DONE
+    store = None if path is None else path.with_suffix("")
+    found = compare_teachers(named, chosen, ready, store=store)
+    values = {**found.values(), "score_model": rules.settings.score_model}
+    if path is not None:
+        write_json(path, values)
+    if as_json:
+        show_lines(orjson.dumps(values, option=orjson.OPT_INDENT_2).decode())
+    else:
+        show(_ranking(found), *map(_certainty, found.pairs))
+    return Exit.DONE
+
+
+def _ranking(found: Comparison) -> Sheet:
+    heads = ("teacher", "student_fit", "nll_per_token", "correct", "answers", "unscored")
+    rows = [
+        [
+            one.name,
+            *(_interval(score) for score in (one.student_fit, one.nll_per_token, one.correct)),
+            f"{one.answers:,}",
+            ", ".join(f"{count:,} {reason}" for reason, count in one.unscored.items()) or "0",
+        ]
+        for one in found.teachers
+    ]
+    title = f"{found.prompts:,} prompts; the lower student_fit, the better"
+    return Sheet(columns=[Column(title=head) for head in heads], sections=[rows], title=title)
+
+
+def _interval(score: Score | None) -> str:
+    if score is None:
+        return ""
+    return f"{score.value:.3f} ({score.ci95[0]:.3f} to {score.ci95[1]:.3f})"
+
+
+def _certainty(pair: Pair) -> str:
+    first, second = pair.teachers
+    says = "suits better than" if pair.certain else "cannot be told from"
+    return f"{first} {says} {second}: {_interval(pair.difference)}"
 
 
 def _opinions(one: Disagreement) -> list[Cell]:

@@ -1,5 +1,6 @@
 """Finds the file that a name means: a path, one in this folder, or a shipped one."""
 
+import sys
 from pathlib import Path
 
 from distill.errors import UserError, nearest
@@ -53,3 +54,8 @@ def names(kind: str, suffix: str = ".yaml") -> list[str]:
     root, presets = shipped(kind), shipped(PRESETS)
     paths = [p for p in root.rglob(f"*{suffix}") if root == presets or p.parent != presets]
     return sorted(p.relative_to(root).with_suffix("").as_posix() for p in paths)
+
+
+if __name__ == "__main__":  # python -m distill.recipes.find students/fsdp2-8.yml: its path
+    kind, _, file = sys.argv[1].partition("/")
+    sys.stdout.write(f"{shipped(kind) / file}\n")

@@ -137,7 +137,7 @@ ALLOWED: Mapping[str, Shape] = {
 
 _TOKENS = "distill tokenises the rows itself"
 _PROMPT = "the prompt is always masked and the answer always trained"
-_EVAL = "nothing is evaluated while it trains; next: distill eval on the finished student"
+_EVAL = "set validation: beside sft:, which measures the loss on prompts that are held out"
 _PUSH = "next: distill push on the finished student"
 _SHARDS = (
     "it loads files and code, and its checkpoints are pickles; "

@@ -22,9 +22,17 @@ class StudentRecipe(Strict):
     # The turns that the student sees: all of them, or only the last user turn (for traces that
     # were generated with worked examples before the question).
     prompt: Literal["conversation", "last_user"] = "conversation"
+    # The answers that are trained: the last one (None: too), or every one in the conversation.
+    turns: Literal["last", "all"] | None = None
+    # Thoughts in earlier answers: as the template has them at inference (None: too), there in any
+    # case, or taken out before.
+    history: Literal["template", "keep", "strip"] | None = None
     # Options of peft.LoraConfig and trl.SFTConfig that recipes.lora and recipes.sft know to be safe
     lora: dict[str, Any] | None = None  # None: full fine-tuning
     sft: dict[str, Any] = {}
+    # Sequences of an optimizer step over all devices; batch and accumulation follow. None: as sft:
+    # writes them
+    traces_per_step: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     positions: Positions | None = None  # None: the base's own context length
     validation: Validation | None = None
     # DATA as given, or its NAME → how often its prompts are trained on in an epoch: 0.5: a half of

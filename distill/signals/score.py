@@ -28,7 +28,7 @@ from distill.local_models.open import open_model
 from distill.local_models.surprise import Surprise, Text, surprises
 from distill.local_models.threads import patient
 from distill.signals.settings import Settings
-from distill.think import CLOSE, OPEN, join_think
+from distill.think import completion_after
 
 COLUMNS: dict[str, pl.DataType] = {
     "nll_per_token": pl.Float64(),
@@ -42,6 +42,7 @@ Reason = Literal[
     "empty",
     "special_token",  # a text holds a control token such as <|im_end|>: train leaves the row out
     "template",  # the chat template refuses the turns
+    "prompt_closes_thought",  # the template's prompt ends with a closed thought, and the row thinks
     "too_long",  # for the model's context; the number of a part would not be that of the trace
     "unknown_token",  # the tokenizer has tokens that the model has not
     "not_finite",  # the model computes no number
@@ -102,9 +103,9 @@ def _text(student: Student, turns: Turns | None, reasoning: str, response: str) 
         prompt, special = _prompt(student.tokenizer, turns)
     except (TemplateError, TypeError, ValueError):  # ValueError: several, and none is the default
         return "template"
-    answer = join_think(reasoning, response)
-    if prompt.endswith(f"{OPEN}\n"):  # R1-Distill's template opens the thought
-        answer = answer.removeprefix(f"{OPEN}\n") if reasoning else f"\n{CLOSE}\n\n{response}"
+    answer = completion_after(prompt, reasoning, response)
+    if answer is None:
+        return "prompt_closes_thought"
     before = student.tokenizer(prompt, add_special_tokens=special)["input_ids"]
     ids = [*before, *student.tokenizer(answer, add_special_tokens=False)["input_ids"]]
     if student.context is not None and len(ids) > student.context:
@@ -154,6 +155,9 @@ def _student(folder: str) -> Student:
             bars.enable_progress_bar()
     if isinstance(tokenizer.chat_template, str):
         tokenizer.chat_template = pinned(tokenizer.chat_template)
+    elif tokenizer.chat_template:
+        named = tokenizer.chat_template.items()
+        tokenizer.chat_template = {name: pinned(text) for name, text in named}
     return Student(
         model=model.to(device).eval(),
         tokenizer=tokenizer,

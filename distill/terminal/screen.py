@@ -52,6 +52,11 @@ def show(*parts: Sheet | str) -> None:
         console.print(_table(part) if isinstance(part, Sheet) else Text(plain(part)))
 
 
+def show_lines(text: str) -> None:
+    """Writes several lines on standard output, as they are: JSON must not be wrapped."""
+    sys.stdout.write(f"{plain(text, keep=LINES)}\n")
+
+
 def say(text: str) -> None:
     """Writes one line on standard error, if it is open and has a reader."""
     _write(f"distill: {plain(text)}\n")

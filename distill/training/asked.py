@@ -7,7 +7,7 @@ from typing import Literal
 from distill.errors import UserError
 from distill.files.beside import NOTHING, Beside
 from distill.rows import Row
-from distill.think import CLOSE, OPEN, after_thought, join_think, split_think
+from distill.think import CLOSE, after_thought, completion_after, join_think, split_think
 from distill.training.base import ChatFormat, Turn
 
 Reason = Literal[
@@ -138,31 +138,10 @@ def _one(
         return "template"
     if manner.history == "keep":
         _refuse_forgetful(row, turns, prompt)
-    completion = _completion(prompt, thought, said)
+    completion = completion_after(prompt, thought, said)
     if completion is None:
         return "prompt_closes_thought"
     return Asked(row=row, turns=turns, prompt=prompt, completion=completion, weight=weight)
-
-
-def opened_thought(prompt: str) -> str:
-    r"""The thought that a prompt ends with, open or empty; "" if it ends with none.
-
-    >>> opened_thought("<|Assistant|><think>\n"), opened_thought("Use <think> tags.")
-    ('<think>\n', '')
-    """
-    _, mark, tail = prompt.rpartition(OPEN)
-    return mark + tail if tail.strip() in ("", CLOSE) else ""
-
-
-def _completion(prompt: str, thought: str, said: str) -> str | None:
-    """What follows the prompt; None if a thought follows and the prompt has closed it already."""
-    opened = opened_thought(prompt)
-    if CLOSE in opened:
-        return None if thought else said
-    if not opened:
-        return join_think(thought, said)
-    whole = join_think(thought, said) if thought else f"{OPEN}\n\n{CLOSE}\n\n{said}"
-    return whole.removeprefix(opened) if whole.startswith(opened) else whole[len(OPEN) :].lstrip()
 
 
 def _refuse_forgetful(row: Row, turns: tuple[Turn, ...], prompt: str) -> None:

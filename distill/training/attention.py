@@ -131,8 +131,8 @@ def packed(
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     def plain(query: Any, key: Any, value: Any, mask: Any) -> Any:
-        given = {"dropout": dropout, "scaling": scaling}
-        return sdpa_attention_forward(module, query, key, value, mask, **given)[0]
+        options = {"dropout": dropout, "scaling": scaling}
+        return sdpa_attention_forward(module, query, key, value, mask, **options)[0]
 
     if attention_mask is not None or query.shape[2] != key.shape[2]:  # padded, or generating
         return plain(query, key, value, attention_mask), None
@@ -146,9 +146,13 @@ def packed(
         flat = [x.transpose(1, 2)[0].contiguous() for x in (query, key, value)]
         return flash_attn_varlen()(*flat, cu_seq_lens_q, longest, scale, window)[0][None], None
     documents = [
-        plain(*(x[:, :, start:end] for x in (query, key, value)), mask)
+        plain(
+            query[:, :, start:end],
+            key[:, :, start:end],
+            value[:, :, start:end],
+            _window(query, sliding_window, end - start),
+        )
         for start, end in pairwise(cu_seq_lens_q.tolist())
-        for mask in [_window(query, sliding_window, end - start)]
     ]
     return documents[0] if len(documents) == 1 else torch.cat(documents, dim=1), None
 
@@ -211,7 +215,7 @@ def flash_attn_varlen() -> Any:
     """
     import torch
 
-    @torch.library.custom_op("distill::flash_attn_varlen", mutates_args=())
+    @torch.library.custom_op("distill::flash_attn_varlen", mutates_args=())  # type: ignore[untyped-decorator]
     def operator(
         query: torch.Tensor,
         key: torch.Tensor,
@@ -227,7 +231,7 @@ def flash_attn_varlen() -> Any:
         sums = query.new_empty(query.shape[:2][::-1], dtype=torch.float32)
         return torch.empty_like(query), sums, query.new_empty(2, dtype=torch.uint64)
 
-    @torch.library.custom_op("distill::flash_attn_varlen_backward", mutates_args=())
+    @torch.library.custom_op("distill::flash_attn_varlen_backward", mutates_args=())  # type: ignore[untyped-decorator]
     def gradient(
         grad: torch.Tensor,
         query: torch.Tensor,

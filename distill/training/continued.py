@@ -17,6 +17,7 @@ from distill.local_models.folder import parsed
 from distill.local_models.open import Model
 from distill.recipes.lora import ALLOWED, UNSET
 from distill.training.options import Options
+from distill.training.quiet import quiet
 from distill.training.twin import adapter_twin
 
 # Which layers get an adapter can be written in many ways, so the layers themselves are compared.
@@ -47,6 +48,11 @@ class Start:
     def top(self) -> Model:
         """What the recipe names as its base."""
         return self.adapter or self.base
+
+    def values(self) -> dict[str, Any]:
+        """What train.json says about it."""
+        earlier = {"lineage": list(self.lineage)} if self.lineage else {}
+        return {"base_model": self.base_model, **earlier}
 
 
 def start(found: Model, *, named: str) -> Start:
@@ -99,8 +105,9 @@ def refuse_other_lora(
     other = [key for key in keys if _plain(getattr(asked, key)) != _plain(getattr(own, key))]
     if where := [key for key in WHERE if key in given]:
         wanted = dataclasses.replace(options, lora={**options.lora, **_where(given)})
-        if _layers(found.base, wanted) != _layers(found.base, options):
-            other += where
+        with quiet():
+            if _layers(found.base, wanted) != _layers(found.base, options):
+                other += where
     if other:
         said = ", ".join(f"{key}: {given[key]!r:.40}" for key in other)
         msg = f"{at}: lora: {said}: not as in the adapter {found.adapter.name}, which is trained "

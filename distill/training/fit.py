@@ -7,7 +7,7 @@ neither tokenised nor masked again) and no ``max_length`` unless it packs, so no
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,12 +25,14 @@ from distill.terminal.progress import progress
 from distill.training.attention import Attention, choose, use
 from distill.training.base import ChatFormat
 from distill.training.canary import refuse_leaks
-from distill.training.checkpoints import Checkpoints
+from distill.training.checkpoints import STATE, Checkpoints
 from distill.training.cores import Between, on_free_cores
 from distill.training.due import at_step_ends
+from distill.training.fits import held_here, out_of_memory
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
 from distill.training.packing import Bins, Packed, bins
+from distill.training.plan import Plan
 from distill.training.reports import report_into, require_reporters
 from distill.training.resumable import resumable
 from distill.training.steps import NAME, Steps
@@ -179,10 +181,19 @@ def _refuse_liger(options: Options) -> None:
         raise UserError(msg)
 
 
-def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> Fitted:
+def fit(
+    trainer: Any,
+    *,
+    out: Path,
+    fingerprint: str,
+    recipe: StudentRecipe,
+    plan: Plan | None = None,
+    ended: Callable[[Path], bool] = lambda _: False,
+) -> Fitted:
     """Trains to the end, going on from the last checkpoint of this training that counts.
 
-    ``out`` gets train.jsonl, and checkpoints/``fingerprint`` while it trains.
+    ``out`` gets train.jsonl, and checkpoints/``fingerprint`` while it trains. ``ended``: whether
+    a checkpoint is of the end of a training that stopped early.
 
     Raises:
         UserError: the loss is no longer a number, or there is not enough memory.
@@ -199,6 +210,9 @@ def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> 
     trainer.begin(kept, steps)
     last = _start(trainer, kept)
     report_into(trainer, out, last)
+    if last is not None and ended(last):
+        _stand_at(trainer, last)
+        return Fitted(trainer=trainer, checkpoints=kept, steps=steps)
     on_cpu = trainer.args.device.type == "cpu"
     cores = on_free_cores(recipe.threads) if on_cpu else nullcontext(lambda: None)
     with progress("train", None) as shown, cores as between_steps, asked_to_stop() as asked:
@@ -208,11 +222,11 @@ def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> 
         try:
             with redirect_stdout(sys.stderr):  # trackio prints; results alone go to stdout
                 trainer.train(resume_from_checkpoint=last and str(last))
-        except torch.OutOfMemoryError:
-            msg = (
-                "out of GPU memory; next: halve sft.per_device_train_batch_size and double "
-                f"sft.gradient_accumulation_steps, or lower sft.max_length{kept.said()}"
-            )
+        except RuntimeError as error:
+            gone = isinstance(error, torch.OutOfMemoryError)
+            if not gone and "can't allocate memory" not in str(error):  # c10's CPU allocator
+                raise
+            msg = f"{out_of_memory(plan, held_here(gpu=not on_cpu))}{kept.said()}"
             raise UserError(msg) from None
         except KeyboardInterrupt:
             ends.stopped = True
@@ -221,6 +235,15 @@ def fit(trainer: Any, *, out: Path, fingerprint: str, recipe: StudentRecipe) -> 
         msg = f"interrupted after step {step} of {all_steps}; the same command {kept.again()}"
         raise Interrupted(msg)
     return Fitted(trainer=trainer, checkpoints=kept, steps=steps)
+
+
+def _stand_at(trainer: Any, checkpoint: Path) -> None:
+    """Makes the trainer what it was when it wrote the checkpoint."""
+    from transformers.trainer_callback import TrainerState
+
+    trainer._load_from_checkpoint(str(checkpoint))
+    trainer.state = TrainerState.load_from_json(str(checkpoint / STATE))
+    trainer.steps.restart(checkpoint)
 
 
 def _start(trainer: Any, kept: Checkpoints) -> Path | None:

@@ -24,7 +24,8 @@ def projects_here(trainer: Any) -> bool:
     args, config = trainer.args, trainer.model.config.get_text_config()
     plain = args.loss_type == "nll" and not args.label_smoothing_factor
     scaled = any(getattr(config, name, None) is not None for name in SCALES)
-    return bool(args.device.type == "cpu" and plain and not scaled and not trainer.aux_loss_enabled)
+    cpu = args.device.type == "cpu" and not trainer.is_fsdp_enabled  # the head's weight is sharded
+    return bool(cpu and plain and not scaled and not trainer.aux_loss_enabled)
 
 
 def add_head_loss(model: Any) -> None:
@@ -51,7 +52,7 @@ def add_head_loss(model: Any) -> None:
 def _function() -> Any:
     import torch
 
-    class HeadLoss(torch.autograd.Function):
+    class HeadLoss(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, target: Any, share: Any) -> Any:
             kind = hidden.device.type

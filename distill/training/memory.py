@@ -8,28 +8,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from distill.training.loss import TILE
 from distill.training.shape import Shape
 
 GIB = 2**30
 Checkpointing = Literal["none", "selective", "full"]
 Attention = Literal["documents", "mask"]  # each document for itself, or all pairs under a mask
-Head = Literal["trl", "tiles"]
 # nf4 with double quantisation (QLoRA, arXiv 2305.14314, section 3): half a byte, a byte for each
 # 64 weights, and 4 for each 256 of those.
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
 ADAM = 8  # bytes for each trained parameter: two moments in float32
-TILE_ROWS, TILE_COLUMNS = 4096, 32768  # trl 1.16 kernels/chunked_logprob.py, trainer/utils.py
-# float32 numbers that its backward pass holds for each logit of a tile: y, z, log p, p, the
-# gradient, two temporaries and a mask (_backward_tile); measured 7.8 and 8.2 with the tile itself
-TILE_COPIES = 7.25
+# Logits at a time on a GPU: trl 1.16, kernels/chunked_logprob.py and trainer/utils.py
+TILE_ROWS, TILE_COLUMNS = 4096, 32768
 # Intermediate gradients of a layer while it goes backward, in tensors as wide as the MLP
 BACKWARD = 3
-# A process with torch, transformers and trl, and no model: 0.56 GiB, and 0.2 once it trains
-CPU_PROCESS = 0.75 * GIB
+# A process with torch, transformers and trl, and no model
+CPU_PROCESS = 0.62 * GIB
 # cuBLAS workspaces, kernels' own memory, and what the allocator rounds up
 GPU_PROCESS = 0.5 * GIB
-# malloc keeps what was freed between what is not: blocks under 32 MiB share one heap
-HOLES = 1.3
+# What malloc holds in holes, as a share of what all layers compute and drop: torch asks for aligned
+# blocks, which glibc before 2.38 seldom fits into what such a block left. float32, bfloat16; fitted
+HOLES = (1.0, 0.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,9 @@ class Work:
     rows: int = 1  # of a micro-batch
     accumulation: int = 1  # micro-batches a step
     attention: Attention = "documents"
-    head: Head = "trl"
+    recast: bool = (
+        False  # inputs of adapters in float32, as peft does unless told (training.trainer)
+    )
     fused: bool = False  # liger's kernels, which keep less
     gpu: bool = False
     shards: int = 1  # processes that share weights, gradients and moments (FSDP2)
@@ -114,7 +115,7 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
             weights=weights,
             gradients=early,
             optimizer=moment,
-            activations=_holes(all_layers, work),
+            activations=all_layers,
             logits=_logits(shape, work),
         ),
         Peak(
@@ -122,7 +123,7 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
             weights=weights,
             gradients=early or (shape.table * 4 / work.shards if not work.rank else 0.0),
             optimizer=moment,
-            activations=_holes(all_layers + one_layer, work),
+            activations=all_layers + one_layer,
             logits=0.0,
         ),
         Peak(
@@ -152,9 +153,8 @@ def kept_by_layer(shape: Shape, work: Work) -> float:
         norms = (8 if work.fused else 16) * h
         stream = norms + 5 * width * h if work.half else norms + 2 * 4 * h
         return stream + heads + gates + f * width + sums
-    low = len(shape.adapted(work.targets)) * 2 * work.rank * width
-    recast = work.half and not work.half_adapter
-    inputs = (5 * width * h + width * q) if recast else 2 * width * h
+    low = len(shape.adapted(work.targets)) * work.rank * width
+    inputs = (5 * width * h + width * q) if work.recast else 2 * width * h
     norms = 2 * (2 if work.fused else 4) * h
     return norms + inputs + heads + gates + f * width + sums + low
 
@@ -165,7 +165,8 @@ def _kept(shape: Shape, work: Work) -> tuple[float, float]:
     layer = tokens * kept_by_layer(shape, work)
     backward = tokens * BACKWARD * shape.inner * work.width + _mask(shape, work)
     copies = _copies(shape, work)
-    last = tokens * 2 * 4 * h  # the last norm, and the input of the head
+    holes = 0.0 if work.gpu else HOLES[work.width == 2] * shape.layers * layer
+    last = tokens * 2 * 4 * h + holes  # the last norm, and the input of the head
     if work.checkpointing == "none":
         return shape.layers * layer + copies + last + _mask(shape, work), backward
     saved = work.stream * h + (shape.query * work.width if work.checkpointing == "selective" else 0)
@@ -201,20 +202,19 @@ def _weights(shape: Shape, work: Work) -> float:
 
 
 def _logits(shape: Shape, work: Work) -> float:
-    """What the head and the loss hold while the loss goes backward."""
+    """What the head and the loss hold when the loss goes backward (training.loss, or trl's)."""
     tokens, h = work.tokens, shape.hidden
     gradients = tokens * h * (4 + work.width)
     if not work.rank:
         gradients += 4 * shape.table
-    if work.head == "tiles":
-        return gradients + 2**28 * 3
-    rows, columns = min(tokens, TILE_ROWS), min(shape.vocab, TILE_COLUMNS)
-    copies = 0.0 if work.gpu else TILE_COPIES * 4
-    return gradients + rows * columns * (work.width + copies)
-
-
-def _holes(activations: float, work: Work) -> float:
-    return activations if work.gpu else HOLES * activations
+    if work.gpu:
+        return gradients + min(tokens, TILE_ROWS) * min(shape.vocab, TILE_COLUMNS) * work.width
+    tile = min(TILE, 4 * tokens * shape.vocab)
+    half = work.width == 2
+    copy = 2 * shape.table if work.half and not work.half_weights else 0
+    logits = (2.5 if half else 2) * tile  # logits, their logarithm in float32, one on its way
+    product = 0 if work.rank else (1.5 if half else 1) * tile + work.width * shape.table
+    return gradients + copy + max(logits, product)
 
 
 def adapter_targets(wanted: object) -> tuple[str, ...] | None:

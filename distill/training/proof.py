@@ -11,8 +11,8 @@ from itertools import takewhile
 from typing import Any, Literal
 
 from distill.errors import UserError
-from distill.think import CLOSE
-from distill.training.asked import Asked, opened_thought
+from distill.think import CLOSE, opened_thought
+from distill.training.asked import Asked
 from distill.training.base import SENTINEL, ChatFormat, Turn
 from distill.training.tokens import MASKED, Example, Tokenized
 

@@ -19,15 +19,15 @@ from distill.local_models.open import OR_ADAPTER, Model, open_model
 from distill.local_models.threads import patient
 from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
-from distill.rows import from_frame
 from distill.training.base import ChatFormat, chat_template_text, open_chat_format
 from distill.training.continued import Start, lora_of, refuse_other_lora, start
+from distill.training.fits import apply, measured, plan_here, refuse_too_big, say
 from distill.training.options import Options, checked
-from distill.training.proof import Proof
+from distill.training.plan import Lengths, Plan
+from distill.training.prepared import Prepared, Tokens, prepared
 from distill.training.save import UNFINISHED, refuse_other_model, save
 from distill.training.sets import Sets, open_sets
-from distill.training.store import Store, store
-from distill.training.tokens import tokenize
+from distill.training.store import Store
 from distill.training.useful import listed, refuse_useless
 from distill.training.validation import Validating
 
@@ -73,6 +73,8 @@ def run(
     job = _job(loaded, sets)
     if not job.main:
         log.setLevel(logging.ERROR)  # the first process speaks for all
+    _require()
+    refuse_too_big(plan_here(job.recipe, job.options, job.base), job.recipe.base)
     if dry_run:
         _rehearse(job, out)
         return
@@ -133,15 +135,29 @@ def _rehearse(job: Job, out: Path) -> None:
     from distill.training.fit import arguments, planned_steps
     from distill.training.quiet import quiet
 
-    with quiet(), store() as examples, store() as held:
-        args = arguments(job.options, examples.folder)
+    with quiet():
+        args = arguments(job.options, out)
         _try(job, args, out, inside=False)
-        _prepare(job, examples, held)
-        planned = planned_steps(args, examples.examples)
-    _say(examples, held, planned)
+        _, found = _prepare(job, None)
+        plan = _plan(job, found.store, args)
+        planned = planned_steps(args, found.store.examples)
+    _say(found.store, found.held, planned)
+    for line in str(plan or "").splitlines():
+        log.info("%s", line)
+
+
+def _plan(job: Job, examples: Store, arguments: Any) -> Plan | None:
+    """The plan for the examples; ``arguments`` get what it chooses."""
+    plan = plan_here(job.recipe, job.options, job.base, Lengths.of(examples.lengths))
+    if job.main:
+        refuse_too_big(plan, job.recipe.base)
+    apply(plan, arguments)
+    return plan
 
 
 def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
+    if not job.main:
+        return
     from distill.training.rehearse import Student, rehearse
 
     chat = open_chat_format(job.start.words, chat_template=job.template)
@@ -161,16 +177,18 @@ def _train(job: Job, out: Path, wanted: str) -> None:
 
     started = time.monotonic()
     checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
-    with quiet(), store() as examples, store() as held:
+    with quiet():
         args = arguments(job.options, checkpoints, asked)
-        if job.main:
-            _try(job, args, out, inside=True)
-        chat, proof = _prepare(job, examples, held)
+        _try(job, args, out, inside=True)
+        chat, found = _prepare(job, out)
+        examples, held = found.store, found.held
+        plan = _plan(job, examples, args)
         if job.main:
             (out / UNFINISHED).touch()
             (out / "train.json").unlink(missing_ok=True)  # from here on: not done
-            write_json(out / "proof.json", proof.values())
+            write_json(out / "proof.json", found.proof)
             _say(examples, held, planned_steps(args, examples.examples))
+            say(plan)
         trainer = build_trainer(
             job.base,
             job.options,
@@ -184,29 +202,29 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         )
         validating = Validating(trainer=trainer, asked=asked, held=held, folder=checkpoints)
         validating.begin()
-        done = fit(trainer, out=out, fingerprint=wanted, recipe=job.recipe)
+        done = fit(
+            trainer,
+            out=out,
+            fingerprint=wanted,
+            recipe=job.recipe,
+            plan=plan,
+            ended=validating.ended_at,
+        )
         validating.restore_best()
         save(trainer, chat, out, base=job.base.name)
     if not job.main:
         return
     result = {
         "fingerprint": wanted,
-        "base_model": job.start.base_model,
-        **({"lineage": list(job.start.lineage)} if job.start.lineage else {}),
-        "examples": examples.examples,
-        "skipped": dict(examples.skipped),
-        "tokens": examples.tokens,
-        "trained_tokens": examples.trained_tokens,
-        "longest_tokens": examples.longest,
-        "sets": job.sets.values(),
+        **job.start.values(),
+        **_counts(examples),
+        "sets": found.sets,
         **validating.values(),
         "steps": trainer.state.global_step,
         "loss": {"first": done.steps.loss_first, "last": done.steps.loss_last},
         "wall_s": round(done.steps.wall_s + time.monotonic() - started, 1),
-        "device": str(args.device),
-        "processes": args.world_size,
-        "versions": {name: version(name) for name in PACKAGES},
-        "recipe": job.recipe.model_dump(mode="json"),
+        **measured(plan, trainer).values(),
+        **_with(job, args),
     }
     write_json(out / "train.json", result)
     (out / UNFINISHED).unlink()
@@ -214,6 +232,25 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     done.checkpoints.remove()
     plot(out / STEPS, out / PLOT)
     log.info("train: %s: loss %.3f to %.3f", out, done.steps.loss_first, done.steps.loss_last)
+
+
+def _counts(examples: Store) -> dict[str, Any]:
+    return {
+        "examples": examples.examples,
+        "skipped": dict(examples.skipped),
+        "tokens": examples.tokens,
+        "trained_tokens": examples.trained_tokens,
+        "longest_tokens": examples.longest,
+    }
+
+
+def _with(job: Job, arguments: Any) -> dict[str, Any]:
+    return {
+        "device": str(arguments.device),
+        "processes": arguments.world_size,
+        "versions": {name: version(name) for name in PACKAGES},
+        "recipe": job.recipe.model_dump(mode="json"),
+    }
 
 
 def _require() -> None:
@@ -224,24 +261,13 @@ def _require() -> None:
             raise missing_extra(module=name, extra="train")
 
 
-def _prepare(job: Job, examples: Store, held: Store) -> tuple[ChatFormat, Proof]:
-    """Tokenises and proves every row into ``examples``, or into ``held`` for validation."""
+def _prepare(job: Job, out: Path | None) -> tuple[ChatFormat, Prepared]:
+    """Every row tokenised and proved, once for each student's folder."""
     chat = open_chat_format(job.start.words, chat_template=job.template)
-    proof = Proof(chat=chat)
-    longest = _longest(job)
-    thoughtless = 0
-    for part in job.sets.parts():
-        rows = from_frame(part.frame)
-        found = tokenize(rows, chat, prompt=job.recipe.prompt, max_length=longest)
-        proof.add(found)
-        made = [example for _, example in found.examples]
-        (held if part.held else examples).add(made * part.copies)
-        job.sets.count(part, [len(one.input_ids) for one in made])
-        thoughtless += 0 if part.held else part.copies * found.thoughtless
-        examples.skipped.update(found.skipped)
-    examples.skipped.update(job.sets.skipped())
-    refuse_useless(job.recipe, job.sets, examples, held, thoughtless=thoughtless, longest=longest)
-    return chat, proof
+    tokens = Tokens(chat=chat, recipe=job.recipe, longest=_longest(job))
+    found = prepared(tokens, job.sets, out=out)
+    refuse_useless(job.recipe, job.sets, found, longest=tokens.longest)
+    return chat, found
 
 
 def _longest(job: Job) -> int | None:

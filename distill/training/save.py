@@ -4,6 +4,7 @@ It is written beside its place and moved there, so the folder never holds half a
 """
 
 import errno
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ WRITTEN = (
 UNFINISHED = ".student.unfinished"  # is in OUT from the first change until train.json
 SIGNED = {"train.json": "fingerprint", "proof.json": "checks"}  # files with a key that is ours
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit of a file's size
+OS_ERROR = re.compile(rf"os error ({'|'.join(map(str, FULL))})\b")  # as safetensors says it
 # Written by the libraries, but not part of a student: a pickle, and an empty card.
 NOT_OURS = ("training_args.bin", "README.md")
 
@@ -42,6 +44,8 @@ def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
     if trainer.is_world_process_zero():
         shutil.rmtree(part, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
+    if sharded := getattr(trainer.accelerator.state, "fsdp_plugin", None):
+        sharded.set_state_dict_type("FULL_STATE_DICT")  # else transformers saves no model at all
     try:
         trainer.save_model(str(part))  # by every process: sharded weights are gathered here
         if not trainer.is_world_process_zero():
@@ -52,6 +56,8 @@ def save(trainer: Any, chat: ChatFormat, out: Path, *, base: str) -> None:
         raise refused_save(out, error) from None
     remove_old(out)
     for file in part.iterdir():
+        if file.is_dir():  # additional_chat_templates: a folder cannot replace a full one
+            shutil.rmtree(out / file.name, ignore_errors=True)
         file.replace(out / file.name)
     part.rmdir()
 
@@ -68,7 +74,7 @@ def complete(part: Path, model: Any, chat: ChatFormat, *, base: str) -> None:
 
 def refused_save(out: Path, error: Exception) -> UserError:
     """The error for a student that cannot be written."""
-    full = getattr(error, "errno", None) in FULL or "os error 28" in str(error).lower()
+    full = getattr(error, "errno", None) in FULL or OS_ERROR.search(str(error))
     said = "there is no room on the disk" if full else first_line(error)
     step = "make room" if full else "see what it says"
     msg = f"{out}: the student cannot be saved: {said}; an earlier student and all checkpoints "

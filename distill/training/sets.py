@@ -25,7 +25,12 @@ from distill.recipes.students import StudentRecipe
 from distill.recipes.validation import Validation
 from distill.training.chosen import Chosen, Part
 from distill.training.prompts import Prompts
-from distill.training.suitable import refuse_own_folder, refuse_unsuitable, with_rows
+from distill.training.suitable import (
+    refuse_own_folder,
+    refuse_unsuitable,
+    warn_of_mixed,
+    with_rows,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +68,11 @@ class Sets:
         each = [[one.name, data_digest(one.data)] for one in self.read]
         return fingerprint(sets=each, validation=apart)
 
+    def key(self) -> Any:
+        """A JSON value that changes with anything that decides which rows count, and how often."""
+        asked = self.validation and self.validation.model_dump(mode="json")
+        return [self.digest(), self.weights, asked, self.last_user, self.limit]
+
     def parts(self) -> Iterator[Part]:
         """All rows that count, in the order of the sets; then the file for validation.
 
@@ -77,7 +87,7 @@ class Sets:
             yield from whole if chosen is None else chosen.parts(frame, source)
         self.known = 0 if chosen is None else chosen.known
         if self.apart is not None:
-            for frame in frames(self.apart):
+            for frame in frames(self.apart, beside=True):
                 yield Part(frame=frame, source=None, held=True)
 
     def count(self, part: Part, lengths: Iterable[int]) -> None:
@@ -139,7 +149,7 @@ class Sets:
             if self.weights[source] == 0 or left == 0:
                 continue
             here: set[int] = set()
-            for frame in frames((one,), limit=left, silent=silent):
+            for frame in frames((one,), limit=left, silent=silent, beside=True):
                 left = None if left is None else left - frame.height
                 self.rows[source] += frame.height
                 if len(self.read) > 1:
@@ -174,6 +184,7 @@ def open_sets(
     read = tuple(map(with_rows, inputs))
     refuse_unsuitable(read, unfiltered=unfiltered)
     refuse_own_folder(inputs, out)
+    warn_of_mixed(read)
     return Sets(
         inputs=inputs,
         read=read,

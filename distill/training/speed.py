@@ -78,7 +78,7 @@ def tokens_per_s(shape: Shape, work: Work, device: Device, *, context: float) ->
     if not device.gpu:
         again = 0.0 if work.checkpointing == "none" else 2.0 * shape.matrices
         return device.count * device.flops * CPU_SHARE / (each + again)
-    padded = work.rows > 1 and work.attention == "documents"
+    padded = work.rows > 1 and work.attention == "mask"
     way = "padded" if padded else work.attention
     adapter = bool(work.rank)
     share = SHARE[way][adapter]
@@ -98,7 +98,7 @@ def cpu_flops(*, half: bool, seconds: float = 0.3) -> float:
     """
     import torch
 
-    size = 768
+    size: int = 768
     one = torch.ones(size, size, dtype=torch.bfloat16 if half else torch.float32)
     torch.mm(one, one)  # the first call chooses a kernel
     started, done = time.process_time(), 0
@@ -106,4 +106,4 @@ def cpu_flops(*, half: bool, seconds: float = 0.3) -> float:
     while (spent := time.process_time() - started) < seconds * threads or not done:
         torch.mm(one, one)
         done += 1
-    return 2.0 * size**3 * done / (spent / threads)
+    return float(2.0 * size**3 * done / (spent / threads))

@@ -4,6 +4,7 @@ It is known by where a file lies or by what it says of itself, so a glob, a copy
 it makes no difference.
 """
 
+import logging
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,11 +13,13 @@ import polars as pl
 
 from distill.errors import UserError
 from distill.files.columns import are_ours
-from distill.files.find import HUB, data_files, searched
+from distill.files.find import HUB, data_files, left_out, searched
 from distill.files.footer import refuse_bomb
 from distill.files.inputs import Input
 from distill.files.slices import readable
 from distill.files.write import read_json
+
+log = logging.getLogger("distill")
 
 
 def with_rows(one: Input) -> Input:
@@ -45,20 +48,20 @@ def refuse_unsuitable(inputs: Sequence[Input], *, unfiltered: bool) -> None:
     Raises:
         UserError: there is such a file; names the input, and the command that filters it.
     """
-    for one in inputs:
-        for path in [] if str(one.data).startswith(HUB) else data_files(one.data):
-            places = {path.absolute(), path.resolve()}  # a link may lead into a run
-            if folder := next(filter(None, map(_evaluation, places)), None):
-                msg = (
-                    f"{one.data}: {path.name} is of an evaluation ({folder}): a student that is "
-                    "trained on a benchmark's questions cannot be measured by it any more; "
-                    "next: a run of distill generate on other questions"
-                )
-                raise UserError(msg)
-            found = None if unfiltered else next(filter(None, map(_unfiltered, places)), None)
-            if found is not None:
-                msg = f"{one.data}: {found}; to train on them as they are: --unfiltered"
-                raise UserError(msg)
+    for one in (each for each in inputs if not str(each.data).startswith(HUB)):
+        # a link may lead into a run
+        places = [way for path in data_files(one.data) for way in (path.absolute(), path.resolve())]
+        if folder := next(filter(None, map(_evaluation, places)), None):
+            msg = (
+                f"{one.data}: {_here(folder)} is of an evaluation: a student that is trained on a "
+                "benchmark's questions cannot be measured by it any more; next: a run of distill "
+                "generate on other questions"
+            )
+            raise UserError(msg)
+        found = None if unfiltered else next(filter(None, map(_unfiltered, places)), None)
+        if found is not None:
+            msg = f"{one.data}: {found}; to train on them as they are: --unfiltered"
+            raise UserError(msg)
 
 
 def refuse_own_folder(inputs: Sequence[Input], out: Path) -> None:
@@ -80,6 +83,20 @@ def refuse_own_folder(inputs: Sequence[Input], out: Path) -> None:
             raise UserError(msg)
 
 
+def warn_of_mixed(inputs: Sequence[Input]) -> None:
+    """Says if a folder has files of several kinds, which may hold the same rows, or of others."""
+    for one in inputs:
+        folder = Path(one.data)
+        if not folder.is_dir():
+            continue
+        kinds = {path.suffix.lower(): path.name for path in reversed(data_files(folder))}
+        if len(kinds) > 1:
+            names = ", ".join(sorted(kinds.values()))
+            log.warning("%s: has files of several kinds, and all are read: %s", folder, names)
+        if names := ", ".join(left_out(folder)[:5]):
+            log.warning("not read, of kinds that distill does not read: %s", names)
+
+
 def _among(out: Path, one: Input) -> str:
     return f"{out}: is in {one.data}, so its files would be read as DATA; choose another -o"
 
@@ -99,7 +116,7 @@ def _unfiltered(path: Path) -> str | None:
     folder = path.parent
     for above in _above(path):
         if above.name == "dropped" and (above.parent / "report.json").exists():
-            return f"{path.name} holds what a filter dropped; next: train on {above.parent}"
+            return f"{path.name} holds what a filter dropped; next: train on {_here(above.parent)}"
         if above.name == "traces" and (above.parent / "ledger.sqlite").exists():
             return _as_run(path, above.parent)
         if above.name == "kept" and (above.parent / ".unfinished").exists():
@@ -111,11 +128,17 @@ def _unfiltered(path: Path) -> str | None:
 
 
 def _as_run(path: Path, folder: Path) -> str:
-    command = shlex.join(["distill", "filter", "r1", str(folder), "-o"])
+    command = shlex.join(["distill", "filter", "r1", str(_here(folder)), "-o"])
     return (
         f"{path.name} is of a run and unfiltered, wrong and cut answers included; "
         f"next: {command} SET, and train on SET"
     )
+
+
+def _here(folder: Path) -> Path:
+    """The folder as it can be typed from here."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _above(path: Path) -> Iterator[Path]:

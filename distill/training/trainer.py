@@ -16,6 +16,9 @@ def trainer_class() -> Any:
     from trl import SFTTrainer
 
     class Trainer(SFTTrainer):  # type: ignore[misc]
+        data_collator: Any
+        _signature_columns: Any
+
         def __init__(self, **given: Any) -> None:
             super().__init__(**given)
             self.data_collator = Joined(self.data_collator)

@@ -1,6 +1,7 @@
 """A student without weights: every tensor's name, shape and type, for any size, in a second."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from distill.errors import UserError, first_line, nearest
@@ -10,6 +11,7 @@ from distill.training.model import unloadable, weight_dtype
 from distill.training.options import Options
 from distill.training.positions import config_of
 
+ALL = "all-linear"  # peft's word, no pattern
 LOADED = ("attn_implementation", "experts_implementation")
 
 
@@ -45,7 +47,7 @@ def adapter_twin(base: Model, options: Options) -> Any:
     model = base_twin(base, options)
     # values of the weights, which some ways compute from the base's, are of no interest here
     lora = {**(options.lora or {}), "init_lora_weights": False}
-    _refuse_absent(lora.get("modules_to_save") or (), model)
+    _refuse_absent(lora, model)
     try:
         return get_peft_model(model, LoraConfig(**lora))
     except (ValueError, TypeError, ImportError, KeyError, AttributeError, RuntimeError) as error:
@@ -53,10 +55,27 @@ def adapter_twin(base: Model, options: Options) -> Any:
         raise UserError(msg) from None
 
 
-def _refuse_absent(names: Collection[str], model: Any) -> None:
-    """Raises for modules that peft would pass over in silence."""
-    there = {name.rpartition(".")[2] for name, _ in model.named_modules() if name}
-    if absent := [name for name in names if name.rpartition(".")[2] not in there]:
-        said = nearest(absent[0], [name for name in there if not name.isdecimal()])
-        msg = f"lora.modules_to_save: {absent[0]}: no module of the base; {said}"
-        raise UserError(msg)
+def _refuse_absent(lora: Mapping[str, Any], model: Any) -> None:
+    """Raises for modules that the base lacks: peft passes over them in silence if it has others."""
+    modules = {name: module for name, module in model.named_modules() if name}
+    there = list(modules)
+    leaves = [name for name, module in modules.items() if not any(module.children())]
+    short = {name.rpartition(".")[2] for name in leaves}
+    for key in ("target_modules", "modules_to_save"):
+        given = lora.get(key) or ()
+        # a text is a pattern of whole names, or all-linear
+        pattern = re.compile(given) if isinstance(given, str) and given != ALL else None
+        if pattern is not None and not any(map(pattern.fullmatch, there)):
+            raise _absent(key, pattern.pattern, short)
+        for name in () if isinstance(given, str) else given:
+            if not any(f".{each}".endswith(f".{name}") for each in there):
+                raise _absent(key, name, short)
+
+
+def _absent(key: str, name: str, there: Collection[str]) -> UserError:
+    names = sorted(each for each in there if not each.isdecimal())
+    if name in there:  # a pattern has to match the whole name
+        return UserError(f"lora.{key}: {name}: no whole name of a module; write it as [{name}]")
+    close = nearest(name, names)
+    listed = "" if close.startswith("one of") else f" (it has {', '.join(names)})"
+    return UserError(f"lora.{key}: {name}: no module of the base; {close}{listed}")

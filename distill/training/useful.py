@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from distill.errors import UserError
 from distill.recipes.students import StudentRecipe
+from distill.training.prepared import Prepared
 from distill.training.sets import Sets
 from distill.training.store import Store
 
@@ -16,23 +17,22 @@ MANY = 0.01  # of the rows: a share that is left out and more than an accident
 def refuse_useless(
     recipe: StudentRecipe,
     sets: Sets,
-    examples: Store,
-    held: Store,
+    found: Prepared,
     *,
-    thoughtless: int,
     longest: int | None,
 ) -> None:
     """Raises if there is nothing to train on, or no thought in any of it; warns of less.
 
-    ``thoughtless``: examples without a thought. ``longest``: tokens that an example may have.
+    ``longest``: tokens that an example may have.
 
     Raises:
         UserError: says what was found, and the way out.
     """
+    examples, thoughtless = found.store, found.thoughtless
     if not examples.examples:
         msg = f"{sets}: no row can be trained on: {listed(examples.skipped)}"
         raise UserError(msg + _knob(recipe, examples, longest))
-    if recipe.validation is not None and not held.examples:
+    if recipe.validation is not None and not found.held.examples:
         msg = f"{sets}: validation: no row that was held out can be used: "
         msg += f"{listed(examples.skipped)}; next: a larger validation"
         raise UserError(msg)

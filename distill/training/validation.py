@@ -15,6 +15,7 @@ from typing import Any
 from distill.errors import UserError
 from distill.files.write import read_json
 from distill.recipes.validation import Validation
+from distill.training.checkpoints import STATE
 from distill.training.store import Store
 from distill.training.tokens import MASKED
 
@@ -66,6 +67,11 @@ class Validating:
             raise UserError(msg)
         _weigh_by_tokens(self.trainer, self.held.trained_tokens / self.held.examples)
         self.trainer.add_callback(_callback(self))
+
+    def ended_at(self, checkpoint: Path) -> bool:
+        """Whether the training had stopped early when it wrote the checkpoint."""
+        told = read_json(checkpoint / STATE)
+        return self._is_over(_measured(told["log_history"]))
 
     def restore_best(self) -> None:
         """Puts the best weights into the model, if the last ones are not the best."""
@@ -141,7 +147,7 @@ class Validating:
 
     def _needed(self) -> set[str]:
         """The best weights as of each checkpoint, from which the training may yet go on."""
-        states = map(read_json, self.folder.glob("checkpoint-*/trainer_state.json"))
+        states = map(read_json, self.folder.glob(f"checkpoint-*/{STATE}"))
         told = [state.get("log_history", []) for state in states if isinstance(state, dict)]
         return {f"{BEST}{_best(_measured(entries))}" for entries in told}
 
@@ -164,6 +170,7 @@ def _weigh_by_tokens(trainer: Any, mean: float) -> None:
     plain = trainer.prediction_step
 
     def weighted(model: Any, inputs: Any, *given: Any, **named: Any) -> tuple[Any, Any, Any]:
+        inputs.pop("weights", None)  # of tokens: they are about what is learned
         tokens = (inputs["labels"] != MASKED).sum()
         loss, logits, labels = plain(model, inputs, *given, **named)
         return loss * tokens.to(loss.device) / mean, logits, labels

@@ -78,7 +78,7 @@ def test_a_merged_adapter_answers_as_the_adapter_does(tmp_path: Path) -> None:
 
     work = tmp_path / "work"
     work.mkdir()
-    whole = servable(tmp_path / "student", engine="vllm", work=work)
+    whole = servable(tmp_path / "student", engine="transformers", work=work)
 
     merged = transformers.AutoModelForCausalLM.from_pretrained(whole).eval()
     with torch.no_grad():

@@ -304,6 +304,7 @@ model.name_or_path = "ada/base"
 student = get_peft_model(model, LoraConfig(r=2, target_modules="all-linear"))
 student.peft_config["default"].base_model_name_or_path = "ada/base"
 student.save_pretrained({str(folder / "student")!r})
+student.generation_config.save_pretrained({str(folder / "student")!r})
 AutoTokenizer.from_pretrained({str(base)!r}).save_pretrained({str(folder / "student")!r})
 """
     client(make, "http://127.0.0.1:9", folder / "home", token=None)

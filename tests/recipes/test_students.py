@@ -1,5 +1,9 @@
 """The shipped students recipes, and what a recipe may say."""
 
+import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,12 +11,17 @@ import pytest
 pytest.importorskip("trl")
 pytest.importorskip("peft")
 
+from bench.plan import device, known, planned
 from distill.errors import UserError
 from distill.recipes.find import shipped
 from distill.recipes.load import load
 from distill.recipes.read import parse_yaml
 from distill.recipes.students import StudentRecipe
+from distill.training.base import chat_template_text
+from distill.training.fit import arguments
+from distill.training.memory import GIB
 from distill.training.options import checked
+from distill.training.quiet import quiet
 
 SHIPPED = sorted(path.stem for path in shipped("students").glob("*.yaml"))
 
@@ -25,22 +34,81 @@ def check(tmp_path: Path, text: str) -> object:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_recipe_has_only_real_options(name: str) -> None:
+def test_every_shipped_recipe_has_only_options_that_the_libraries_take(
+    name: str, tmp_path: Path
+) -> None:
     from peft import LoraConfig
 
     loaded = load(name, StudentRecipe)
     options = checked(loaded.recipe, loaded.path)
-    assert options.lora is not None
-    assert LoraConfig(**options.lora).r == loaded.recipe.lora["r"]  # type: ignore[index]
+    assert chat_template_text(loaded.recipe.chat_template, loaded.origin) != ""
+    with quiet():
+        arguments(replace(options, sft={**options.sft, "bf16": False}), tmp_path)  # no GPU here
+    if options.lora is not None:
+        assert LoraConfig(**options.lora).r == loaded.recipe.lora["r"]  # type: ignore[index]
 
 
-def test_shipped_recipes_differ_in_values_only() -> None:
-    keys = set()
+def test_shipped_recipes_of_a_kind_differ_in_values_only() -> None:
+    kinds: dict[bool, set[tuple[object, ...]]] = {True: set(), False: set()}
     for name in SHIPPED:
         values = parse_yaml((shipped("students") / f"{name}.yaml").read_text())
-        keys.add((tuple(values), tuple(values["lora"]), tuple(values["sft"])))
-    assert len(SHIPPED) >= 6
-    assert len(keys) == 1
+        values.pop("positions", None)
+        kinds[values["lora"] is None].add((*values, *(values["lora"] or ()), *values["sft"]))
+    assert [len(keys) for keys in kinds.values()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "learning_rate"),
+    [
+        ("qwen-1.5b", "Qwen/Qwen2.5-Math-1.5B", 1e-4),
+        ("qwen-7b", "Qwen/Qwen2.5-Math-7B", 8e-5),
+        ("qwen-14b", "Qwen/Qwen2.5-14B", 7e-5),
+        ("qwen-32b", "Qwen/Qwen2.5-32B", 6e-5),
+        ("llama-8b", "meta-llama/Llama-3.1-8B", 5e-5),
+        ("llama-70b", "meta-llama/Llama-3.3-70B-Instruct", 2e-5),
+    ],
+)
+def test_the_students_of_r1_are_trained_as_its_paper_says(
+    name: str, base: str, learning_rate: float
+) -> None:
+    """arXiv 2501.12948 v2, B.4.3."""
+    path = shipped("students") / f"r1-distill-{name}.yaml"
+    recipe = load(str(path), StudentRecipe).recipe
+    gpus = re.search(r"x (\d+) GPUs = 64 traces", path.read_text())
+    sft = recipe.sft
+    step = sft["per_device_train_batch_size"] * sft["gradient_accumulation_steps"]
+    assert (recipe.base, sft["learning_rate"], recipe.lora) == (base, learning_rate, None)
+    assert step * int(gpus[1] if gpus else 1) == 64
+    assert (sft["lr_scheduler_type"], sft["lr_scheduler_kwargs"]["min_lr_rate"]) == (
+        "cosine_with_min_lr",
+        0.1,
+    )
+    assert sft["max_length"] == 32768
+    assert 2 <= sft["num_train_epochs"] <= 3
+    longer = recipe.positions.max_position_embeddings if recipe.positions else None
+    assert longer == (32768 if "Math" in base else None)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_recipes_memory_is_about_what_the_planner_predicts(name: str) -> None:
+    """Within 15 %, so that a better planner does not change every recipe."""
+    path = shipped("students") / f"{name}.yaml"
+    said = re.findall(r"\b([18]x\d\d) GB: (\d+) GiB(, too much)?", path.read_text())
+    recipe = load(str(path), StudentRecipe).recipe
+    shape = known(recipe.base)
+    assert shape is not None
+    assert len(said) == (0 if name.startswith("smollm2") else 4)
+    for name_of_device, size, too_much in said:
+        plan = planned(recipe, shape, device(name_of_device), traces=10_000, tokens=53_750_000)
+        assert int(size) == pytest.approx(plan.peak.total / GIB, rel=0.15)
+        assert bool(too_much) is (plan.share > 1) or plan.share == pytest.approx(1, rel=0.15)
+
+
+def test_the_file_for_several_gpus_is_found_from_anywhere(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "distill.recipes.find", "students/fsdp2-8.yml"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    told = parse_yaml(Path(said.strip()).read_text())
+    assert (told["num_processes"], told["fsdp_config"]["fsdp_version"]) == (8, 2)
 
 
 @pytest.mark.parametrize(

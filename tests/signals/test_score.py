@@ -34,8 +34,8 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random causal model with some opinion on what comes next."""
-    size = {"hidden_size": 32, "max_position_embeddings": LONG, "initializer_range": 0.5}
-    return tiny(tmp_path_factory.mktemp("tiny"), **size)
+    folder = tmp_path_factory.mktemp("tiny")
+    return tiny(folder, hidden_size=32, max_position_embeddings=LONG, initializer_range=0.5)
 
 
 def frame(*rows: dict[str, Any]) -> pl.DataFrame:

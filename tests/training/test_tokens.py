@@ -184,12 +184,8 @@ def test_a_template_that_deletes_reasoning_deletes_none_that_is_trained(
 def test_a_prompt_that_training_and_inference_write_differently_is_refused() -> None:
     with pytest.raises(UserError, match=r"row odd sample 0: .*same prefix.*'.*2 turns"):
         prove([row(id="odd")], chatml(COUNTED))
-    without = OPENED.replace("{% if add", "{% if 'user' == messages[-1].role and add")
-    hidden = without.replace("<|im_end|>\n{% endfor", "<|im_end|>{% endfor")  # no line break after
-    with pytest.raises(UserError, match="same prefix"):
-        prove(
-            [row(id="odd")], chatml(hidden.replace("assistant\n<think>", "\nassistant\n<think>x"))
-        )
+    with pytest.raises(UserError, match="same prefix"):  # more than a thought is opened
+        prove([row(id="odd")], chatml(OPENED.replace("<think>\n", "<think>So")))
 
 
 @pytest.mark.parametrize(

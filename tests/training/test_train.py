@@ -28,11 +28,11 @@ from distill.training.base import open_chat_format
 from distill.training.fit import arguments, build_trainer, fit
 from distill.training.options import checked
 from distill.training.quiet import quiet
-from distill.training.store import store
 from distill.training.tokens import MASKED, tokenize
 from tests.builders.models import tiny
 from tests.builders.recipes import naming
 from tests.builders.templates import COUNTED, DATED, FORGETFUL, OPENED, OWN_SYSTEM
+from tests.builders.tokens import store
 
 LORA = "lora: {r: 4, lora_alpha: 32}"
 FULL = "lora: null"
@@ -116,6 +116,12 @@ def answer(out: Path, question: str) -> str:
     return str(tokenizer.decode(told[0, prompt["input_ids"].shape[1] :]))
 
 
+def documents(batch: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The tokens and the labels of each document of a row."""
+    sizes = batch["cu_seq_lens_q"].diff().tolist()
+    return batch["input_ids"][0].split(sizes), batch["labels"][0].split(sizes)
+
+
 def test_our_labels_reach_the_loss_unchanged(base: Path, data: Path, tmp_path: Path) -> None:
     recipe = StudentRecipe(
         base=str(base),
@@ -135,21 +141,18 @@ def test_our_labels_reach_the_loss_unchanged(base: Path, data: Path, tmp_path: P
         trainer.train()
         model = transformers.AutoModelForCausalLM.from_pretrained(base)
         first = batches[0]  # an adapter starts as nothing: the base's loss is the first one
-        logits = model(input_ids=first["input_ids"], attention_mask=first["attention_mask"]).logits[
-            :, :-1
-        ]
+        logits = [model(input_ids=one[None]).logits[0, :-1] for one in documents(first)[0]]
     found = set()
     for batch in batches:
-        for ids, labels, seen in zip(
-            batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True
-        ):
-            size = int(seen.sum())
-            assert set(labels[size:].tolist()) <= {MASKED}
-            found.add((tuple(ids[:size].tolist()), tuple(labels[:size].tolist())))
+        assert "attention_mask" not in batch  # there is no padding
+        for ids, labels in zip(*documents(batch), strict=True):
+            found.add((tuple(ids.tolist()), tuple(labels.tolist())))
     assert found == {(tuple(one.input_ids), tuple(one.labels)) for one in examples}
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     expected = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), first["labels"][:, 1:].flatten(), ignore_index=MASKED
+        torch.cat(logits),
+        torch.cat([labels[1:] for labels in documents(first)[1]]),
+        ignore_index=MASKED,
     )
     assert losses[0] == pytest.approx(expected.item(), rel=1e-3)
 
@@ -355,31 +358,28 @@ def test_a_loss_that_is_no_number_stops_and_leaves_no_student(
     assert not list((tmp_path / "out").glob("*.safetensors"))
 
 
-@pytest.mark.parametrize(
-    ("template", "differs"), [(OPENED, "<think>"), (COUNTED, "2 turns")], ids=["opened", "counted"]
-)
-def test_no_proof_no_training(
-    base: Path, data: Path, tmp_path: Path, template: str, differs: str
-) -> None:
-    (tmp_path / "my.jinja").write_text(template)
+def test_no_proof_no_training(base: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.jinja").write_text(COUNTED)
     recipe = write(tmp_path, base, more="chat_template: my.jinja")
-    said = f"row r0 sample 0: the template proof fails: the template writes .*{differs}"
+    said = "row r0 sample 0: the template proof fails: the template writes .*2 turns"
     with pytest.raises(UserError, match=said):
         train(recipe, data, out=tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock"}
 
 
 @pytest.mark.parametrize(
-    "template", [OWN_SYSTEM, DATED, FORGETFUL], ids=["own system", "dated", "forgetful"]
+    ("template", "opened"),
+    [(OWN_SYSTEM, ""), (DATED, ""), (FORGETFUL, ""), (OPENED, "<think>\n")],
+    ids=["own system", "dated", "forgetful", "opened"],
 )
 def test_a_template_that_asks_as_at_inference_is_trained(
-    base: Path, data: Path, tmp_path: Path, template: str
+    base: Path, data: Path, tmp_path: Path, template: str, opened: str
 ) -> None:
     (tmp_path / "my.jinja").write_text(template)
     recipe = write(tmp_path, base, sft="max_steps: 1", more="chat_template: my.jinja")
     assert train(recipe, data, out=tmp_path / "out") is Exit.DONE
     shown = json.loads((tmp_path / "out" / "proof.json").read_text())["worked_example"]
-    assert shown["trained_text"] == "<think>\n0 and one\n</think>\n\n1<|im_end|>"
+    assert opened + shown["trained_text"] == "<think>\n0 and one\n</think>\n\n1<|im_end|>"
     served = open_chat_format(str(tmp_path / "out"))  # as whoever serves the student will ask
     asked = served.prompt([{"role": "user", "content": "What is 0 + 1?"}])
     assert shown["masked_text"] == asked
