@@ -14,7 +14,7 @@ SMOOTH = 40  # windows of the running mean over a whole training
 
 
 def plot(steps: Path, out: Path) -> None:
-    """Writes ``out``, a PNG, from a train.jsonl; only a log line where matplotlib is missing."""
+    """Writes ``out``, a PNG, from a train.jsonl; a log line where that cannot be done."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -43,7 +43,10 @@ def plot(steps: Path, out: Path) -> None:
         rows[0].legend()
     rows[1].set_ylim(bottom=0)
     rows[2].set_xlabel("step")
-    write_atomic(out, lambda part: figure.savefig(part, format="png"))
+    try:
+        write_atomic(out, lambda part: figure.savefig(part, format="png"))
+    except OSError as error:  # the student is saved: no reason to fail
+        log.warning("train: no %s: %s", NAME, error.strerror)
 
 
 def _smooth(values: list[float | None], window: int) -> list[float]:
