@@ -170,10 +170,7 @@ def _try(job: Job, arguments: Any, out: Path, *, inside: bool) -> None:
 def _train(job: Job, out: Path, wanted: str) -> None:
     _require()
     from distill.training.fit import arguments, build_trainer, fit, planned_steps
-    from distill.training.plot import NAME as PLOT
-    from distill.training.plot import plot
     from distill.training.quiet import quiet
-    from distill.training.steps import NAME as STEPS
 
     started = time.monotonic()
     checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
@@ -228,6 +225,14 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         **_with(job, args),
     }
     write_json(out / "train.json", result)
+    _finish(out, validating, done)
+
+
+def _finish(out: Path, validating: Validating, done: Any) -> None:
+    from distill.training.plot import NAME as PLOT
+    from distill.training.plot import plot
+    from distill.training.steps import NAME as STEPS
+
     (out / UNFINISHED).unlink()
     validating.remove()
     done.checkpoints.remove()
