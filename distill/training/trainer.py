@@ -3,89 +3,99 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill.training.loss import add_head_loss, projects_here
 from distill.training.packing import Order, Packed
 from distill.training.tokens import MASKED
 
+if TYPE_CHECKING:
+    from trl import SFTTrainer as Trainer
+else:
+    Trainer = object  # trl is only imported where it is needed
+
+
+class Lean(Trainer):  # type: ignore[misc]
+    """A trainer's first base, before trl's SFTTrainer."""
+
+    data_collator: Any
+    _signature_columns: Any
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.data_collator = Joined(self.data_collator)
+        self.projects_here = projects_here(self)
+        if self.projects_here:
+            add_head_loss(_with_head(self.model))
+
+    def train(self, *args: Any, **given: Any) -> Any:
+        """As trl, without needless copies of what goes into adapters."""
+        with _uncast(self):
+            return super().train(*args, **given)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if "weights" not in self._signature_columns:
+            self._signature_columns = [*self._signature_columns, "weights"]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        if isinstance(rows, Packed):
+            return Order(rows.bins, seed=self.args.seed)
+        return super()._get_train_sampler(train_dataset)
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
+        if not batch_samples or "weights" not in batch_samples[0]:
+            return super()._get_num_items_in_batch(batch_samples, device)
+        total = sum(weight_of(batch) for batch in batch_samples).to(device)
+        if self.args.average_tokens_across_devices and self.args.world_size > 1:
+            total = self.accelerator.gather(total).sum()
+        return total
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The weighted mean of -log p over the trained tokens of a step; trl's, without weights."""
+        weights = inputs.pop("weights", None)
+        if return_outputs or not (self.projects_here or weights is not None):
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        weights = inputs["labels"].ne(MASKED).float() if weights is None else weights
+        total = num_items_in_batch
+        if total is None:
+            total = weight_of({**inputs, "weights": weights})
+        elif self.args.average_tokens_across_devices:
+            weights = weights * self.accelerator.num_processes  # which DDP divides by
+        shares = weights / (total.clamp(min=1e-9) if hasattr(total, "clamp") else total)
+        inputs["use_cache"] = False
+        if self.projects_here:
+            loss = model(**inputs, shares=shares)
+        else:
+            found = model(**inputs, fused_lm_head=True).log_probs  # 0 where it is masked
+            loss = -(found * shares[:, 1:]).sum()
+        self._count(inputs)
+        return loss
+
+    def _count(self, inputs: Mapping[str, Any]) -> None:
+        """The tokens so far, as trl counts them."""
+        if self.model.training:
+            mask = inputs.get("attention_mask")
+            seen = inputs["input_ids"].new_tensor(inputs["input_ids"].numel())
+            seen = seen if mask is None else mask.sum()
+            self._total_train_tokens += self.accelerator.gather_for_metrics(seen).sum().item()
+        mode = "train" if self.model.training else "eval"
+        self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
+
 
 @cache
 def trainer_class() -> Any:
-    """The class; a function, so that trl is imported by those who train."""
+    """The class, made here so that trl is imported by those who train."""
     from trl import SFTTrainer
 
-    class Trainer(SFTTrainer):  # type: ignore[misc]
-        data_collator: Any
-        _signature_columns: Any
-
-        def __init__(self, **given: Any) -> None:
-            super().__init__(**given)
-            self.data_collator = Joined(self.data_collator)
-            self.projects_here = projects_here(self)
-            if self.projects_here:
-                add_head_loss(_with_head(self.model))
-
-        def train(self, *args: Any, **given: Any) -> Any:
-            with _uncast(self):
-                return super().train(*args, **given)
-
-        def _set_signature_columns_if_needed(self) -> None:
-            super()._set_signature_columns_if_needed()
-            if "weights" not in self._signature_columns:
-                self._signature_columns = [*self._signature_columns, "weights"]
-
-        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            rows = self.train_dataset if train_dataset is None else train_dataset
-            if isinstance(rows, Packed):
-                return Order(rows.bins, seed=self.args.seed)
-            return super()._get_train_sampler(train_dataset)
-
-        def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
-            if not batch_samples or "weights" not in batch_samples[0]:
-                return super()._get_num_items_in_batch(batch_samples, device)
-            total = sum(weight_of(batch) for batch in batch_samples).to(device)
-            if self.args.average_tokens_across_devices and self.args.world_size > 1:
-                total = self.accelerator.gather(total).sum()
-            return total
-
-        def compute_loss(
-            self,
-            model: Any,
-            inputs: dict[str, Any],
-            return_outputs: bool = False,
-            num_items_in_batch: Any = None,
-        ) -> Any:
-            weights = inputs.pop("weights", None)
-            if return_outputs or not (self.projects_here or weights is not None):
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            weights = inputs["labels"].ne(MASKED).float() if weights is None else weights
-            total = num_items_in_batch
-            if total is None:
-                total = weight_of({**inputs, "weights": weights})
-            elif self.args.average_tokens_across_devices:
-                weights = weights * self.accelerator.num_processes  # which DDP divides by
-            shares = weights / (total.clamp(min=1e-9) if hasattr(total, "clamp") else total)
-            inputs["use_cache"] = False
-            if self.projects_here:
-                loss = model(**inputs, shares=shares)
-            else:
-                found = model(**inputs, fused_lm_head=True).log_probs  # 0 where it is masked
-                loss = -(found * shares[:, 1:]).sum()
-            self._count(inputs)
-            return loss
-
-        def _count(self, inputs: Mapping[str, Any]) -> None:
-            """The tokens so far, as trl counts them."""
-            if self.model.training:
-                mask = inputs.get("attention_mask")
-                seen = inputs["input_ids"].new_tensor(inputs["input_ids"].numel())
-                seen = seen if mask is None else mask.sum()
-                self._total_train_tokens += self.accelerator.gather_for_metrics(seen).sum().item()
-            mode = "train" if self.model.training else "eval"
-            self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
-
-    return Trainer
+    return type("LeanTrainer", (Lean, SFTTrainer), {})
 
 
 class Joined:
