@@ -42,9 +42,11 @@ def add_head_loss(model: Any) -> None:
         target = given.pop("labels")[:, 1:]
         hidden = self.base_model(*args, **given).last_hidden_state[:, :-1]
         trained, head = target != MASKED, self.get_output_embeddings()
-        return function.apply(
-            hidden[trained], head.weight, head.bias, target[trained], shares[:, 1:][trained]
-        )
+        hidden, target, shares = hidden[trained], target[trained], shares[:, 1:][trained]
+        if not hasattr(head, "bias"):  # peft's, tied to embeddings of which some are trained
+            chance = head(hidden).log_softmax(-1, dtype=shares.dtype)
+            return -(chance.gather(1, target[:, None])[:, 0] * shares).sum()
+        return function.apply(hidden, head.weight, head.bias, target, shares)
 
     model.forward = MethodType(forward, model)
 

@@ -12,10 +12,9 @@ GIB = 2**30
 TOKENS = "trainable_token_indices"
 
 
-def refuse_missing(arguments: Any) -> None:
-    """Raises UserError if a package that sft: names is not installed."""
+def refuse_reports(arguments: Any) -> None:
+    """Raises UserError if a package that sft.report_to needs is not installed."""
     from transformers.integrations import get_reporting_integration_callbacks
-    from transformers.utils import is_liger_kernel_available
 
     try:
         for reports in get_reporting_integration_callbacks(arguments.report_to):
@@ -23,9 +22,6 @@ def refuse_missing(arguments: Any) -> None:
     except (ImportError, RuntimeError, ValueError) as error:
         msg = f"sft.report_to: {first_line(error)}"
         raise UserError(msg) from None
-    if arguments.use_liger_kernel and not is_liger_kernel_available():
-        msg = "sft.use_liger_kernel: needs liger_kernel; next: pip install liger-kernel, or leave "
-        raise UserError(msg + "it out")
 
 
 def refuse_options(arguments: Any, student: Any) -> None:

@@ -27,8 +27,8 @@ from distill.training.options import Options
 from distill.training.ready import (
     refuse_disk,
     refuse_head,
-    refuse_missing,
     refuse_options,
+    refuse_reports,
     refuse_tokens,
     student_bytes,
 )
@@ -74,7 +74,7 @@ def rehearse(student: Student, *, arguments: Any, out: Path, inside: bool) -> No
             tokens than the base, the disk is too small, or what was saved cannot be loaded.
     """
     base = student.start.base
-    refuse_missing(arguments)
+    refuse_reports(arguments)
     empty = student.twin()
     refuse_options(arguments, empty)
     refuse_tokens(student.chat, empty, base)

@@ -85,10 +85,12 @@ def examples(tmp_path: Path) -> Iterator[Store]:
         yield made
 
 
-def trainer_of(base: str, examples: Store, folder: Path, *, full: bool, **sft: Any) -> Any:
+def trainer_of(
+    base: str, examples: Store, folder: Path, *, lora: dict[str, Any] | None, **sft: Any
+) -> Any:
     recipe = StudentRecipe(
         base=base,
-        lora=None if full else LORA,
+        lora=lora,
         sft={
             "max_steps": 1,
             "gradient_checkpointing": False,
@@ -102,11 +104,11 @@ def trainer_of(base: str, examples: Store, folder: Path, *, full: bool, **sft: A
     made = build_trainer(
         base, options, open_chat_format(base), examples, arguments=arguments(options, folder)
     )
-    if not full:
+    if lora:
         torch.manual_seed(2)
         with torch.no_grad():  # an adapter starts as nothing, and would have no gradient in A
             for name, weight in sorted(made.model.named_parameters()):
-                if "lora_B" in name:
+                if "lora_B" in name or "lora_embedding_A" in name:
                     weight.copy_(torch.randn(weight.shape) * 0.05)
     return made
 
@@ -164,7 +166,7 @@ def test_loss_and_gradients_are_those_of_the_documents_apart(
     kind: str, full: bool, bases: dict[str, str], examples: Store, tmp_path: Path
 ) -> None:
     for way, sft in WAYS.items():
-        trainer = trainer_of(bases[kind], examples, tmp_path, full=full, **sft)
+        trainer = trainer_of(bases[kind], examples, tmp_path, lora=None if full else LORA, **sft)
         wanted, slopes = expected(bases[kind], examples, trainer)
         loss, grads = one_step(trainer)
         assert loss == pytest.approx(wanted, rel=1e-5), way
@@ -172,6 +174,30 @@ def test_loss_and_gradients_are_those_of_the_documents_apart(
         for name, grad in grads.items():
             off = float((grad - slopes[name]).norm() / slopes[name].norm())
             assert off < 1e-4, (way, name)
+
+
+# adapters that change what comes before and after the layers
+HEADS: dict[str, dict[str, Any]] = {
+    "a head kept whole": {**LORA, "modules_to_save": ["lm_head"]},
+    "both kept whole": {**LORA, "modules_to_save": ["embed_tokens", "lm_head"]},
+    "embeddings with an adapter": {**LORA, "target_modules": ["q_proj", "embed_tokens"]},
+    "some tokens": {**LORA, "trainable_token_indices": [5, 6, 7]},
+    "a bias": {**LORA, "bias": "all"},
+}
+
+
+@pytest.mark.parametrize("lora", HEADS.values(), ids=HEADS)
+@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+def test_an_adapter_on_the_head_is_trained_as_any_other(
+    kind: str, lora: dict[str, Any], bases: dict[str, str], examples: Store, tmp_path: Path
+) -> None:
+    trainer = trainer_of(bases[kind], examples, tmp_path, lora=lora)
+    wanted, slopes = expected(bases[kind], examples, trainer)
+    loss, grads = one_step(trainer)
+    assert loss == pytest.approx(wanted, rel=1e-5)
+    assert set(grads) == set(slopes)
+    for name, grad in grads.items():
+        assert float((grad - slopes[name]).norm()) < 1e-4 * float(slopes[name].norm()), name
 
 
 def chances(query: Any, key: Any, starts: Any, scale: float, window: int) -> tuple[Any, Any]:
@@ -233,7 +259,7 @@ def test_the_varlen_operator_is_wired_to_its_kernel(
             "gradient_checkpointing": True,
             "gradient_checkpointing_kwargs": {"use_reentrant": False},
         }
-    trainer = trainer_of(bases[kind], examples, tmp_path, full=True, **more)
+    trainer = trainer_of(bases[kind], examples, tmp_path, lora=None, **more)
     wanted, slopes = expected(bases[kind], examples, trainer)
     calls.clear()
     loss, grads = one_step(trainer)
@@ -282,7 +308,7 @@ def test_documents_that_see_each_other_are_refused(
     way, change = PLANTED[name]
     more = {} if way is None else {"model_init_kwargs": {"attn_implementation": way}}
     sft = {"packing": True, "bf16": bf16, **more}
-    trainer = trainer_of(bases["qwen2"], examples, tmp_path, full=True, **sft)
+    trainer = trainer_of(bases["qwen2"], examples, tmp_path, lora=None, **sft)
     refuse_leaks(trainer, examples, said="as built")
     collate = trainer.data_collator
     trainer.data_collator = lambda rows: change(collate(rows))
@@ -298,7 +324,7 @@ def test_attention_to_the_future_is_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    trainer = trainer_of(bases["llama"], examples, tmp_path, full=True, bf16=bf16)
+    trainer = trainer_of(bases["llama"], examples, tmp_path, lora=None, bf16=bf16)
 
     causal = sdpa_attention.sdpa_attention_forward
 

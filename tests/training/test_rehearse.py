@@ -84,8 +84,8 @@ def train(
 ) -> Exit:
     path = folder / "s.yaml"
     path.write_text(
-        f"base: {base}\nlora: {lora}\nsft: {{learning_rate: 1e-2, gradient_checkpointing: false, "
-        f"{sft}}}\n"
+        f"base: {base}\nlora: {lora}\nsft: {{gradient_checkpointing: false, "
+        f"{sft}{'' if 'learning_rate' in sft else ', learning_rate: 1e-2'}}}\n"
     )
     return command.train(str(path), data, overrides=[*naming(str(path), "base"), *sets], **options)
 
@@ -111,7 +111,7 @@ def adapter(out: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("lora", "sft", "said"),
     [
-        ("{r: 4, target_modules: [query_key_value]}", "seed: 1", "query_key_value.* not found"),
+        ("{r: 4, target_modules: [query_k]}", "seed: 1", "query_k: no module.*one of: .*q_proj"),
         ("{r: 4, modules_to_save: [lm_hed]}", "seed: 1", "lm_hed: no module.*'lm_head'"),
         ("{r: 4, target_modules: [lm_head]}", "seed: 1", "changes the head.*does not train"),
         ("{r: 4, trainable_token_indices: [9999]}", "seed: 1", "9999: the base has 286 tokens"),
@@ -134,7 +134,6 @@ def test_what_training_would_miss_later_is_said_first(
 @pytest.mark.parametrize(
     ("module", "sft", "sets"),
     [
-        ("liger", "use_liger_kernel: true", []),
         ("wandb", "seed: 1", ["sft.report_to=wandb"]),
         ("comet", "seed: 1", ["sft.report_to=comet_ml"]),
     ],
@@ -293,7 +292,7 @@ def test_an_adapter_stops_wherever_it_is_loaded(
     change(base, "generation_config.json", eos_token_id=ends)
     lora, sft = (
         "{r: 16, lora_alpha: 64, modules_to_save: [embed_tokens, lm_head]}",
-        "max_steps: 120",
+        "max_steps: 120, learning_rate: 3e-3",
     )
     train(tmp_path, base, data, lora, sft, out=out, limit=1)
     wanted = f"<think>\n0 and one\n</think>\n\n1{expected}"

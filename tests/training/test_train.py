@@ -342,7 +342,9 @@ def test_packing_trains_every_token_of_every_example(
         stored.add(one for _, one in tokenize(rows, chat, max_length=200).examples)
         args = arguments(options, tmp_path)
         trainer = build_trainer(str(base), options, chat, stored, arguments=args)
-        labels = [label for batch in trainer.train_dataset for label in batch["labels"]]
+        bins = list(trainer.train_dataset)
+        labels = [label for one in bins for row in one["labels"] for label in row]
+    assert len(bins) < stored.examples
     assert sum(label != MASKED for label in labels) == stored.trained_tokens
     assert len(labels) == stored.tokens
 
