@@ -21,6 +21,7 @@ STUDENT_FILES = (
     *("*.safetensors", "*.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"),
     *("tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
     *("merges.txt", "train.json", "proof.json", "scores.json"),
+    *("train.jsonl", "train.png"),
 )
 CARD = "README.md"
 
@@ -112,7 +113,8 @@ def _student_bundle(folder: Folder, repo_id: str) -> PushBundle:
             edited[CONFIG] = with_base(config, base)
             train |= {"base_model": base}  # for the card only: train.json is sent as it is
     scores = _json(folder, files["scores.json"]) if "scores.json" in files else None
-    card = student_card(train, repo_id=repo_id, adapter=adapter, scores=scores)
+    drawn = "train.png" in files
+    card = student_card(train, repo_id=repo_id, adapter=adapter, scores=scores, drawn=drawn)
     return PushBundle(kind="model", folder=folder, files=files, card=card.encode(), edited=edited)
 
 

@@ -12,6 +12,7 @@ from distill.verify.isolation import UNSAFE
 
 ASIDE = ("base", "base_model", "recipe", "versions", "fingerprint")  # shown elsewhere, or not shown
 SCORES = ("benchmark", "metric", "value", "95 %")
+PLOT = "![Loss, tokens per second and learning rate at each step](train.png)"
 LIMITS = """\
 - It was trained on answers that another model wrote, and repeats that model's mistakes.
 - `license: other`: distill does not know which terms apply. Those of the base model and those of \
@@ -24,10 +25,11 @@ def student_card(
     repo_id: str,
     adapter: bool,
     scores: Mapping[str, Any] | None = None,
+    drawn: bool = False,
 ) -> str:
     """README.md of a student: ``train`` is its train.json, ``scores`` a scores.json of eval.
 
-    ``adapter`` tells a LoRA adapter from whole weights.
+    ``adapter`` tells a LoRA adapter from whole weights; ``drawn``, whether train.png is beside it.
     """
     name = repo_id.rpartition("/")[2]
     base = base_of(train)
@@ -49,6 +51,7 @@ def student_card(
         "## Use",
         code("python", _usage(repo_id, adapter=adapter, base=base if on_hub else None)),
         *_section("Training", flat({"base": base, **facts} if base else facts)),
+        *((PLOT,) if drawn else ()),
         *recipe(train.get("recipe")),
         *_section("Scores", _score_lines(_mapping(scores)), SCORES),
         *_section("Versions", flat(_mapping(train.get("versions")))),

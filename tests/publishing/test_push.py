@@ -311,6 +311,8 @@ AutoTokenizer.from_pretrained({str(base)!r}).save_pretrained({str(folder / "stud
     student = folder / "student"
     write_json(student / "train.json", {"base": "ada/base", "examples": 12, "recipe": {}})
     write_json(student / "proof.json", {"proved": True})
+    (student / "train.jsonl").write_text('{"step":1,"loss":2.5}\n')
+    (student / "train.png").write_bytes(b"\x89PNG")
     for name in ("optimizer.pt", "training_args.bin", ".lock", "train.log"):
         (student / name).write_bytes(b"not for others")
     (student / "checkpoint-1").mkdir()
@@ -336,7 +338,8 @@ def test_an_adapter_comes_back_byte_for_byte_and_its_card_runs(
     back = {p.name: p.read_bytes() for p in folder.iterdir() if p.name != ".gitattributes"}
     assert back == files
     wanted = {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "train.json"}
-    assert wanted | {"proof.json"} <= set(back)
+    assert wanted | {"proof.json", "train.jsonl", "train.png"} <= set(back)
+    assert "](train.png)" in files["README.md"].decode()
     assert all(data == (student / n).read_bytes() for n, data in back.items() if n != "README.md")
 
 
