@@ -19,6 +19,11 @@ from bench.machine import peak_mb
 
 SIDES = ("trl, padded 4", "trl, packed", "distill")
 PADDED = 4  # traces of a micro-batch
+# What distill chooses: one trace at a time here, computed again only where memory is short.
+PLANNED = (
+    *("per_device_train_batch_size", "gradient_accumulation_steps"),
+    "gradient_checkpointing",
+)
 PROMPT = 0.1  # share of a trace that is its prompt
 ADAPTER = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 
@@ -103,21 +108,24 @@ def plain(job: Job, folder: str) -> Any:
 
 
 def ours(job: Job, folder: str) -> Any:
-    """What ``distill train`` builds of the same recipe."""
+    """What ``distill train`` builds of the same recipe, without what it chooses itself."""
     from array import array
 
+    from distill.local_models.open import open_model
     from distill.recipes.students import StudentRecipe
     from distill.training.base import open_chat_format
     from distill.training.fit import arguments as as_config
     from distill.training.fit import build_trainer
+    from distill.training.fits import apply, plan_here
     from distill.training.options import Options
+    from distill.training.plan import Lengths
     from distill.training.store import Store
     from distill.training.tokens import Example
 
-    given = arguments(job)
+    given = {key: value for key, value in arguments(job).items() if key not in PLANNED}
     lora = None if job.full else dict(ADAPTER)
     options = Options(lora=lora, sft=given)
-    StudentRecipe(base=job.model, lora=lora, sft=given)
+    recipe = StudentRecipe(base=job.model, lora=lora, sft=given, traces_per_step=job.traces)
     made = Store(folder=Path(folder))
     made.add(
         Example(
@@ -130,6 +138,8 @@ def ours(job: Job, folder: str) -> Any:
     )
     chat = open_chat_format(job.model)
     config = as_config(options, Path(folder))
+    base = open_model(job.model, at="base")
+    apply(plan_here(recipe, options, base, Lengths.of(made.lengths)), config)
     return build_trainer(job.model, options, chat, made, arguments=config)
 
 

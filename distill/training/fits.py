@@ -15,7 +15,7 @@ from distill.local_models.open import Model
 from distill.recipes.students import StudentRecipe
 from distill.training.memory import Work, adapter_targets
 from distill.training.options import Options
-from distill.training.plan import MARGIN, Lengths, Plan, choose, duration, gib, sequences
+from distill.training.plan import MARGIN, NAMES, Lengths, Plan, choose, duration, gib, sequences
 from distill.training.shape import Shape
 from distill.training.speed import Device, cpu_flops, tflops
 
@@ -126,7 +126,8 @@ def say(plan: Plan | None) -> None:
 def apply(plan: Plan | None, arguments: Any) -> None:
     """Writes what the recipe leaves open into trl's arguments."""
     for key, value in plan.chosen.items() if plan else ():
-        setattr(arguments, key, value)
+        for name in NAMES if key in NAMES else (key,):
+            setattr(arguments, name, value)
 
 
 def out_of_memory(plan: Plan | None, held: float) -> str:

@@ -13,6 +13,8 @@ from distill.training.shape import Shape
 from distill.training.speed import FACTOR, Device, tokens_per_s
 
 MARGIN = 0.15  # the prediction's own error: within it of the limit is a warning, not a refusal
+# What transformers calls it since 5.24, and before; the new name wins where both are set.
+NAMES = ("activation_checkpointing", "gradient_checkpointing")
 BATCH, ACCUMULATION = 8, 1  # trl's defaults
 ROOM = 0.92  # of the memory, to choose for: fragments, and what other processes hold
 
@@ -150,10 +152,11 @@ def _ways(
 
 
 def _checkpointing(sft: Mapping[str, Any]) -> tuple[Checkpointing, ...]:
-    said = sft.get("gradient_checkpointing")
-    if said is None:
+    names = [name for name in NAMES if sft.get(name) is not None]
+    if not names:
         return ("none", "full")
-    selective = (sft.get("gradient_checkpointing_kwargs") or {}).get("selective")
+    said, told = sft[names[0]], (sft.get(f"{name}_kwargs") or {} for name in NAMES)
+    selective = any(one.get("selective") for one in told)
     return (("selective" if selective else "full") if said else "none",)
 
 
@@ -161,9 +164,14 @@ def _chosen(sft: Mapping[str, Any], work: Work) -> dict[str, Any]:
     values = {
         "per_device_train_batch_size": work.rows,
         "gradient_accumulation_steps": work.accumulation,
-        "gradient_checkpointing": work.checkpointing != "none",
+        NAMES[-1]: work.checkpointing != "none",
     }
-    return {key: value for key, value in values.items() if sft.get(key) is None}
+    said = {key for key in sft if sft[key] is not None}
+    return {
+        key: value
+        for key, value in values.items()
+        if said.isdisjoint(NAMES if key in NAMES else (key,))
+    }
 
 
 def duration(hours: float) -> str:

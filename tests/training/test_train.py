@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from distill.rows import from_frame
 from distill.training import cores
 from distill.training.base import open_chat_format
 from distill.training.fit import arguments, build_trainer, fit
+from distill.training.fits import apply, plan_here
 from distill.training.options import checked
 from distill.training.quiet import quiet
 from distill.training.tokens import MASKED, tokenize
@@ -327,6 +329,28 @@ def test_the_announced_steps_are_the_steps_taken(
     with caplog.at_level(logging.INFO, logger="distill"):
         train(recipe, data, out=tmp_path / "out")
     assert f"{manifest(tmp_path / 'out')['steps']} steps" in caplog.text
+
+
+@pytest.mark.parametrize("checkpointing", [True, False])
+def test_what_the_plan_chooses_is_what_the_trainer_does(
+    checkpointing: bool, base: Path, data: Path, tmp_path: Path
+) -> None:
+    few: dict[str, Any] = {"max_steps": 1, "save_strategy": "no"}
+    recipe = StudentRecipe(base=str(base), lora={"r": 4}, sft=few, traces_per_step=6)
+    options, chat = checked(recipe, tmp_path / "s.yaml"), open_chat_format(str(base))
+    rows = [row for frame in frames(data) for row in from_frame(frame)]
+    with quiet(), store() as stored:
+        stored.add(one for _, one in tokenize(rows, chat, max_length=200).examples)
+        args = arguments(options, tmp_path)
+        plan = plan_here(recipe, options, open_model(str(base), at="base"))
+        assert plan is not None
+        chosen = {**plan.chosen, "gradient_checkpointing": checkpointing}
+        apply(replace(plan, chosen=chosen), args)
+        trainer = build_trainer(str(base), options, chat, stored, arguments=args)
+        trainer.train()
+    flags = {getattr(one, "gradient_checkpointing", None) for one in trainer.model.modules()}
+    assert flags - {None} == {checkpointing}
+    assert args.per_device_train_batch_size * args.gradient_accumulation_steps == 6
 
 
 def test_packing_trains_every_token_of_every_example(
