@@ -46,14 +46,6 @@ KINDS: dict[str, dict[str, Any]] = {
 APART = {"embeddings", "head", "both", "saved embeddings", "saved head", "tokens of both"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """The libraries warn each other of what they deprecate; the program runs in its own process."""
