@@ -88,9 +88,9 @@ def test_a_merged_student_equals_its_adapter(
     wanted = student(tmp_path / "a", base, **KINDS[kind])
     merge(tmp_path / "a", tmp_path / "whole")
     whole = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "whole")
-    assert torch.allclose(whole(IDS).logits, wanted, atol=1e-3)
     plain = transformers.AutoModelForCausalLM.from_pretrained(base)
-    assert not torch.allclose(plain(IDS).logits, wanted, atol=1e-2)
+    off, changed = ((one(IDS).logits - wanted).abs().max() for one in (whole, plain))
+    assert off < min(1e-3, changed / 10)  # some kinds change little
     tied = plain.config.tie_word_embeddings
     assert whole.config.tie_word_embeddings == (tied and kind not in APART)
     compared = json.loads((tmp_path / "whole" / "merge.json").read_text())
