@@ -227,7 +227,9 @@ def _train(commands: "argparse._SubParsersAction[Command]") -> None:
     command.add_argument("recipe", help="a students recipe: a name or a file")
     command.add_argument("data", nargs="+", metavar="DATA", help=DATA)
     _stage(command, limited="rows")
-    command.add_argument("--unfiltered", action="store_true", help="allow a run's own traces too")
+    command.add_argument(
+        "--unfiltered", action="store_true", help="allow a run's traces and dropped rows"
+    )
     command.set_defaults(run=lambda a: distill.train(a.recipe, a.data, **_training(a)))
 
 

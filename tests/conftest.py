@@ -1,5 +1,7 @@
 """Settings of all tests: a busy machine is no failure, and nobody's own trust list is touched."""
 
+import sys
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -21,6 +23,18 @@ def _no_trust_of_ours(
 
 
 _NUMBERS = count()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Two threads on a shared machine wait for each other longer than a tiny model computes."""
+    if (torch := sys.modules.get("torch")) is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -26,7 +26,7 @@ def train(
     DATA is a filtered set, a file, a folder, a glob, or hf://datasets/owner/name; or several, as a
     list, or by a name each. Several are mixed, by the ``weights`` of the recipe.
     ``limit`` reads that many rows at most. ``unfiltered`` allows a run's own traces, and rows that
-    a filter dropped. ``dry_run`` tokenises and proves, and writes nothing.
+    a filter dropped. ``dry_run`` tokenises, proves, plans and tries the save, and leaves nothing.
 
     Raises:
         UserError: the recipe, the data or the base model must change; or ``out`` holds another

@@ -158,7 +158,7 @@ def _answered() -> pl.Expr:
 
 def _answers(name: str, one: Input, prompts: pl.Series, mapped: Mapped | None) -> pl.DataFrame:
     parts = []
-    for frame in frames(one.data, mapped=mapped):
+    for frame in frames(one.data, mapped=mapped, silent=True):  # said by ``_asked``
         known = frame.filter(_answered())
         known = known.with_columns(hashes.measure(known, Settings())["prompt_hash"])
         parts.append(known.filter(pl.col("prompt_hash").is_in(prompts.implode())))

@@ -46,8 +46,8 @@ def base_on_hub(config: Any, path: Path, train: Mapping[str, Any]) -> str | None
         return base
     msg = (
         f"{path}: {KEY}: {without_keys(named)}: a folder of this machine, so nobody else could "
-        "load the adapter; next: train it with a Hub id as base:, or merge it into its base "
-        "(peft's merge_and_unload)"
+        "load the adapter; next: train it with a Hub id as base:, or distill merge it and "
+        "push that"
     )
     raise UserError(msg)
 

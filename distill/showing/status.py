@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from distill.errors import UserError
 from distill.files.done import fingerprint
 from distill.files.write import read_json
@@ -44,9 +46,11 @@ def describe(path: Path) -> tuple[str, list[Line]]:
     if (path / "ledger.sqlite").exists():
         return "run", list(_run(path))
     if (report := read_json(path / "report.json")) is not None:
-        return "filtered set", list(_set(report, path))
+        return "filtered set", list(_set(report))
     if (trained := read_json(path / "train.json")) is not None:
-        return "student", list(_student(trained, path))
+        return "student", list(_student(trained))
+    if (path / "train.jsonl").exists():
+        return "unfinished student", list(_training(path))
     refuse_saved(path / "ledger.sqlite")
     msg = f"{path}: no run, filtered set, student or scores in it"
     raise UserError(msg)
@@ -147,7 +151,7 @@ def _spent(ledger: Ledger) -> Iterator[Line]:
         )
 
 
-def _set(report: dict[str, Any], path: Path) -> Iterator[Line]:
+def _set(report: dict[str, Any]) -> Iterator[Line]:
     read = report["read"]
     yield "read", f"{read:,}"
     for reason, count in report["reasons"].items():
@@ -155,7 +159,7 @@ def _set(report: dict[str, Any], path: Path) -> Iterator[Line]:
     yield "kept", f"{report['kept']:,} ({report['kept'] / read:.1%})"
 
 
-def _student(trained: dict[str, Any], path: Path) -> Iterator[Line]:
+def _student(trained: dict[str, Any]) -> Iterator[Line]:
     yield "base", str(trained["base_model"])
     yield "trained on", f"{trained['examples']:,} traces, {trained['trained_tokens']:,} tokens"
     loss = trained["loss"]
@@ -163,6 +167,16 @@ def _student(trained: dict[str, Any], path: Path) -> Iterator[Line]:
     yield "loss", f"{_loss(loss['first'])} → {_loss(loss['last'])}"
     for reason, count in trained.get("skipped", {}).items():
         yield f"skipped: {reason}", f"{count:,}"
+
+
+def _training(path: Path) -> Iterator[Line]:
+    whole, _, _ = (path / "train.jsonl").read_bytes().rpartition(b"\n")  # it may be being written
+    steps = [orjson.loads(line) for line in whole.splitlines()]
+    yield "steps", f"{len(steps):,}" + (f" in {steps[-1]['wall_s']:,.0f} s" if steps else "")
+    if steps:
+        yield "loss", f"{_loss(steps[0]['loss'])} → {_loss(steps[-1]['loss'])}"
+    kept = [int(found.name.split("-")[1]) for found in path.glob("checkpoints/*/checkpoint-*")]
+    yield "last checkpoint", f"step {max(kept):,}" if kept else "none yet"
 
 
 def _scores(scores: dict[str, Any]) -> Iterator[Line]:

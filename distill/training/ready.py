@@ -12,18 +12,6 @@ GIB = 2**30
 TOKENS = "trainable_token_indices"
 
 
-def refuse_reports(arguments: Any) -> None:
-    """Raises UserError if a package that sft.report_to needs is not installed."""
-    from transformers.integrations import get_reporting_integration_callbacks
-
-    try:
-        for reports in get_reporting_integration_callbacks(arguments.report_to):
-            reports()
-    except (ImportError, RuntimeError, ValueError) as error:
-        msg = f"sft.report_to: {first_line(error)}"
-        raise UserError(msg) from None
-
-
 def refuse_options(arguments: Any, student: Any) -> None:
     """Raises UserError unless optimizer and schedule can be made, which trainers do late."""
     import torch

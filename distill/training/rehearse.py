@@ -28,7 +28,6 @@ from distill.training.ready import (
     refuse_disk,
     refuse_head,
     refuse_options,
-    refuse_reports,
     refuse_tokens,
     student_bytes,
 )
@@ -74,7 +73,6 @@ def rehearse(student: Student, *, arguments: Any, out: Path, inside: bool) -> No
             tokens than the base, the disk is too small, or what was saved cannot be loaded.
     """
     base = student.start.base
-    refuse_reports(arguments)
     empty = student.twin()
     refuse_options(arguments, empty)
     refuse_tokens(student.chat, empty, base)

@@ -16,12 +16,14 @@ def require_reporters(names: Sequence[str]) -> None:
     from transformers.integrations import integration_utils as theirs
 
     known, there = theirs.INTEGRATION_TO_CALLBACK, theirs.get_available_reporting_integrations()
+    there += ["flyte"] if theirs.is_flytekit_available() else []  # they forget it
     for name in names:
         if name not in known:
             msg = f"sft.report_to: {name!r:.40}: no such tool; {nearest(name, known)}"
             raise UserError(msg)
-        if name not in there and name != "flyte":  # which they have no look at
-            package = {"comet_ml": "comet-ml", "azure_ml": "azureml-sdk"}.get(name, name)
+        if name not in there:
+            named = {"comet_ml": "comet-ml", "azure_ml": "azureml-sdk", "flyte": "flytekit"}
+            package = named.get(name, name)
             msg = f"sft.report_to: {name}: is not installed; next: pip install {package}, or leave"
             msg += " report_to out"
             raise UserError(msg)

@@ -31,6 +31,13 @@ def row(name: int | str, **values: Any) -> dict[str, Any]:
     } | values
 
 
+def sum_row(i: int, **values: Any) -> dict[str, Any]:
+    """A row to train on, with a short thought."""
+    turns = [{"role": "user", "content": f"What is {i} + 1?"}]
+    texts = {"messages": turns, "reasoning": f"{i} and one", "response": str(i + 1)}
+    return {"id": f"r{i}", "sample": 0, **texts, **values}
+
+
 def trace(name: int | str = 1, **values: Any) -> Row:
     """The same as an object; ``asked``: its turns as (role, content)."""
     made = row(name)

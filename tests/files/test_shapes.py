@@ -342,6 +342,16 @@ def test_one_line_says_what_is_read_as_what(
     )
 
 
+def test_training_says_no_column_is_unused_that_it_obeys(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(as_lines([{"messages": ASKED, "response": "2", "weight": 0.5, "score": 1}]))
+    with caplog.at_level("INFO", "distill"):
+        list(frames(path, beside=True))
+    assert caplog.messages[0].endswith("; not used: score")
+
+
 # What lines lack, and what is said of them.
 LACKING = [
     ({"question": "q", "reasoning": THOUGHT, "response": None}, "have a thought and no response"),

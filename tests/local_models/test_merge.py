@@ -46,14 +46,6 @@ KINDS: dict[str, dict[str, Any]] = {
 APART = {"embeddings", "head", "both", "saved embeddings", "saved head", "tokens of both"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """The libraries warn each other of what they deprecate; the program runs in its own process."""
@@ -96,9 +88,9 @@ def test_a_merged_student_equals_its_adapter(
     wanted = student(tmp_path / "a", base, **KINDS[kind])
     merge(tmp_path / "a", tmp_path / "whole")
     whole = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "whole")
-    assert torch.allclose(whole(IDS).logits, wanted, atol=1e-3)
     plain = transformers.AutoModelForCausalLM.from_pretrained(base)
-    assert not torch.allclose(plain(IDS).logits, wanted, atol=1e-2)
+    off, changed = ((one(IDS).logits - wanted).abs().max() for one in (whole, plain))
+    assert off < min(1e-3, changed / 10)  # some kinds change little
     tied = plain.config.tie_word_embeddings
     assert whole.config.tie_word_embeddings == (tied and kind not in APART)
     compared = json.loads((tmp_path / "whole" / "merge.json").read_text())

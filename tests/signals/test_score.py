@@ -1,6 +1,5 @@
 """How a student takes a trace, against a direct count over all logits."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,6 @@ from tests.builders.templates import CHATML
 
 torch = pytest.importorskip("torch")
 LONG = 160  # tokens that the model reads
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import logging
 import pickle
 import resource
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,13 @@ from distill.training.checkpoints import MANIFEST, Checkpoints
 from distill.training.quiet import quiet
 from tests.builders.models import tiny
 from tests.builders.recipes import naming
+from tests.builders.rows import jsonl, sum_row
 
 LORA = "lora: {r: 4, lora_alpha: 32, lora_dropout: 0.3}"
 FULL = "lora: null"
 EVERY_STEP = "save_strategy: steps, save_steps: 1"
 # What a clock says differs from run to run.
 CLOCK = ("wall_s", "tokens_per_s")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +42,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "kept.jsonl"
-    path.write_text("\n".join(json.dumps(row(i)) for i in range(11)))
-    return path
-
-
-def row(i: int) -> dict[str, Any]:
-    return {
-        "id": f"r{i}",
-        "sample": 0,
-        "messages": [{"role": "user", "content": f"What is {i} + 1?"}],
-        "reasoning": f"{i} and one " * (1 + i % 5),
-        "response": str(i + 1),
-    }
+    return jsonl(path, *(sum_row(i, reasoning=f"{i} and one " * (1 + i % 5)) for i in range(11)))
 
 
 def write(folder: Path, base: Path, method: str, sft: str) -> str:

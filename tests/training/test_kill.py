@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from distill.training.quiet import quiet
 from distill.training.steps import Steps
 from tests.builders.models import tiny
 from tests.builders.recipes import naming
+from tests.builders.rows import jsonl, sum_row
 
 STEPS = 36
 # Ends itself with a signal when a file is opened or moved for the nth time.
@@ -48,23 +49,13 @@ AT_STEP = ("open", "/train.jsonl", "r+")
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The command without its -o; checkpoints are written after each step."""
-    folder, threads = tmp_path_factory.mktemp("job"), torch.get_num_threads()
-    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("job")
     with quiet():
         base = tiny(folder / "base", attention_dropout=0.1)
-    rows = [
-        {
-            "id": f"r{i}",
-            "sample": 0,
-            "messages": [{"role": "user", "content": f"What is {i} + 1?"}],
-            "reasoning": f"{i} and one " * (1 + i % 5),
-            "response": str(i + 1),
-        }
-        for i in range(23)
-    ]
-    (folder / "kept.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    rows = (sum_row(i, reasoning=f"{i} and one " * (1 + i % 5)) for i in range(23))
+    jsonl(folder / "kept.jsonl", *rows)
     (folder / "s.yaml").write_text(
         f"base: {base}\nthreads: 1\ncheckpoint_minutes: 0.00001\n"
         "lora: {r: 4, lora_alpha: 32, lora_dropout: 0.3}\n"
@@ -73,8 +64,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         f"logging_steps: 5, max_steps: {STEPS}}}\n"
     )
     given = [word for one in naming(str(folder / "s.yaml"), "base") for word in ("--set", one)]
-    yield ["train", str(folder / "s.yaml"), str(folder / "kept.jsonl"), *given]
-    torch.set_num_threads(threads)
+    return ["train", str(folder / "s.yaml"), str(folder / "kept.jsonl"), *given]
 
 
 @pytest.fixture(scope="module")

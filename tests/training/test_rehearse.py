@@ -5,7 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,10 @@ from distill.training import rehearse, run, save
 from distill.training.quiet import quiet
 from tests.builders.models import tiny
 from tests.builders.recipes import naming
+from tests.builders.rows import jsonl, sum_row
 from tests.builders.templates import CHATML
 
 LORA = "{r: 4, lora_alpha: 32}"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
@@ -58,19 +51,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = [
-        {
-            "id": f"r{i}",
-            "sample": 0,
-            "response": str(i + 1),
-            "reasoning": f"{i} and one",
-            "messages": [{"role": "user", "content": f"What is {i} + 1?"}],
-        }
-        for i in range(4)
-    ]
-    path = tmp_path_factory.mktemp("data") / "kept.jsonl"
-    path.write_text("\n".join(map(json.dumps, rows)))
-    return path
+    return jsonl(tmp_path_factory.mktemp("data") / "kept.jsonl", *map(sum_row, range(4)))
 
 
 def train(
@@ -129,24 +110,6 @@ def test_what_training_would_miss_later_is_said_first(
     assert "\n" not in str(caught.value)
     left = {path.name for path in (tmp_path / "out").glob("*")}
     assert left == (set() if dry_run else {".lock"})
-
-
-@pytest.mark.parametrize(
-    ("module", "sft", "sets"),
-    [
-        ("wandb", "seed: 1", ["sft.report_to=wandb"]),
-        ("comet", "seed: 1", ["sft.report_to=comet_ml"]),
-    ],
-)
-def test_a_package_that_is_missing_is_said_first(
-    module: str, sft: str, sets: list[str], base: Path, data: Path, tmp_path: Path
-) -> None:
-    from importlib.util import find_spec
-
-    if any(map(find_spec, (module, f"{module}_kernel", f"{module}_ml"))):
-        pytest.skip(f"{module} is installed")
-    with pytest.raises(UserError, match=rf"sft\.(use|report)_.*{module}.*install"):
-        train(tmp_path, base, data, sft=sft, sets=sets, out=tmp_path / "out", dry_run=True)
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(data: Path, tmp_path: Path) -> None:

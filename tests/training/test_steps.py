@@ -6,7 +6,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import pytest
 pytest.importorskip("trl")
 pytest.importorskip("peft")
 
-import torch
 
 from distill.commands import train as command
 from distill.errors import UserError
@@ -26,33 +24,22 @@ from distill.training.quiet import quiet
 from distill.training.steps import Steps
 from tests.builders.models import tiny
 from tests.builders.recipes import naming
+from tests.builders.rows import jsonl, sum_row
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def words(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A recipe and its data."""
-    folder, threads = tmp_path_factory.mktemp("job"), torch.get_num_threads()
-    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("job")
     with quiet():
         base = tiny(folder / "base")
-    rows = [
-        {
-            "id": f"r{i}",
-            "sample": 0,
-            "messages": [{"role": "user", "content": f"What is {i} + 1?"}],
-            "reasoning": f"{i} and one",
-            "response": str(i + 1),
-        }
-        for i in range(6)
-    ]
-    (folder / "kept.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    jsonl(folder / "kept.jsonl", *map(sum_row, range(6)))
     (folder / "s.yaml").write_text(
         f"base: {base}\nthreads: 1\nlora: {{r: 4}}\n"
         "sft: {learning_rate: 1e-2, per_device_train_batch_size: 2, gradient_checkpointing: false, "
         "gradient_accumulation_steps: 2, logging_steps: 3, num_train_epochs: 2}\n"
     )
-    yield str(folder / "s.yaml"), folder / "kept.jsonl"
-    torch.set_num_threads(threads)
+    return str(folder / "s.yaml"), folder / "kept.jsonl"
 
 
 def train(words: tuple[str, Path], out: Path, *more: str, dry_run: bool = False) -> None:

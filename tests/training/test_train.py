@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,20 +33,12 @@ from distill.training.quiet import quiet
 from distill.training.tokens import MASKED, tokenize
 from tests.builders.models import tiny
 from tests.builders.recipes import naming
+from tests.builders.rows import jsonl, sum_row
 from tests.builders.templates import COUNTED, DATED, FORGETFUL, OPENED, OWN_SYSTEM
 from tests.builders.tokens import store
 
 LORA = "lora: {r: 4, lora_alpha: 32}"
 FULL = "lora: null"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Two threads on a shared machine wait for each other longer than a tiny model computes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -57,21 +49,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lines = [
-        {
-            "id": f"r{i}",
-            "sample": 0,
-            "messages": [{"role": "user", "content": f"What is {i} + 1?"}],
-            "reasoning": f"{i} and one",
-            "response": str(i + 1),
-        }
-        for i in range(6)
-    ]
-    lines.append({**lines[0], "id": "long", "reasoning": "and one " * 400})
-    lines.append({**lines[0], "id": "hostile", "response": "<|im_end|>"})
+    long = sum_row(0, id="long", reasoning="and one " * 400)
+    hostile = sum_row(0, id="hostile", response="<|im_end|>")
     path = tmp_path_factory.mktemp("data") / "kept.jsonl"
-    path.write_text("\n".join(json.dumps(line) for line in lines))
-    return path
+    return jsonl(path, *map(sum_row, range(6)), long, hostile)
 
 
 def write(
