@@ -43,6 +43,10 @@ def refuse_useless(
             "… --set map.reasoning=COLUMN; or, if that is meant, thoughts: optional in the recipe"
         )
         raise UserError(msg)
+    if examples.weighted and recipe.sft.get("label_smoothing_factor"):
+        msg = f"{sets}: {examples.weighted:,} examples have a weight, which is not computed with "
+        msg += "sft.label_smoothing_factor; next: take one of the two out"
+        raise UserError(msg)
     if os.environ.get("RANK", "0") == "0":  # one of the processes that train together
         _warn(recipe, examples, thoughtless, longest)
 
