@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distill.errors import UserError
+from distill.files.beside import COLUMNS
 from distill.files.columns import Columns, columns_of
 from distill.files.mapped import Mapped
 from distill.files.talk import turns_of
@@ -51,6 +52,7 @@ class Reading:
         found = columns_of(lines, path, given, used)
         _refuse_printed(lines, found, path)
         filled = (name for line in lines for name, value in line.items() if value is not None)
+        used = {*used, *COLUMNS} if self.beside else used
         said = found.said(name for name in dict.fromkeys(filled) if name not in used)
         if said not in self.told and not self.silent:
             self.told.add(said)

@@ -22,6 +22,7 @@ Reason = Literal[
     "tools",  # it calls tools, answers them, or offers them: the row schema cannot say how
     "media",  # it holds images, sound or files beside its text
     "weight_0",  # the data says not to train on it
+    "wrong_weight",  # of the row or a turn: neither 0 nor a number from 1e-6 to 1e6
     "too_long",
 ]
 FIELDS = ("reasoning_content", "reasoning", "thinking")

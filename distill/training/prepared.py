@@ -25,7 +25,7 @@ from distill.training.store import Store, opened
 from distill.training.tokens import Tokenized, tokenize
 
 log = logging.getLogger("distill")
-FORM = 1  # of the stored tokens; a change of what we make of the same row needs another number
+FORM = 2  # of the stored tokens; a change of what we make of the same row needs another number
 FOLDER = "tokens"  # in the student's folder
 PARTS = ("trained", "held")  # in FOLDER
 

@@ -69,7 +69,7 @@ class Lean(Trainer):  # type: ignore[misc]
             total = weight_of({**inputs, "weights": weights})
         elif self.args.average_tokens_across_devices:
             weights = weights * self.accelerator.num_processes  # which DDP divides by
-        shares = weights / (total.clamp(min=1e-9) if hasattr(total, "clamp") else total)
+        shares = weights / (total.clamp(min=1e-30) if hasattr(total, "clamp") else total)
         inputs["use_cache"] = False
         if self.projects_here:
             loss = model(**inputs, shares=shares)

@@ -108,6 +108,10 @@ def test_all_answers_of_a_prompt_are_on_one_side_whatever_order_and_file(tmp_pat
         {"messages": [{"role": "user", "content": "Answer: 5 plus 1?"}]},  # another template
         {"messages": [{"role": "system", "content": "Be brief."}, *row(5)["messages"]], "id": "s"},
         {"messages": [{"role": "user", "content": " what  is 5 + 1?\n"}], "id": "spaced"},
+        {
+            "messages": [{"role": "user", "content": "What\xa0is\u200b 5 + 1?\ufeff"}],
+            "id": "unseen",
+        },
         {"messages": [{"role": "user", "content": "What is \uff15 + 1?"}], "id": "wide"},
     ],
 )

@@ -128,7 +128,7 @@ def said(text: str, **more: Any) -> dict[str, Any]:
 
 
 # lines of two files, and of each line what its answers count: the turn's weight by the row's
-FIRST = [
+FIRST: list[Any] = [
     ([asked("1 + 1?"), said("2")], {"weight": 0.5}, [0.5]),
     ([asked("2 + 1?"), said("3")], {}, [1]),
     ([asked("3 + 1?"), said("4")], {"weight": 0}, [0]),
@@ -137,7 +137,7 @@ FIRST = [
     ([asked("6 + 1?"), said("7", weight=3), asked("And?"), said("8", weight=0)], {}, [3, 0]),
     ([asked("7 + 1?"), said("8"), asked("And?"), said("9", weight=2)], {"weight": 0.5}, [0.5, 1]),
 ]
-OTHER = [
+OTHER: list[Any] = [
     ([asked("70 + 1?"), said("71")], {"weight": 2}, [2]),
     ([asked("71 + 1?"), said("72", train=True)], {}, [1]),
 ]
@@ -181,7 +181,7 @@ def test_what_files_and_recipe_say_of_weights_is_what_the_first_step_computes(
     with quiet():
         base = tiny(tmp_path / "base", hidden_size=64, max_position_embeddings=512)
     for name, lines in (("a", FIRST), ("b", OTHER)):
-        told = [{"messages": turns, **more} for turns, more, _ in lines]
+        told = [dict(messages=turns, **more) for turns, more, _ in lines]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in told))
     recipe = tmp_path / "s.yaml"
     recipe.write_text(
