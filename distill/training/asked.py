@@ -6,9 +6,10 @@ from typing import Literal
 
 from distill.errors import UserError
 from distill.files.beside import NOTHING, Beside
+from distill.local_models.chat import FAULTS
 from distill.rows import Row
 from distill.think import CLOSE, after_thought, completion_after, join_think, split_think
-from distill.training.base import ChatFormat, Turn
+from distill.training.base import SENTINEL, ChatFormat, Turn
 
 Reason = Literal[
     "no_messages",  # the data does not say what was asked
@@ -123,8 +124,6 @@ def _one(
     chat: ChatFormat,
     manner: Manner,
 ) -> Asked | Reason:
-    from jinja2 import TemplateError
-
     thought, said = learnt
     if not said.strip():
         return "empty_response"
@@ -135,7 +134,9 @@ def _one(
         return "special_token"
     try:
         prompt = chat.prompt(turns)
-    except TemplateError:
+        if turns[-1]["role"] != "user":  # it may allow the question, but no answer to it
+            chat.whole(turns, SENTINEL)
+    except FAULTS:
         return "template"
     if manner.history == "keep":
         _refuse_forgetful(row, turns, prompt)
