@@ -195,7 +195,7 @@ def open_sets(
         read=read,
         weights=_weights(recipe, inputs, loaded.path),
         validation=recipe.validation,
-        apart=apart(loaded),
+        apart=apart(loaded, unfiltered=unfiltered),
         where=loaded.path,
         last_user=recipe.prompt == "last_user",
         limit=limit,
@@ -226,11 +226,12 @@ def _names(name: str, one: Input) -> bool:
     return name in (one.name, str(one.data), str(one)) or Path(name) == Path(one.data)
 
 
-def apart(loaded: Loaded[StudentRecipe]) -> str | Path | None:
-    """The recipe's file for validation, if it names one.
+def apart(loaded: Loaded[StudentRecipe], *, unfiltered: bool = False) -> str | Path | None:
+    """The recipe's file for validation, if it names one; of a filtered set, what was kept.
 
     Raises:
-        UserError: there is none, or the recipe may not read it.
+        UserError: there is none, the recipe may not read it, or it is not for training: it decides
+            which weights are kept.
     """
     asked = loaded.recipe.validation
     if asked is None or asked.data is None:
@@ -239,7 +240,9 @@ def apart(loaded: Loaded[StudentRecipe]) -> str | Path | None:
     found = data_at(asked.data, key, loaded.origin)
     if found is None:
         raise missing(asked.data, key, loaded.origin)
-    return found
+    read = with_rows(Input(found))
+    refuse_unsuitable((read,), unfiltered=unfiltered)
+    return read.data
 
 
 def _contents(frame: pl.DataFrame) -> list[int]:

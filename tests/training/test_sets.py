@@ -221,6 +221,15 @@ def test_an_evaluation_is_never_trained_on(
             opened(home, data, unfiltered=unfiltered)
 
 
+def test_a_validation_is_as_suitable_as_what_is_trained_on(home: Path) -> None:
+    data = write(home / "more.jsonl", [row(i) for i in range(5)])
+    for held, message in (("eval", "is of an evaluation"), ("run", "is of a run and unfiltered")):
+        with pytest.raises(UserError, match=message):
+            opened(home, data, f"validation: {{data: {held}}}")
+    sets = opened(home, data, "validation: {data: both}")  # its ledger's run was filtered
+    assert [part.frame["id"].to_list() for part in sets.parts() if part.source is None] == [["r1"]]
+
+
 @pytest.mark.parametrize("data", ["set", "set/kept", "set/kept/*.parquet", "both", "a=set"])
 def test_what_was_kept_is_trained_on(
     home: Path, data: str, monkeypatch: pytest.MonkeyPatch

@@ -307,7 +307,11 @@ def test_a_training_that_was_killed_keeps_the_same_best_and_stops_at_the_same_st
 ) -> None:
     asked = "validation: {prompts: 4, every_steps: 2, patience: 3}"
     sft = f"{WILD}, save_strategy: steps, save_steps: 3"
-    whole = overfit(tmp_path, base, "whole", method, asked, rate, sft)
+    place = base.parent / f"whole-{rate}"  # the same for all that are killed
+    if not place.is_dir():
+        place.mkdir()
+        overfit(place, base, "whole", method, asked, rate, sft)
+    whole = json.loads((place / "whole" / "train.json").read_text())
     decide, seen = Validating.decide, []
 
     def dying(self: Validating, control: Any) -> None:
@@ -326,7 +330,7 @@ def test_a_training_that_was_killed_keeps_the_same_best_and_stops_at_the_same_st
     again = overfit(tmp_path, base, "again", method, asked, rate, sft)
     assert again["validation"] == whole["validation"]
     assert again["steps"] == whole["steps"]
-    assert same(tmp_path / "whole", tmp_path / "again")
+    assert same(place / "whole", tmp_path / "again")
     lines = (tmp_path / "again" / "train.jsonl").read_text().splitlines()
     losses = {line["step"]: line.get("eval_loss") for line in map(json.loads, lines)}
     assert losses[2] == whole["validation"]["loss"]["first"]
