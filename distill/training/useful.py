@@ -66,7 +66,8 @@ def _warn(recipe: StudentRecipe, examples: Store, thoughtless: int, longest: int
             f"{examples.examples:,}",
             100 * thoughtless / examples.examples,
         )
-    long, rows = examples.skipped["too_long"], examples.examples + examples.skipped.total()
+    long, skipped = examples.skipped["too_long"], examples.skipped
+    rows = examples.examples + skipped.total() - skipped["not_drawn"]
     if long > MANY * rows:
         log.warning(
             "train: %s of %s rows (%.1f %%) are longer than %s tokens and left out%s",

@@ -177,6 +177,7 @@ def test_holding_out_nothing_or_everything_names_a_value_that_works(
         ("{share: 0.1, prompts: 5}", r"share: 0\.1 and prompts: 5 exclude each other"),
         ("{share: 2}", r"validation\.share: 2 input should be less than 1"),
         ("{share: 0}", r"validation\.share: 0 input should be greater than 0"),
+        ("{data: ''}", r"validation\.data: '' string should have at least 1 character"),
         ("{share: yes}", r"validation\.share: .*truth value"),
         ("{prompts: 0}", r"validation\.prompts: 0 "),
         ("{share: 0.1, patience: 0}", r"validation\.patience: 0 "),
