@@ -106,7 +106,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--traces", type=Path, required=True)
     parser.add_argument("--tokenizer", required=True)
-    parser.add_argument("--tokens", type=int, default=5_000_000, help="about so many, at least")
+    parser.add_argument("--tokens", type=int, default=2_000_000, help="about so many, at least")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.side:
@@ -122,6 +122,9 @@ def main() -> int:
             found = json.loads(done.stdout.splitlines()[-1])
             rate = found["tokens"] / found["cpu_s"]
             lines.append([side, f"{found['tokens']:,}", f"{found['cpu_s']:.1f}", f"{rate:,.0f}"])
+            print(
+                f"{side}: {rate:,.0f} tokens/CPU s", file=sys.stderr
+            )  # the next one takes a while
     print(table(["", "tokens", "CPU s", "tokens/CPU s"], lines))
     return 0
 

@@ -32,6 +32,8 @@ CALLS = ("tool_calls", "function_call", "tool_call_id")
 CALLERS = ("tool", "function", "ipython", "observation", "function_call", "tool_call")
 MEDIA = ("image", "images", "audio", "audios", "video", "videos", "files")
 COLUMNS = (*WEIGHT, *TOOLS, *MEDIA)
+SWITCHES = {"": None, "nan": None, "true": 1.0, "false": 0.0}  # as texts, as in every CSV
+LEAST, MOST = 1e-6, 1e6  # of a weight that is not 0; beyond, float32 loses the sum of a step
 NAME = "beside"  # of the column of a table that holds the JSON of a Beside
 
 
@@ -39,7 +41,7 @@ NAME = "beside"  # of the column of a table that holds the JSON of a Beside
 class Beside:
     """What a line says beside its row; the tuples have one value for each of its messages."""
 
-    holds: Literal["tools", "media"] | None = None  # what a row cannot say
+    holds: Literal["tools", "media", "wrong_weight"] | None = None  # what a row cannot say
     weight: float = 1.0  # of the whole row
     answer_weight: float = 1.0
     weights: tuple[float, ...] = ()
@@ -56,6 +58,7 @@ class Beside:
 
 
 NOTHING = Beside()
+_WRONG = orjson.dumps(asdict(Beside(holds="wrong_weight"))).decode()
 
 
 def with_beside(table: pl.DataFrame, found: "list[str | None] | None" = None) -> pl.DataFrame:
@@ -100,21 +103,36 @@ def _told(
     before: Sequence[Spoken],
     answer: Mapping[str, Any] | None = None,
 ) -> str | None:
-    weights = [_weight(one.turn, TURN_WEIGHT) for one in before]
+    learnt = (answer or {}, *(one.turn for one in before))
+    told = [_weight(line, WEIGHT), *map(_turn_weight, learnt)]
+    given = [one for one in told if one is not None]
+    if len(given) < len(told):
+        return _WRONG
+    weight, answer_weight, *weights = given
     thoughts = [_thought(one.turn) or one.before for one in before]
     found = Beside(
         holds=_holds(line, turns),
-        weight=_weight(line, WEIGHT),
-        answer_weight=_weight(answer or {}, TURN_WEIGHT),
+        weight=weight,
+        answer_weight=answer_weight,
         weights=tuple(weights) if set(weights) - {1.0} else (),
         thoughts=tuple(thoughts) if any(thoughts) else (),
     )
     return None if found == NOTHING else orjson.dumps(asdict(found)).decode()
 
 
-def _weight(values: Mapping[str, Any], names: tuple[str, ...]) -> float:
-    found = real(first(values, names))
-    return 1.0 if found is None else max(found, 0.0)
+def _turn_weight(turn: Mapping[str, Any]) -> float | None:
+    return _weight(turn, TURN_WEIGHT) if role_of(turn) == "assistant" else 1.0
+
+
+def _weight(values: Mapping[str, Any], names: tuple[str, ...]) -> float | None:
+    """The weight that is given; 1 if none is, as pandas writes NaN; None if it makes no sense."""
+    said = first(values, names)
+    if isinstance(said, str):
+        said = SWITCHES.get(said.strip().lower(), said)
+    if said is None or said != said:
+        return 1.0
+    found = real(said)
+    return found if found is not None and (found == 0 or LEAST <= found <= MOST) else None
 
 
 def _thought(turn: Mapping[str, Any]) -> str:

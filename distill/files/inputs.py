@@ -50,7 +50,7 @@ def inputs_of(data: Data) -> tuple[Input, ...]:
     if again := next((name for name in names if names.count(name) > 1), None):
         msg = f"{again}=: names two inputs; give each a name of its own"
         raise UserError(msg)
-    if not found:
+    if not found or any(not str(one.data).strip() for one in found):
         msg = f"no input; give a run, a Parquet or JSONL file, or {HUB}…"
         raise UserError(msg)
     return found

@@ -267,9 +267,11 @@ def _foreign(
     for line in lines:
         given = sample_of(line, columns)
         made = list(rows_of(line, columns, path.name))
-        if reading.beside:
-            turns = turns_of(line.get(columns.talk)) if columns.talk else []
-            told += [told_beside(line, turns)] * len(made)
+        turns = turns_of(line.get(columns.talk)) if columns.talk else []
+        stands = told_beside(line, turns)
+        told += [stands] * len(made)
+        if stands is not None and not reading.beside:
+            reading.lose(stands, str(path))
         reading.count(line, made, columns, str(path))
         for row in made:
             sample = samples[row.id] if given is None else given

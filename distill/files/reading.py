@@ -6,11 +6,12 @@ A line for each different set of columns, and at the end one for each thing that
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distill.errors import UserError
-from distill.files.beside import COLUMNS
+from distill.files.beside import COLUMNS, Beside
+from distill.files.beside import NOTHING as NO_MORE
 from distill.files.columns import Columns, columns_of
 from distill.files.mapped import Mapped
 from distill.files.talk import turns_of
@@ -23,6 +24,12 @@ NOTHING = "have neither a thought nor a response"
 NO_TURNS = "hold no turns of a conversation that could be read"
 NO_QUESTION = "have no question, and train leaves those out"
 NO_GOLD = "have a reference that is not one text or number, and was left out"
+LEFT_OUT = "and of these only texts are read (distill train on this file leaves them out)"
+LOST = {
+    "tools": f"call tools, answer them or offer them, {LEFT_OUT}",
+    "media": f"hold images, sound or files, {LEFT_OUT}",
+    "weight": "have a weight for training, which is not read (distill train on this file reads it)",
+}
 
 
 @dataclass
@@ -52,7 +59,7 @@ class Reading:
         found = columns_of(lines, path, given, used)
         _refuse_printed(lines, found, path)
         filled = (name for line in lines for name, value in line.items() if value is not None)
-        used = used | set(COLUMNS if self.beside else ())
+        used = {*used, *COLUMNS} if self.beside else used
         said = found.said(name for name in dict.fromkeys(filled) if name not in used)
         if said not in self.told and not self.silent:
             self.told.add(said)
@@ -73,6 +80,14 @@ class Reading:
             self._note(NO_QUESTION, path)
         if columns.gold and line.get(columns.gold) and not any(row.gold for row in rows):
             self._note(NO_GOLD, path)
+
+    def lose(self, stands: str, path: str) -> None:
+        """Counts what stands beside a line's texts and is not read."""
+        found = Beside.read(stands)
+        weighs = replace(found, thoughts=()) != NO_MORE
+        what = found.holds if found.holds in LOST else "weight" if weighs else None
+        if what is not None:
+            self._note(LOST[what], path)
 
     def _note(self, what: str, path: str) -> None:
         self.missing.setdefault(what, Counter())[path] += 1

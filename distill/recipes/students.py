@@ -1,8 +1,8 @@
 """The students recipe: which base model to train, and how."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from distill.recipes.positions import Positions
 from distill.recipes.strict import Strict
@@ -49,6 +49,13 @@ class StudentRecipe(Strict):
     checkpoint_minutes: Annotated[float, Field(ge=0, le=10_000)] | None = Field(
         default=None, exclude=True
     )
+
+    @model_validator(mode="after")
+    def _answers_have_questions(self) -> Self:
+        if self.turns == "all" and self.prompt == "last_user":
+            msg = "turns: all and prompt: last_user exclude each other; keep one of them"
+            raise ValueError(msg)
+        return self
 
     @model_serializer(mode="wrap")
     def _without_unset(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -15,7 +15,8 @@ class Validation(Strict):
     # One of these three. All answers of a prompt are on the same side.
     share: Annotated[float, Field(gt=0, lt=1)] | None = None  # of the prompts
     prompts: Count | None = None  # so many prompts
-    data: str | None = None  # a file of its own; its prompts are not trained on
+    # A file of its own; its prompts are not trained on
+    data: Annotated[str, Field(min_length=1)] | None = None
 
     every_steps: Count | None = None  # None: ten times in the whole training
     # Training stops after so many evaluations in a row without a lower loss. None: never

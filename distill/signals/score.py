@@ -22,7 +22,7 @@ from typing import Any, Literal
 import polars as pl
 
 from distill.errors import UserError, first_line, missing_extra
-from distill.local_models.chat import pinned
+from distill.local_models.chat import FAULTS, pinned
 from distill.local_models.control import control_text
 from distill.local_models.open import open_model
 from distill.local_models.surprise import Surprise, Text, surprises
@@ -90,8 +90,6 @@ def _values(text: Text, sums: Surprise) -> tuple[float | None, float | None, Rea
 
 def _text(student: Student, turns: Turns | None, reasoning: str, response: str) -> Text | Reason:
     """The tokens of a prompt and its answer, each encoded by itself, as ``train`` does."""
-    from jinja2 import TemplateError
-
     asked = [turn["content"] for turn in turns or ()]
     if not f"{reasoning}{response}".strip():
         return "empty"
@@ -101,7 +99,7 @@ def _text(student: Student, turns: Turns | None, reasoning: str, response: str) 
         return "special_token"
     try:
         prompt, special = _prompt(student.tokenizer, turns)
-    except (TemplateError, TypeError, ValueError):  # ValueError: several, and none is the default
+    except FAULTS:  # a ValueError too where it has several, and none is the default
         return "template"
     answer = completion_after(prompt, reasoning, response)
     if answer is None:

@@ -6,9 +6,10 @@ from typing import Literal
 
 from distill.errors import UserError
 from distill.files.beside import NOTHING, Beside
+from distill.local_models.chat import FAULTS
 from distill.rows import Row
 from distill.think import CLOSE, after_thought, completion_after, join_think, split_think
-from distill.training.base import ChatFormat, Turn
+from distill.training.base import SENTINEL, ChatFormat, Turn
 
 Reason = Literal[
     "no_messages",  # the data does not say what was asked
@@ -22,6 +23,7 @@ Reason = Literal[
     "tools",  # it calls tools, answers them, or offers them: the row schema cannot say how
     "media",  # it holds images, sound or files beside its text
     "weight_0",  # the data says not to train on it
+    "wrong_weight",  # of the row or a turn: neither 0 nor a number from 1e-6 to 1e6
     "too_long",
 ]
 FIELDS = ("reasoning_content", "reasoning", "thinking")
@@ -122,8 +124,6 @@ def _one(
     chat: ChatFormat,
     manner: Manner,
 ) -> Asked | Reason:
-    from jinja2 import TemplateError
-
     thought, said = learnt
     if not said.strip():
         return "empty_response"
@@ -134,7 +134,9 @@ def _one(
         return "special_token"
     try:
         prompt = chat.prompt(turns)
-    except TemplateError:
+        if turns[-1]["role"] != "user":  # it may allow the question, but no answer to it
+            chat.whole(turns, SENTINEL)
+    except FAULTS:
         return "template"
     if manner.history == "keep":
         _refuse_forgetful(row, turns, prompt)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.errors import UserError, first_line, missing_extra
-from distill.local_models.chat import pinned
+from distill.local_models.chat import FAULTS, pinned
 from distill.local_models.control import control_text, pad_token
 from distill.local_models.open import OR_TOKENIZER, Model, opened
 from distill.recipes.places import TEMPLATE, Origin, missing, place
@@ -99,13 +99,11 @@ def _tokenizer(model: Model) -> Any:
 
 
 def _end_of_turn(tokenizer: Any, base: str) -> int:
-    from jinja2 import TemplateError
-
     turns = [{"role": "user", "content": "1"}, {"role": "assistant", "content": SENTINEL}]
     try:
         text = str(tokenizer.apply_chat_template(turns, tokenize=False))
-    except (TemplateError, TypeError) as error:  # TypeError: it tries to load another file
-        msg = f"chat_template of {base}: fails on a user turn and an answer: {error}"
+    except FAULTS as error:
+        msg = f"chat_template of {base}: fails on a user turn and an answer: {first_line(error)}"
         raise UserError(msg) from None
     _, found, tail = text.rpartition(SENTINEL)
     if not found:

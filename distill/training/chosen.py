@@ -35,6 +35,7 @@ class Chosen:
     where: Path  # the recipe, for errors
     held: frozenset[int] = frozenset()
     known: int = field(default=0, init=False)  # rows that were left out because of ``apart``
+    spared: int = field(default=0, init=False)  # and those that a weight below 1 did not take
 
     def parts(self, frame: pl.DataFrame, source: int) -> Iterator[Part]:
         """The rows of a set by how they count; without those that do not."""
@@ -42,8 +43,11 @@ class Chosen:
         copies = [self._copies(source, prompt) for prompt in asked]
         known = [prompt in self.apart for prompt in asked]
         self.known += sum(one and count > 0 for one, count in zip(known, copies, strict=True))
+        self.spared += copies.count(0)
         held = [prompt in self.held for prompt in asked]
-        marks = pl.DataFrame({"copies": copies, "known": known, "held": held}).with_row_index("row")
+        columns = {"copies": copies, "known": known, "held": held}
+        kinds = {"copies": pl.UInt32, "known": pl.Boolean, "held": pl.Boolean}
+        marks = pl.DataFrame(columns, schema=kinds).with_row_index("row")
         kept = marks.filter(~pl.col("known") & (pl.col("copies") > 0)).with_columns(
             copies=pl.when("held").then(1).otherwise("copies")
         )

@@ -25,9 +25,10 @@ from distill.training.store import Store, opened
 from distill.training.tokens import Tokenized, tokenize
 
 log = logging.getLogger("distill")
-FORM = 1  # of the stored tokens; a change of what we make of the same row needs another number
+FORM = 2  # of the stored tokens; a change of what we make of the same row needs another number
 FOLDER = "tokens"  # in the student's folder
 PARTS = ("trained", "held")  # in FOLDER
+MORE = {"proof", "thoughtless", "sets"}  # saved with the tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,4 +133,6 @@ def _part(folder: Path | None, name: str) -> Path | None:
 
 def _read(folder: Path) -> Prepared | None:
     store, held = (opened(folder / name) for name in PARTS)
-    return store and held and Prepared(store=store[0], held=held[0], **store[1])
+    if store is None or held is None or set(store[1]) != MORE:
+        return None
+    return Prepared(store=store[0], held=held[0], **store[1])

@@ -13,6 +13,10 @@ import polars as pl
 
 from distill.rows import conversation, last_user_turn
 
+# Signs without width, which web pages leave in copied text: soft hyphen, zero-width spaces and
+# joiners, byte order mark.
+UNSEEN = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
+
 
 @dataclass(slots=True, kw_only=True)
 class Prompts:
@@ -71,7 +75,8 @@ def lowest(prompts: Iterable[int], count: int, purpose: str) -> frozenset[int]:
 
 def _folded(text: str) -> str:
     """The same for texts that differ in spaces, case or Unicode's form."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    seen = unicodedata.normalize("NFKC", text.translate(UNSEEN))
+    return " ".join(seen.casefold().split())
 
 
 def _hash(text: str) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 
 from distill.errors import UserError, first_line
 from distill.local_models.allowed import ADAPTER_WEIGHTS
+from distill.local_models.chat import FAULTS
 from distill.local_models.open import Model
 from distill.recipes.positions import Positions
 from distill.training.base import ChatFormat
@@ -188,11 +189,9 @@ def _same_words(chat: ChatFormat, again: Any) -> None:
 
 
 def _refuses_system(chat: ChatFormat) -> bool:
-    from jinja2 import TemplateError
-
     try:
         chat.prompt(TURNS[1])
-    except (TemplateError, TypeError):
+    except FAULTS:
         return True
     return False
 

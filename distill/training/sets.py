@@ -48,6 +48,7 @@ class Sets:
     rows: Counter[int] = field(default_factory=Counter)  # of each set, as far as they were read
     duplicates: Counter[int] = field(default_factory=Counter)  # of these, in an earlier set too
     known: int = 0  # left out because their prompt is in the file for validation
+    spared: int = 0  # left out because the weight of their set is below 1
     examples: Counter[int] = field(default_factory=Counter)
     tokens: Counter[int] = field(default_factory=Counter)
 
@@ -85,7 +86,7 @@ class Sets:
         for source, frame in self._frames():
             whole = [Part(frame=frame, source=source)]
             yield from whole if chosen is None else chosen.parts(frame, source)
-        self.known = 0 if chosen is None else chosen.known
+        self.known, self.spared = (0, 0) if chosen is None else (chosen.known, chosen.spared)
         if self.apart is not None:
             for frame in frames(self.apart, beside=True):
                 yield Part(frame=frame, source=None, held=True)
@@ -99,7 +100,11 @@ class Sets:
 
     def skipped(self) -> dict[str, int]:
         """Rows that were left out before they were tokenised, by reason."""
-        found = {"duplicate": self.duplicates.total(), "in_validation": self.known}
+        found = {
+            "duplicate": self.duplicates.total(),
+            "in_validation": self.known,
+            "not_drawn": self.spared,
+        }
         return {reason: count for reason, count in found.items() if count}
 
     def values(self) -> list[dict[str, Any]]:
@@ -190,7 +195,7 @@ def open_sets(
         read=read,
         weights=_weights(recipe, inputs, loaded.path),
         validation=recipe.validation,
-        apart=apart(loaded),
+        apart=apart(loaded, unfiltered=unfiltered),
         where=loaded.path,
         last_user=recipe.prompt == "last_user",
         limit=limit,
@@ -221,11 +226,12 @@ def _names(name: str, one: Input) -> bool:
     return name in (one.name, str(one.data), str(one)) or Path(name) == Path(one.data)
 
 
-def apart(loaded: Loaded[StudentRecipe]) -> str | Path | None:
-    """The recipe's file for validation, if it names one.
+def apart(loaded: Loaded[StudentRecipe], *, unfiltered: bool = False) -> str | Path | None:
+    """The recipe's file for validation, if it names one; of a filtered set, what was kept.
 
     Raises:
-        UserError: there is none, or the recipe may not read it.
+        UserError: there is none, the recipe may not read it, or it is not for training: it decides
+            which weights are kept.
     """
     asked = loaded.recipe.validation
     if asked is None or asked.data is None:
@@ -234,7 +240,9 @@ def apart(loaded: Loaded[StudentRecipe]) -> str | Path | None:
     found = data_at(asked.data, key, loaded.origin)
     if found is None:
         raise missing(asked.data, key, loaded.origin)
-    return found
+    read = with_rows(Input(found))
+    refuse_unsuitable((read,), unfiltered=unfiltered)
+    return read.data
 
 
 def _contents(frame: pl.DataFrame) -> list[int]:

@@ -20,6 +20,7 @@ TOKENS = pl.List(pl.Int32)
 SCHEMA = pl.Schema(
     {"input_ids": TOKENS, "labels": TOKENS, "length": pl.Int32(), "weights": pl.Float32()}
 )
+BEGINS = b"\xff" * 4  # every Arrow stream
 MANIFEST, LENGTHS = "store.json", "lengths.int32"
 
 
@@ -95,17 +96,20 @@ COUNTS = ("examples", "tokens", "trained_tokens", "longest", "weighted")
 
 def opened(folder: Path) -> tuple[Store, dict[str, Any]] | None:
     """A saved Store, and what else was saved with it; None if the folder is not whole."""
-    told = read_json(folder / MANIFEST)
-    if not isinstance(told, dict):
-        return None
-    lengths = array("i")
+    told, lengths = read_json(folder / MANIFEST), array("i")
     try:
-        sizes = [(folder / f"{i:06}.arrow").stat().st_size for i in range(len(told["shards"]))]
+        sizes = [_size(folder / f"{i:06}.arrow") for i in range(len(told["shards"]))]
         lengths.frombytes((folder / LENGTHS).read_bytes())
-    except (OSError, ValueError):
+        if sizes != told["shards"] or len(lengths) != told["examples"]:
+            return None
+        counts = {name: told[name] for name in COUNTS}
+        found = Store(folder=folder, skipped=Counter(told["skipped"]), lengths=lengths, **counts)
+        return found, dict(told["more"])
+    except (OSError, ValueError, TypeError, KeyError):  # also of another version, with other keys
         return None
-    if sizes != told["shards"] or len(lengths) != told["examples"]:
-        return None
-    counts = {name: told[name] for name in COUNTS}
-    found = Store(folder=folder, skipped=Counter(told["skipped"]), lengths=lengths, **counts)
-    return found, told["more"]
+
+
+def _size(path: Path) -> int:
+    """Bytes of a shard; 0 if it does not begin as one."""
+    with path.open("rb") as file:
+        return path.stat().st_size if file.read(len(BEGINS)) == BEGINS else 0

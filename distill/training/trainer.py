@@ -69,14 +69,27 @@ class Lean(Trainer):  # type: ignore[misc]
             total = weight_of({**inputs, "weights": weights})
         elif self.args.average_tokens_across_devices:
             weights = weights * self.accelerator.num_processes  # which DDP divides by
-        shares = weights / (total.clamp(min=1e-9) if hasattr(total, "clamp") else total)
+        shares = weights / (total.clamp(min=1e-30) if hasattr(total, "clamp") else total)
         inputs["use_cache"] = False
         if self.projects_here:
             loss = model(**inputs, shares=shares)
         else:
-            found = model(**inputs, fused_lm_head=True).log_probs  # 0 where it is masked
-            loss = -(found * shares[:, 1:]).sum()
+            loss = self._weighted(model, inputs, shares[:, 1:], whole_step=num_items_in_batch)
         self._count(inputs)
+        return loss
+
+    def _weighted(self, model: Any, inputs: Any, shares: Any, *, whole_step: Any) -> Any:
+        """The loss as trl computes it (1.16 sft_trainer.py:1610-1630), each token by its share."""
+        if self.aux_loss_enabled:  # of a mixture of experts
+            inputs["output_router_logits"] = True
+        found = model(**inputs, fused_lm_head=True)
+        each = found.log_probs  # 0 where it is masked
+        if self.args.loss_type == "dft":
+            each = each * each.exp().detach()
+        loss = -(each * shares).sum()
+        if self.aux_loss_enabled:
+            parts = 1 if whole_step is None else self.current_gradient_accumulation_steps
+            loss = loss + self.router_aux_loss_coef * found.aux_loss / parts
         return loss
 
     def _count(self, inputs: Mapping[str, Any]) -> None:

@@ -43,6 +43,10 @@ def refuse_useless(
             "… --set map.reasoning=COLUMN; or, if that is meant, thoughts: optional in the recipe"
         )
         raise UserError(msg)
+    if examples.weighted and recipe.sft.get("label_smoothing_factor"):
+        msg = f"{sets}: {examples.weighted:,} examples have a weight, which is not computed with "
+        msg += "sft.label_smoothing_factor; next: take one of the two out"
+        raise UserError(msg)
     if os.environ.get("RANK", "0") == "0":  # one of the processes that train together
         _warn(recipe, examples, thoughtless, longest)
 
@@ -62,7 +66,8 @@ def _warn(recipe: StudentRecipe, examples: Store, thoughtless: int, longest: int
             f"{examples.examples:,}",
             100 * thoughtless / examples.examples,
         )
-    long, rows = examples.skipped["too_long"], examples.examples + examples.skipped.total()
+    long, skipped = examples.skipped["too_long"], examples.skipped
+    rows = examples.examples + skipped.total() - skipped["not_drawn"]
     if long > MANY * rows:
         log.warning(
             "train: %s of %s rows (%.1f %%) are longer than %s tokens and left out%s",

@@ -36,8 +36,9 @@ def test_a_file_with_that_whole_name_is_meant(
 def test_two_inputs_of_one_name_are_refused() -> None:
     with pytest.raises(UserError, match="a=: names two inputs"):
         inputs_of(["a=x.jsonl", "a=y.jsonl"])
-    with pytest.raises(UserError, match="no input"):
-        inputs_of([])
+    for nothing in ([], "", " ", ["a.jsonl", ""], {"a": ""}):  # "$DATA" of a shell; not this folder
+        with pytest.raises(UserError, match="no input"):
+            inputs_of(nothing)
 
 
 def test_rows_of_named_inputs_have_the_name_as_source_and_never_the_same_id(tmp_path: Path) -> None:

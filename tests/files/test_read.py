@@ -501,3 +501,31 @@ def test_any_line_is_rows_or_one_line_of_complaint(
 def test_what_is_no_data_set_of_the_hub_is_said_with_its_address(name: str) -> None:
     with pytest.raises(UserError, match="cannot be read from the Hub: Repo id must"):
         data_files(f"hf://datasets/{name}")
+
+
+@pytest.mark.parametrize(
+    ("more", "turn", "said"),
+    [
+        ({"tools": [{"name": "f"}]}, {}, "1 rows call tools, answer them or offer them"),
+        ({"images": ["a.png"]}, {}, "1 rows hold images, sound or files"),
+        ({"weight": 0}, {}, "1 rows have a weight for training, which is not read"),
+        ({}, {"weight": 0.5}, "1 rows have a weight for training"),
+        ({"tools": [], "images": None, "weight": 1}, {"reasoning_content": "hm"}, None),
+    ],
+)
+def test_what_training_would_need_and_nobody_else_reads_is_said(
+    tmp_path: Path,
+    more: dict[str, Any],
+    turn: dict[str, Any],
+    said: str | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    turns = [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "2", **turn}]
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(lines({"messages": turns, **more}))
+    for beside in (True, False):
+        caplog.clear()
+        list(frames(path, beside=beside))
+        told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+        assert len(told) == (0 if beside or said is None else 1)
+        assert said is None or beside or said in told[0]

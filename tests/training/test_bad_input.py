@@ -176,6 +176,18 @@ def test_rows_of_which_none_fits_name_the_limit(base: Path, tmp_path: Path) -> N
     assert "too_long 1; the base has 512 positions" in refused(tmp_path, base, [LONG])
 
 
+def test_all_turns_of_the_last_question_alone_are_refused(base: Path, tmp_path: Path) -> None:
+    said = refused(tmp_path, base, [row(1)], "turns: all", "prompt: last_user")
+    assert "turns: all and prompt: last_user exclude each other; keep one of them" in said
+
+
+def test_weights_are_refused_with_a_loss_that_would_ignore_them(base: Path, tmp_path: Path) -> None:
+    smooth = "label_smoothing_factor: 0.1"
+    said = refused(tmp_path, base, [row(1), row(2, weight=0.5)], sft=smooth)
+    assert "1 examples have a weight, which is not computed with sft.label_smoothing_factor" in said
+    rehearse(tmp_path, base, [row(1)], sft=smooth)
+
+
 def test_held_out_rows_that_cannot_be_used_are_no_validation(base: Path, tmp_path: Path) -> None:
     (tmp_path / "v.jsonl").write_text(json.dumps(LONG) + "\n")
     said = refused(tmp_path, base, [row(1)], "validation: {data: v.jsonl}")

@@ -11,39 +11,18 @@ pytest.importorskip("trl")
 pytest.importorskip("peft")
 
 import torch
-import transformers
 from transformers.integrations import sdpa_attention
 
 from distill.errors import UserError
-from distill.recipes.students import StudentRecipe
 from distill.training import attention
-from distill.training.base import open_chat_format
 from distill.training.canary import leaks, refuse_leaks
-from distill.training.fit import arguments, build_trainer
-from distill.training.options import checked
 from distill.training.quiet import quiet
 from distill.training.store import Store
 from distill.training.tokens import Example
-from tests.builders.models import tokenizer_files
+from tests.builders.one_step import LORA, base_of, expected, one_step, trainer_of
 
+KINDS = ("llama", "qwen2", "mistral")
 LENGTHS = (70, 9, 33, 50, 2, 21)
-LORA = {"r": 4, "lora_alpha": 32, "target_modules": "all-linear"}
-SIZES = {
-    "vocab_size": 512,
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-    "eos_token_id": 2,
-    "pad_token_id": 0,
-}
-KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "llama": (transformers.LlamaConfig, {"tie_word_embeddings": False}),
-    "qwen2": (transformers.Qwen2Config, {"tie_word_embeddings": True}),
-    "mistral": (transformers.MistralConfig, {"sliding_window": 16}),  # shorter than documents
-}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -56,16 +35,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    found = {}
-    with quiet():
-        for kind, (config, more) in KINDS.items():
-            folder = tmp_path_factory.mktemp(kind)
-            tokenizer_files(folder, "composing")
-            torch.manual_seed(0)
-            model = transformers.AutoModelForCausalLM.from_config(config(**SIZES, **more))
-            model.save_pretrained(folder)
-            found[kind] = str(folder)
-    return found
+    return {kind: base_of(kind, tmp_path_factory.mktemp(kind)) for kind in KINDS}
 
 
 @pytest.fixture
@@ -83,66 +53,6 @@ def examples(tmp_path: Path) -> Iterator[Store]:
             for number, size in enumerate(LENGTHS)
         )
         yield made
-
-
-def trainer_of(
-    base: str, examples: Store, folder: Path, *, lora: dict[str, Any] | None, **sft: Any
-) -> Any:
-    recipe = StudentRecipe(
-        base=base,
-        lora=lora,
-        sft={
-            "max_steps": 1,
-            "gradient_checkpointing": False,
-            "per_device_train_batch_size": 6,
-            "max_grad_norm": 0.0,
-            "learning_rate": 0.0,
-            **sft,
-        },
-    )
-    options = checked(recipe, folder / "s.yaml")
-    made = build_trainer(
-        base, options, open_chat_format(base), examples, arguments=arguments(options, folder)
-    )
-    if lora:
-        torch.manual_seed(2)
-        with torch.no_grad():  # an adapter starts as nothing, and would have no gradient in A
-            for name, weight in sorted(made.model.named_parameters()):
-                if "lora_B" in name or "lora_embedding_A" in name:
-                    weight.copy_(torch.randn(weight.shape) * 0.05)
-    return made
-
-
-def one_step(trainer: Any) -> tuple[float, dict[str, Any]]:
-    """The loss of a step over all examples, and its gradients."""
-    found: dict[str, Any] = {}
-
-    class Gradients(transformers.TrainerCallback):  # type: ignore[misc]
-        def on_pre_optimizer_step(self, *_: Any, model: Any, **__: Any) -> None:
-            named = model.named_parameters()
-            found.update({n: p.grad.clone() for n, p in named if p.grad is not None})
-
-    trainer.add_callback(Gradients())
-    trainer.train()
-    return trainer.state.log_history[0]["loss"], found
-
-
-def expected(base: str, examples: Store, trainer: Any) -> tuple[float, dict[str, Any]]:
-    """The same by transformers alone: each document apart, a mean over all trained tokens."""
-    model, total, count = trainer.model, torch.zeros(()), 0
-    model.zero_grad()
-    now = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    for row in examples.dataset():
-        ids, labels = torch.tensor([row["input_ids"]]), torch.tensor(row["labels"])[1:]
-        logits = model(input_ids=ids).logits[0, :-1]
-        total = total + torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
-        count += int((labels != -100).sum())
-    (total / count).backward()
-    model.set_attn_implementation(now)
-    grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
-    model.zero_grad()
-    return float(total / count), grads
 
 
 # how six documents reach the model
@@ -167,7 +77,7 @@ def test_loss_and_gradients_are_those_of_the_documents_apart(
 ) -> None:
     for way, sft in WAYS.items():
         trainer = trainer_of(bases[kind], examples, tmp_path, lora=None if full else LORA, **sft)
-        wanted, slopes = expected(bases[kind], examples, trainer)
+        wanted, slopes = expected(examples, trainer)
         loss, grads = one_step(trainer)
         assert loss == pytest.approx(wanted, rel=1e-5), way
         assert set(grads) == set(slopes), way
@@ -192,7 +102,7 @@ def test_an_adapter_on_the_head_is_trained_as_any_other(
     kind: str, lora: dict[str, Any], bases: dict[str, str], examples: Store, tmp_path: Path
 ) -> None:
     trainer = trainer_of(bases[kind], examples, tmp_path, lora=lora)
-    wanted, slopes = expected(bases[kind], examples, trainer)
+    wanted, slopes = expected(examples, trainer)
     loss, grads = one_step(trainer)
     assert loss == pytest.approx(wanted, rel=1e-5)
     assert set(grads) == set(slopes)
@@ -260,7 +170,7 @@ def test_the_varlen_operator_is_wired_to_its_kernel(
             "gradient_checkpointing_kwargs": {"use_reentrant": False},
         }
     trainer = trainer_of(bases[kind], examples, tmp_path, lora=None, **more)
-    wanted, slopes = expected(bases[kind], examples, trainer)
+    wanted, slopes = expected(examples, trainer)
     calls.clear()
     loss, grads = one_step(trainer)
     assert calls

@@ -43,9 +43,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(16)
     ]
     (folder / "kept.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    weighed = [{**line, "weight": (0.5, 1, 2, 4, 0.1)[i % 5]} for i, line in enumerate(lines)]
+    (folder / "weighed.jsonl").write_text("\n".join(map(json.dumps, weighed)))
     steps: list[dict[str, Any]] = [
         told(folder, "full", FULL, 2),
         told(folder, "lora", LORA, 2),
+        told(folder, "weighed", LORA, 2),
         told(folder, "again", FULL, 2),
         {"out": str(folder / "again-2"), "interrupt": "checkpoint-2"},
         told(folder, "again", FULL, 2),
@@ -53,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     launch(folder, steps)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    for name, lora in (("full", FULL), ("lora", LORA)):
+    for name, lora in (("full", FULL), ("lora", LORA), ("weighed", LORA)):
         train(**told(folder, name, lora, 1))
     torch.set_num_threads(before)
     return folder
@@ -70,7 +73,7 @@ def told(folder: Path, name: str, lora: str, processes: int) -> dict[str, Any]:
     )
     return {
         "recipe": str(recipe),
-        "data": str(folder / "kept.jsonl"),
+        "data": str(folder / ("weighed.jsonl" if name == "weighed" else "kept.jsonl")),
         "out": str(folder / f"{name}-{processes}"),
         "overrides": [f"base={folder / 'base'}"],
     }
@@ -99,7 +102,7 @@ def weights(out: Path) -> dict[str, Any]:
     return load_file(file)
 
 
-@pytest.mark.parametrize("kind", ["full", "lora"])
+@pytest.mark.parametrize("kind", ["full", "lora", "weighed"])
 def test_two_processes_have_the_loss_of_one_and_make_its_student(made: Path, kind: str) -> None:
     one, two = made / f"{kind}-1", made / f"{kind}-2"
     assert losses(two) == pytest.approx(losses(one), rel=CLOSE)

@@ -132,7 +132,37 @@ def no_manifest(place: Path) -> None:
     (place / "store.json").unlink()
 
 
-@pytest.mark.parametrize("damage", [cut_shard, no_shard, cut_lengths, cut_manifest, no_manifest])
+def empty_shard(place: Path) -> None:
+    file = place / "000000.arrow"
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+def told(place: Path, **values: Any) -> None:
+    whole = json.loads((place / "store.json").read_text())
+    (place / "store.json").write_text(json.dumps({**whole, **values}))
+
+
+def older_manifest(place: Path) -> None:
+    whole = json.loads((place / "store.json").read_text())
+    (place / "store.json").write_text(
+        json.dumps({key: value for key, value in whole.items() if key != "weighted"})
+    )
+
+
+DAMAGES = {
+    "cut shard": cut_shard,
+    "no shard": no_shard,
+    "empty shard": empty_shard,
+    "cut lengths": cut_lengths,
+    "cut manifest": cut_manifest,
+    "no manifest": no_manifest,
+    "a manifest with fewer keys": older_manifest,
+    "another kind of value": lambda place: told(place, shards=None),
+    "more that is not known": lambda place: told(place, more={"proof": {}}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_tokens_are_made_again(data: Path, tmp_path: Path, damage: Any) -> None:
     reads, out = Reads(data), tmp_path / "out"
     whole = made(tokens(), reads, out).store.dataset()[:]

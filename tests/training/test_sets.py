@@ -115,6 +115,28 @@ def test_the_same_answer_in_two_sets_is_trained_on_once(tmp_path: Path) -> None:
         opened(tmp_path, [a, a])
 
 
+def test_a_set_whose_answers_are_all_in_an_earlier_one_is_only_counted(tmp_path: Path) -> None:
+    rows = [row(i) for i in range(6)]
+    a, b = (write(tmp_path / f"{name}.jsonl", rows) for name in "ab")
+    sets = opened(tmp_path, [a, b], f"weights: {{{a}: 2}}")
+    assert counted(sets).total() == 12
+    assert sets.skipped() == {"duplicate": 6}
+
+
+def test_every_row_of_every_set_is_trained_held_out_or_counted_with_a_reason(
+    tmp_path: Path,
+) -> None:
+    a = write(tmp_path / "a.jsonl", [row(i, s) for i in range(60) for s in range(2)])
+    b = write(tmp_path / "b.jsonl", [row(i) for i in range(50, 80)])
+    write(tmp_path / "v.jsonl", [row(3), row(90)])
+    for held in ("share: 0.2", "prompts: 5", "data: v.jsonl"):
+        text = f"weights: {{{a}: 0.4, {b}: 1.7}}\nvalidation: {{{held}}}"
+        sets = opened(tmp_path, [a, b], text)
+        kept = sum(part.frame.height for part in sets.parts() if part.source is not None)
+        assert sets.skipped()["not_drawn"] > 0
+        assert kept + sum(sets.skipped().values()) == 150
+
+
 def test_one_set_has_the_digest_of_its_data_and_several_one_of_all(tmp_path: Path) -> None:
     a = write(tmp_path / "a.jsonl", [row(1)])
     b = write(tmp_path / "b.jsonl", [row(2)])
@@ -197,6 +219,15 @@ def test_an_evaluation_is_never_trained_on(
     for unfiltered in (False, True):
         with pytest.raises(UserError, match="is of an evaluation"):
             opened(home, data, unfiltered=unfiltered)
+
+
+def test_a_validation_is_as_suitable_as_what_is_trained_on(home: Path) -> None:
+    data = write(home / "more.jsonl", [row(i) for i in range(5)])
+    for held, message in (("eval", "is of an evaluation"), ("run", "is of a run and unfiltered")):
+        with pytest.raises(UserError, match=message):
+            opened(home, data, f"validation: {{data: {held}}}")
+    sets = opened(home, data, "validation: {data: both}")  # its ledger's run was filtered
+    assert [part.frame["id"].to_list() for part in sets.parts() if part.source is None] == [["r1"]]
 
 
 @pytest.mark.parametrize("data", ["set", "set/kept", "set/kept/*.parquet", "both", "a=set"])

@@ -220,6 +220,37 @@ def test_a_thought_that_the_prompt_opens_goes_on_where_it_stands(
     assert example.input_ids.tolist() == [*inference, *after, spoken.end_of_turn]
 
 
+# What a template does with some turns, and the template as it is otherwise.
+REFUSES = {
+    "its own refusal": "{{ raise_exception('no system') }}",
+    "an unknown value": "{{ a.b.c }}",
+    "a wrong type": "{{ 1 + 'a' }}",
+    "a division by zero": "{{ 1 / 0 }}",
+    "too large a range": "{% for i in range(10**9) %}{% endfor %}",
+    "a missing item": "{{ [][0].b }}",
+}
+
+
+@pytest.mark.parametrize("does", REFUSES.values(), ids=REFUSES)
+def test_turns_that_a_template_fails_on_are_counted_and_end_nothing(does: str) -> None:
+    spoken = chatml(f"{{% if messages[0].role == 'system' %}}{does}{{% endif %}}{CHATML}")
+    found, _ = prove([row("r", "4", ("system", "s"), ("user", "q")), row()], spoken)
+    assert found.skipped == {"template": 1}
+    with pytest.raises(UserError, match="fails on a user turn and an answer: ") as caught:
+        chatml(f"{does}{CHATML}")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_answer_that_a_template_does_not_allow_after_the_turns_is_counted() -> None:
+    """Gemma's and Mistral's want users and assistants in turn."""
+    spoken = chatml(
+        "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('must alternate') }}{% endif %}{% endfor %}" + CHATML
+    )
+    found, _ = prove([row("r", "4", ("user", "q"), ("assistant", "begun")), row()], spoken)
+    assert found.skipped == {"template": 1}
+
+
 def test_a_prompt_that_closes_the_thought_leaves_thoughts_out() -> None:
     """Qwen3's with enable_thinking=False."""
     spoken = chatml(OPENED.replace("<think>\n", "<think>\n\n</think>\n\n"))

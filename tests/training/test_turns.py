@@ -1,5 +1,6 @@
 """Which answers of a conversation are trained, what is seen of earlier thoughts, and weights."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,7 @@ def test_to_keep_what_the_template_deletes_is_refused(tmp_path: Path) -> None:
         ({"weight": 0}, {}, [SECOND]),  # OpenAI
         ({"train": False}, {"train": True}, [SECOND]),  # axolotl
         ({"loss": False}, {}, [SECOND]),  # ms-swift
+        ({"train": "false"}, {"train": "True"}, [SECOND]),
         ({}, {"weight": 0}, [FIRST]),
         ({"weight": 0}, {"weight": 0}, []),
     ],
@@ -149,6 +151,14 @@ CALL = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name
         ({"messages": [*TALK, ANSWER], "image": None}, None),
         ({"messages": [*TALK, ANSWER], "weight": 0}, "weight_0"),
         ({"messages": [*TALK, ANSWER], "weight": 1.0}, None),
+        ({"messages": [*TALK, ANSWER], "weight": ""}, None),  # of a CSV
+        ({"messages": [*TALK, ANSWER], "weight": math.nan}, None),  # as pandas writes no value
+        ({"messages": [*TALK, ANSWER], "weight": "high"}, "wrong_weight"),
+        ({"messages": [*TALK, ANSWER], "weight": -1}, "wrong_weight"),
+        ({"messages": [*TALK, ANSWER], "weight": 1e39}, "wrong_weight"),  # infinite in float32
+        ({"messages": [*TALK, ANSWER], "weight": 1e-300}, "wrong_weight"),
+        ({"messages": [*TALK, {**ANSWER, "weight": [1]}]}, "wrong_weight"),
+        ({"messages": [{**TALK[0], "weight": -1}, *TALK[1:], ANSWER]}, None),  # it is not trained
         (
             {
                 "conversations": [
@@ -175,11 +185,14 @@ def test_more_than_text_and_no_weight_are_counted_out_with_a_reason(
 def test_parquet_of_our_own_schema_says_the_same(tmp_path: Path) -> None:
     import polars as pl
 
-    lines = [row(1, weight=0.0), row(2, weight=1.0), row(3, weight=None)]
+    weights = (0.0, 1.0, None, math.nan, math.inf, -2.0)
+    lines = [row(i, weight=weight) for i, weight in enumerate(weights)]
     path = tmp_path / "rows.parquet"
     pl.DataFrame(lines).write_parquet(path)
     (table,) = frames(path, beside=True)
-    assert [Beside.read(one).weight for one in table[NAME]] == [0, 1, 1]
+    found = [Beside.read(one) for one in table[NAME]]
+    assert [one.weight for one in found[:4]] == [0, 1, 1, 1]
+    assert [one.holds for one in found] == [None] * 4 + ["wrong_weight"] * 2
     (plain,) = frames(path)
     assert NAME not in plain.columns
 

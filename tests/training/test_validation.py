@@ -99,6 +99,10 @@ def test_all_answers_of_a_prompt_are_on_one_side_whatever_order_and_file(tmp_pat
         {"messages": [{"role": "user", "content": "Answer: 5 plus 1?"}]},  # another template
         {"messages": [{"role": "system", "content": "Be brief."}, *row(5)["messages"]], "id": "s"},
         {"messages": [{"role": "user", "content": " what  is 5 + 1?\n"}], "id": "spaced"},
+        {
+            "messages": [{"role": "user", "content": "What\xa0is\u200b 5 + 1?\ufeff"}],
+            "id": "unseen",
+        },
         {"messages": [{"role": "user", "content": "What is \uff15 + 1?"}], "id": "wide"},
     ],
 )
@@ -164,6 +168,7 @@ def test_holding_out_nothing_or_everything_names_a_value_that_works(
         ("{share: 0.1, prompts: 5}", r"share: 0\.1 and prompts: 5 exclude each other"),
         ("{share: 2}", r"validation\.share: 2 input should be less than 1"),
         ("{share: 0}", r"validation\.share: 0 input should be greater than 0"),
+        ("{data: ''}", r"validation\.data: '' string should have at least 1 character"),
         ("{share: yes}", r"validation\.share: .*truth value"),
         ("{prompts: 0}", r"validation\.prompts: 0 "),
         ("{share: 0.1, patience: 0}", r"validation\.patience: 0 "),
@@ -294,7 +299,11 @@ def test_a_training_that_was_killed_keeps_the_same_best_and_stops_at_the_same_st
 ) -> None:
     asked = "validation: {prompts: 4, every_steps: 2, patience: 3}"
     sft = f"{WILD}, save_strategy: steps, save_steps: 3"
-    whole = overfit(tmp_path, base, "whole", method, asked, rate, sft)
+    place = base.parent / f"whole-{rate}"  # the same for all that are killed
+    if not place.is_dir():
+        place.mkdir()
+        overfit(place, base, "whole", method, asked, rate, sft)
+    whole = json.loads((place / "whole" / "train.json").read_text())
     decide, seen = Validating.decide, []
 
     def dying(self: Validating, control: Any) -> None:
@@ -313,7 +322,7 @@ def test_a_training_that_was_killed_keeps_the_same_best_and_stops_at_the_same_st
     again = overfit(tmp_path, base, "again", method, asked, rate, sft)
     assert again["validation"] == whole["validation"]
     assert again["steps"] == whole["steps"]
-    assert same(tmp_path / "whole", tmp_path / "again")
+    assert same(place / "whole", tmp_path / "again")
     lines = (tmp_path / "again" / "train.jsonl").read_text().splitlines()
     losses = {line["step"]: line.get("eval_loss") for line in map(json.loads, lines)}
     assert losses[2] == whole["validation"]["loss"]["first"]
