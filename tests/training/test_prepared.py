@@ -116,6 +116,22 @@ def cut_shard(place: Path) -> None:
     file.write_bytes(file.read_bytes()[:-8])
 
 
+def one_bit(place: Path) -> None:
+    file = place / "000000.arrow"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def zeros(place: Path) -> None:
+    file = place / "000000.arrow"
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+def other_manifest(place: Path) -> None:
+    (place / "store.json").write_text('{"shards": []}')
+
+
 def no_shard(place: Path) -> None:
     (place / "000000.arrow").unlink()
 
@@ -132,7 +148,13 @@ def no_manifest(place: Path) -> None:
     (place / "store.json").unlink()
 
 
-@pytest.mark.parametrize("damage", [cut_shard, no_shard, cut_lengths, cut_manifest, no_manifest])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(cut_shard, no_shard, one_bit, zeros, cut_lengths),
+        *(cut_manifest, other_manifest, no_manifest),
+    ],
+)
 def test_damaged_tokens_are_made_again(data: Path, tmp_path: Path, damage: Any) -> None:
     reads, out = Reads(data), tmp_path / "out"
     whole = made(tokens(), reads, out).store.dataset()[:]
