@@ -71,7 +71,7 @@ def write(folder: Path, base: Path, method: str, sft: str) -> str:
     path.write_text(
         f"base: {base}\n{method}\nthreads: 1\n"
         "sft: {learning_rate: 1e-2, per_device_train_batch_size: 2, gradient_checkpointing: false, "
-        f"num_train_epochs: 3, {sft}}}\n"
+        f"num_train_epochs: 2, {sft}}}\n"
     )
     return str(path)
 
