@@ -49,7 +49,7 @@ def read_json(path: Path) -> Any:
     """What ``write_json`` wrote; None if there is no such file or it is not JSON."""
     try:
         return orjson.loads(path.read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, orjson.JSONDecodeError):
         return None
 
 

@@ -7,7 +7,7 @@ reason.
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -30,6 +30,7 @@ class Checkpoints:
     folder: Path  # OUT/checkpoints/<fingerprint>
     processes: int  # that train together; another number takes other batches
     limit: int | None = None  # sft.save_total_limit
+    base: str | None = None  # the digest of the base's files; None: any
     mine: list[Path] = field(default_factory=list)  # that count, oldest first
 
     @property
@@ -64,23 +65,26 @@ class Checkpoints:
         ``by_recipe``: sft.save_strategy asked for it. ``whole``: training can go on from it.
         """
         written, final = self.part / f"checkpoint-{step}", self.folder / f"checkpoint-{step}"
-        files = {}
-        for path in _files(written):
-            sync(path)  # else a power failure leaves zeros
-            files[path.relative_to(written).as_posix()] = file_digest(path)
-        manifest = {
-            "fingerprint": self.folder.name,
-            "processes": self.processes,
-            "by_recipe": by_recipe,
-            "whole": whole,
-            "files": files,
-        }
-        write_json(written / MANIFEST, manifest)
+        guard(
+            written,
+            fingerprint=self.folder.name,
+            base=self.base,
+            processes=self.processes,
+            by_recipe=by_recipe,
+            whole=whole,
+        )
         shutil.rmtree(final, ignore_errors=True)
         written.rename(final)
         sync(self.folder)
         self.mine = [*(path for path in self.mine if path != final), final]
         self._remove_old()
+
+    def give_way(self) -> bool:
+        """Removes the oldest to make room, but not the only one; False: none was removed."""
+        self.forget_part()
+        before = len(self.mine)
+        self._drop([path for path in self.mine[:-1] if not _by_recipe(path)][:1])
+        return len(self.mine) < before
 
     def again(self) -> str:
         """What the same command will do."""
@@ -106,7 +110,10 @@ class Checkpoints:
             old = self.mine[: -self.limit]
         else:
             old = [path for path in self.mine[:-KEPT] if not _by_recipe(path)]
-        best = read_json(self.mine[-1] / STATE)["best_model_checkpoint"]
+        self._drop(old)
+
+    def _drop(self, old: Sequence[Path]) -> None:
+        best = read_json(self.mine[-1] / STATE)["best_model_checkpoint"] if old else None
         for path in old:
             if str(path) != best:
                 shutil.rmtree(path, ignore_errors=True)
@@ -121,27 +128,48 @@ class Checkpoints:
             return f"its {MANIFEST} is damaged"
         if told.get("fingerprint") != self.folder.name:
             return "it is of another recipe, or of other data"
+        if self.base is not None and told.get("base", self.base) != self.base:
+            return "it is of another base, whose files have changed since"
         if told.get("processes") != self.processes:
             return f"it is of {told.get('processes')} processes, and now there are {self.processes}"
         if not told.get("whole"):
             return "it has no optimizer (sft.save_only_model)"
-        return _damage(path, told["files"])
+        return damage(path, needed=NEEDED) or _unsafe(path, told["files"]) or _foreign_state(path)
 
 
-def _damage(path: Path, files: Mapping[str, Any]) -> str | None:
-    for name in (*files, *NEEDED):
-        file = path / name
+def guard(folder: Path, **told: Any) -> None:
+    """Writes the digest of every file into a manifest, with ``told``, when all of it is on disk."""
+    files = {}
+    for path in _files(folder):
+        sync(path)  # else a power failure leaves zeros
+        files[path.relative_to(folder).as_posix()] = file_digest(path)
+    write_json(folder / MANIFEST, {**told, "files": files})
+
+
+def damage(folder: Path, *, needed: Collection[str] = ()) -> str | None:
+    """How a folder differs from what was guarded; None if it does not."""
+    told = read_json(folder / MANIFEST)
+    files = told.get("files") if isinstance(told, dict) else None
+    if not isinstance(files, dict):
+        return f"its {MANIFEST} is damaged"
+    for name in (*files, *needed):
+        file = folder / name
         if not file.is_file():
             return f"{name} is missing"
         if file.stat().st_size == 0:
             return f"{name} is empty"
-        if file.name == ".metadata":  # torch.distributed.checkpoint unpickles it
-            return "it is sharded; next: fsdp_state_dict_type: FULL_STATE_DICT"
         if file_digest(file) != files.get(name):
             return f"{name} is damaged"
+    return None
+
+
+def _unsafe(path: Path, names: Collection[str]) -> str | None:
+    for file in (path / name for name in names):
+        if file.name == ".metadata":  # torch.distributed.checkpoint unpickles it
+            return "it is sharded; next: fsdp_state_dict_type: FULL_STATE_DICT"
         if file.suffix in (".pt", ".pth", ".bin") and not _only_numbers(file):
-            return f"{name} holds something other than numbers, and was not read"
-    return _foreign_state(path)
+            return f"{file.name} holds something other than numbers, and was not read"
+    return None
 
 
 def _only_numbers(file: Path) -> bool:

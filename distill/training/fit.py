@@ -186,14 +186,15 @@ def fit(
     *,
     out: Path,
     fingerprint: str,
+    base: str | None = None,
     recipe: StudentRecipe,
     plan: Plan | None = None,
     ended: Callable[[Path], bool] = lambda _: False,
 ) -> Fitted:
     """Trains to the end, going on from the last checkpoint of this training that counts.
 
-    ``out`` gets train.jsonl, and checkpoints/``fingerprint`` while it trains. ``ended``: whether
-    a checkpoint is of the end of a training that stopped early.
+    ``out`` gets train.jsonl, and checkpoints/``fingerprint`` while it trains. ``base``: the digest
+    of its files. ``ended``: whether a checkpoint is of the end of a training that stopped early.
 
     Raises:
         UserError: the loss is no longer a number, or there is not enough memory.
@@ -205,6 +206,7 @@ def fit(
         folder=out / "checkpoints" / fingerprint,
         processes=trainer.args.world_size,
         limit=trainer.args.save_total_limit,
+        base=base,
     )
     steps = Steps(path=out / NAME if trainer.is_world_process_zero() else None)
     trainer.begin(kept, steps)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from distill.errors import UserError
 from distill.files.done import fingerprint
+from distill.local_models.digest import sampled_digest
 from distill.local_models.named import model_at, say_hub
 from distill.local_models.open import OR_ADAPTER, Model, open_model
 from distill.recipes.load import Loaded
@@ -46,6 +47,10 @@ class Job:
             limit=self.sets.limit,
             **({"start": self.start.digest} if self.start.digest else {}),
         )
+
+    def base_digest(self) -> str:
+        """The base's commit, or a digest of its files, which may be replaced in place."""
+        return self.base.revision or sampled_digest(self.base.folder)
 
     def chat(self) -> ChatFormat:
         """How the student is asked, and how it ends its answers."""

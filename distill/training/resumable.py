@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill.errors import UserError, first_line
+from distill.errors import UserError
 from distill.files.write import read_json, write_json
 from distill.training.checkpoints import STATE, Checkpoints
 from distill.training.steps import Steps
+from distill.training.writing import failure_of, is_full, why
 
 if TYPE_CHECKING:
     from trl import SFTTrainer as Trainer
@@ -105,48 +106,46 @@ class Resumable(Trainer):  # type: ignore[misc]
             return
         began = time.monotonic()
         self._write_line()
-        failed, main = self._written(model, trial), self.is_world_process_zero()
-        if self.any_process(failed is not None):
-            failed = failed or "another process could not write it"
-        elif main:
-            failed = self._sealed()
-        if failed and main:
+        while (failed := self._failure(model, trial)) and self._makes_room(failed):
+            pass
+        if failed and self.is_world_process_zero():
             said = "train: no checkpoint could be written at step %s: %s; training goes on"
-            log.warning(said, self.state.global_step, failed)
+            log.warning(said, self.state.global_step, why(failed))
             self.kept.forget_part()
         self.saved_at = time.monotonic()
         self.cost_s = self.saved_at - began
         self.steps.pause()
 
-    def _written(self, model: Any, trial: Any) -> str | None:
-        from safetensors import SafetensorError
-        from torch import OutOfMemoryError
+    def _failure(self, model: Any, trial: Any) -> Exception | None:
+        """Writes a checkpoint. An error, in every process, if one of them could not."""
+        failed = failure_of(lambda: self._write(model, trial))
+        if not self.any_process(failed is not None) and self.is_world_process_zero():
+            failed = failure_of(self._seal)
+        if not self.any_process(failed is not None):
+            return None
+        return failed or OSError("another process could not write it")
 
+    def _write(self, model: Any, trial: Any) -> None:
         self._saving = True
         try:
             super()._save_checkpoint(model, trial)
             _save_sums(self, self._folder() / _sums_of(self))
             if self.is_world_process_zero():
                 self.steps.copy_to(self._folder())
-        except OutOfMemoryError:
-            raise
-        except (OSError, RuntimeError, SafetensorError) as error:  # no space, no permission
-            return first_line(error)
         finally:
             self._saving = False
-        return None
 
-    def _sealed(self) -> str | None:
+    def _seal(self) -> None:
         step, best = self.state.global_step, self.state.best_model_checkpoint
         if best is not None and Path(best).parent == self.kept.part:
             self.state.best_model_checkpoint = str(self.kept.folder / Path(best).name)
             self.state.save_to_json(self._folder() / STATE)
-        try:
-            whole = not self.args.save_only_model
-            self.kept.seal(step, by_recipe=self.by_recipe, whole=whole)
-        except OSError as error:
-            return first_line(error)
-        return None
+        self.kept.seal(step, by_recipe=self.by_recipe, whole=not self.args.save_only_model)
+
+    def _makes_room(self, failed: Exception) -> bool:
+        full = self.any_process(is_full(failed))
+        main = self.is_world_process_zero()
+        return self.any_process(full and main and self.kept.give_way())
 
     def _folder(self) -> Path:
         return self.kept.part / f"checkpoint-{self.state.global_step}"

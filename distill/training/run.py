@@ -9,11 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from distill.errors import missing_extra
+from distill.errors import UserError, missing_extra
 from distill.files.done import is_done
 from distill.files.inputs import Data
 from distill.files.lock import folder_lock
-from distill.files.write import write_json
+from distill.files.write import read_json, write_json
 from distill.local_models.named import model_at
 from distill.local_models.threads import patient
 from distill.recipes.load import Loaded
@@ -62,9 +62,18 @@ def run(
     with folder_lock(out) if job.main else nullcontext():
         wanted = job.fingerprint()
         if is_done(out / "train.json", wanted, force=force):
+            _refuse_other_base(out, job)
             log.info("train: %s is already done; nothing to do", out)
         else:
             _train(job, out, wanted)
+
+
+def _refuse_other_base(out: Path, job: Job) -> None:
+    then = read_json(out / "train.json").get("base_digest")  # an older student's lacks it
+    if then not in (None, job.base_digest()):
+        msg = f"{out}: holds a student of {job.recipe.base}, but its files have changed since; "
+        msg += "choose another -o, or --force to replace it"
+        raise UserError(msg)
 
 
 def _rehearse(job: Job, out: Path) -> None:
@@ -106,6 +115,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
     from distill.training.quiet import quiet
 
     started = time.monotonic()
+    is_base = job.base_digest()
     checkpoints, asked = out / "checkpoints" / wanted, job.recipe.validation
     with quiet():
         args = arguments(job.options, checkpoints, asked)
@@ -132,6 +142,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
             trainer,
             out=out,
             fingerprint=wanted,
+            base=is_base,
             recipe=job.recipe,
             plan=plan,
             ended=validating.ended_at,
@@ -142,6 +153,7 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         losses = {"first": done.steps.loss_first, "last": done.steps.loss_last}
         result = {
             "fingerprint": wanted,
+            "base_digest": is_base,
             **_trained_on(job, found),
             **validating.values(),
             "steps": trainer.state.global_step,

@@ -3,17 +3,16 @@
 It is written beside its place and moved there, so the folder never holds half a student.
 """
 
-import errno
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-from distill.errors import UserError, first_line
+from distill.errors import UserError
 from distill.files.ours import is_ours, refuse_foreign
 from distill.files.write import read_json, write_json
 from distill.local_models.allowed import ADAPTER
 from distill.training.base import ChatFormat
+from distill.training.writing import is_full, why
 
 # Files of an earlier student that would be loaded with this one.
 OLD = ("adapter_*", "*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*")
@@ -24,8 +23,6 @@ WRITTEN = (
 )
 UNFINISHED = ".student.unfinished"  # is in OUT from the first change until train.json
 SIGNED = {"train.json": "fingerprint", "proof.json": "checks"}  # files with a key that is ours
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit of a file's size
-OS_ERROR = re.compile(rf"os error ({'|'.join(map(str, FULL))})\b")  # as safetensors says it
 # Written by the libraries, but not part of a student: a pickle, and an empty card.
 NOT_OURS = ("training_args.bin", "README.md")
 
@@ -74,10 +71,10 @@ def complete(part: Path, model: Any, chat: ChatFormat, *, base: str) -> None:
 
 def refused_save(out: Path, error: Exception) -> UserError:
     """The error for a student that cannot be written."""
-    full = getattr(error, "errno", None) in FULL or OS_ERROR.search(str(error))
-    said = "there is no room on the disk" if full else first_line(error)
-    step = "make room" if full else "see what it says"
-    msg = f"{out}: the student cannot be saved: {said}; an earlier student and all checkpoints "
+    step = "make room" if is_full(error) else "see what it says"
+    msg = (
+        f"{out}: the student cannot be saved: {why(error)}; an earlier student and all checkpoints "
+    )
     return UserError(f"{msg}stay; next: {step}, then the same command")
 
 

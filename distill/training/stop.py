@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a training: the first one waits for the end of the step."""
+"""Ctrl-C, SIGTERM and a closed terminal in a training: the first waits for the end of the step."""
 
 import logging
 import signal
@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 log = logging.getLogger("distill")
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def asked_to_stop() -> Iterator[Callable[[], bool]]:
     """While the block runs, what it yields says whether somebody asked to stop.
 
-    The same signal for the second time stops at once. Both kinds are no second time: torch's
-    launcher sends SIGTERM after a Ctrl-C that has reached every process.
+    The same signal for the second time stops at once. Two kinds are no second time: torch's
+    launcher sends SIGTERM after a Ctrl-C that has reached every process. What the process was
+    told to ignore (nohup, or & in a script) stays ignored.
 
     Raises:
         KeyboardInterrupt: a signal came twice.
@@ -30,8 +32,8 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
         seen.add(number)
 
     mine = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGINT, signal.SIGTERM) if mine else ()
-    before = {number: signal.signal(number, hear) for number in numbers}
+    heard = [one for one in STOPS if mine and signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, hear) for number in heard}
     try:
         yield lambda: bool(seen)
     finally:

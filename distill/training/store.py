@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from distill.errors import missing_extra
+from distill.files.done import file_digest
 from distill.files.write import read_json, write_json
 from distill.training.tokens import Example
 
@@ -36,7 +37,7 @@ class Store:
     skipped: Counter[str] = field(default_factory=Counter)
     lengths: "array[int]" = field(default_factory=lambda: array("i"))  # tokens of each, in order
     weighted: int = 0  # examples whose weight is not 1
-    _shards: list[int] = field(default_factory=list)  # bytes of each
+    _shards: list[str] = field(default_factory=list)  # the digest of each
 
     def add(self, examples: Iterable[Example]) -> None:
         """Appends the examples."""
@@ -62,7 +63,7 @@ class Store:
         }
         level = pl.CompatLevel.oldest()  # list and int32 as every reader of Arrow knows them
         pl.DataFrame(columns, schema=SCHEMA).write_ipc_stream(path, compat_level=level)
-        self._shards.append(path.stat().st_size)
+        self._shards.append(file_digest(path))
 
     def save(self, **more: Any) -> None:
         """Writes the counts into the folder, after which it can be opened; ``more``: JSON values.
@@ -73,8 +74,13 @@ class Store:
             return
         with (self.folder / LENGTHS).open("wb") as file:
             self.lengths.tofile(file)
-        counts = {name: getattr(self, name) for name in COUNTS}
-        told = {**counts, "skipped": dict(self.skipped), "shards": self._shards, "more": more}
+        told = {
+            **{name: getattr(self, name) for name in COUNTS},
+            "skipped": dict(self.skipped),
+            "shards": self._shards,
+            "lengths": file_digest(self.folder / LENGTHS),
+            "more": more,
+        }
         write_json(self.folder / MANIFEST, told)
 
     def dataset(self) -> Any:
@@ -95,21 +101,22 @@ COUNTS = ("examples", "tokens", "trained_tokens", "longest", "weighted")
 
 
 def opened(folder: Path) -> tuple[Store, dict[str, Any]] | None:
-    """A saved Store, and what else was saved with it; None if the folder is not whole."""
-    told, lengths = read_json(folder / MANIFEST), array("i")
-    try:
-        sizes = [_size(folder / f"{i:06}.arrow") for i in range(len(told["shards"]))]
-        lengths.frombytes((folder / LENGTHS).read_bytes())
-        if sizes != told["shards"] or len(lengths) != told["examples"]:
-            return None
-        counts = {name: told[name] for name in COUNTS}
-        found = Store(folder=folder, skipped=Counter(told["skipped"]), lengths=lengths, **counts)
-        return found, dict(told["more"])
-    except (OSError, ValueError, TypeError, KeyError):  # also of another version, with other keys
+    """A saved Store, and what else was saved with it; None if it is not as it was saved.
+
+    Every byte is read: a proof holds only for the tokens that it was made of.
+    """
+    told = read_json(folder / MANIFEST)
+    if not isinstance(told, dict) or not isinstance(told.get("shards"), list):
         return None
-
-
-def _size(path: Path) -> int:
-    """Bytes of a shard; 0 if it does not begin as one."""
-    with path.open("rb") as file:
-        return path.stat().st_size if file.read(len(BEGINS)) == BEGINS else 0
+    wanted = {f"{i:06}.arrow": digest for i, digest in enumerate(told["shards"])}
+    wanted[LENGTHS] = told.get("lengths")
+    try:
+        if any(file_digest(folder / name) != digest for name, digest in wanted.items()):
+            return None
+        lengths = array("i", (folder / LENGTHS).read_bytes())
+        counts = {name: told[name] for name in COUNTS}
+        skipped: Counter[str] = Counter(told["skipped"])
+        more = dict(told["more"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return Store(folder=folder, skipped=skipped, lengths=lengths, **counts), more

@@ -15,9 +15,10 @@ from typing import Any
 from distill.errors import UserError
 from distill.files.write import read_json
 from distill.recipes.validation import Validation
-from distill.training.checkpoints import STATE
+from distill.training.checkpoints import STATE, damage, guard
 from distill.training.store import Store
 from distill.training.tokens import MASKED
+from distill.training.writing import failure_of, why
 
 log = logging.getLogger("distill")
 BEST = "best-"  # and the step
@@ -78,8 +79,9 @@ class Validating:
         step, self.saved_step = _best(self._measured()), self.trainer.state.global_step
         if not self._keeps or step in (None, self.saved_step):
             return
-        if not (path := self.folder / f"{BEST}{step}").is_dir():
-            log.warning("train: the weights of step %s are gone; the last ones are saved", step)
+        path = self.folder / f"{BEST}{step}"
+        if said := damage(path) if path.is_dir() else "gone":
+            log.warning("train: the weights of step %s: %s; the last ones are saved", step, said)
             return
         self.trainer._load_from_checkpoint(str(path))
         self.saved_step = step
@@ -137,10 +139,20 @@ class Validating:
 
     def _keep(self, step: int) -> None:
         part, final = self.folder / f".{BEST}part", self.folder / f"{BEST}{step}"
-        self.trainer.save_model(str(part))  # by every process
-        if self.trainer.is_world_process_zero():
-            shutil.rmtree(final, ignore_errors=True)
-            part.rename(final)
+
+        def write() -> None:
+            self.trainer.save_model(str(part))  # by every process
+            if self.trainer.is_world_process_zero():
+                guard(part)
+                shutil.rmtree(final, ignore_errors=True)
+                part.rename(final)
+
+        failed, main = failure_of(write), self.trainer.is_world_process_zero()
+        if failed is not None and main:
+            said = "train: the weights of step %s, the best so far, could not be kept: %s; "
+            log.warning(said + "training goes on", step, why(failed))
+            shutil.rmtree(part, ignore_errors=True)
+        elif main:
             for path in self.folder.glob(f"{BEST}*"):
                 if path.name not in {final.name, *self._needed()}:
                     shutil.rmtree(path, ignore_errors=True)

@@ -1,5 +1,6 @@
 """An interrupted training goes on to the same student, from the last checkpoint that counts."""
 
+import errno
 import json
 import logging
 import pickle
@@ -20,8 +21,10 @@ from safetensors.torch import load_file
 from distill.commands import train as command
 from distill.errors import Exit, UserError
 from distill.files.done import file_digest
+from distill.local_models.digest import sampled_digest
 from distill.training.checkpoints import MANIFEST, Checkpoints
 from distill.training.quiet import quiet
+from distill.training.writing import failure_of, why
 from tests.builders.models import tiny
 from tests.builders.recipes import naming
 from tests.builders.rows import jsonl, sum_row
@@ -50,7 +53,7 @@ def write(folder: Path, base: Path, method: str, sft: str) -> str:
     path.write_text(
         f"base: {base}\n{method}\nthreads: 1\n"
         "sft: {learning_rate: 1e-2, per_device_train_batch_size: 2, gradient_checkpointing: false, "
-        f"num_train_epochs: 3, {sft}}}\n"
+        f"num_train_epochs: 2, {sft}}}\n"
     )
     return str(path)
 
@@ -114,7 +117,8 @@ def test_from_each_step_the_curve_goes_on_as_if_nothing_had_been(
     assert [line["step"] for line in steps] == list(range(1, len(steps) + 1))
     assert len(steps) >= 6
     logged = logged_by_the_library(checkpoints(whole) / f"checkpoint-{len(steps)}")
-    for step in (1, len(steps) // 3, len(steps) // 2 + 1, len(steps)):
+    early = {LORA: 1, FULL: len(steps) // 3}[method]  # in the first epoch
+    for step in (early, len(steps) // 2 + 1 if "logging" in sft else len(steps)):
         out = tmp_path / f"from-{step}"
         stopped_at(whole, out, step)
         train(recipe, data, out)
@@ -204,8 +208,8 @@ def files_of_a_checkpoint() -> list[str]:
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     name: str, whole: Path, base: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each damage is looked at; only the first is trained from, because that takes seconds."""
-    for number, (kind, damage) in enumerate(DAMAGES.items()):
+    """Each damage is looked at; one is trained from, because that takes seconds."""
+    for kind, damage in DAMAGES.items():
         folder = stopped_at(whole, tmp_path / kind, 2, 3)
         damage(folder / "checkpoint-3" / name)
         caplog.clear()
@@ -215,7 +219,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
         assert "checkpoint-3 is passed over: " in said
         assert name in said or name == MANIFEST
         assert not list(tmp_path.rglob("canary"))
-        if number == 0:
+        if (name, kind) == ("optimizer.pt", "cut"):
             train(recipe_of(tmp_path, base), data, tmp_path / kind)
             assert curve(tmp_path / kind) == curve(whole)
             assert same(weights(tmp_path / kind), weights(whole))
@@ -393,3 +397,79 @@ def test_without_space_for_a_checkpoint_training_goes_on_and_keeps_the_last(
     names = {path.name for path in checkpoints(out).iterdir()}
     assert names == {"checkpoint-1", "checkpoint-2"}
     assert [line["step"] for line in curve(out)] == [1, 2, 3, 4]
+
+
+def test_where_only_one_checkpoint_fits_the_oldest_gives_way_and_the_curve_is_whole(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, out = write(tmp_path, base, FULL, "max_steps: 4"), tmp_path / "out"
+    Path(recipe).write_text(Path(recipe).read_text() + "checkpoint_minutes: 0.00001\n")
+    real, kept = Checkpoints.seal, []
+
+    def seal(self: Checkpoints, step: int, **given: bool) -> None:
+        if len(self.mine) > 1:  # as a disk that has room for two
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(self, step, **given)
+        kept.append([path.name for path in self.folder.glob("checkpoint-*")])
+
+    monkeypatch.setattr(Checkpoints, "seal", seal)
+    train(recipe, data, out)
+    assert [sorted(names)[-1] for names in kept] == ["checkpoint-1", "checkpoint-2", "checkpoint-3"]
+    assert all(len(names) <= 2 for names in kept)
+    assert [line["step"] for line in curve(out)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "chat_template.jinja", "config.json"])
+def test_a_base_whose_files_were_replaced_is_another_base(
+    name: str, whole: Path, base: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the folder of the same name: neither gone on with, nor taken for done."""
+    shutil.copytree(whole, tmp_path / "done")
+    folder, file = stopped_at(whole, tmp_path / "out", 2), base / name
+    before = file.read_bytes()
+    assert Checkpoints(folder=folder, processes=1, base=sampled_digest(base)).newest() is not None
+    try:
+        one_bit(file) if name == "model.safetensors" else file.write_bytes(before + b"\n")
+        assert Checkpoints(folder=folder, processes=1, base=sampled_digest(base)).newest() is None
+        assert "it is of another base, whose files have changed since" in caplog.text
+        with pytest.raises(UserError, match=r"its files have changed since.*--force"):
+            train(recipe_of(tmp_path, base), data, tmp_path / "done")
+        told = json.loads((tmp_path / "done" / "train.json").read_text())
+        del told["base_digest"]  # as an older distill wrote it
+        (tmp_path / "done" / "train.json").write_text(json.dumps(told))
+        assert train(recipe_of(tmp_path, base), data, tmp_path / "done") is Exit.DONE
+    finally:
+        file.write_bytes(before)
+
+
+def test_things_in_the_way_of_checkpoints_are_no_reason_to_fail(
+    whole: Path, base: Path, data: Path, tmp_path: Path
+) -> None:
+    folder = stopped_at(whole, tmp_path / "out", 2)
+    (folder / "checkpoint-9").write_text("a file")
+    (folder / "checkpoint-²").mkdir()
+    train(recipe_of(tmp_path, base), data, tmp_path / "out")
+    assert same(weights(tmp_path / "out"), weights(whole))
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EACCES, "Permission denied"), False),
+        (RuntimeError("Error while serializing: I/O error: … (os error 28)"), True),
+        (
+            RuntimeError(
+                "[enforce fail at inline_container.cc:672] . unexpected pos 102976 vs 102864"
+            ),
+            True,
+        ),
+    ],
+)
+def test_a_full_disk_is_called_that_whoever_says_it(error: Exception, full: bool) -> None:
+    assert (why(error) == "there is no room on the disk") is full
+    assert failure_of(lambda: raising(error)) is error
+
+
+def raising(error: Exception) -> None:
+    raise error

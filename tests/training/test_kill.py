@@ -29,7 +29,7 @@ from tests.builders.models import tiny
 from tests.builders.recipes import naming
 from tests.builders.rows import jsonl, sum_row
 
-STEPS = 36
+STEPS = 18
 # Ends itself with a signal when a file is opened or moved for the nth time.
 PROGRAM = """
 import os, sys
@@ -136,12 +136,12 @@ def test_interrupted_it_says_where_it_will_go_on_and_does(
     words: list[str], whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    done = ended(words, out, AT_STEP, 9, signal.SIGINT)
+    done = ended(words, out, AT_STEP, 5, signal.SIGINT)
     assert done.returncode == 130, done.stderr
     assert "stops after this step (again to stop at once)" in done.stderr
-    assert re.search(r"interrupted after step 10 of 36; .* goes on from step \d+", done.stderr)
-    with pytest.raises(Interrupted, match="after step 21 of 36; the same command goes on from"):
-        finish_with(signal.SIGTERM, words, out, step=20)
+    assert re.search(r"interrupted after step 6 of 18; .* goes on from step \d+", done.stderr)
+    with pytest.raises(Interrupted, match="after step 12 of 18; the same command goes on from"):
+        finish_with(signal.SIGTERM, words, out, step=11)
     finish(words, out)
     assert_the_same(out, whole)
 
@@ -184,7 +184,7 @@ def test_a_training_that_has_written_no_checkpoint_says_that_it_will_start_again
     times: int, after: int, words: list[str], tmp_path: Path
 ) -> None:
     never = [*words, "--set", "checkpoint_minutes=0"]
-    said = f"after step {after} of 36; the same command starts from the beginning"
+    said = f"after step {after} of {STEPS}; the same command starts from the beginning"
     with pytest.raises(Interrupted, match=said):
         finish_with(signal.SIGINT, never, tmp_path / "out", step=3, times=times)
 

@@ -116,6 +116,22 @@ def cut_shard(place: Path) -> None:
     file.write_bytes(file.read_bytes()[:-8])
 
 
+def one_bit(place: Path) -> None:
+    file = place / "000000.arrow"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def zeros(place: Path) -> None:
+    file = place / "000000.arrow"
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+def other_manifest(place: Path) -> None:
+    (place / "store.json").write_text('{"shards": []}')
+
+
 def no_shard(place: Path) -> None:
     (place / "000000.arrow").unlink()
 
@@ -130,11 +146,6 @@ def cut_manifest(place: Path) -> None:
 
 def no_manifest(place: Path) -> None:
     (place / "store.json").unlink()
-
-
-def empty_shard(place: Path) -> None:
-    file = place / "000000.arrow"
-    file.write_bytes(bytes(file.stat().st_size))
 
 
 def told(place: Path, **values: Any) -> None:
@@ -152,7 +163,9 @@ def older_manifest(place: Path) -> None:
 DAMAGES = {
     "cut shard": cut_shard,
     "no shard": no_shard,
-    "empty shard": empty_shard,
+    "one bit": one_bit,
+    "zeros": zeros,
+    "another manifest": other_manifest,
     "cut lengths": cut_lengths,
     "cut manifest": cut_manifest,
     "no manifest": no_manifest,

@@ -1,7 +1,9 @@
 """What is held out while a student is trained: the same for everybody, measured, and used."""
 
+import errno
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from distill.commands.train import train
 from distill.errors import Exit, UserError
 from distill.recipes.load import load
 from distill.recipes.students import StudentRecipe
-from distill.training import run
+from distill.training import checkpoints, run, validation
 from distill.training.quiet import quiet
 from distill.training.sets import open_sets
 from distill.training.validation import Validating
@@ -336,12 +338,45 @@ def raising(error: BaseException) -> Any:
     return stop
 
 
-def test_best_weights_that_are_gone_are_said_and_the_last_are_saved(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def gone(_: Path) -> None:
+    """Nothing was kept."""
+
+
+def cut(best: Path) -> None:
+    file = best / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+
+
+def no_room(_: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (gone, "the weights of step {}: gone; the last ones are saved"),
+        (cut, "the weights of step {}: adapter_model.safetensors is damaged; the last ones"),
+        (no_room, "the weights of step {}, the best so far, could not be kept: there is no room"),
+    ],
+)
+def test_without_the_best_weights_the_last_are_saved(
+    fault: Callable[[Path], None],
+    said: str,
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    asked = "validation: {prompts: 4, every_steps: 2, patience: 2}"
-    monkeypatch.setattr(Validating, "_keep", lambda *_: None)
+    asked, real = "validation: {prompts: 4, every_steps: 2, patience: 2}", checkpoints.guard
+
+    def guard(folder: Path) -> None:
+        real(folder)
+        fault(folder)
+
+    monkeypatch.setattr(validation, "guard", guard)
+    if fault is gone:
+        monkeypatch.setattr(Validating, "_keep", lambda *_: None)
     made = overfit(tmp_path, base, "out", LORA, asked, "5e-2")
     told = made["validation"]
     assert told["saved_step"] == made["steps"] > told["best_step"]
-    assert f"the weights of step {told['best_step']} are gone" in caplog.text
+    assert said.format(told["best_step"]) in caplog.text
