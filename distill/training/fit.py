@@ -28,7 +28,8 @@ from distill.training.canary import refuse_leaks
 from distill.training.checkpoints import STATE, Checkpoints
 from distill.training.cores import Between, on_free_cores
 from distill.training.due import at_step_ends
-from distill.training.fits import held_here, out_of_memory
+from distill.training.fits import out_of_memory
+from distill.training.machine import held_here
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
 from distill.training.packing import Bins, Packed, bins

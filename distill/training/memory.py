@@ -52,6 +52,8 @@ class Work:
     fused: bool = False  # liger's kernels, which keep less
     gpu: bool = False
     shards: int = 1  # processes that share weights, gradients and moments (FSDP2)
+    offload: bool = False  # these lie in the host's memory (fsdp_offload_params)
+    exchanged: bool = False  # gradients are copied into buckets for other processes (DDP)
 
     @property
     def tokens(self) -> int:
@@ -65,8 +67,8 @@ class Work:
 
     @property
     def stream(self) -> int:
-        """Bytes of a number that goes from layer to layer."""
-        return 2 if self.half_weights else 4
+        """Bytes of a number that goes from layer to layer: FSDP2 casts what goes into a layer."""
+        return 2 if self.half_weights or (self.half and self.shards > 1) else 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +105,14 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
     """The three moments: loss backward, the first layer backward, the optimizer's step."""
     trained = shape.adapter(work.rank, work.targets) if work.rank else shape.parameters
     adapter = (2 if work.half_adapter else 4) if work.rank else 4
-    gradient = adapter * trained / work.shards
-    moment = (ADAM if adapter == 4 else 4) * trained / work.shards
+    here = 0.0 if work.offload else trained / work.shards
+    gradient = adapter * here * (2 if work.exchanged else 1)
+    moment = (ADAM if adapter == 4 else 4) * here
     process = GPU_PROCESS if work.gpu else CPU_PROCESS
-    weights = _weights(shape, work) + (adapter * trained / work.shards if work.rank else 0)
+    weights = _weights(shape, work) + (adapter * here if work.rank else 0)
     all_layers, one_layer = _kept(shape, work)
-    early = gradient if work.accumulation > 1 else 0.0  # of the micro-batches before
+    table = 0.0 if work.rank or work.offload else 4 * shape.table / work.shards
+    early = gradient if work.accumulation > 1 or work.exchanged else 0.0  # of earlier micro-batches
     return (
         Peak(
             process=process,
@@ -121,7 +125,8 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
         Peak(
             process=process,
             weights=weights,
-            gradients=early or (shape.table * 4 / work.shards if not work.rank else 0.0),
+            gradients=early
+            or (0.0 if work.rank or work.offload else shape.table * 4 / work.shards),
             optimizer=moment,
             activations=all_layers + one_layer,
             logits=0.0,
@@ -137,6 +142,11 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
     )
 
 
+def host(shape: Shape, work: Work) -> float:
+    """Bytes in the memory of the host that ``offload`` puts there, of all its processes."""
+    return (4 + 4 + ADAM) * float(shape.parameters) if work.offload else 0.0
+
+
 def kept_by_layer(shape: Shape, work: Work) -> float:
     """Bytes that autograd keeps for each token of one layer that is not checkpointed.
 
@@ -149,9 +159,11 @@ def kept_by_layer(shape: Shape, work: Work) -> float:
     gates = (2 if work.fused else 3) * f * width
     heads = (2 * q + 2 * k) * width
     if not work.rank:
-        # norm: input, product, and weight x product; cast once for each matrix that reads it
+        # norm: input, product, and weight x product; of float32, cast once for each matrix
         norms = (8 if work.fused else 16) * h
-        stream = norms + 5 * width * h if work.half else norms + 2 * 4 * h
+        stream = norms
+        if work.stream == 4:
+            stream += 5 * width * h if work.half else 2 * 4 * h
         return stream + heads + gates + f * width + sums
     low = len(shape.adapted(work.targets)) * work.rank * width
     inputs = (5 * width * h + width * q) if work.recast else 2 * width * h
@@ -175,9 +187,9 @@ def _kept(shape: Shape, work: Work) -> tuple[float, float]:
 
 def _copies(shape: Shape, work: Work) -> float:
     """Autocast's copies of float32 weights in bfloat16, kept until the backward pass."""
-    if not work.half or work.half_weights:
+    if not work.half or work.half_weights or work.shards > 1:  # FSDP2 casts the weights itself
         return 0.0
-    return 2.0 * shape.matrices / (work.shards if work.shards > 1 else 1)
+    return 2.0 * shape.matrices
 
 
 def _mask(shape: Shape, work: Work) -> float:
@@ -193,8 +205,9 @@ def _weights(shape: Shape, work: Work) -> float:
     if work.quantized:
         rest = shape.parameters - shape.matrices
         unpacked = 2 * max(inputs * outputs for inputs, outputs in shape.linears.values())
-        return (NF4 * shape.matrices + 2 * rest) / work.shards + unpacked
-    whole = width * shape.parameters / work.shards
+        # accelerate leaves matrices of 4 bits whole on each device
+        return NF4 * shape.matrices + 2 * rest / work.shards + unpacked
+    whole = 0.0 if work.offload else width * shape.parameters / work.shards
     if work.shards == 1:
         return whole
     # two layers are gathered at a time, one computing and one on its way; the head while it runs

@@ -11,12 +11,8 @@ from bench.plan import known
 from distill.commands import train as command
 from distill.errors import UserError
 from distill.recipes.students import StudentRecipe
-from distill.training.fits import (
-    free_memory,
-    out_of_memory,
-    plan_here,
-    refuse_too_big,
-)
+from distill.training.fits import out_of_memory, plan_here, refuse_too_big
+from distill.training.machine import free_memory
 from distill.training.memory import GIB, Work, kept_by_layer, peak
 from distill.training.plan import MARGIN, Lengths, Plan, choose
 from distill.training.quiet import quiet
@@ -111,11 +107,21 @@ def test_the_peak_is_within_15_percent_of_a_cpu_s(
     [
         Work(),
         Work(half=True),
+        Work(half_weights=True),
+        Work(half=True, half_weights=True),  # what a layer is under FSDP2, too
         Work(rank=8),
         Work(rank=8, half=True, half_weights=True, half_adapter=True),
         Work(rank=8, half=True, half_weights=True, recast=True),
     ],
-    ids=["full float32", "full bf16", "LoRA float32", "LoRA bf16", "LoRA bf16, recast"],
+    ids=[
+        "full float32",
+        "full bf16",
+        "bf16",
+        "bf16 twice",
+        "LoRA float32",
+        "LoRA bf16",
+        "LoRA bf16, recast",
+    ],
 )
 def test_what_a_layer_keeps_is_what_torch_keeps(kind: str, work: Work) -> None:
     shape = _shape(1)
