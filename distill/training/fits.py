@@ -10,6 +10,7 @@ from distill.errors import UserError
 from distill.local_models.open import Model
 from distill.recipes.students import StudentRecipe
 from distill.training.cards import plan_on, smallest, work_of
+from distill.training.exhausted import cheaper
 from distill.training.machine import device_here, held_here, processes
 from distill.training.options import Options
 from distill.training.plan import MARGIN, Lengths, Plan, duration, gib, sequences
@@ -148,41 +149,6 @@ def apply(plan: Plan | None, arguments: Any) -> None:
     """Writes what the recipe leaves open into trl's arguments."""
     for key, value in plan.chosen.items() if plan else ():
         setattr(arguments, key, value)
-
-
-def out_of_memory(plan: Plan | None, held: float) -> str:
-    """The error of a training that ran out of memory; ``held`` is what it had, bytes."""
-    if plan is None:
-        return (
-            f"out of memory at {gib(held)}; next: halve sft.per_device_train_batch_size and double "
-            "sft.gradient_accumulation_steps, or lower sft.max_length"
-        )
-    return (
-        f"out of memory at {gib(held)} of {gib(plan.device.memory)}; predicted "
-        f"{gib(plan.peak.total)}; next: {cheaper(plan)}"
-    )
-
-
-def cheaper(plan: Plan) -> str:
-    """The next choice that takes less memory, as a recipe writes it."""
-    work = plan.work
-    if work.checkpointing == "none":
-        return "sft.gradient_checkpointing: true"
-    if work.rows > 1:
-        rows, steps = work.rows // 2, work.accumulation * work.rows // (work.rows // 2)
-        return (
-            f"sft.per_device_train_batch_size: {rows} and gradient_accumulation_steps: {steps}, "
-            "which is as many traces a step"
-        )
-    if not work.rank:
-        return "lora: {r: 64, lora_alpha: 32}, or several devices that share the weights (FSDP2)"
-    if not work.quantized:
-        return "quantize: nf4, or a smaller base:"
-    if plan.work.row > 1024:
-        return (
-            f"sft.max_length: {plan.work.row // 2} (longer traces are left out), or another base:"
-        )
-    return "a smaller base:, or several devices that share the weights (FSDP2)"
 
 
 def _where(device: Device) -> str:

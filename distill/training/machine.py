@@ -54,8 +54,8 @@ def free_memory(
     own: Path = Path("/proc/self/cgroup"),
     memory: Path = Path("/proc/meminfo"),
 ) -> float:
-    """Bytes that this process may still take: what is free, and what its control group allows."""
-    found = [_kib(memory, "MemAvailable:"), *_limits(root, own)]
+    """Bytes that this process may still take: what is free, and what its limits allow."""
+    found = [_kib(memory, "MemAvailable:"), *_limits(root, own), _address_space()]
     least = min((one for one in found if one is not None), default=None)
     if least is None:  # not Linux
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -65,6 +65,15 @@ def free_memory(
 def _resident() -> float:
     pages = _words(Path("/proc/self/statm"))
     return float(pages[1]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > 1 else 0.0
+
+
+def _address_space() -> float | None:
+    """What ``ulimit -v`` leaves; more than that of memory cannot be had either."""
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    pages = _words(Path("/proc/self/statm"))
+    if most == resource.RLIM_INFINITY or not pages:
+        return None
+    return most - float(pages[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _limits(root: Path, own: Path) -> Iterator[float]:

@@ -125,8 +125,7 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
         Peak(
             process=process,
             weights=weights,
-            gradients=early
-            or (0.0 if work.rank or work.offload else shape.table * 4 / work.shards),
+            gradients=early or table,
             optimizer=moment,
             activations=all_layers + one_layer,
             logits=0.0,

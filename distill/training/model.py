@@ -9,6 +9,7 @@ from distill.local_models.generation import GENERATION, savable, stop_at, stored
 from distill.local_models.open import Model
 from distill.recipes.positions import Positions
 from distill.training.base import ChatFormat
+from distill.training.exhausted import is_exhausted
 from distill.training.options import Options
 from distill.training.positions import config_of, longest
 
@@ -60,6 +61,8 @@ def load_model(
             generation_config=ends,
         )
     except (OSError, ValueError, TypeError) as error:
+        if is_exhausted(error):
+            raise
         raise unloadable(base.name, error) from None
     model.generation_config = ends
     config = model.config.get_text_config()

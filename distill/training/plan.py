@@ -37,6 +37,11 @@ class Lengths:
         return cls(count=count, total=total, longest=longest, squares=squares)
 
     @property
+    def mean(self) -> float:
+        """Mean length."""
+        return max(self.total / max(self.count, 1), 1.0)
+
+    @property
     def context(self) -> float:
         """Mean length of the trace that a token is in."""
         return self.squares / max(self.total, 1)
@@ -141,7 +146,9 @@ def choose(
             device=device,
             packing=packing,
             peak=peak(shape, whole),
-            tokens_per_s=tokens_per_s(shape, whole, device, context=lengths.context),
+            tokens_per_s=tokens_per_s(
+                shape, whole, device, context=lengths.context, batch=lengths.mean * way.rows
+            ),
             tokens=lengths.total * _epochs(sft, lengths, meant),
             sequences=way.rows * way.accumulation * device.count,
             chosen=_chosen(sft, way),

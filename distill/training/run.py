@@ -20,6 +20,7 @@ from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
 from distill.training.base import ChatFormat
 from distill.training.early import plan_early
+from distill.training.exhausted import memory_may_end
 from distill.training.fits import (
     apply,
     enough,
@@ -130,17 +131,18 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         plan = _plan(job, found.store, args)
         if job.main:
             _begin(out, found, args, plan)
-        trainer = build_trainer(
-            job.base,
-            job.options,
-            chat,
-            found.store,
-            arguments=args,
-            quantize=job.recipe.quantize,
-            adapter=job.start.adapter,
-            positions=job.recipe.positions,
-            held=found.held,
-        )
+        with memory_may_end(plan, gpu=args.device.type == "cuda"):
+            trainer = build_trainer(
+                job.base,
+                job.options,
+                chat,
+                found.store,
+                arguments=args,
+                quantize=job.recipe.quantize,
+                adapter=job.start.adapter,
+                positions=job.recipe.positions,
+                held=found.held,
+            )
         validating = Validating(trainer=trainer, asked=asked, held=found.held, folder=checkpoints)
         validating.begin()
         done = fit(

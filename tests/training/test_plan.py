@@ -1,7 +1,9 @@
 """The plan of a training: what autograd keeps, the measured peaks, what is chosen and refused."""
 
+import errno
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from bench.plan import known
 from distill.commands import train as command
 from distill.errors import UserError
 from distill.recipes.students import StudentRecipe
-from distill.training.fits import out_of_memory, plan_here, refuse_too_big
+from distill.training.exhausted import memory_may_end, out_of_memory
+from distill.training.fits import plan_here, refuse_too_big, warn_of_other_steps
 from distill.training.machine import free_memory
-from distill.training.memory import GIB, Work, kept_by_layer, peak
+from distill.training.memory import GIB, Work, host, kept_by_layer, peak
 from distill.training.plan import MARGIN, Lengths, Plan, choose
 from distill.training.quiet import quiet
 from distill.training.shape import Shape
@@ -232,7 +235,60 @@ def test_out_of_memory_says_what_was_predicted_and_which_knob_is_next() -> None:
     assert "next: sft.gradient_checkpointing: true" in said
     sft = {"per_device_train_batch_size": 4, "gradient_checkpointing": True}
     said = out_of_memory(plan(SMALL, gpu(80), sft=sft, traces_per_step=8), 79 * GIB)
+    assert "next: sft.per_device_train_batch_size: 2, which is as many traces a step" in said
+    sft["gradient_accumulation_steps"] = 2
+    said = out_of_memory(plan(SMALL, gpu(80), sft=sft), 79 * GIB)
     assert "sft.per_device_train_batch_size: 2 and gradient_accumulation_steps: 4" in said
+
+
+def test_no_memory_is_told_from_other_errors_in_every_librarys_words() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(RuntimeError) as on_cpu:
+        torch.empty(2**60, dtype=torch.uint8)
+    for error in (
+        on_cpu.value,
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError(
+            "unable to mmap 8 bytes from file <m.safetensors>: Cannot allocate memory (12)"
+        ),
+        RuntimeError("std::bad_alloc"),
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ):
+        with (
+            pytest.raises(UserError, match=r"^out of memory at .*; next: .*; c-5 is kept$"),
+            memory_may_end(None, gpu=False, kept=lambda: "; c-5 is kept"),
+        ):
+            raise error
+    with pytest.raises(RuntimeError, match="shapes"), memory_may_end(None, gpu=False):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+def test_a_step_that_processes_cannot_share_evenly_is_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recipe = StudentRecipe(base="b", lora={"r": 16}, traces_per_step=64)
+    for count, warned in ((8, False), (48, True)):
+        found = plan(SMALL, gpu(80, count), traces_per_step=64)
+        warn_of_other_steps(recipe, found)
+        assert ("train on 48" in caplog.text) is warned
+
+
+def test_weights_in_the_hosts_memory_are_not_on_the_card() -> None:
+    shape = known("Qwen/Qwen2.5-32B")
+    assert shape is not None
+    shared = Work(**FULL, row=ROWS, shards=8, accumulation=2)
+    apart = replace(shared, offload=True)
+    state = 16 * shape.parameters
+    assert host(shape, apart) == state
+    assert peak(shape, shared).total - peak(shape, apart).total == pytest.approx(state / 8, rel=0.1)
+
+
+def test_a_packed_row_is_alone_whatever_the_batch() -> None:
+    sft = {"per_device_train_batch_size": 4, "packing": True, "max_length": 2048}
+    found = plan(SMALL, gpu(80), sft=sft, packing=True, max_length=2048)
+    assert (found.work.rows, found.work.row, found.sequences) == (1, 2048, 4)
 
 
 def test_a_base_far_too_big_is_refused_before_its_weights_are_there(tmp_path: Path) -> None:
