@@ -85,7 +85,7 @@ def line(recipe: StudentRecipe, shape: Shape, name: str, method: str) -> str:
     size = f"{one.peak.total / GIB:.0f} GiB"
     if one.share > 1:
         return f"| {base} | {method} | {name} | {size}: too much | | | | |"
-    way = one.work.checkpointing + one.way
+    way = ", ".join(filter(None, (one.work.checkpointing, one.way)))
     times = [duration(plan.hours) for plan in plans]
     return f"| {' | '.join((base, method, name, size, way, f'{one.tokens_per_s:,.0f}', *times))} |"
 
@@ -117,7 +117,7 @@ def _outcome(plan: Plan) -> str:
     if plan.share > ROOM:
         size += " (tight)"
     held = f" and {host(plan.shape, plan.work) / GIB:,.0f} of the host" if plan.work.offload else ""
-    return f"{size}{held}, {duration(plan.hours)}{plan.way}"
+    return ", ".join(filter(None, (f"{size}{held}", duration(plan.hours), plan.way)))
 
 
 def update(path: Path) -> None:

@@ -19,8 +19,8 @@ SHORTER = 4  # times that the trace of a token is shorter than the longest (R1: 
 UNKNOWN_LONGEST = 32768  # tokens, of a base that does not say
 
 
-def plan_early(recipe: StudentRecipe, start: Start, *, say: bool) -> None:
-    """Refuses what fits with no data, and says the plan if asked.
+def plan_early(recipe: StudentRecipe, start: Start, *, dry_run: bool) -> None:
+    """Refuses what fits with no data; a dry run is told the plan instead, and goes on.
 
     The options are not checked yet: where they make no plan, checking them says why.
 
@@ -41,9 +41,10 @@ def plan_early(recipe: StudentRecipe, start: Start, *, say: bool) -> None:
         needs = enough(recipe, options, long, most)
     except (TypeError, ValueError, ArithmeticError, AttributeError):
         return
-    if say:
+    if dry_run:
         _say(least.uncounted(), long, needs)
-    refuse_too_big(least, recipe.base, needs)
+    else:
+        refuse_too_big(least, recipe.base, needs)
 
 
 def _say(least: Plan, long: Plan, needs: str) -> None:

@@ -104,8 +104,9 @@ def enough(recipe: StudentRecipe, options: Options, plan: Plan, lengths: Lengths
         return "no usual card or machine of eight holds it"
     found = found if plan.tokens else found.uncounted()
     count = f"{found.device.count} cards" if found.device.count > 1 else "one card"
+    how = f" with {found.way}" if found.way else ""
     return (
-        f"{count} of {found.device.name}{found.way} would hold it: {gib(found.peak.total)}, "
+        f"{count} of {found.device.name} would hold it{how}: {gib(found.peak.total)}, "
         f"about {found.pace}"
     )
 
@@ -115,14 +116,13 @@ def say(plan: Plan | None) -> None:
     if plan is None:
         return
     log.info(
-        "plan: %d x %d traces of up to %s tokens, checkpointing %s; peak about %s, %s, %s",
+        "plan: %d x %d traces of up to %s tokens, checkpointing %s; peak about %s, %s",
         plan.work.rows,
         plan.work.accumulation,
         f"{plan.work.row:,}",
         plan.work.checkpointing,
         gib(plan.peak.total),
-        f"{plan.tokens_per_s:,.0f} tokens/s",
-        duration(plan.hours),
+        plan.pace,
     )
     if plan.hours > SLOW_H:
         log.warning(

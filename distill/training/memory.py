@@ -22,8 +22,8 @@ ADAM = 8  # bytes for each trained parameter: two moments in float32
 TILE_ROWS, TILE_COLUMNS = 4096, 32768
 # Intermediate gradients of a layer while it goes backward, in tensors as wide as the MLP
 BACKWARD = 3
-# A process with torch, transformers and trl, and no model
-CPU_PROCESS = 0.62 * GIB
+# A process with torch, transformers and trl, and no model; and its tokenizer, for each token
+CPU_PROCESS, TOKEN = 0.565 * GIB, 1200
 # cuBLAS workspaces, kernels' own memory, and what the allocator rounds up
 GPU_PROCESS = 0.5 * GIB
 # What malloc holds in holes, as a share of what all layers compute and drop: torch asks for aligned
@@ -108,7 +108,7 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
     here = 0.0 if work.offload else trained / work.shards
     gradient = adapter * here * (2 if work.exchanged else 1)
     moment = (ADAM if adapter == 4 else 4) * here
-    process = GPU_PROCESS if work.gpu else CPU_PROCESS
+    process = GPU_PROCESS if work.gpu else CPU_PROCESS + TOKEN * shape.vocab
     weights = _weights(shape, work) + (adapter * here if work.rank else 0)
     all_layers, one_layer = _kept(shape, work)
     table = 0.0 if work.rank or work.offload else 4 * shape.table / work.shards

@@ -82,12 +82,12 @@ class Plan:
         method = f"LoRA r{work.rank}" if work.rank else "full"
         method += ", nf4" if work.quantized else ""
         size, form = self.shape.parameters / 1e9, "bfloat16" if work.half else "float32"
-        return f"{size:.2g}B parameters, {method}, {form} on {self.device}"
+        return f"{_two(size)}B parameters, {method}, {form} on {self.device}"
 
     @property
     def pace(self) -> str:
         """How fast it is, and how long it takes, or a million tokens if they are not counted."""
-        speed = f"{self.tokens_per_s:,.{0 if self.tokens_per_s >= 10 else 1}f} tokens/s"
+        speed = f"{_two(self.tokens_per_s)} tokens/s"
         if self.tokens:
             return f"{speed}, {duration(self.hours)}"
         return f"{speed}, {duration(1e6 / self.tokens_per_s / 3600)} for each million tokens"
@@ -97,7 +97,7 @@ class Plan:
         """How the devices share the weights."""
         if self.work.shards == 1:
             return ""
-        return ", FSDP2 and offload" if self.work.offload else ", FSDP2"
+        return "FSDP2 and offload" if self.work.offload else "FSDP2"
 
     def __str__(self) -> str:
         work = self.work
@@ -201,6 +201,11 @@ def _chosen(sft: Mapping[str, Any], work: Work) -> dict[str, Any]:
         "gradient_checkpointing": work.checkpointing != "none",
     }
     return {key: value for key, value in values.items() if sft.get(key) is None}
+
+
+def _two(value: float) -> str:
+    """A number for people, of two digits or more."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def duration(hours: float) -> str:

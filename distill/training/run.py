@@ -66,7 +66,7 @@ def run(
         log.setLevel(logging.ERROR)  # the first process speaks for all
     _require()
     found = open_start(loaded)
-    plan_early(loaded.recipe, found, say=dry_run)
+    plan_early(loaded.recipe, found, dry_run=dry_run)
     job = open_job(loaded, found, sets)
     if dry_run:
         _rehearse(job, out)
@@ -88,12 +88,15 @@ def _rehearse(job: Job, out: Path) -> None:
         args = arguments(job.options, out)
         chat = job.chat()
         found = prepare(job, chat, out=None)
-        plan = _plan(job, found.store, args)
+        plan, needs = _plan(job, found.store, args)
         _say(found, args)
         for line in str(plan or "").splitlines():
             log.info("%s", line)
         _try(job, chat, args, out, inside=False)
     log.info("train: an empty student of this kind can be saved and loaded again")
+    refuse_too_big(
+        plan, job.recipe.base, needs
+    )  # last, because it may be meant for another machine
 
 
 def _try(job: Job, chat: ChatFormat, arguments: Any, out: Path, *, inside: bool) -> None:
@@ -106,15 +109,16 @@ def _try(job: Job, chat: ChatFormat, arguments: Any, out: Path, *, inside: bool)
         rehearse(student, arguments=arguments, out=out, inside=inside)
 
 
-def _plan(job: Job, examples: Store, arguments: Any) -> Plan | None:
-    """The plan for the examples; ``arguments`` get what it chooses."""
+def _plan(job: Job, examples: Store, arguments: Any) -> tuple[Plan | None, str]:
+    """The plan for the examples, and what it needs; ``arguments`` get what it chooses."""
     lengths = Lengths.of(examples.lengths)
     plan = plan_here(job.recipe, job.options, job.base, lengths)
-    if plan and job.main:
-        warn_of_other_steps(job.recipe, plan)
-        refuse_too_big(plan, job.recipe.base, enough(job.recipe, job.options, plan, lengths))
     apply(plan, arguments)
-    return plan
+    if plan is None:
+        return None, ""
+    if job.main:
+        warn_of_other_steps(job.recipe, plan)
+    return plan, enough(job.recipe, job.options, plan, lengths)
 
 
 def _train(job: Job, out: Path, wanted: str) -> None:
@@ -128,7 +132,8 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         chat = job.chat()
         _try(job, chat, args, out, inside=True)
         found = prepare(job, chat, out=out)
-        plan = _plan(job, found.store, args)
+        plan, needs = _plan(job, found.store, args)
+        refuse_too_big(plan, job.recipe.base, needs)
         if job.main:
             _begin(out, found, args, plan)
         with memory_may_end(plan, gpu=args.device.type == "cuda"):

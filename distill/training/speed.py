@@ -108,9 +108,10 @@ def tokens_per_s(
 
 
 def cpu_flops(*, half: bool, seconds: float = 0.3) -> float:
-    """Floating-point operations a second of this CPU's matrix products, as busy as it is now.
+    """Floating-point operations a second of this CPU's matrix products.
 
-    With one thread or with torch's, whichever is faster: beside other work, one is.
+    With one thread or with torch's, whichever is faster: beside other work, one is. How busy the
+    CPU will be nobody knows, so it is the geometric mean of a free one and one as busy as now.
 
     Args:
         half: in bfloat16, else float32.
@@ -132,8 +133,9 @@ def _rate(threads: int, *, half: bool, seconds: float) -> float:
     one = torch.ones(size, size, dtype=torch.bfloat16 if half else torch.float32)
     torch.set_num_threads(threads)
     torch.mm(one, one)  # the first call chooses a kernel
-    started, done = time.perf_counter(), 0
+    started, own, done = time.perf_counter(), time.process_time(), 0
     while (spent := time.perf_counter() - started) < seconds or not done:
         torch.mm(one, one)
         done += 1
-    return float(2.0 * size**3 * done / spent)
+    computed = (time.process_time() - own) / threads
+    return float(2.0 * size**3 * done / math.sqrt(spent * min(max(computed, 1e-3), spent)))

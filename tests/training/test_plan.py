@@ -3,6 +3,8 @@
 import errno
 import json
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -291,21 +293,65 @@ def test_a_packed_row_is_alone_whatever_the_batch() -> None:
     assert (found.work.rows, found.work.row, found.sequences) == (1, 2048, 4)
 
 
-def test_a_base_far_too_big_is_refused_before_its_weights_are_there(tmp_path: Path) -> None:
+@pytest.fixture
+def too_big(tmp_path: Path) -> tuple[str, Path]:
+    """A recipe whose base is a config of 300 GiB and a tokenizer, and its data."""
     pytest.importorskip("trl")
     base = tokenizer_files(tmp_path / "base")
-    config = {"model_type": "llama", "hidden_size": 65536, "num_attention_heads": 64}
-    config |= {"num_hidden_layers": 500, "intermediate_size": 200_000, "vocab_size": 500}
-    (base / "config.json").write_text(json.dumps({**config, "architectures": ["LlamaForCausalLM"]}))
+    config = {"model_type": "llama", "hidden_size": 16384, "num_attention_heads": 64}
+    config |= {"num_hidden_layers": 40, "intermediate_size": 65536, "vocab_size": 500}
+    config |= {"max_position_embeddings": 4096, "architectures": ["LlamaForCausalLM"]}
+    (base / "config.json").write_text(json.dumps(config))
     data = tmp_path / "d.jsonl"
-    data.write_text('{"messages": [{"role": "user", "content": "1?"}], "response": "1"}\n')
+    row = {"messages": [{"role": "user", "content": "1?"}], "reasoning": "I see.", "response": "1"}
+    data.write_text(json.dumps(row) + "\n")
     recipe = tmp_path / "s.yaml"
-    recipe.write_text(f"base: {base}\nlora: {{r: 8}}\n")
+    recipe.write_text(f"base: {base}\nlora: {{r: 1, target_modules: [q_proj]}}\n")
+    return str(recipe), data
+
+
+def test_a_base_far_too_big_is_refused_before_its_weights_are_there(
+    too_big: tuple[str, Path], tmp_path: Path
+) -> None:
+    recipe, data = too_big
     with pytest.raises(UserError, match="training it takes about"):
-        command.train(
-            str(recipe), data, out=tmp_path / "out", overrides=naming(str(recipe), "base")
-        )
-    assert not (tmp_path / "o" / "train.json").exists()
+        command.train(recipe, data, out=tmp_path / "out", overrides=naming(recipe, "base"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_of_it_says_the_plan_at_once_and_tries_everything_else(
+    too_big: tuple[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe, data = too_big
+    said = naming(recipe, "base")
+    with (
+        caplog.at_level(logging.INFO, "distill"),
+        pytest.raises(UserError, match=r"takes about .* cards of 80 GB would hold it with FSDP2: "),
+    ):
+        command.train(recipe, data, out=tmp_path / "out", overrides=said, dry_run=True)
+    lines = [record.getMessage() for record in caplog.records]
+    kinds = ("plan: ", "  peak: ", "  about ", "8 cards", "train: 1 examples", "  chosen: ")
+    places = [next(i for i, line in enumerate(lines) if kind in line) for kind in kinds]
+    assert places == sorted(places)
+    assert "for each million tokens" in lines[2]
+    assert "can be saved and loaded again" in lines[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_needs_neither_trl_nor_peft_nor_weights(too_big: tuple[str, Path]) -> None:
+    recipe, data = too_big
+    program = (
+        "import sys, logging; logging.basicConfig(level=20)\n"
+        "from distill.commands.train import train\n"
+        "import distill.training.run as run\n"
+        "heavy = {'trl', 'peft', 'transformers', 'bitsandbytes'}\n"
+        "run.open_job = lambda *given: sys.exit(str(heavy & {*sys.modules}))\n"
+        f"train({recipe!r}, {str(data)!r}, out='nowhere', overrides={naming(recipe, 'base')!r}, "
+        "dry_run=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "for each million tokens" in done.stderr
+    assert done.stderr.rstrip().endswith("set()")
 
 
 def test_the_control_group_limits_memory(tmp_path: Path) -> None:
