@@ -64,12 +64,25 @@ def load_model(
         if is_exhausted(error):
             raise
         raise unloadable(base.name, error) from None
+    if quantize:
+        _keep_gradients(model)
     model.generation_config = ends
     config = model.config.get_text_config()
     config.eos_token_id, config.pad_token_id = chat.end_of_turn, chat.tokenizer.pad_token_id
     # peft looks up the vocabulary's size here when it saves; else it would ask the Hub
     model.name_or_path = str(base.folder)
     return model if adapter is None else _with_adapter(model, adapter)
+
+
+def _keep_gradients(model: Any) -> None:
+    """Keeps bitsandbytes from packing a layer for inference the first time that it evaluates.
+
+    It does so on a CPU with AVX-512 BF16 (0.50, nn/modules.py:610), and no gradient goes through
+    the packed one: the lower an adapter's layer, the less of its gradient was left.
+    """
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def _with_adapter(model: Any, adapter: Model) -> Any:
