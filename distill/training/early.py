@@ -56,7 +56,7 @@ def _say(least: Plan, long: Plan, needs: str) -> None:
     )
     if long.work.offload:
         log.info("  memory of the host: %s", gib(host(long.shape, long.work)))
-    log.info("  about %s (an estimate, within %s times)", long.pace, FACTOR)
+    log.info("  about %s (an estimate, within %s times)", long.pace, FACTOR[long.device.gpu])
     if needs:
         log.info("  %s", needs)
 

@@ -29,6 +29,8 @@ GPU_PROCESS = 0.5 * GIB
 # What malloc holds in holes, as a share of what all layers compute and drop: torch asks for aligned
 # blocks, which glibc before 2.38 seldom fits into what such a block left. float32, bfloat16; fitted
 HOLES = (1.0, 0.3)
+UNPACKED = 7  # bytes of holes for each weight of 4 bits, from unpacking it; fitted to two runs
+MAPPED = 2**25  # bytes; a larger block is not malloc's own, so it leaves no hole (mallopt(3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,12 +178,27 @@ def _kept(shape: Shape, work: Work) -> tuple[float, float]:
     layer = tokens * kept_by_layer(shape, work)
     backward = tokens * BACKWARD * shape.inner * work.width + _mask(shape, work)
     copies = _copies(shape, work)
-    holes = 0.0 if work.gpu else HOLES[work.width == 2] * shape.layers * layer
-    last = tokens * 2 * 4 * h + holes  # the last norm, and the input of the head
+    last = tokens * 2 * 4 * h + _holes(shape, work, layer)  # the last norm, the head's input
     if work.checkpointing == "none":
         return shape.layers * layer + copies + last + _mask(shape, work), backward
     saved = work.stream * h + (shape.query * work.width if work.checkpointing == "selective" else 0)
-    return shape.layers * tokens * saved + last, layer + copies / shape.layers + backward
+    # on a CPU, what recomputing dropped is not used again at once; fitted
+    again = layer if work.gpu else 2 * layer
+    return shape.layers * tokens * saved + last, again + copies / shape.layers + backward
+
+
+def _holes(shape: Shape, work: Work, layer: float) -> float:
+    """Bytes that malloc has and cannot give again; ``layer``: of what one layer keeps."""
+    if work.gpu:
+        return 0.0
+    unpacked = 0
+    if work.quantized:
+        sizes = (inputs * outputs for inputs, outputs in shape.linears.values())
+        unpacked = UNPACKED * shape.layers * sum(size for size in sizes if 4 * size <= MAPPED)
+    wide = work.tokens * shape.inner * work.width
+    if work.checkpointing != "none" and wide > MAPPED:  # given back when a layer drops them
+        layer -= (3 if work.fused else 4) * wide
+    return unpacked + HOLES[work.width == 2] * shape.layers * layer
 
 
 def _copies(shape: Shape, work: Work) -> float:

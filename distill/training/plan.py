@@ -107,7 +107,7 @@ class Plan:
             f"  chosen: {chosen}; {work.rows} x {work.row:,} tokens at a time, "
             f"{self.sequences:g} traces a step\n"
             f"  peak: {self.peak}\n"
-            f"  about {self.pace} (an estimate, within {FACTOR} times)"
+            f"  about {self.pace} (an estimate, within {FACTOR[self.device.gpu]} times)"
         )
 
 

@@ -1,4 +1,4 @@
-"""Predicts how many tokens a second a training takes. An estimate: on a known card within 2 times.
+"""Predicts how many tokens a second a training takes: on a known card within 2 times.
 
 A GPU's is the share of its peak that was measured on one H100 (torch 2.11, trl 1.16, Qwen2.5 1.5B
 full and 7B LoRA, rows of 32k); a CPU's follows from a short measurement of this one.
@@ -38,8 +38,8 @@ OFFLOADED = 0.7
 # Share of a CPU's matrix products that a training reaches
 CPU_SHARE = 0.5
 # Seconds of a CPU that a micro-batch takes however short it is: by itself, and for each layer
-BATCH_S, LAYER_S = 0.02, 0.004
-FACTOR = 2  # how far off this may be
+BATCH_S, LAYER_S = 0.05, 0.006
+FACTOR = (3, 2)  # how far off this may be: on a CPU, beside other work; on a GPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
