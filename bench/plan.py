@@ -6,16 +6,17 @@ Needs no model and no torch: the shapes of the known bases are in a table.
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from bench.machine import ROOT
 from distill.recipes.students import StudentRecipe
-from distill.training.memory import GIB, Work, adapter_targets
-from distill.training.plan import Lengths, Plan, choose, duration
+from distill.training.cards import CARDS, card, plan_on_cards
+from distill.training.memory import GIB, host
+from distill.training.plan import ROOM, Lengths, Plan, duration
 from distill.training.shape import Shape
 from distill.training.speed import Device
 
@@ -36,11 +37,10 @@ LLAMA = {
     "70B": (80, 8192, 64, 8, 28672, 128256, False),
 }
 SMOLLM = {"135M": (30, 576, 9, 3, 1536, 49152, True)}
-# name of a device: count, GiB, dense bfloat16 FLOP/s: RTX 4090, L40S, H100 (speed.CARDS)
-DEVICES = {"1x24": (1, 24, 165e12), "1x48": (1, 48, 362e12)}
-DEVICES |= {"1x80": (1, 80, 989e12), "8x80": (8, 80, 989e12)}
 # R1 paper v1, 2.4: 800k samples; its tokens are those of the issue's sizing
 SETS = {"800k traces": (800_000, 4_300_000_000), "10k traces": (10_000, 53_750_000)}
+MORE = ("16x80", "64x80")  # where a machine of eight needs the host's memory
+PREDICTED = re.compile(r"^# Predicted by .*\n(?:#   .*\n)+", re.MULTILINE)
 LONGER = 1.5  # mean length of the trace that a token is in, over the mean length (sigma 0.7)
 
 
@@ -67,86 +67,94 @@ def known(base: str) -> Shape | None:
     )
 
 
-def device(name: str) -> Device:
-    """A device by a name such as 1x24 or 8x80GB."""
-    count, gib, flops = DEVICES[name.lower().removesuffix("gb")]
-    return Device(gpu=True, memory=gib * GIB, flops=flops, count=count, name=f"{gib} GB")
-
-
 def planned(recipe: StudentRecipe, shape: Shape, on: Device, *, traces: int, tokens: int) -> Plan:
     """The plan of a recipe for a set of that size."""
-    lora = recipe.lora
-    rank = int(lora.get("r", 8)) if lora else 0
-    work = Work(
-        rank=rank,
-        targets=adapter_targets(lora.get("target_modules")) if lora else None,
-        quantized=recipe.quantize is not None,
-        half_weights=lora is not None,
-        half=True,
-        half_adapter=recipe.quantize is not None,
-        gpu=True,
-    )
     longest = int(recipe.sft.get("max_length") or 32768)
     mean = tokens / traces
     lengths = Lengths(
         count=traces, total=tokens, longest=longest, squares=tokens * min(LONGER * mean, longest)
     )
-    alone = choose(
-        shape,
-        work,
-        on,
-        lengths,
-        sft=recipe.sft,
-        traces_per_step=getattr(recipe, "traces_per_step", None),
-        packing=True,
-        epochs=float(recipe.sft.get("num_train_epochs", 3)),
-    )
-    if on.count == 1 or alone.share <= 1:
-        return alone
-    return choose(
-        shape,
-        replace(work, shards=on.count),
-        on,
-        lengths,
-        sft=recipe.sft,
-        traces_per_step=getattr(recipe, "traces_per_step", None),
-        packing=True,
-        epochs=float(recipe.sft.get("num_train_epochs", 3)),
-    )
+    return plan_on_cards(recipe, shape, on, lengths, lora=recipe.lora, sft=recipe.sft)
 
 
 def line(recipe: StudentRecipe, shape: Shape, name: str, method: str) -> str:
     """One row of the table."""
-    on = device(name)
-    plans = [planned(recipe, shape, on, traces=n, tokens=m) for n, m in SETS.values()]
+    plans = [planned(recipe, shape, card(name), traces=n, tokens=m) for n, m in SETS.values()]
     one = plans[0]
     base = recipe.base.rpartition("/")[2]
     size = f"{one.peak.total / GIB:.0f} GiB"
     if one.share > 1:
         return f"| {base} | {method} | {name} | {size}: too much | | | | |"
-    way = one.work.checkpointing + (", FSDP2" if one.work.shards > 1 else "")
+    way = ", ".join(filter(None, (one.work.checkpointing, one.way)))
     times = [duration(plan.hours) for plan in plans]
     return f"| {' | '.join((base, method, name, size, way, f'{one.tokens_per_s:,.0f}', *times))} |"
 
 
+def said(path: Path) -> str | None:
+    """The lines of a recipe's comment that say what is predicted; None: its base is not known."""
+    recipe = read(path)
+    if (shape := known(recipe.base)) is None:
+        return None
+    name = "800k traces" if path.stem.startswith("r1-") else "10k traces"
+    traces, tokens = SETS[name]
+    parts = []
+    for on in (*CARDS, *MORE):
+        plan = planned(recipe, shape, card(on), traces=traces, tokens=tokens)
+        parts.append(f"{on} GB: {_outcome(plan)}")
+        if plan.device.count > 1 and plan.share <= ROOM and not plan.work.offload:
+            break
+    epochs = recipe.sft.get("num_train_epochs", 3)
+    head = f"Predicted by bench.plan for {name} of 5,400 tokens, {epochs:g} epochs; never measured:"
+    whole = "; ".join(part.replace(" ", "~") for part in parts) + "."
+    lines = [line.replace("~", " ") for line in textwrap.wrap(whole, 96, break_on_hyphens=False)]
+    return "".join(f"# {line}\n" for line in (head, *(f"  {line}" for line in lines)))
+
+
+def _outcome(plan: Plan) -> str:
+    size = f"{plan.peak.total / GIB:.0f} GiB"
+    if plan.share > 1:
+        return f"{size}, too much"
+    if plan.share > ROOM:
+        size += " (tight)"
+    held = f" and {host(plan.shape, plan.work) / GIB:,.0f} of the host" if plan.work.offload else ""
+    return ", ".join(filter(None, (f"{size}{held}", duration(plan.hours), plan.way)))
+
+
+def update(path: Path) -> None:
+    """Writes today's prediction into the comment of a recipe."""
+    text = path.read_text(encoding="utf-8")
+    if told := said(path):
+        path.write_text(PREDICTED.sub(lambda _: told, text), encoding="utf-8")
+
+
+def read(path: Path) -> StudentRecipe:
+    """A recipe's file."""
+    return StudentRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the table as Markdown."""
+    """Prints the table as Markdown, or writes the predictions into the recipes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipes", nargs="*", type=Path)
-    parser.add_argument("--on", action="append", choices=[*DEVICES, *(f"{d}GB" for d in DEVICES)])
+    parser.add_argument("--on", action="append", choices=[*CARDS, *MORE])
+    parser.add_argument("--write", action="store_true", help="into the recipes' comments")
     given = parser.parse_args(arguments)
     paths = given.recipes or sorted((ROOT / "students").glob("*.yaml"))
+    if given.write:
+        for path in paths:
+            update(path)
+        return 0
     head = ("base", "method", "device", "peak", "checkpointing", "tokens/s", *SETS)
     out = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for path in paths:
-        recipe = StudentRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        recipe = read(path)
         shape = known(recipe.base)
         if shape is None:
             out.append(f"| {recipe.base} | its shape is not known | | | | | | |")
             continue
         method = f"LoRA r{recipe.lora.get('r', 8)}" if recipe.lora else "full"
         method += f" {recipe.quantize}" if recipe.quantize else ""
-        out += [line(recipe, shape, name, method) for name in given.on or DEVICES]
+        out += [line(recipe, shape, name, method) for name in given.on or CARDS]
     sys.stdout.write("\n".join(out) + "\n")
     return 0
 

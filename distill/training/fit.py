@@ -28,7 +28,7 @@ from distill.training.canary import refuse_leaks
 from distill.training.checkpoints import STATE, Checkpoints
 from distill.training.cores import Between, on_free_cores
 from distill.training.due import at_step_ends
-from distill.training.fits import held_here, out_of_memory
+from distill.training.exhausted import is_exhausted, memory_may_end
 from distill.training.model import bf16, device, load_model
 from distill.training.options import Options
 from distill.training.packing import Bins, Packed, bins
@@ -128,6 +128,8 @@ def build_trainer(
             peft_config=None if lora is None else LoraConfig(**lora),
         )
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
+        if is_exhausted(error):
+            raise
         raise _refused(error) from None
     trainer.remove_callback(PrinterCallback)  # prints to standard output, which is for results
     if packed is not None:
@@ -200,8 +202,6 @@ def fit(
         UserError: the loss is no longer a number, or there is not enough memory.
         Interrupted: Ctrl-C or SIGTERM.
     """
-    import torch
-
     kept = Checkpoints(
         folder=out / "checkpoints" / fingerprint,
         processes=trainer.args.world_size,
@@ -221,15 +221,10 @@ def fit(
         ends = at_step_ends(trainer, recipe, last=last, asked=asked)
         trainer.add_callback(ends)
         trainer.add_callback(_callback(shown, between_steps))
+        enough = memory_may_end(plan, gpu=not on_cpu, kept=kept.said)
         try:
-            with redirect_stdout(sys.stderr):  # trackio prints; results alone go to stdout
+            with enough, redirect_stdout(sys.stderr):  # trackio prints; only results go to stdout
                 trainer.train(resume_from_checkpoint=last and str(last))
-        except RuntimeError as error:
-            gone = isinstance(error, torch.OutOfMemoryError)
-            if not gone and "can't allocate memory" not in str(error):  # c10's CPU allocator
-                raise
-            msg = f"{out_of_memory(plan, held_here(gpu=not on_cpu))}{kept.said()}"
-            raise UserError(msg) from None
         except KeyboardInterrupt:
             ends.stopped = True
     if ends.stopped:

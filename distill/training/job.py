@@ -1,7 +1,6 @@
 """What a training is made of, before its data is read: recipe, base, options, sets."""
 
 import logging
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
 from distill.training.base import ChatFormat, chat_template_text, open_chat_format
 from distill.training.continued import Start, lora_of, refuse_other_lora, start
+from distill.training.machine import first_process
 from distill.training.options import Options, checked
 from distill.training.prepared import Prepared, Tokens, prepared
 from distill.training.sets import Sets
@@ -57,20 +57,28 @@ class Job:
         return open_chat_format(self.start.words, chat_template=self.template)
 
 
-def open_job(loaded: Loaded[StudentRecipe], sets: Sets) -> Job:
-    """The job of a recipe and its sets.
+def open_start(loaded: Loaded[StudentRecipe]) -> Start:
+    """What a recipe starts from; its weights are not looked at yet.
 
     Raises:
-        UserError: the base, or an option, must change.
+        UserError: the base cannot be used.
+    """
+    named = _base(model_at(loaded.recipe.base, "base", loaded.origin))
+    opened = open_model(named, at=f"{loaded.path}: base", needed=OR_ADAPTER)
+    return start(opened, named=loaded.recipe.base)
+
+
+def open_job(loaded: Loaded[StudentRecipe], found: Start, sets: Sets) -> Job:
+    """The job of a recipe, what it starts from, and its sets.
+
+    Raises:
+        UserError: an option must change.
     """
     from distill.training.model import require_four_bits
 
     recipe, origin = loaded.recipe, loaded.origin
     if recipe.quantize:
         require_four_bits()
-    named = _base(model_at(recipe.base, "base", origin))
-    opened = open_model(named, at=f"{loaded.path}: base", needed=OR_ADAPTER)
-    found = start(opened, named=recipe.base)
     own = recipe if recipe.lora or not found.adapter else recipe.model_copy(update={"lora": {}})
     options = checked(own, loaded.path, by_user=set(map(".".join, origin.given)))
     if found.adapter is not None:
@@ -82,7 +90,7 @@ def open_job(loaded: Loaded[StudentRecipe], sets: Sets) -> Job:
         start=found,
         template=chat_template_text(recipe.chat_template, origin),
         sets=sets,
-        main=os.environ.get("RANK", "0") == "0",  # set by torch's launcher
+        main=first_process(),
     )
 
 

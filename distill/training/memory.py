@@ -22,13 +22,15 @@ ADAM = 8  # bytes for each trained parameter: two moments in float32
 TILE_ROWS, TILE_COLUMNS = 4096, 32768
 # Intermediate gradients of a layer while it goes backward, in tensors as wide as the MLP
 BACKWARD = 3
-# A process with torch, transformers and trl, and no model
-CPU_PROCESS = 0.62 * GIB
+# A process with torch, transformers and trl, and no model; and its tokenizer, for each token
+CPU_PROCESS, TOKEN = 0.565 * GIB, 1200
 # cuBLAS workspaces, kernels' own memory, and what the allocator rounds up
 GPU_PROCESS = 0.5 * GIB
 # What malloc holds in holes, as a share of what all layers compute and drop: torch asks for aligned
 # blocks, which glibc before 2.38 seldom fits into what such a block left. float32, bfloat16; fitted
 HOLES = (1.0, 0.3)
+UNPACKED = 7  # bytes of holes for each weight of 4 bits, from unpacking it; fitted to two runs
+MAPPED = 2**25  # bytes; a larger block is not malloc's own, so it leaves no hole (mallopt(3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Work:
     fused: bool = False  # liger's kernels, which keep less
     gpu: bool = False
     shards: int = 1  # processes that share weights, gradients and moments (FSDP2)
+    offload: bool = False  # these lie in the host's memory (fsdp_offload_params)
+    exchanged: bool = False  # gradients are copied into buckets for other processes (DDP)
 
     @property
     def tokens(self) -> int:
@@ -65,8 +69,8 @@ class Work:
 
     @property
     def stream(self) -> int:
-        """Bytes of a number that goes from layer to layer."""
-        return 2 if self.half_weights else 4
+        """Bytes of a number that goes from layer to layer: FSDP2 casts what goes into a layer."""
+        return 2 if self.half_weights or (self.half and self.shards > 1) else 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +107,14 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
     """The three moments: loss backward, the first layer backward, the optimizer's step."""
     trained = shape.adapter(work.rank, work.targets) if work.rank else shape.parameters
     adapter = (2 if work.half_adapter else 4) if work.rank else 4
-    gradient = adapter * trained / work.shards
-    moment = (ADAM if adapter == 4 else 4) * trained / work.shards
-    process = GPU_PROCESS if work.gpu else CPU_PROCESS
-    weights = _weights(shape, work) + (adapter * trained / work.shards if work.rank else 0)
+    here = 0.0 if work.offload else trained / work.shards
+    gradient = adapter * here * (2 if work.exchanged else 1)
+    moment = (ADAM if adapter == 4 else 4) * here
+    process = GPU_PROCESS if work.gpu else CPU_PROCESS + TOKEN * shape.vocab
+    weights = _weights(shape, work) + (adapter * here if work.rank else 0)
     all_layers, one_layer = _kept(shape, work)
-    early = gradient if work.accumulation > 1 else 0.0  # of the micro-batches before
+    table = 0.0 if work.rank or work.offload else 4 * shape.table / work.shards
+    early = gradient if work.accumulation > 1 or work.exchanged else 0.0  # of earlier micro-batches
     return (
         Peak(
             process=process,
@@ -121,7 +127,7 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
         Peak(
             process=process,
             weights=weights,
-            gradients=early or (shape.table * 4 / work.shards if not work.rank else 0.0),
+            gradients=early or table,
             optimizer=moment,
             activations=all_layers + one_layer,
             logits=0.0,
@@ -137,6 +143,11 @@ def moments(shape: Shape, work: Work) -> tuple[Peak, Peak, Peak]:
     )
 
 
+def host(shape: Shape, work: Work) -> float:
+    """Bytes in the memory of the host that ``offload`` puts there, of all its processes."""
+    return (4 + 4 + ADAM) * float(shape.parameters) if work.offload else 0.0
+
+
 def kept_by_layer(shape: Shape, work: Work) -> float:
     """Bytes that autograd keeps for each token of one layer that is not checkpointed.
 
@@ -149,9 +160,11 @@ def kept_by_layer(shape: Shape, work: Work) -> float:
     gates = (2 if work.fused else 3) * f * width
     heads = (2 * q + 2 * k) * width
     if not work.rank:
-        # norm: input, product, and weight x product; cast once for each matrix that reads it
+        # norm: input, product, and weight x product; of float32, cast once for each matrix
         norms = (8 if work.fused else 16) * h
-        stream = norms + 5 * width * h if work.half else norms + 2 * 4 * h
+        stream = norms
+        if work.stream == 4:
+            stream += 5 * width * h if work.half else 2 * 4 * h
         return stream + heads + gates + f * width + sums
     low = len(shape.adapted(work.targets)) * work.rank * width
     inputs = (5 * width * h + width * q) if work.recast else 2 * width * h
@@ -165,19 +178,34 @@ def _kept(shape: Shape, work: Work) -> tuple[float, float]:
     layer = tokens * kept_by_layer(shape, work)
     backward = tokens * BACKWARD * shape.inner * work.width + _mask(shape, work)
     copies = _copies(shape, work)
-    holes = 0.0 if work.gpu else HOLES[work.width == 2] * shape.layers * layer
-    last = tokens * 2 * 4 * h + holes  # the last norm, and the input of the head
+    last = tokens * 2 * 4 * h + _holes(shape, work, layer)  # the last norm, the head's input
     if work.checkpointing == "none":
         return shape.layers * layer + copies + last + _mask(shape, work), backward
     saved = work.stream * h + (shape.query * work.width if work.checkpointing == "selective" else 0)
-    return shape.layers * tokens * saved + last, layer + copies / shape.layers + backward
+    # on a CPU, what recomputing dropped is not used again at once; fitted
+    again = layer if work.gpu else 2 * layer
+    return shape.layers * tokens * saved + last, again + copies / shape.layers + backward
+
+
+def _holes(shape: Shape, work: Work, layer: float) -> float:
+    """Bytes that malloc has and cannot give again; ``layer``: of what one layer keeps."""
+    if work.gpu:
+        return 0.0
+    unpacked = 0
+    if work.quantized:
+        sizes = (inputs * outputs for inputs, outputs in shape.linears.values())
+        unpacked = UNPACKED * shape.layers * sum(size for size in sizes if 4 * size <= MAPPED)
+    wide = work.tokens * shape.inner * work.width
+    if work.checkpointing != "none" and wide > MAPPED:  # given back when a layer drops them
+        layer -= (3 if work.fused else 4) * wide
+    return unpacked + HOLES[work.width == 2] * shape.layers * layer
 
 
 def _copies(shape: Shape, work: Work) -> float:
     """Autocast's copies of float32 weights in bfloat16, kept until the backward pass."""
-    if not work.half or work.half_weights:
+    if not work.half or work.half_weights or work.shards > 1:  # FSDP2 casts the weights itself
         return 0.0
-    return 2.0 * shape.matrices / (work.shards if work.shards > 1 else 1)
+    return 2.0 * shape.matrices
 
 
 def _mask(shape: Shape, work: Work) -> float:
@@ -193,8 +221,9 @@ def _weights(shape: Shape, work: Work) -> float:
     if work.quantized:
         rest = shape.parameters - shape.matrices
         unpacked = 2 * max(inputs * outputs for inputs, outputs in shape.linears.values())
-        return (NF4 * shape.matrices + 2 * rest) / work.shards + unpacked
-    whole = width * shape.parameters / work.shards
+        # accelerate leaves matrices of 4 bits whole on each device
+        return NF4 * shape.matrices + 2 * rest / work.shards + unpacked
+    whole = 0.0 if work.offload else width * shape.parameters / work.shards
     if work.shards == 1:
         return whole
     # two layers are gathered at a time, one computing and one on its way; the head while it runs

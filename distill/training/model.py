@@ -9,6 +9,7 @@ from distill.local_models.generation import GENERATION, savable, stop_at, stored
 from distill.local_models.open import Model
 from distill.recipes.positions import Positions
 from distill.training.base import ChatFormat
+from distill.training.exhausted import is_exhausted
 from distill.training.options import Options
 from distill.training.positions import config_of, longest
 
@@ -60,13 +61,28 @@ def load_model(
             generation_config=ends,
         )
     except (OSError, ValueError, TypeError) as error:
+        if is_exhausted(error):
+            raise
         raise unloadable(base.name, error) from None
+    if quantize:
+        _keep_gradients(model)
     model.generation_config = ends
     config = model.config.get_text_config()
     config.eos_token_id, config.pad_token_id = chat.end_of_turn, chat.tokenizer.pad_token_id
     # peft looks up the vocabulary's size here when it saves; else it would ask the Hub
     model.name_or_path = str(base.folder)
     return model if adapter is None else _with_adapter(model, adapter)
+
+
+def _keep_gradients(model: Any) -> None:
+    """Keeps bitsandbytes from packing a layer for inference the first time that it evaluates.
+
+    It does so on a CPU with AVX-512 BF16 (0.50, nn/modules.py:610), and no gradient goes through
+    the packed one: the lower an adapter's layer, the less of its gradient was left.
+    """
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def _with_adapter(model: Any, adapter: Model) -> Any:

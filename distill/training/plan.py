@@ -15,7 +15,7 @@ from distill.training.speed import FACTOR, Device, tokens_per_s
 MARGIN = 0.15  # the prediction's own error: within it of the limit is a warning, not a refusal
 # What transformers calls it since 5.24, and before; the new name wins where both are set.
 NAMES = ("activation_checkpointing", "gradient_checkpointing")
-BATCH, ACCUMULATION = 8, 1  # trl's defaults
+BATCH, ACCUMULATION, EPOCHS = 8, 1, 3  # trl's defaults
 ROOM = 0.92  # of the memory, to choose for: fragments, and what other processes hold
 
 
@@ -39,6 +39,11 @@ class Lengths:
         return cls(count=count, total=total, longest=longest, squares=squares)
 
     @property
+    def mean(self) -> float:
+        """Mean length."""
+        return max(self.total / max(self.count, 1), 1.0)
+
+    @property
     def context(self) -> float:
         """Mean length of the trace that a token is in."""
         return self.squares / max(self.total, 1)
@@ -55,7 +60,7 @@ class Plan:
     peak: Peak
     tokens_per_s: float
     tokens: float  # of all epochs
-    sequences: float  # traces of an optimizer step
+    sequences: int  # traces of an optimizer step
     chosen: Mapping[str, Any]  # keys of sft: that the recipe leaves open
 
     @property
@@ -68,19 +73,43 @@ class Plan:
         """Of the device's memory."""
         return self.peak.total / self.device.memory
 
-    def __str__(self) -> str:
+    def uncounted(self) -> Self:
+        """The same for traces that are not counted yet."""
+        return replace(self, tokens=0)
+
+    @property
+    def subject(self) -> str:
+        """What is trained, and on what."""
         work = self.work
         method = f"LoRA r{work.rank}" if work.rank else "full"
         method += ", nf4" if work.quantized else ""
+        size, form = self.shape.parameters / 1e9, "bfloat16" if work.half else "float32"
+        return f"{_two(size)}B parameters, {method}, {form} on {self.device}"
+
+    @property
+    def pace(self) -> str:
+        """How fast it is, and how long it takes, or a million tokens if they are not counted."""
+        speed = f"{_two(self.tokens_per_s)} tokens/s"
+        if self.tokens:
+            return f"{speed}, {duration(self.hours)}"
+        return f"{speed}, {duration(1e6 / self.tokens_per_s / 3600)} for each million tokens"
+
+    @property
+    def way(self) -> str:
+        """How the devices share the weights."""
+        if self.work.shards == 1:
+            return ""
+        return "FSDP2 and offload" if self.work.offload else "FSDP2"
+
+    def __str__(self) -> str:
+        work = self.work
         chosen = ", ".join(f"{key} {value}" for key, value in self.chosen.items()) or "nothing"
         return (
-            f"plan: {self.shape.parameters / 1e9:.2g}B parameters, {method}, "
-            f"{'bfloat16' if work.half else 'float32'} on {self.device}\n"
+            f"plan: {self.subject}\n"
             f"  chosen: {chosen}; {work.rows} x {work.row:,} tokens at a time, "
             f"{self.sequences:g} traces a step\n"
             f"  peak: {self.peak}\n"
-            f"  about {self.tokens_per_s:,.0f} tokens/s, {duration(self.hours)} "
-            f"(an estimate, within {FACTOR} times)"
+            f"  about {self.pace} (an estimate, within {FACTOR[self.device.gpu]} times)"
         )
 
 
@@ -94,7 +123,6 @@ def choose(
     traces_per_step: int | None = None,
     packing: bool = False,
     max_length: int | None = None,
-    epochs: float = 1.0,
 ) -> Plan:
     """The fastest way that fits, else the one that takes least.
 
@@ -107,23 +135,25 @@ def choose(
         traces_per_step: sequences of an optimizer step over all processes; None: as ``sft`` has it.
         packing: whether rows are filled with several traces.
         max_length: of a packed row, tokens; None: the longest trace.
-        epochs: over all traces.
     """
     meant = traces_per_step or sequences(sft, device.count)
     row = max(max_length or 0, lengths.longest) if packing else lengths.longest
+    work = replace(work, row=row, exchanged=device.count > 1 and work.shards == 1)
     found = []
     for way in _ways(sft, work, meant=meant, processes=device.count, packing=packing):
-        whole = replace(way, row=row)
+        whole = replace(way, rows=1) if packing else way  # packing.bins: one row at a time
         plan = Plan(
             shape=shape,
             work=whole,
             device=device,
             packing=packing,
             peak=peak(shape, whole),
-            tokens_per_s=tokens_per_s(shape, whole, device, context=lengths.context),
-            tokens=lengths.total * epochs,
-            sequences=meant,
-            chosen=_chosen(sft, whole),
+            tokens_per_s=tokens_per_s(
+                shape, whole, device, context=lengths.context, batch=lengths.mean * way.rows
+            ),
+            tokens=lengths.total * _epochs(sft, lengths, meant),
+            sequences=way.rows * way.accumulation * device.count,
+            chosen=_chosen(sft, way),
         )
         if plan.share <= ROOM:
             return plan
@@ -135,6 +165,13 @@ def sequences(sft: Mapping[str, Any], processes: int) -> int:
     """Sequences of an optimizer step, as the recipe writes them."""
     batch = int(sft.get("per_device_train_batch_size") or BATCH)
     return batch * int(sft.get("gradient_accumulation_steps") or ACCUMULATION) * processes
+
+
+def _epochs(sft: Mapping[str, Any], lengths: Lengths, meant: int) -> float:
+    steps = int(sft.get("max_steps") or -1)
+    if steps < 1:
+        return float(sft.get("num_train_epochs") or EPOCHS)
+    return steps * meant / max(lengths.count, 1)
 
 
 def _ways(
@@ -172,6 +209,11 @@ def _chosen(sft: Mapping[str, Any], work: Work) -> dict[str, Any]:
         for key, value in values.items()
         if said.isdisjoint(NAMES if key in NAMES else (key,))
     }
+
+
+def _two(value: float) -> str:
+    """A number for people, of two digits or more."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def duration(hours: float) -> str:

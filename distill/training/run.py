@@ -19,8 +19,19 @@ from distill.local_models.threads import patient
 from distill.recipes.load import Loaded
 from distill.recipes.students import StudentRecipe
 from distill.training.base import ChatFormat
-from distill.training.fits import apply, measured, plan_here, refuse_too_big, say
-from distill.training.job import Job, open_job, prepare
+from distill.training.early import plan_early
+from distill.training.exhausted import memory_may_end
+from distill.training.fits import (
+    apply,
+    enough,
+    measured,
+    plan_here,
+    refuse_too_big,
+    say,
+    warn_of_other_steps,
+)
+from distill.training.job import Job, open_job, open_start, prepare
+from distill.training.machine import first_process
 from distill.training.plan import Lengths, Plan
 from distill.training.prepared import Prepared
 from distill.training.save import UNFINISHED, refuse_other_model, save
@@ -50,11 +61,13 @@ def run(
     """
     os.environ.update(patient(os.environ))  # OpenMP reads it when torch is imported
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
-    job = open_job(loaded, open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered))
-    if not job.main:
+    sets = open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered)
+    if not first_process():
         log.setLevel(logging.ERROR)  # the first process speaks for all
     _require()
-    refuse_too_big(plan_here(job.recipe, job.options, job.base), job.recipe.base)
+    found = open_start(loaded)
+    plan_early(loaded.recipe, found, dry_run=dry_run)
+    job = open_job(loaded, found, sets)
     if dry_run:
         _rehearse(job, out)
         return
@@ -83,12 +96,16 @@ def _rehearse(job: Job, out: Path) -> None:
     with quiet():
         args = arguments(job.options, out)
         chat = job.chat()
-        _try(job, chat, args, out, inside=False)
         found = prepare(job, chat, out=None)
-        plan = _plan(job, found.store, args)
-    _say(found, args)
-    for line in str(plan or "").splitlines():
-        log.info("%s", line)
+        plan, needs = _plan(job, found.store, args)
+        _say(found, args)
+        for line in str(plan or "").splitlines():
+            log.info("%s", line)
+        _try(job, chat, args, out, inside=False)
+    log.info("train: an empty student of this kind can be saved and loaded again")
+    refuse_too_big(
+        plan, job.recipe.base, needs
+    )  # last, because it may be meant for another machine
 
 
 def _try(job: Job, chat: ChatFormat, arguments: Any, out: Path, *, inside: bool) -> None:
@@ -101,13 +118,16 @@ def _try(job: Job, chat: ChatFormat, arguments: Any, out: Path, *, inside: bool)
         rehearse(student, arguments=arguments, out=out, inside=inside)
 
 
-def _plan(job: Job, examples: Store, arguments: Any) -> Plan | None:
-    """The plan for the examples; ``arguments`` get what it chooses."""
-    plan = plan_here(job.recipe, job.options, job.base, Lengths.of(examples.lengths))
-    if job.main:
-        refuse_too_big(plan, job.recipe.base)
+def _plan(job: Job, examples: Store, arguments: Any) -> tuple[Plan | None, str]:
+    """The plan for the examples, and what it needs; ``arguments`` get what it chooses."""
+    lengths = Lengths.of(examples.lengths)
+    plan = plan_here(job.recipe, job.options, job.base, lengths)
     apply(plan, arguments)
-    return plan
+    if plan is None:
+        return None, ""
+    if job.main:
+        warn_of_other_steps(job.recipe, plan)
+    return plan, enough(job.recipe, job.options, plan, lengths)
 
 
 def _train(job: Job, out: Path, wanted: str) -> None:
@@ -122,20 +142,22 @@ def _train(job: Job, out: Path, wanted: str) -> None:
         chat = job.chat()
         _try(job, chat, args, out, inside=True)
         found = prepare(job, chat, out=out)
-        plan = _plan(job, found.store, args)
+        plan, needs = _plan(job, found.store, args)
+        refuse_too_big(plan, job.recipe.base, needs)
         if job.main:
             _begin(out, found, args, plan)
-        trainer = build_trainer(
-            job.base,
-            job.options,
-            chat,
-            found.store,
-            arguments=args,
-            quantize=job.recipe.quantize,
-            adapter=job.start.adapter,
-            positions=job.recipe.positions,
-            held=found.held,
-        )
+        with memory_may_end(plan, gpu=args.device.type == "cuda"):
+            trainer = build_trainer(
+                job.base,
+                job.options,
+                chat,
+                found.store,
+                arguments=args,
+                quantize=job.recipe.quantize,
+                adapter=job.start.adapter,
+                positions=job.recipe.positions,
+                held=found.held,
+            )
         validating = Validating(trainer=trainer, asked=asked, held=found.held, folder=checkpoints)
         validating.begin()
         done = fit(

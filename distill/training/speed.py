@@ -1,9 +1,10 @@
-"""Predicts how many tokens a second a training takes. An estimate: on a known card within 2 times.
+"""Predicts how many tokens a second a training takes: on a known card within 2 times.
 
 A GPU's is the share of its peak that was measured on one H100 (torch 2.11, trl 1.16, Qwen2.5 1.5B
 full and 7B LoRA, rows of 32k); a CPU's follows from a short measurement of this one.
 """
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -30,10 +31,15 @@ SHARE = {
 KEPT = 1.32  # times as fast without checkpointing: 34.3 % against 25.9 %
 FUSED = (1.2, 1.1)  # with liger: 31.5 % and 25.9 % of the peak
 NF4_COST = 0.75  # torchtune, one 4090: 2,413 tokens/s with nf4, 3,083 without
-SEVERAL = 0.85  # of each device's, when several share weights
+SEVERAL = 0.85  # of each device's, when several share weights; an estimate
+# The same with weights in the host's memory; an estimate: of a 32B on eight H100, a trace of 5,400
+# tokens computes for 4 s, and 16 GB go to each card twice and come back once, at 25 GB/s
+OFFLOADED = 0.7
 # Share of a CPU's matrix products that a training reaches
 CPU_SHARE = 0.5
-FACTOR = 2  # how far off this may be
+# Seconds of a CPU that a micro-batch takes however short it is: by itself, and for each layer
+BATCH_S, LAYER_S = 0.05, 0.006
+FACTOR = (3, 2)  # how far off this may be: on a CPU, beside other work; on a GPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +78,23 @@ def flops_per_token(shape: Shape, work: Work, *, context: float) -> float:
     return (4 if work.rank else 6) * parameters + attention
 
 
-def tokens_per_s(shape: Shape, work: Work, device: Device, *, context: float) -> float:
-    """Useful tokens a second of all devices together."""
+def tokens_per_s(
+    shape: Shape, work: Work, device: Device, *, context: float, batch: float = math.inf
+) -> float:
+    """Useful tokens a second of all devices together.
+
+    Args:
+        shape: the model's.
+        work: how it is trained.
+        device: what trains it.
+        context: mean length of the document that a token is in, tokens.
+        batch: tokens of a mean micro-batch.
+    """
     each = flops_per_token(shape, work, context=context)
     if not device.gpu:
         again = 0.0 if work.checkpointing == "none" else 2.0 * shape.matrices
-        return device.count * device.flops * CPU_SHARE / (each + again)
+        seconds = (each + again) / (device.flops * CPU_SHARE)
+        return device.count / (seconds + (BATCH_S + shape.layers * LAYER_S) / batch)
     padded = work.rows > 1 and work.attention == "mask"
     way = "padded" if padded else work.attention
     adapter = bool(work.rank)
@@ -86,24 +103,39 @@ def tokens_per_s(shape: Shape, work: Work, device: Device, *, context: float) ->
     share *= FUSED[adapter] if work.fused else 1
     share *= NF4_COST if work.quantized else 1
     share *= SEVERAL if device.count > 1 else 1
+    share *= OFFLOADED if work.offload else 1
     return device.count * device.flops * share / each
 
 
 def cpu_flops(*, half: bool, seconds: float = 0.3) -> float:
-    """Floating-point operations a second of this CPU's matrix products, with torch's threads.
+    """Floating-point operations a second of this CPU's matrix products.
+
+    With one thread or with torch's, whichever is faster: beside other work, one is. How busy the
+    CPU will be nobody knows, so it is the geometric mean of a free one and one as busy as now.
 
     Args:
         half: in bfloat16, else float32.
-        seconds: how long to measure.
+        seconds: how long to measure each.
     """
+    import torch
+
+    was = torch.get_num_threads()
+    try:
+        return max(_rate(count, half=half, seconds=seconds) for count in {1, was})
+    finally:
+        torch.set_num_threads(was)
+
+
+def _rate(threads: int, *, half: bool, seconds: float) -> float:
     import torch
 
     size: int = 768
     one = torch.ones(size, size, dtype=torch.bfloat16 if half else torch.float32)
+    torch.set_num_threads(threads)
     torch.mm(one, one)  # the first call chooses a kernel
-    started, done = time.process_time(), 0
-    threads = torch.get_num_threads()
-    while (spent := time.process_time() - started) < seconds * threads or not done:
+    started, own, done = time.perf_counter(), time.process_time(), 0
+    while (spent := time.perf_counter() - started) < seconds or not done:
         torch.mm(one, one)
         done += 1
-    return float(2.0 * size**3 * done / (spent / threads))
+    computed = (time.process_time() - own) / threads
+    return float(2.0 * size**3 * done / math.sqrt(spent * min(max(computed, 1e-3), spent)))

@@ -1,6 +1,5 @@
 """The shipped students recipes, and what a recipe may say."""
 
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,15 +10,15 @@ import pytest
 pytest.importorskip("trl")
 pytest.importorskip("peft")
 
-from bench.plan import device, known, planned
+from bench.plan import known, planned, read, said
 from distill.errors import UserError
 from distill.recipes.find import shipped
 from distill.recipes.load import load
 from distill.recipes.read import parse_yaml
 from distill.recipes.students import StudentRecipe
 from distill.training.base import chat_template_text
+from distill.training.cards import card
 from distill.training.fit import arguments
-from distill.training.memory import GIB
 from distill.training.options import checked
 from distill.training.quiet import quiet
 
@@ -74,11 +73,9 @@ def test_the_students_of_r1_are_trained_as_its_paper_says(
     """arXiv 2501.12948 v2, B.4.3."""
     path = shipped("students") / f"r1-distill-{name}.yaml"
     recipe = load(str(path), StudentRecipe).recipe
-    gpus = re.search(r"x (\d+) GPUs = 64 traces", path.read_text())
     sft = recipe.sft
-    step = sft["per_device_train_batch_size"] * sft["gradient_accumulation_steps"]
     assert (recipe.base, sft["learning_rate"], recipe.lora) == (base, learning_rate, None)
-    assert step * int(gpus[1] if gpus else 1) == 64
+    assert recipe.traces_per_step == 64
     assert (sft["lr_scheduler_type"], sft["lr_scheduler_kwargs"]["min_lr_rate"]) == (
         "cosine_with_min_lr",
         0.1,
@@ -89,19 +86,23 @@ def test_the_students_of_r1_are_trained_as_its_paper_says(
     assert longer == (32768 if "Math" in base else None)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_recipes_memory_is_about_what_the_planner_predicts(name: str) -> None:
-    """Within 15 %, so that a better planner does not change every recipe."""
+@pytest.mark.parametrize("name", [name for name in SHIPPED if not name.startswith("smollm2")])
+def test_a_recipe_says_what_the_planner_predicts_today(name: str) -> None:
+    """Else: python -m bench.plan --write."""
     path = shipped("students") / f"{name}.yaml"
-    said = re.findall(r"\b([18]x\d\d) GB: (\d+) GiB(, too much)?", path.read_text())
-    recipe = load(str(path), StudentRecipe).recipe
+    told = said(path)
+    assert told is not None
+    assert told in path.read_text()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("gpus", [1, 4, 8])
+def test_a_recipe_has_its_traces_a_step_on_any_number_of_gpus(name: str, gpus: int) -> None:
+    recipe = read(shipped("students") / f"{name}.yaml")
     shape = known(recipe.base)
     assert shape is not None
-    assert len(said) == (0 if name.startswith("smollm2") else 4)
-    for name_of_device, size, too_much in said:
-        plan = planned(recipe, shape, device(name_of_device), traces=10_000, tokens=53_750_000)
-        assert int(size) == pytest.approx(plan.peak.total / GIB, rel=0.15)
-        assert bool(too_much) is (plan.share > 1) or plan.share == pytest.approx(1, rel=0.15)
+    found = planned(recipe, shape, card(f"{gpus}x80"), traces=10_000, tokens=53_750_000)
+    assert found.sequences == max(recipe.traces_per_step or 0, gpus * found.work.rows)
 
 
 def test_the_file_for_several_gpus_is_found_from_anywhere(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """The plan of a training: what autograd keeps, the measured peaks, what is chosen and refused."""
 
+import errno
 import json
 import logging
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +15,10 @@ from bench.plan import known
 from distill.commands import train as command
 from distill.errors import UserError
 from distill.recipes.students import StudentRecipe
-from distill.training.fits import (
-    free_memory,
-    out_of_memory,
-    plan_here,
-    refuse_too_big,
-)
-from distill.training.memory import GIB, Work, kept_by_layer, peak
+from distill.training.exhausted import memory_may_end, out_of_memory
+from distill.training.fits import plan_here, refuse_too_big, warn_of_other_steps
+from distill.training.machine import free_memory
+from distill.training.memory import GIB, Work, host, kept_by_layer, peak
 from distill.training.plan import MARGIN, Lengths, Plan, choose
 from distill.training.quiet import quiet
 from distill.training.shape import Shape
@@ -32,14 +33,20 @@ SEVEN = known("Qwen/Qwen2.5-7B")
 ROWS = 32768
 FULL: dict[str, Any] = {"half": True, "gpu": True, "checkpointing": "full"}
 LORA: dict[str, Any] = {**FULL, "rank": 64, "half_weights": True, "recast": True}
-# One H100, torch 2.11, transformers 5.17, trl 1.16. Padded runs drew few of the traces (log-normal,
-# median 4.5k, sigma 0.7, at most 16k): 13.4k is the expected longest of 16.
+# One H100, torch 2.11, transformers 5.17, trl 1.16. What the padded runs' longest row was is not
+# known: of traces that are log-normal (median 4.5k, sigma 0.7, at most 16k), 13.4k is the expected
+# longest of 16. These two rows only show that the prediction is right if so. Nor is it known for
+# any row whether it accumulated: one micro-batch a step is assumed for all.
 H100 = {
-    "1.5B full, padded batch 2": ("1.5B", {**FULL, "row": 13400, "rows": 2}, 26),
+    "1.5B full, padded batch 2, its longest row assumed": (
+        "1.5B",
+        {**FULL, "row": 13400, "rows": 2},
+        26,
+    ),
     "1.5B full, a mask": ("1.5B", {**FULL, "row": ROWS, "attention": "mask"}, 31.5),
     "1.5B full, varlen": ("1.5B", {**FULL, "row": ROWS}, 28),
     "1.5B full, liger": ("1.5B", {**FULL, "row": ROWS, "fused": True}, 27),
-    "7B LoRA, padded batch 1": ("7B", {**LORA, "row": 13400}, 21.8),
+    "7B LoRA, padded batch 1, its longest row assumed": ("7B", {**LORA, "row": 13400}, 21.8),
     "7B LoRA, a mask": ("7B", {**LORA, "row": ROWS, "attention": "mask"}, 37.5),
     "7B LoRA, flex": ("7B", {**LORA, "row": ROWS}, 34.5),
     "7B LoRA, varlen": ("7B", {**LORA, "row": ROWS}, 34.2),
@@ -63,6 +70,8 @@ def test_the_peak_is_within_15_percent_of_an_h100_s(name: str) -> None:
 
 # Peak resident GiB of whole processes on a CPU (glibc 2.36, torch 2.13, trl 1.16), and their
 # layers, hidden, heads, key-value heads, MLP, vocabulary, tied. HOLES is fitted to the first half.
+# All are of few steps. In bfloat16 each length of a row has kernels of its own: a tiny model's
+# process grew by 0.7 GiB in 150 steps, which nothing here predicts (float32: not at all).
 SHAPES = {
     "smollm2": (30, 576, 9, 3, 1536, 49152, True),
     "tinyq": (4, 256, 4, 2, 1024, 50000, True),
@@ -73,6 +82,8 @@ SHAPES = {
     "qwen2.5": (24, 896, 14, 2, 4864, 151936, False),
 }
 LOW = {"half": True, "half_weights": True}
+NF4 = {**LOW, "quantized": True, "half_adapter": True}
+ONE = {**LOW, "accumulation": 1}
 CPU = (
     ("tinyq", {"rank": 8, "row": 256}, 0.796),
     ("smollm2", {"rank": 16, "row": 512, **LOW}, 1.609),
@@ -83,6 +94,17 @@ CPU = (
     ("smollm2", {"row": 256}, 3.286),
     ("midq", {"rank": 16, "row": 256, **LOW}, 1.477),
     ("midl", {"row": 256, "checkpointing": "full"}, 4.64),
+    # real weights and traces; blocks of more than MAPPED in the first two and the fourth
+    ("qwen2.5", {"rank": 64, "row": 4060, "checkpointing": "full", **ONE}, 3.619),
+    ("midq", {"rank": 64, "row": 4060, "checkpointing": "full", **ONE}, 2.073),
+    ("midq", {"rank": 64, "row": 988, "checkpointing": "full", **ONE}, 1.856),
+    ("midq", {"rank": 64, "row": 1990, "checkpointing": "full", "accumulation": 1}, 2.537),
+    ("midq", {"rank": 64, "row": 988, **NF4, "accumulation": 1}, 2.282),
+    ("smollm2", {"rank": 16, "row": 993, "rows": 2, **NF4}, 3.514),
+    # and held out
+    ("qwen2.5", {"rank": 32, "rows": 4, "row": 988, **ONE}, 8.786),
+    ("smollm2", {"row": 993, "half": True}, 4.391),
+    ("midq", {"rank": 64, "row": 4060, **ONE}, 3.44),
 )
 
 
@@ -111,11 +133,21 @@ def test_the_peak_is_within_15_percent_of_a_cpu_s(
     [
         Work(),
         Work(half=True),
+        Work(half_weights=True),
+        Work(half=True, half_weights=True),  # what a layer is under FSDP2, too
         Work(rank=8),
         Work(rank=8, half=True, half_weights=True, half_adapter=True),
         Work(rank=8, half=True, half_weights=True, recast=True),
     ],
-    ids=["full float32", "full bf16", "LoRA float32", "LoRA bf16", "LoRA bf16, recast"],
+    ids=[
+        "full float32",
+        "full bf16",
+        "bf16",
+        "bf16 twice",
+        "LoRA float32",
+        "LoRA bf16",
+        "LoRA bf16, recast",
+    ],
 )
 def test_what_a_layer_keeps_is_what_torch_keeps(kind: str, work: Work) -> None:
     shape = _shape(1)
@@ -226,24 +258,121 @@ def test_out_of_memory_says_what_was_predicted_and_which_knob_is_next() -> None:
     assert "next: sft.gradient_checkpointing: true" in said
     sft = {"per_device_train_batch_size": 4, "gradient_checkpointing": True}
     said = out_of_memory(plan(SMALL, gpu(80), sft=sft, traces_per_step=8), 79 * GIB)
+    assert "next: sft.per_device_train_batch_size: 2, which is as many traces a step" in said
+    sft["gradient_accumulation_steps"] = 2
+    said = out_of_memory(plan(SMALL, gpu(80), sft=sft), 79 * GIB)
     assert "sft.per_device_train_batch_size: 2 and gradient_accumulation_steps: 4" in said
 
 
-def test_a_base_far_too_big_is_refused_before_its_weights_are_there(tmp_path: Path) -> None:
+def test_no_memory_is_told_from_other_errors_in_every_librarys_words() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(RuntimeError) as on_cpu:
+        torch.empty(2**60, dtype=torch.uint8)
+    for error in (
+        on_cpu.value,
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError(
+            "unable to mmap 8 bytes from file <m.safetensors>: Cannot allocate memory (12)"
+        ),
+        RuntimeError("std::bad_alloc"),
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ):
+        with (
+            pytest.raises(UserError, match=r"^out of memory at .*; next: .*; c-5 is kept$"),
+            memory_may_end(None, gpu=False, kept=lambda: "; c-5 is kept"),
+        ):
+            raise error
+    with pytest.raises(RuntimeError, match="shapes"), memory_may_end(None, gpu=False):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+def test_a_step_that_processes_cannot_share_evenly_is_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recipe = StudentRecipe(base="b", lora={"r": 16}, traces_per_step=64)
+    for count, warned in ((8, False), (48, True)):
+        found = plan(SMALL, gpu(80, count), traces_per_step=64)
+        warn_of_other_steps(recipe, found)
+        assert ("train on 48" in caplog.text) is warned
+
+
+def test_weights_in_the_hosts_memory_are_not_on_the_card() -> None:
+    shape = known("Qwen/Qwen2.5-32B")
+    assert shape is not None
+    shared = Work(**FULL, row=ROWS, shards=8, accumulation=2)
+    apart = replace(shared, offload=True)
+    state = 16 * shape.parameters
+    assert host(shape, apart) == state
+    assert peak(shape, shared).total - peak(shape, apart).total == pytest.approx(state / 8, rel=0.1)
+
+
+def test_a_packed_row_is_alone_whatever_the_batch() -> None:
+    sft = {"per_device_train_batch_size": 4, "packing": True, "max_length": 2048}
+    found = plan(SMALL, gpu(80), sft=sft, packing=True, max_length=2048)
+    assert (found.work.rows, found.work.row, found.sequences) == (1, 2048, 4)
+
+
+@pytest.fixture
+def too_big(tmp_path: Path) -> tuple[str, Path]:
+    """A recipe whose base is a config of 300 GiB and a tokenizer, and its data."""
     pytest.importorskip("trl")
     base = tokenizer_files(tmp_path / "base")
-    config = {"model_type": "llama", "hidden_size": 65536, "num_attention_heads": 64}
-    config |= {"num_hidden_layers": 500, "intermediate_size": 200_000, "vocab_size": 500}
-    (base / "config.json").write_text(json.dumps({**config, "architectures": ["LlamaForCausalLM"]}))
+    config = {"model_type": "llama", "hidden_size": 16384, "num_attention_heads": 64}
+    config |= {"num_hidden_layers": 40, "intermediate_size": 65536, "vocab_size": 500}
+    config |= {"max_position_embeddings": 4096, "architectures": ["LlamaForCausalLM"]}
+    (base / "config.json").write_text(json.dumps(config))
     data = tmp_path / "d.jsonl"
-    data.write_text('{"messages": [{"role": "user", "content": "1?"}], "response": "1"}\n')
+    row = {"messages": [{"role": "user", "content": "1?"}], "reasoning": "I see.", "response": "1"}
+    data.write_text(json.dumps(row) + "\n")
     recipe = tmp_path / "s.yaml"
-    recipe.write_text(f"base: {base}\nlora: {{r: 8}}\n")
+    recipe.write_text(f"base: {base}\nlora: {{r: 1, target_modules: [q_proj]}}\n")
+    return str(recipe), data
+
+
+def test_a_base_far_too_big_is_refused_before_its_weights_are_there(
+    too_big: tuple[str, Path], tmp_path: Path
+) -> None:
+    recipe, data = too_big
     with pytest.raises(UserError, match="training it takes about"):
-        command.train(
-            str(recipe), data, out=tmp_path / "out", overrides=naming(str(recipe), "base")
-        )
-    assert not (tmp_path / "o" / "train.json").exists()
+        command.train(recipe, data, out=tmp_path / "out", overrides=naming(recipe, "base"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_of_it_says_the_plan_at_once_and_tries_everything_else(
+    too_big: tuple[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe, data = too_big
+    said = naming(recipe, "base")
+    with (
+        caplog.at_level(logging.INFO, "distill"),
+        pytest.raises(UserError, match=r"takes about .* cards of 80 GB would hold it with FSDP2: "),
+    ):
+        command.train(recipe, data, out=tmp_path / "out", overrides=said, dry_run=True)
+    lines = [record.getMessage() for record in caplog.records]
+    kinds = ("plan: ", "  peak: ", "  about ", "8 cards", "train: 1 examples", "  chosen: ")
+    places = [next(i for i, line in enumerate(lines) if kind in line) for kind in kinds]
+    assert places == sorted(places)
+    assert "for each million tokens" in lines[2]
+    assert "can be saved and loaded again" in lines[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_needs_neither_trl_nor_peft_nor_weights(too_big: tuple[str, Path]) -> None:
+    recipe, data = too_big
+    program = (
+        "import sys, logging; logging.basicConfig(level=20)\n"
+        "from distill.commands.train import train\n"
+        "import distill.training.run as run\n"
+        "heavy = {'trl', 'peft', 'transformers', 'bitsandbytes'}\n"
+        "run.open_job = lambda *given: sys.exit(str(heavy & {*sys.modules}))\n"
+        f"train({recipe!r}, {str(data)!r}, out='nowhere', overrides={naming(recipe, 'base')!r}, "
+        "dry_run=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "for each million tokens" in done.stderr
+    assert done.stderr.rstrip().endswith("set()")
 
 
 def test_the_control_group_limits_memory(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ pytest.importorskip("trl")
 pytest.importorskip("peft")
 pytest.importorskip("bitsandbytes")
 
+import peft
 import torch
 import transformers
 from peft import PeftModel
@@ -93,6 +94,25 @@ def test_its_adapter_works_on_the_base_of_four_bits_and_on_the_whole_one(
             assert taught < 0.65 * made["first"], load.__name__
     told = json.loads((student / "adapter_config.json").read_text())
     assert told["base_model_name_or_path"] == str(base)  # the whole one: nothing of 4 bits is kept
+
+
+def test_gradients_are_the_same_after_the_model_was_evaluated(base: Path) -> None:
+    """bitsandbytes would pack the weights, and of the first layer's gradient a third was left."""
+
+    def gradients(*, evaluated: bool) -> dict[str, Any]:
+        torch.manual_seed(0)
+        config = peft.LoraConfig(target_modules="all-linear", init_lora_weights=False)
+        model, ids = peft.get_peft_model(four_bits(base), config), torch.arange(20)[None]
+        if evaluated:
+            with torch.no_grad():
+                model.eval()(input_ids=ids)
+        model.train()(input_ids=ids, labels=ids).loss.backward()
+        return {name: one.grad for name, one in model.named_parameters() if one.grad is not None}
+
+    with quiet():
+        found, wanted = gradients(evaluated=True), gradients(evaluated=False)
+    assert found.keys() == wanted.keys() != set()
+    assert all(torch.allclose(found[name], wanted[name]) for name in wanted)
 
 
 FETCHES = """
