@@ -32,6 +32,7 @@ def interrupt(out: Path, at: str) -> None:
 
     barrier()
     if state.PartialState().is_main_process:
+        shutil.copy(out / "train.jsonl", out / "before.jsonl")
         for name in ("train.json", "model.safetensors"):
             (out / name).unlink()
         for path in out.glob("checkpoints/*/checkpoint-*"):
