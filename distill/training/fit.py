@@ -79,7 +79,7 @@ def arguments(options: Options, folder: Path, validation: Validation | None = No
 
 
 def planned_steps(arguments: Any, examples: int) -> int:
-    """Optimizer steps that training will take; an upper bound if examples are packed."""
+    """Optimizer steps that training will take; about as many if examples are packed."""
     most: int = arguments.max_steps
     if most > 0:
         return most

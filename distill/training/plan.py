@@ -137,7 +137,7 @@ def choose(
         max_length: of a packed row, tokens; None: the longest trace.
     """
     meant = traces_per_step or sequences(sft, device.count)
-    row = max(max_length or 0, lengths.longest) if packing else lengths.longest
+    row = _packed(lengths, max_length or 0, meant / device.count) if packing else lengths.longest
     work = replace(work, row=row, exchanged=device.count > 1 and work.shards == 1)
     found = []
     for way in _ways(sft, work, meant=meant, processes=device.count, packing=packing):
@@ -159,6 +159,12 @@ def choose(
             return plan
         found.append(plan)
     return min(found, key=lambda plan: plan.peak.total)
+
+
+def _packed(lengths: Lengths, most: int, traces: float) -> int:
+    """The tokens of a packed row: as ``packing.bins`` fills it for so many traces a step."""
+    most, wanted = max(most, lengths.longest), lengths.mean * traces
+    return max(lengths.longest, math.ceil(wanted / math.ceil(wanted / most)))
 
 
 def sequences(sft: Mapping[str, Any], processes: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.plan import known
@@ -19,6 +20,7 @@ from distill.training.exhausted import memory_may_end, out_of_memory
 from distill.training.fits import plan_here, refuse_too_big, warn_of_other_steps
 from distill.training.machine import free_memory
 from distill.training.memory import GIB, Work, host, kept_by_layer, peak
+from distill.training.packing import bins
 from distill.training.plan import MARGIN, Lengths, Plan, choose
 from distill.training.quiet import quiet
 from distill.training.shape import Shape
@@ -311,7 +313,7 @@ def test_weights_in_the_hosts_memory_are_not_on_the_card() -> None:
 def test_a_packed_row_is_alone_whatever_the_batch() -> None:
     sft = {"per_device_train_batch_size": 4, "packing": True, "max_length": 2048}
     found = plan(SMALL, gpu(80), sft=sft, packing=True, max_length=2048)
-    assert (found.work.rows, found.work.row, found.sequences) == (1, 2048, 4)
+    assert (found.work.rows, found.sequences) == (1, 4)
 
 
 @pytest.fixture
@@ -410,3 +412,18 @@ def test_two_answers_to_how_many_traces_a_step_are_an_error(tmp_path: Path) -> N
     base = Model(name="b", folder=tmp_path, at="base")
     with pytest.raises(UserError, match=r"traces_per_step: 16: .* are 8; next: leave"):
         plan_here(recipe, Options(lora=None, sft=sft), base)
+
+
+@pytest.mark.parametrize(("traces", "most"), [(4, 2048), (16, 2048), (64, 512), (4, None)])
+def test_a_packed_row_is_planned_as_it_is_filled(traces: int, most: int | None) -> None:
+    lengths = np.random.default_rng(1).integers(20, 400, 3000)
+    sft = {"packing": True, "max_length": most}
+    found = choose(
+        *(SMALL, Work(rank=8, row=1), gpu(80), Lengths.of(lengths.tolist())),
+        sft=sft,
+        traces_per_step=traces,
+        packing=True,
+        max_length=most,
+    )
+    filled = bins(lengths, capacity=most or int(lengths.max()), traces_per_step=traces)
+    assert found.work.row == pytest.approx(filled.capacity, rel=0.03)
