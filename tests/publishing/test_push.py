@@ -412,7 +412,9 @@ def test_an_adapter_of_a_folder_is_refused_with_the_next_step(
     at: Hub, tmp_path: Path, trained_on: str
 ) -> None:
     student = write_student(tmp_path / "student", "/home/ada/models/mine", trained_on=trained_on)
-    with pytest.raises(UserError, match=r"next: train it with a Hub id as base:, or merge") as said:
+    with pytest.raises(
+        UserError, match=r"next: train it with a Hub id as base:, or distill merge"
+    ) as said:
         push(student, "ada/student")
     assert "\n" not in str(said.value)
     assert at.requests == []
