@@ -12,6 +12,8 @@ from pathlib import Path
 from distill.errors import UserError, missing_extra
 from distill.local_models.threads import chosen
 
+OURS = "distill: "  # before our own line in the log
+
 
 def serve(model: Path, *, port: int, slots: int, context: int, threads: int, alias: str) -> object:
     """The running server; it stops when this object is deleted.
@@ -75,7 +77,7 @@ def main() -> int:
             alias=given.alias or given.model.name,
         )
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{OURS}{error}\n")
         return error.exit
     while server is not None:  # its threads answer; the signal's default action ends us
         signal.pause()

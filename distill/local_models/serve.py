@@ -21,6 +21,7 @@ from distill.credentials.environment import ENDINGS
 from distill.errors import UserError, missing_extra
 from distill.local_models import leash
 from distill.local_models.cache import bounds
+from distill.local_models.llamacpp import OURS
 from distill.local_models.open import OR_ADAPTER, open_model
 from distill.local_models.servable import servable, served_name
 from distill.local_models.threads import chosen, patient
@@ -255,5 +256,7 @@ def _last_words(log_file: Path) -> str:
     with log_file.open("rb") as log:
         log.seek(max(0, log_file.stat().st_size - 8192))
         lines = log.read().decode("utf-8", "replace").split("\n")
-    words = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
-    return f"see {log_file}, which ends with: {words[:500]}"
+    found = [line.strip() for line in lines if line.strip()] or ["nothing"]
+    # llama.cpp writes its log in a thread of its own, so its lines may follow ours
+    words = next((line for line in reversed(found) if line.startswith(OURS)), found[-1])
+    return f"see {log_file}, which ends with: {words.removeprefix(OURS)[:500]}"

@@ -109,8 +109,11 @@ class Resumable(Trainer):  # type: ignore[misc]
         while (failed := self._failure(model, trial)) and self._makes_room(failed):
             pass
         if failed and self.is_world_process_zero():
-            said = "train: no checkpoint could be written at step %s: %s; training goes on"
-            log.warning(said, self.state.global_step, why(failed))
+            log.warning(
+                "train: no checkpoint could be written at step %s: %s; training goes on",
+                self.state.global_step,
+                why(failed),
+            )
             self.kept.forget_part()
         self.saved_at = time.monotonic()
         self.cost_s = self.saved_at - began

@@ -41,6 +41,9 @@ from distill.training.useful import listed
 from distill.training.validation import Validating
 
 log = logging.getLogger("distill")
+# Of products of one size each, in bfloat16 on a CPU. oneDNN keeps 1,024 unless told: after 14 steps
+# of SmolLM2-135M 2.24 GiB were held, with 64 of them 2.00, at the same speed.
+KERNELS = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 PACKAGES = ("torch", "transformers", "trl", "peft")
 
 
@@ -60,6 +63,7 @@ def run(
         UserError: as ``distill.train``.
     """
     os.environ.update(patient(os.environ))  # OpenMP reads it when torch is imported
+    os.environ.setdefault(*KERNELS)
     refuse_other_model(out, model_at(loaded.recipe.base, "base", loaded.origin))
     sets = open_sets(loaded, data, out=out, limit=limit, unfiltered=unfiltered)
     if not first_process():

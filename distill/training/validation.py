@@ -149,8 +149,12 @@ class Validating:
 
         failed, main = failure_of(write), self.trainer.is_world_process_zero()
         if failed is not None and main:
-            said = "train: the weights of step %s, the best so far, could not be kept: %s; "
-            log.warning(said + "training goes on", step, why(failed))
+            log.warning(
+                "train: the weights of step %s, the best so far, could not be kept: %s; "
+                "training goes on",
+                step,
+                why(failed),
+            )
             shutil.rmtree(part, ignore_errors=True)
         elif main:
             for path in self.folder.glob(f"{BEST}*"):

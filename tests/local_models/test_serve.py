@@ -292,6 +292,12 @@ def test_a_killed_parent_takes_its_llama_cpp_along(gguf: Path, tmp_path: Path) -
         assert ends(address, connection)
 
 
+def test_what_we_say_is_told_whatever_a_server_logs_after_it(tmp_path: Path) -> None:
+    log = tmp_path / "serve.log"
+    log.write_text("loading\ndistill: a.gguf: llama.cpp cannot serve it\nsrv: exiting\n")
+    assert module._last_words(log).endswith("ends with: a.gguf: llama.cpp cannot serve it")
+
+
 def test_a_file_that_is_no_model_is_one_clear_error(tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp")
     bad = tmp_path / "bad.gguf"

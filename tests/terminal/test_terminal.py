@@ -433,7 +433,10 @@ OWN = {
     "distill/verify/workers/inside.py",
     "distill/jail/inside/execute.py",
     "distill/jail/inside/attack.py",
+    "distill/recipes/find.py",  # run by itself, for the path of a shipped file
+    "distill/training/fit.py",  # hands the screen's stream to a library that prints
 }
+OTHERS = {"distill/training/quiet.py", "distill/local_models/bits.py"}  # they silence libraries
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 WRITERS = {"print_exc", "print_exception", "print_stack", "print_tb", "pprint", "perror"}
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
@@ -475,7 +478,7 @@ def test_there_is_one_log_and_its_templates_are_ours(name: str) -> None:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         called = ast.unparse(node.func)
-        if called == "logging.getLogger" and name != "distill/training/quiet.py":
+        if called == "logging.getLogger" and name not in OTHERS:
             assert [ast.unparse(arg) for arg in node.args] in (
                 ["'distill'"],
                 ["NAME"],
@@ -492,7 +495,8 @@ def test_only_the_command_line_has_a_parser() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Import) and "argparse" in [alias.name for alias in node.names]
     }
-    assert users == {"distill/cli.py", "distill/local_models/llamacpp.py"}
+    own = {"distill/cli.py", "distill/terminal/numbers.py"}
+    assert users == {*own, "distill/local_models/llamacpp.py"}
     calls = [
         ast.unparse(n.func) for n in ast.walk(TREES["distill/cli.py"]) if isinstance(n, ast.Call)
     ]
