@@ -253,4 +253,5 @@ def test_lora_targets_may_be_ends_of_names_or_a_pattern(
     (tmp_path / "s.yaml").write_text(f"base: {base}\nlora: {{r: 4, target_modules: {targets}}}\n")
     recipe = str(tmp_path / "s.yaml")
     named = naming(recipe, "base")
-    train(recipe, tmp_path / "d.jsonl", out=tmp_path / "o", overrides=named, dry_run=True)
+    data, out = tmp_path / "d.jsonl", tmp_path / "o"
+    assert train(recipe, data, out=out, overrides=named, dry_run=True) is Exit.DONE
